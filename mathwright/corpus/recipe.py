@@ -1,0 +1,72 @@
+"""§2.1: how the corpus is collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRecipe:
+    """Where pages come from."""
+
+    kind: Literal["package_docs", "archives", "crawl"]
+    """package_docs: crawl the documentation of the installed Python packages, served on the loopback;
+    archives: read WARC files that are there; crawl: crawl the given start URLs."""
+    archives: tuple[str, ...]
+    """Paths, globs or URLs of WARC files (kind archives)."""
+    packages: tuple[str, ...]
+    """Import names of packages (kind package_docs)."""
+    start_urls: tuple[str, ...]
+    """Where the crawl starts (kind crawl)."""
+    max_pages: int
+    max_pages_per_host: int
+    delay_s: float
+    """Seconds between two requests to one host; robots.txt may ask for more."""
+    requests_per_host: int
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierRecipe:
+    """fastText, with the paper's hyper-parameters as its fields."""
+
+    num_positives: int
+    num_negatives: int
+    dim: int
+    lr: float
+    word_ngrams: int
+    min_count: int
+    epochs: int
+    buckets: int
+    """Hash buckets of the n-grams (fastText's default is 2,000,000; memory is buckets * dim * 4 bytes)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusRecipe:
+    """The corpus pipeline."""
+
+    web: WebRecipe
+    seed_urls: tuple[str, ...]
+    """URL globs of the seed pages (first positives)."""
+    classifier: ClassifierRecipe
+    dedup_similarity: float
+    """Jaccard similarity of 5-word shingles from which two documents count as near-duplicates."""
+    dedup_permutations: int
+    min_words: int
+    """Documents with fewer words are dropped."""
+    budget_tokens: tuple[int, ...]
+    """Tokens kept by rank after each iteration; the last value serves for all later iterations."""
+    max_iterations: int
+    stop_overlap: float
+    """Stop when this share of the collected pages was already collected in the iteration before."""
+    domain_share: float
+    """A domain is mathematical when more than this share of its pages was collected."""
+    domain_min_pages: int
+    decontaminate_ngram: int
+    decontaminate_short_ngram: int
+    """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
+    benchmarks: tuple[str, ...]
+    """JSONL files whose questions and answers are kept out, beside the run's own evaluation problems."""
+    heldout_share: float
+    """Share of the final documents kept out of the shards to measure bits per byte."""

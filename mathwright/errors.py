@@ -1,0 +1,17 @@
+"""The one error a person sees: what is wrong, where, and what to do about it."""
+
+
+class MathwrightError(Exception):
+    """Bad input or environment; the CLI prints it as one line with a `hint:` and exits with status 2.
+
+    Raise it for what the user can mend (a missing file, a malformed line, an unknown recipe field).
+    A bug of ours raises an ordinary exception; bad model output is a status, never an exception.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} (hint: {self.hint})"

@@ -1,0 +1,24 @@
+"""§2.3, §3.2: what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mathwright.lm.recipe import SamplingRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRecipe:
+    """Accuracy of each stage's model on the held-out problems."""
+
+    modes: tuple[Literal["cot", "pot", "tool"], ...]
+    num_problems: int
+    greedy_max_new_tokens: int
+    num_samples: int
+    """K of Maj@K and Pass@K."""
+    num_sampled_problems: int
+    """Problems for which K samples are drawn; the first ones of the greedy set."""
+    sampling: SamplingRecipe
+    max_tool_rounds: int
+    batch_size: int

@@ -1,0 +1,43 @@
+"""§2.2-2.3: continued pre-training and the comparison of corpora."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mathwright.lm.recipe import OptimiserRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixtureRecipe:
+    """A component of the training mixture."""
+
+    name: str
+    path: str
+    """Folder of token shards; `run:corpus` is the corpus mined by this run."""
+    weight: float
+    """Share of the tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainRecipe:
+    """A fixed token budget over a mixture."""
+
+    mixture: tuple[MixtureRecipe, ...]
+    num_tokens: int
+    batch_tokens: int
+    micro_batch_tokens: int
+    """Tokens of one forward and backward on one device; bounds the memory, changes nothing else."""
+    context: int
+    optimiser: OptimiserRecipe
+    heldout_tokens: int
+    """Held-out tokens on which bits per byte are measured before and after."""
+    checkpoint_every: int
+    """Steps between checkpoints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareRecipe:
+    """Table 1: the same model trained on each corpus alone for the same number of tokens."""
+
+    corpora: tuple[MixtureRecipe, ...]
+    training: PretrainRecipe

@@ -1,0 +1,202 @@
+"""Recipes: one frozen object that says everything about a run, and the three ways to look at it.
+
+A recipe is a Python function that returns a `Recipe`, in a file under `mathwright/recipes/` or anywhere else. Beside
+each number stands a comment with its source, the paper's section or `paper silent: our reason`; `sources` reads those
+comments, so that `mathwright show` prints value and source together. `override` applies `--set a.b=v`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import inspect
+import io
+import json
+import pkgutil
+import tokenize
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mathwright.recipes
+from mathwright.corpus.recipe import CorpusRecipe
+from mathwright.errors import MathwrightError
+from mathwright.eval.recipe import EvalRecipe
+from mathwright.lm.recipe import ModelRecipe
+from mathwright.pretrain.recipe import CompareRecipe, PretrainRecipe
+from mathwright.problems.recipe import ProblemsRecipe
+from mathwright.records import from_json, to_json
+from mathwright.reward.recipe import RewardRecipe
+from mathwright.rl.recipe import RLRecipe
+from mathwright.sft.recipe import SFTRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole experiment, its parts in the order of the paper. A part that is None is left out of the run."""
+
+    name: str
+    seed: int
+    model: ModelRecipe
+    problems: ProblemsRecipe
+    corpus: CorpusRecipe | None
+    compare: CompareRecipe | None
+    pretrain: PretrainRecipe | None
+    sft: SFTRecipe | None
+    reward: RewardRecipe | None
+    rl: RLRecipe | None
+    eval: EvalRecipe | None
+
+
+RecipeFunction = Callable[[], Recipe]
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(module.name for module in pkgutil.iter_modules(mathwright.recipes.__path__))
+
+
+def find(name_or_path: str) -> RecipeFunction:
+    """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`."""
+    if name_or_path.endswith(".py"):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise MathwrightError(f"{path}: no such recipe file", hint="check the path")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    elif name_or_path in names():
+        module = importlib.import_module(f"mathwright.recipes.{name_or_path}")
+    else:
+        close = difflib.get_close_matches(name_or_path, names(), n=1)
+        raise MathwrightError(
+            f"no recipe {name_or_path!r}",
+            hint=f"did you mean {close[0]!r}?" if close else f"recipes: {', '.join(names())}; or a path to a .py file",
+        )
+    function = getattr(module, "recipe", None)
+    if not callable(function):
+        raise MathwrightError(f"{module.__file__} defines no function recipe()", hint="it must return a Recipe")
+    return typing.cast(RecipeFunction, function)
+
+
+# --- overrides ------------------------------------------------------------------------------------
+
+
+def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """Apply settings of the form `a.b=value`; the value is JSON, or else a plain string.
+
+    Raises MathwrightError for an unknown field (with the nearest name) and for a value of another type.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise MathwrightError(f"--set {setting}: no value", hint="write it as --set rl.lr=1e-5")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        recipe = _replace(recipe, key.split("."), value, setting)
+    return recipe
+
+
+def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
+    known = [f.name for f in dataclasses.fields(node)]
+    name, rest = keys[0], keys[1:]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise MathwrightError(
+            f"--set {setting}: {type(node).__name__} has no field {name!r}",
+            hint=f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(known)}",
+        )
+    old = getattr(node, name)
+    if rest:
+        if not dataclasses.is_dataclass(old):
+            raise MathwrightError(
+                f"--set {setting}: {name!r} is {old!r}, it has no parts", hint=f"set {name} itself, or another field"
+            )
+        new = _replace(old, rest, value, setting)
+    else:
+        # Building the whole parent from JSON checks the new value against the field's declared type.
+        try:
+            new = getattr(from_json(type(node), {**to_json(node), name: value}), name)
+        except ValueError as error:
+            raise MathwrightError(f"--set {setting}: {error}", hint=f"it is {old!r} now") from error
+    return dataclasses.replace(node, **{name: new})
+
+
+def leaves(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a recipe with its dotted path; the items of tuples of records have an index in it."""
+    for field in dataclasses.fields(recipe):
+        value, path = getattr(recipe, field.name), f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, path + ".")
+        elif isinstance(value, tuple) and value and all(dataclasses.is_dataclass(item) for item in value):
+            for index, item in enumerate(value):
+                yield from leaves(item, f"{path}.{index}.")
+        else:
+            yield path, value
+
+
+# --- sources --------------------------------------------------------------------------------------
+
+
+def sources(function: RecipeFunction) -> dict[str, str]:
+    """The comment beside (or in the lines just above) each keyword argument of a recipe function, by dotted path."""
+    text = inspect.getsource(function)
+    comments, alone = _comments(text)
+    tree = ast.parse(text)
+    result: dict[str, str] = {}
+    returned = next(n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Call))
+    _collect_sources(returned, "", comments, alone, result)
+    return result
+
+
+def _comments(text: str) -> tuple[dict[int, str], set[int]]:
+    """Comments by line number, and the lines on which nothing but a comment stands."""
+    comments: dict[int, str] = {}
+    alone: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            comments[token.start[0]] = token.string.lstrip("# ").strip()
+            if token.line.strip().startswith("#"):
+                alone.add(token.start[0])
+    return comments, alone
+
+
+def _collect_sources(
+    call: ast.Call, prefix: str, comments: dict[int, str], alone: set[int], out: dict[str, str]
+) -> None:
+    for keyword in call.keywords:
+        path = f"{prefix}{keyword.arg}"
+        last = keyword.value.end_lineno or keyword.value.lineno
+        above: list[str] = []
+        line = keyword.lineno - 1
+        while line in alone:
+            above.insert(0, comments[line])
+            line -= 1
+        beside = comments.get(last, "") if last not in alone else ""
+        if beside or above:
+            out[path] = " ".join([*above, beside] if beside else above)
+        if isinstance(keyword.value, ast.Call):
+            _collect_sources(keyword.value, path + ".", comments, alone, out)
+        elif isinstance(keyword.value, ast.Tuple | ast.List):
+            for index, item in enumerate(keyword.value.elts):
+                if isinstance(item, ast.Call):
+                    _collect_sources(item, f"{path}.{index}.", comments, alone, out)
+                    if item.lineno in comments and item.lineno not in alone and item.lineno == item.end_lineno:
+                        out[f"{path}.{index}"] = comments[item.lineno]
+
+
+def source_of(path: str, found: dict[str, str]) -> str:
+    """The source of a value: its own comment, or that of the nearest part around it."""
+    while path:
+        if path in found:
+            return found[path]
+        path = path.rpartition(".")[0]
+    return ""

@@ -1,0 +1,23 @@
+"""§4.1: the reward model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardRecipe:
+    """An outcome reward model trained on ranked samples of the SFT model."""
+
+    num_problems: int
+    """Training problems sampled for rankings."""
+    responses_per_problem: int
+    sampling: SamplingRecipe
+    num_epochs: int
+    batch_rankings: int
+    micro_batch_tokens: int
+    heldout_share: float
+    """Share of the problems kept out to measure how often the better response scores higher."""
+    optimiser: OptimiserRecipe
