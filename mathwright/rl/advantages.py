@@ -1,0 +1,159 @@
+"""Advantages: how much better a response (or a token) was than what its group, or a value model, expected.
+
+Advantages are constants of the loss: nothing here is differentiated. Rewards that are NaN are unscored: they take no
+part in any mean or deviation, and their own advantage is 0.
+
+Zero variance (the paper leaves it undefined): where all scored rewards of a group are equal, or only one is scored,
+there is nothing to prefer and every advantage is exactly 0, whatever eps is. Equality is tested on the rewards
+themselves, because the mean of equal floats may miss them by a rounding error, which a division by the equally tiny
+deviation would blow up to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Std = Literal["population", "sample"]
+"""population divides by n, sample by n - 1. The paper does not say which; recipes choose."""
+
+
+def outcome_advantages(rewards_PG: Float[Tensor, "P G"], *, std: Std, eps: float) -> Float[Tensor, "P G"]:
+    """Outcome supervision (§4.1.2): A_i = (r_i - mean(r)) / (std(r) + eps), the same for all tokens of response i.
+
+    Args:
+        rewards_PG: reward of each response; NaN is unscored.
+        std: kind of standard deviation over the scored rewards of a group.
+        eps: added to the deviation (the paper has none: 0.0); >= 0.
+
+    Raises ValueError for another `std` or a negative eps.
+    """
+    return _standardise(rewards_PG, std=std, eps=eps)
+
+
+def process_advantages(
+    step_rewards_PGS: Float[Tensor, "P G S"],
+    step_ends_PGS: Int[Tensor, "P G S"],
+    *,
+    num_tokens: int,
+    std: Std,
+    eps: float,
+) -> Float[Tensor, "P G {num_tokens}"]:
+    """Process supervision (§4.1.3): A_{i,t} = sum over steps j with index(j) >= t of r~_i^{index(j)}.
+
+    r~ = (r - mean(R)) / (std(R) + eps), where R pools every step of every response of the group; so a longer response
+    weighs more in mean and deviation, as the paper has it. Tokens behind the last step end have advantage 0.
+
+    Args:
+        step_rewards_PGS: reward at each step end; NaN where there is no such step, or it is unscored.
+        step_ends_PGS: index(j), the index of the last token of step j; anything where the reward is NaN.
+        num_tokens: T, the length to which responses are padded.
+        std: as in `outcome_advantages`.
+        eps: as in `outcome_advantages`.
+
+    Raises ValueError where the end of a scored step lies outside 0 <= index < num_tokens.
+    """
+    P, G, S = step_rewards_PGS.shape
+    scored = ~step_rewards_PGS.isnan()
+    outside = scored & ((step_ends_PGS < 0) | (step_ends_PGS >= num_tokens))
+    if outside.any():
+        raise ValueError(f"step_ends: {step_ends_PGS[outside][0].item()} lies outside the {num_tokens} tokens")
+    normalised = _standardise(step_rewards_PGS.reshape(P, G * S), std=std, eps=eps).reshape(P, G, S)
+    at_step_end = step_rewards_PGS.new_zeros(P, G, num_tokens)
+    at_step_end.scatter_add_(2, step_ends_PGS.where(scored, 0), normalised)  # unscored steps add 0 to token 0
+    return at_step_end.flip(2).cumsum(2).flip(2)
+
+
+def leave_one_out_advantages(rewards_PG: Float[Tensor, "P G"]) -> Float[Tensor, "P G"]:
+    """RLOO (Ahmadian et al. 2024): A_i = r_i - mean of the other scored rewards of the group; 0 if none."""
+    scored = ~rewards_PG.isnan()
+    rewards = rewards_PG.where(scored, 0.0)
+    others = scored.sum(1, keepdim=True) - 1
+    mean_of_others = (rewards.sum(1, keepdim=True) - rewards) / others.clamp(min=1)
+    return (rewards - mean_of_others).where(scored & (others > 0), 0.0)
+
+
+def centred_advantages(rewards_PG: Float[Tensor, "P G"]) -> Float[Tensor, "P G"]:
+    """Dr. GRPO (Liu et al. 2025): A_i = r_i - mean of the scored rewards of the group; 0 where unscored."""
+    scored = ~rewards_PG.isnan()
+    mean = rewards_PG.where(scored, 0.0).sum(1, keepdim=True) / scored.sum(1, keepdim=True).clamp(min=1)
+    return (rewards_PG - mean).where(scored, 0.0)
+
+
+def generalized_advantages(
+    rewards: Float[Tensor, "B T"],
+    values: Float[Tensor, "B T"],
+    response_mask: Bool[Tensor, "B T"],
+    *,
+    gamma: float,
+    lam: float,
+) -> Float[Tensor, "B T"]:
+    """GAE (Schulman et al. 2016), cited by §4.1.1: A_t = sum_l (gamma lam)^l delta_{t+l}.
+
+    delta_t = r_t + gamma V_{t+1} - V_t, and V is 0 behind the last token: a response ends its episode. Masked tokens
+    (padding, inserted tool output) are no actions: time steps over them and their advantage is 0.
+
+    Args:
+        rewards: reward per token, on unmasked tokens.
+        values: V_t, the value before token t is drawn.
+        response_mask: True where the policy drew the token.
+        gamma: discount in [0, 1]; the paper does not give it.
+        lam: decay of the trace in [0, 1]; nor this.
+    """
+    advantages = torch.zeros_like(values)
+    next_value = next_advantage = values.new_zeros(values.shape[0])
+    for t in reversed(range(values.shape[1])):
+        active = response_mask[:, t]
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        next_advantage = torch.where(active, delta + gamma * lam * next_advantage, next_advantage)
+        next_value = torch.where(active, values[:, t], next_value)
+        advantages[:, t] = next_advantage.where(active, 0.0)
+    return advantages
+
+
+def kl_shaped_rewards(
+    rewards: Float[Tensor, " B"],
+    policy_logprobs: Float[Tensor, "B T"],
+    ref_logprobs: Float[Tensor, "B T"],
+    response_mask: Bool[Tensor, "B T"],
+    *,
+    kl_coef: float,
+) -> Float[Tensor, "B T"]:
+    """Eq. 2, the reward of PPO: r_t = r_phi(q, o_<=t) - beta log(pi(o_t) / pi_ref(o_t)).
+
+    r_phi is an outcome reward, given at the last unmasked token and 0 before it. Masked tokens have reward 0; so has
+    all of a response without any unmasked token.
+
+    Args:
+        rewards: outcome reward of each response.
+        policy_logprobs: of the policy that drew the tokens.
+        ref_logprobs: of the reference.
+        response_mask: True where the policy drew the token.
+        kl_coef: beta, >= 0.
+    """
+    T = response_mask.shape[1]
+    positions = torch.arange(T, device=response_mask.device)
+    last = torch.where(response_mask, positions, -1).amax(1, keepdim=True)
+    outcome = torch.where(positions == last, rewards[:, None], 0.0)
+    return (outcome - kl_coef * (policy_logprobs - ref_logprobs)).where(response_mask, 0.0)
+
+
+def _standardise(rewards_PN: Float[Tensor, "P N"], *, std: Std, eps: float) -> Float[Tensor, "P N"]:
+    """(r - mean) / (std + eps) over the scored rewards of each row; 0 where unscored or where all are equal."""
+    if std not in ("population", "sample"):
+        raise ValueError(f"std is {std!r}; it must be 'population' or 'sample'")
+    if eps < 0:
+        raise ValueError(f"eps is {eps}; it must not be negative")
+    scored = ~rewards_PN.isnan()
+    count = scored.sum(1, keepdim=True)
+    mean = rewards_PN.where(scored, 0.0).sum(1, keepdim=True) / count.clamp(min=1)
+    centred = (rewards_PN - mean).where(scored, 0.0)
+    degrees = (count if std == "population" else count - 1).clamp(min=1)
+    deviation = (centred.square().sum(1, keepdim=True) / degrees).sqrt()
+    highest = rewards_PN.where(scored, -torch.inf).amax(1, keepdim=True)
+    lowest = rewards_PN.where(scored, torch.inf).amin(1, keepdim=True)
+    differ = scored & (highest > lowest)
+    return torch.where(differ, centred / (deviation + eps).where(differ, 1.0), 0.0)

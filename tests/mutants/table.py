@@ -1,0 +1,358 @@
+"""Mistakes that RL code is known to make, each as a change of one place of the source and the test that catches it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """`old` stands once in `module`; with `new` in its place the test `killed_by` must fail."""
+
+    mistake: str
+    module: str
+    old: str
+    new: str
+    killed_by: str
+    """module:function of the test, without the leading "tests."."""
+
+
+ADVANTAGES, DIVERGENCE, LOSSES = (f"mathwright.rl.{name}" for name in ("advantages", "divergence", "losses"))
+RANKING = "mathwright.reward.losses"
+
+MUTANTS = [
+    # advantages
+    Mutant(
+        mistake="population and sample deviation exchanged",
+        module=ADVANTAGES,
+        old='count if std == "population" else count - 1',
+        new='count if std == "sample" else count - 1',
+        killed_by="rl.test_advantages:test_outcome_golden_cases",
+    ),
+    Mutant(
+        mistake="unscored responses counted in the mean as zeros",
+        module=ADVANTAGES,
+        old="count = scored.sum(1, keepdim=True)",
+        new="count = torch.full_like(scored.sum(1, keepdim=True), scored.shape[1])",
+        killed_by="rl.test_advantages:test_outcome_golden_cases",
+    ),
+    Mutant(
+        mistake="equal rewards recognised by the deviation, which rounding keeps above 0",
+        module=ADVANTAGES,
+        old="differ = scored & (highest > lowest)",
+        new="differ = scored & (deviation > 0)",
+        killed_by="rl.test_advantages:test_outcome_golden_cases",
+    ),
+    Mutant(
+        mistake="group statistics over the whole batch",
+        module=ADVANTAGES,
+        old="mean = rewards_PN.where(scored, 0.0).sum(1, keepdim=True) / count",
+        new="mean = rewards_PN.where(scored, 0.0).sum() / count.sum()",
+        killed_by="rl.test_advantages:test_groups_do_not_mix",
+    ),
+    Mutant(
+        mistake="process supervision: prefix sums for suffix sums",
+        module=ADVANTAGES,
+        old="at_step_end.flip(2).cumsum(2).flip(2)",
+        new="at_step_end.cumsum(2)",
+        killed_by="rl.test_advantages:test_process_by_hand",
+    ),
+    Mutant(
+        mistake="process supervision: the end token of a step left out of the step",
+        module=ADVANTAGES,
+        old="at_step_end.flip(2).cumsum(2).flip(2)",
+        new="at_step_end.flip(2).cumsum(2).flip(2) - at_step_end",
+        killed_by="rl.test_advantages:test_process_by_hand",
+    ),
+    Mutant(
+        mistake="process supervision: each response normalised alone, not pooled over the group",
+        module=ADVANTAGES,
+        old="_standardise(step_rewards_PGS.reshape(P, G * S), std=std, eps=eps)",
+        new="_standardise(step_rewards_PGS.reshape(P * G, S), std=std, eps=eps)",
+        killed_by="rl.test_advantages:test_process_equals_the_loop_written_from_the_definition",
+    ),
+    Mutant(
+        mistake="leave-one-out with the response itself in the baseline",
+        module=ADVANTAGES,
+        old="mean_of_others = (rewards.sum(1, keepdim=True) - rewards) / others.clamp(min=1)",
+        new="mean_of_others = rewards.sum(1, keepdim=True) / (others + 1).clamp(min=1)",
+        killed_by="rl.test_advantages:test_leave_one_out_equals_the_loop_written_from_the_definition",
+    ),
+    Mutant(
+        mistake="GAE: the next value discounted by lambda too",
+        module=ADVANTAGES,
+        old="rewards[:, t] + gamma * next_value",
+        new="rewards[:, t] + gamma * lam * next_value",
+        killed_by="rl.test_advantages:test_gae_identities",
+    ),
+    Mutant(
+        mistake="GAE: the trace runs through masked tokens",
+        module=ADVANTAGES,
+        old="next_value = torch.where(active, values[:, t], next_value)",
+        new="next_value = torch.where(active, values[:, t], 0.0)",
+        killed_by="rl.test_advantages:test_gae_equals_the_quadratic_sum_over_the_unmasked_tokens",
+    ),
+    Mutant(
+        mistake="Eq. 2: the KL given, not taken",
+        module=ADVANTAGES,
+        old="(outcome - kl_coef * (policy_logprobs - ref_logprobs))",
+        new="(outcome + kl_coef * (policy_logprobs - ref_logprobs))",
+        killed_by="rl.test_advantages:test_eq2_gives_the_outcome_at_the_last_token_and_takes_the_kl_from_every_token",
+    ),
+    # divergence
+    Mutant(
+        mistake="k3 in the other direction",
+        module=DIVERGENCE,
+        old="d = ref_logprobs - policy_logprobs",
+        new="d = policy_logprobs - ref_logprobs",
+        killed_by="rl.test_divergence:test_means_under_the_policy_are_the_divergence",
+    ),
+    Mutant(
+        mistake="k1 with its sign flipped",
+        module=DIVERGENCE,
+        old="return policy_logprobs - ref_logprobs",
+        new="return ref_logprobs - policy_logprobs",
+        killed_by="rl.test_divergence:test_means_under_the_policy_are_the_divergence",
+    ),
+    Mutant(
+        mistake="k3 from e^d - 1, which rounding eats near 0",
+        module=DIVERGENCE,
+        old="torch.expm1(d) - d",
+        new="torch.exp(d) - 1 - d",
+        killed_by="rl.test_divergence:test_k3_is_never_negative_and_keeps_its_precision_near_zero",
+    ),
+    Mutant(
+        mistake="k3 computed without gradient",
+        module=DIVERGENCE,
+        old="torch.expm1(d) - d",
+        new="torch.expm1(d.detach()) - d",
+        killed_by="rl.test_divergence:test_the_mean_gradient_of_k3_is_that_of_the_reverse_divergence",
+    ),
+    # losses
+    Mutant(
+        mistake="sign of the loss flipped",
+        module=LOSSES,
+        old="-sequence_mean(terms.objective, response_mask, num_sequences), _stats",
+        new="sequence_mean(terms.objective, response_mask, num_sequences), _stats",
+        killed_by="rl.test_losses:test_grpo_equals_eq3",
+    ),
+    Mutant(
+        mistake="mean over all tokens for the mean of sequence means",
+        module=LOSSES,
+        old="return ((values * response_mask).sum(1) / lengths).sum() / _divisor(response_mask, num_sequences)",
+        new="return (values * response_mask).sum() / lengths.sum()",
+        killed_by="rl.test_losses:test_each_sequence_weighs_the_same_whatever_its_length",
+    ),
+    Mutant(
+        mistake="lengths count the padding",
+        module=LOSSES,
+        old="lengths = response_mask.sum(1).clamp(min=1)",
+        new="lengths = torch.full_like(response_mask.sum(1), response_mask.shape[1])",
+        killed_by="rl.test_losses:test_grpo_equals_eq3",
+    ),
+    Mutant(
+        mistake="mask shifted by one token",
+        module=LOSSES,
+        old="return torch.where(mask, values, 0.0)",
+        new="return torch.where(mask.roll(1, -1), values, 0.0)",
+        killed_by="rl.test_losses:test_grpo_equals_eq3",
+    ),
+    Mutant(
+        mistake="masking by multiplication, which keeps NaN",
+        module=LOSSES,
+        old="return torch.where(mask, values, 0.0)",
+        new="return values * mask",
+        killed_by="rl.test_losses:test_what_stands_in_masked_slots_changes_nothing[grpo]",
+    ),
+    Mutant(
+        mistake="masking behind the exponential: value right, gradient NaN",
+        module=LOSSES,
+        old="policy = _zero_masked(policy_logprobs, response_mask)",
+        new="policy = policy_logprobs",
+        killed_by="rl.test_losses:test_what_stands_in_masked_slots_changes_nothing[grpo]",
+    ),
+    Mutant(
+        mistake="behaviour log-probabilities not detached: no gradient at all with one update",
+        module=LOSSES,
+        old="_zero_masked(behavior_logprobs.detach(), response_mask)",
+        new="_zero_masked(behavior_logprobs, response_mask)",
+        killed_by="rl.test_losses:test_table_10_gradient_at_theta_old",
+    ),
+    Mutant(
+        mistake="reference not detached",
+        module=LOSSES,
+        old="ref = _zero_masked(ref_logprobs.detach(), response_mask)",
+        new="ref = _zero_masked(ref_logprobs, response_mask)",
+        killed_by="rl.test_losses:test_advantages_behavior_and_reference_are_constants",
+    ),
+    Mutant(
+        mistake="advantages not detached",
+        module=LOSSES,
+        old="advantages.detach() if advantages.ndim == 2",
+        new="advantages if advantages.ndim == 2",
+        killed_by="rl.test_losses:test_advantages_behavior_and_reference_are_constants",
+    ),
+    Mutant(
+        mistake="KL of the reference from the policy",
+        module=LOSSES,
+        old="kl = k3(policy, ref)",
+        new="kl = k3(ref, policy)",
+        killed_by="rl.test_losses:test_the_kl_is_k3_of_policy_from_reference",
+    ),
+    Mutant(
+        mistake="KL added to the objective",
+        module=LOSSES,
+        old="surrogate - kl_coef * kl, kl.detach()",
+        new="surrogate + kl_coef * kl, kl.detach()",
+        killed_by="rl.test_losses:test_table_10_gradient_at_theta_old",
+    ),
+    Mutant(
+        mistake="maximum for minimum in the clipped objective",
+        module=LOSSES,
+        old="surrogate = torch.minimum(",
+        new="surrogate = torch.maximum(",
+        killed_by="rl.test_losses:test_clipping_by_cases",
+    ),
+    Mutant(
+        mistake="clipped term alone, without the minimum",
+        module=LOSSES,
+        old="torch.minimum(ratio * advantage, ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high) * advantage)",
+        new="ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high) * advantage",
+        killed_by="rl.test_losses:test_clipping_by_cases",
+    ),
+    Mutant(
+        mistake="ratio upside down",
+        module=LOSSES,
+        old="ratio = torch.exp(policy - behavior)",
+        new="ratio = torch.exp(behavior - policy)",
+        killed_by="rl.test_losses:test_table_10_gradient_at_theta_old",
+    ),
+    Mutant(
+        mistake="low and high clip exchanged",
+        module=LOSSES,
+        old="ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high)",
+        new="ratio.clamp(1 - clip_eps_high, 1 + clip_eps_low)",
+        killed_by="rl.test_losses:test_relatives_against_the_same_oracle",
+    ),
+    Mutant(
+        mistake="micro-batches divide by their own size",
+        module=LOSSES,
+        old="return response_mask.shape[0] if num_sequences is None else num_sequences",
+        new="return response_mask.shape[0]",
+        killed_by="rl.test_losses:test_micro_batches_add_up",
+    ),
+    Mutant(
+        mistake="DPO with chosen and rejected exchanged",
+        module=LOSSES,
+        old="return _pair_loss(beta * (chosen - rejected), num_pairs)\n\n\ndef dpo_sum_loss",
+        new="return _pair_loss(beta * (rejected - chosen), num_pairs)\n\n\ndef dpo_sum_loss",
+        killed_by="rl.test_losses:test_dpo_equals_eq12",
+    ),
+    Mutant(
+        mistake="Eq. 12 without its length normalisation",
+        module=LOSSES,
+        old=" / rejected_mask.sum(1).clamp(min=1)",
+        new="",
+        killed_by="rl.test_losses:test_dpo_equals_eq12",
+    ),
+    Mutant(
+        mistake="value clipping by minimum",
+        module=LOSSES,
+        old="error = torch.maximum(error,",
+        new="error = torch.minimum(error,",
+        killed_by="rl.test_losses:test_value_loss_equals_the_loop",
+    ),
+    # ranking
+    Mutant(
+        mistake="ranking upside down",
+        module=RANKING,
+        old="better = ranks_NK[:, :, None] < ranks_NK[:, None, :]",
+        new="better = ranks_NK[:, :, None] > ranks_NK[:, None, :]",
+        killed_by="reward.test_losses:test_gradient_raises_the_better_and_lowers_the_worse",
+    ),
+    Mutant(
+        mistake="equal ranks compared",
+        module=RANKING,
+        old="better = ranks_NK[:, :, None] < ranks_NK[:, None, :]",
+        new="better = ranks_NK[:, :, None] <= ranks_NK[:, None, :]",
+        killed_by="reward.test_losses:test_equals_the_loop_over_pairs",
+    ),
+    Mutant(
+        mistake="padding compared",
+        module=RANKING,
+        old="pairs = better & present_NK[:, :, None] & present_NK[:, None, :]",
+        new="pairs = better",
+        killed_by="reward.test_losses:test_equals_the_loop_over_pairs",
+    ),
+]
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Iterator[None]:
+    """The functions of the mutated source stand in the place of the real ones meanwhile."""
+    module = importlib.import_module(mutant.module)
+    source = inspect.getsource(module)
+    if source.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.module} has {source.count(mutant.old)} places {mutant.old!r}; adapt the mutant")
+    twin = types.ModuleType(mutant.module)
+    exec(compile(source.replace(mutant.old, mutant.new), f"<mutant of {mutant.module}>", "exec"), twin.__dict__)
+    real = {
+        name: value
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == mutant.module
+    }
+    try:
+        for name in real:
+            setattr(module, name, twin.__dict__[name])
+        yield
+    finally:
+        for name, value in real.items():
+            setattr(module, name, value)
+
+
+def calls(killed_by: str) -> Iterator[Callable[[], Any]]:
+    """The test as calls without arguments, one for each of its parameter sets (`test[value]`: that one alone)."""
+    path, _, name = killed_by.partition(":")
+    name, _, chosen = name.partition("[")
+    test = getattr(importlib.import_module(f"tests.{path}"), name)
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    if not marks:
+        yield test
+        return
+    names, values = marks[0].args
+    for value in values:
+        arguments = dict(zip(names, value, strict=True)) if isinstance(names, tuple) else {names: value}
+        if not chosen or list(map(str, arguments.values())) == [chosen.rstrip("]")]:
+            yield lambda arguments=arguments: test(**arguments)
+
+
+def killed(mutant: Mutant) -> bool:
+    """Whether the named test fails on the mutant."""
+    with applied(mutant):
+        for call in calls(mutant.killed_by):
+            try:
+                call()
+            except (AssertionError, RuntimeError):
+                return True
+    return False
+
+
+def main() -> int:
+    """Print the table of the mutants; the exit status is the number that survive."""
+    survivors = 0
+    for mutant in MUTANTS:
+        verdict = "killed" if killed(mutant) else "SURVIVES"
+        survivors += verdict == "SURVIVES"
+        print(f"| {verdict} | {mutant.module} | {mutant.mistake} | {mutant.killed_by} |")
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
