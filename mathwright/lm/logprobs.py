@@ -1,0 +1,147 @@
+"""Log-probabilities and losses of packed batches, in float32, without ever holding logits for all positions.
+
+Logits are made chunk by chunk from the last hidden states of the positions that need them, reduced at once, and made
+again in the backward pass: memory is `CHUNK_ROWS` x V instead of L x V, for one more product with the output layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel, attention_window
+from mathwright.lm.pack import GroupBatch, PackedRows
+
+CHUNK_ROWS = 256
+"""Positions whose logits exist at one time: 50 MB in float32 at a vocabulary of 49,152."""
+
+
+def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
+    """Last hidden states (behind the final norm) of every token of a packed batch.
+
+    Raises MathwrightError where a sequence is longer than the model's context or attention window.
+    """
+    config = model.config
+    longest = int(batch.positions.max()) + 1
+    for limit, what in ((config.max_position_embeddings, "context"), (attention_window(config), "attention window")):
+        if limit is not None and longest > limit:
+            raise MathwrightError(
+                f"a sequence of {longest} tokens exceeds the model's {what} of {limit}",
+                hint="shorten prompts or max_new_tokens, or lower the context of the recipe",
+            )
+    device = model.device
+    mask = batch.attention_mask()
+    return model.base_model(
+        input_ids=batch.tokens.to(device),
+        position_ids=batch.positions.to(device),
+        attention_mask=mask.to(device),
+        use_cache=False,
+    ).last_hidden_state
+
+
+def response_logprobs(lm: LanguageModel, batch: GroupBatch, temperature: float = 1.0) -> Float[Tensor, "B T"]:
+    """log pi(o_t | q, o_<t) of every trained response token, differentiable; 0 where response_mask is False.
+
+    temperature divides the logits, as in sampling. The result is float32 (float64 for a float64 model).
+    """
+    hidden = hidden_states(lm.model, batch)
+    mask = batch.response_mask.to(hidden.device)
+    source = batch.source_index.to(hidden.device)[mask]
+    targets = batch.response_tokens.to(hidden.device)[mask]
+    values = token_logprobs(hidden.flatten(0, 1)[source], lm.model.get_output_embeddings(), targets, temperature)
+    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
+
+
+def next_token_losses(lm: LanguageModel, rows: PackedRows) -> Float[Tensor, " N"]:
+    """-log p of every trained token given what precedes it in its example, in nats, differentiable."""
+    hidden = hidden_states(lm.model, rows)
+    source, targets = rows.source_index.to(hidden.device), rows.targets.to(hidden.device)
+    return -token_logprobs(hidden.flatten(0, 1)[source], lm.model.get_output_embeddings(), targets)
+
+
+def gather_hidden(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B T D"]:
+    """The hidden states at the response tokens themselves, for heads; row 0 of the batch behind a response's end."""
+    return hidden.flatten(0, 1)[batch.token_index.to(hidden.device)]
+
+
+def gather_last(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B D"]:
+    """The hidden state at the last token of each response, for sequence scores."""
+    return hidden.flatten(0, 1)[batch.last_index.to(hidden.device)]
+
+
+@torch.no_grad()
+def response_entropies(lm: LanguageModel, batch: GroupBatch, temperature: float = 1.0) -> Float[Tensor, "B T"]:
+    """Entropy in nats of the distribution each trained response token was drawn from; 0 elsewhere. No gradient."""
+    hidden = hidden_states(lm.model, batch)
+    mask = batch.response_mask.to(hidden.device)
+    rows = hidden.flatten(0, 1)[batch.source_index.to(hidden.device)[mask]]
+    output = lm.model.get_output_embeddings()
+    parts = [
+        torch.distributions.Categorical(logits=_logits(chunk, output.weight, output.bias, temperature)).entropy()
+        for chunk in rows.split(CHUNK_ROWS)
+    ]
+    values = torch.cat(parts) if parts else torch.zeros(0, device=hidden.device)
+    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
+
+
+def token_logprobs(
+    hidden: Float[Tensor, "N D"], output_layer: torch.nn.Linear, targets: Tensor, temperature: float = 1.0
+) -> Float[Tensor, " N"]:
+    """log softmax(output_layer(hidden) / temperature)[targets], chunk by chunk in both directions."""
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}; a log-probability needs a temperature above 0")
+    values = _ChunkedLogprobs.apply(hidden, output_layer.weight, output_layer.bias, targets, temperature)
+    assert isinstance(values, Tensor)
+    return values
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, temperature: float) -> Tensor:
+    logits = torch.nn.functional.linear(hidden, weight, bias).to(_wide(hidden.dtype))
+    return logits if temperature == 1.0 else logits / temperature
+
+
+class _ChunkedLogprobs(torch.autograd.Function):
+    """Forward keeps one number a position (the log of the normaliser); backward makes each chunk's logits again."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, temperature: float):
+        values = torch.empty(targets.shape, dtype=_wide(hidden.dtype), device=hidden.device)
+        normalisers = torch.empty_like(values)
+        for start in range(0, len(targets), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            logits = _logits(hidden[part], weight, bias, temperature)
+            normalisers[part] = logits.logsumexp(-1)
+            values[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normalisers[part]
+        ctx.save_for_backward(hidden, weight, bias, targets, normalisers)
+        ctx.temperature = temperature
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor):
+        # d log p[target] / d logits = onehot(target) - softmax(logits)
+        (grad,) = grads
+        hidden, weight, bias, targets, normalisers = ctx.saved_tensors
+        grad_hidden = torch.empty_like(hidden)
+        # float32: the sum over chunks must not be rounded to bfloat16 after each
+        grad_weight = torch.zeros(weight.shape, dtype=grad.dtype, device=grad.device)
+        grad_bias = None if bias is None else torch.zeros(bias.shape, dtype=grad.dtype, device=grad.device)
+        for start in range(0, len(targets), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            grad_logits = _logits(hidden[part], weight, bias, ctx.temperature)
+            grad_logits.sub_(normalisers[part, None]).exp_().neg_()
+            grad_logits.scatter_add_(-1, targets[part, None], torch.ones_like(grad[part, None]))
+            grad_logits.mul_(grad[part, None] / ctx.temperature)
+            narrow = grad_logits.to(weight.dtype)
+            grad_hidden[part] = narrow @ weight
+            grad_weight += narrow.T @ hidden[part]
+            if grad_bias is not None:
+                grad_bias += grad_logits.sum(0)
+        return grad_hidden, grad_weight.to(weight.dtype), None if bias is None else grad_bias.to(bias.dtype), None, None
