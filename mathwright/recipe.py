@@ -43,6 +43,8 @@ class Recipe:
     name: str
     seed: int
     model: ModelRecipe
+    template: str
+    """How a question is put to the model: `deepseekmath`, `short`, or `tokenizer` (the model's own chat template)."""
     problems: ProblemsRecipe
     corpus: CorpusRecipe | None
     compare: CompareRecipe | None
@@ -61,8 +63,12 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(mathwright.recipes.__path__))
 
 
-def find(name_or_path: str) -> RecipeFunction:
-    """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`."""
+def find(name_or_path: str, *, tiny: bool = False) -> RecipeFunction:
+    """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`.
+
+    `tiny` asks for the module's `tiny()`: the same stages at sizes for a test. Raises MathwrightError where there is
+    no such recipe or no tiny variant of it.
+    """
     if name_or_path.endswith(".py"):
         path = Path(name_or_path)
         if not path.is_file():
@@ -79,9 +85,10 @@ def find(name_or_path: str) -> RecipeFunction:
             f"no recipe {name_or_path!r}",
             hint=f"did you mean {close[0]!r}?" if close else f"recipes: {', '.join(names())}; or a path to a .py file",
         )
-    function = getattr(module, "recipe", None)
+    wanted = "tiny" if tiny else "recipe"
+    function = getattr(module, wanted, None)
     if not callable(function):
-        raise MathwrightError(f"{module.__file__} defines no function recipe()", hint="it must return a Recipe")
+        raise MathwrightError(f"{module.__file__} defines no function {wanted}()", hint="it must return a Recipe")
     return typing.cast(RecipeFunction, function)
 
 

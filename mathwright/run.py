@@ -231,13 +231,18 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(known, {"name": recipe_name, "recipe": recipe})
 
+    @staticmethod
+    def fingerprint(name: str, *inputs: Any) -> str:
+        """The fingerprint that a stage with these inputs has."""
+        return fingerprint(name, *inputs)
+
     def stage(self, name: str, *inputs: Any) -> Stage:
-        """The stage of that name, its fingerprint taken from `inputs` (its recipe part, fingerprints of stages it reads).
+        """The stage of that name; its fingerprint is that of `inputs` (its recipe part, the stages it reads).
 
         What an earlier run left under another fingerprint is removed.
         """
         path = self.path / name
-        mark = fingerprint(name, *inputs)
+        mark = self.fingerprint(name, *inputs)
         begun = path / "begun.json"
         if path.exists():
             theirs = json.loads(begun.read_text(encoding="utf-8"))["fingerprint"] if begun.is_file() else None

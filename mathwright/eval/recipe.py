@@ -13,10 +13,12 @@ class EvalRecipe:
     """Accuracy of each stage's model on the held-out problems."""
 
     modes: tuple[Literal["cot", "pot", "tool"], ...]
+    start_template: str
+    """Prompt template of the model before fine-tuning, which has not learned the run's own."""
     num_problems: int
     greedy_max_new_tokens: int
     num_samples: int
-    """K of Maj@K and Pass@K."""
+    """K of Maj@K and Pass@K; 0 for greedy accuracy alone."""
     num_sampled_problems: int
     """Problems for which K samples are drawn; the first ones of the greedy set."""
     sampling: SamplingRecipe

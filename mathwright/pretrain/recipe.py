@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mathwright.lm.recipe import OptimiserRecipe
+from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,5 +39,7 @@ class PretrainRecipe:
 class CompareRecipe:
     """Table 1: the same model trained on each corpus alone for the same number of tokens."""
 
+    model: ModelRecipe | None
+    """The model that is trained; None for the run's own."""
     corpora: tuple[MixtureRecipe, ...]
     training: PretrainRecipe

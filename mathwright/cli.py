@@ -1,0 +1,257 @@
+"""The command line: thin verbs over the stages, in the order of the paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.markup import escape
+from rich.table import Table
+
+from mathwright import recipe as recipes
+from mathwright.errors import MathwrightError
+from mathwright.run import console
+
+Positional = tyro.conf.Positional
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAppendAction]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageArguments:
+    recipe: Positional[str]
+    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe()."""
+    out: Path | None = None
+    """Run directory; runs/RECIPE by default."""
+    set_: Settings = ()
+    """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
+    model: str | None = None
+    """Start from this model folder, hub id or wheel instead of the run's earlier stage."""
+    shards: Path | None = None
+    """Train on this folder of token shards instead of the corpus of the run."""
+    tiny: bool = False
+    """The recipe's tiny variant: same stages, small sizes."""
+    dry_run: bool = False
+    """Only say what would be read and written, with steps, tokens and memory."""
+    gpus: int = 1
+    """GPUs assumed by --dry-run."""
+    device: str = "cpu"
+    """Device of the models: cpu or cuda."""
+
+
+class Corpus(StageArguments):
+    """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise."""
+
+
+class Pretrain(StageArguments):
+    """§2.3 Continue the pre-training of a model on a mixture of corpora."""
+
+
+class Compare(StageArguments):
+    """§2.2 Train the same model on several corpora and compare."""
+
+
+class Sft(StageArguments):
+    """§3 Fine-tune on worked solutions: chain of thought, program of thought, tool-integrated."""
+
+
+class Reward(StageArguments):
+    """§4.1 Train a reward model on ranked samples."""
+
+
+class Rl(StageArguments):
+    """§4 Reinforce with GRPO and its relatives."""
+
+
+class Eval(StageArguments):
+    """§2.3, §3.2 Measure the models of a run: accuracy, Maj@K, Pass@K, with and without tools."""
+
+
+class Run(StageArguments):
+    """Run all stages of a recipe, skipping those that are finished, and write the report."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chat:
+    """Talk to a model in the terminal, its Python tool on."""
+
+    model: Positional[str]
+    """Model folder or hub id."""
+    template: str = "short"
+    """Prompt template: short, deepseekmath or tokenizer."""
+    mode: str = "tool"
+    """cot or tool."""
+    temperature: float = 0.0
+    max_new_tokens: int = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Show:
+    """Print every value of a recipe with its source; without a recipe, the names there are."""
+
+    recipe: Positional[str] = ""
+    set_: Settings = ()
+    """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
+    tiny: bool = False
+    """The recipe's tiny variant."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report of a run again from its artefacts."""
+
+    run: Positional[Path]
+    """Run directory."""
+
+
+Command = (
+    Annotated[Corpus, tyro.conf.subcommand("corpus")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
+    | Annotated[Sft, tyro.conf.subcommand("sft")]
+    | Annotated[Reward, tyro.conf.subcommand("reward")]
+    | Annotated[Rl, tyro.conf.subcommand("rl")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Chat, tyro.conf.subcommand("chat")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 130 when interrupted."""
+    command = tyro.cli(
+        Command,
+        args=arguments,
+        prog="mathwright",
+        description=sys.modules["mathwright"].__doc__,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    try:
+        _perform(command)
+    except MathwrightError as error:
+        console.print(
+            f"[bold red]error:[/] {escape(error.message)}\n[bold]hint:[/] {escape(error.hint)}", soft_wrap=True
+        )
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != 28:  # ENOSPC
+            raise
+        console.print(f"[bold red]error:[/] {escape(str(error))}\n[bold]hint:[/] free some space, then run again")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; the same command goes on where it stopped")
+        sys.exit(130)
+
+
+def _perform(command: Any) -> None:
+    match command:
+        case Show():
+            show(command)
+        case Report():
+            report(command.run)
+        case Chat():
+            from mathwright.chat import chat
+
+            chat(
+                command.model,
+                template=command.template,
+                mode=command.mode,
+                temperature=command.temperature,
+                max_new_tokens=command.max_new_tokens,
+            )
+        case Run():
+            stages(command, None)
+        case StageArguments():
+            stages(command, type(command).__name__.lower())
+        case _:
+            raise AssertionError(command)
+
+
+def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> recipes.Recipe:
+    """The recipe of that name, its overrides applied."""
+    function = recipes.find(name, tiny=tiny)
+    return recipes.override(function(), settings)
+
+
+def stages(arguments: StageArguments, only: str | None) -> None:
+    """Run one stage of a recipe, or all of them (`only` is None), or plan them."""
+    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    if only is not None and getattr(recipe, only) is None:
+        raise MathwrightError(f"recipe {recipe.name!r} has no {only} part", hint="see `mathwright show`")
+    if arguments.dry_run:
+        print_plan(recipe, only, arguments.gpus)
+        return
+    from mathwright.chain import STAGES, Chain, Inputs, print_headline
+
+    out = arguments.out or Path("runs") / recipe.name
+    inputs = Inputs(model=arguments.model, shards=arguments.shards)
+    chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
+    # What every stage reads is made on the way: it costs seconds and has no verb of its own.
+    chain.run(STAGES if only is None else ("problems", "model", only))
+    if only is None:
+        print_headline(out, report(out))
+
+
+def report(run: Path) -> Path:
+    """Write RUN/report.html and say where it is."""
+    from mathwright.report.page import write_report
+
+    path = write_report(run)
+    print(path)
+    return path
+
+
+def show(arguments: Show) -> None:
+    """Print a recipe, a value a line with its source."""
+    if not arguments.recipe:
+        for name in recipes.names():
+            print(name)
+        return
+    function = recipes.find(arguments.recipe, tiny=arguments.tiny)
+    found = recipes.sources(function)
+    recipe = recipes.override(function(), arguments.set_)
+    changed = {setting.partition("=")[0] for setting in arguments.set_}
+    leaves = list(recipes.leaves(recipe))
+    if os.isatty(1):
+        table = Table("value", "", "source")
+        for path, value in leaves:
+            table.add_row(path, escape(_plain(value)), escape(_source(path, found, changed)))
+        from rich.console import Console
+
+        Console().print(table)
+        return
+    for path, value in leaves:
+        print(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
+
+
+def _source(path: str, found: dict[str, str], changed: set[str]) -> str:
+    return "set on the command line" if path in changed else recipes.source_of(path, found)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
+
+
+def print_plan(recipe: recipes.Recipe, only: str | None, num_gpus: int) -> None:
+    """Print what would be read and written, steps, tokens and memory."""
+    from mathwright.plan import plan
+
+    for part in plan(recipe, num_gpus=num_gpus):
+        if only not in (None, part.stage):
+            continue
+        memory = f"{part.memory_bytes / 2**30:,.1f} GiB" if part.memory_bytes is not None else "unknown architecture"
+        where = "per machine" if part.stage == "corpus" else f"per GPU ({num_gpus})"
+        print(f"{part.stage}: {part.num_steps:,} steps, {part.num_tokens:,} tokens, {memory} {where}")
+        for label, items in (("reads", part.reads), ("writes", part.writes), ("note", part.notes)):
+            for item in items:
+                print(f"  {label:<7}{item}")
+
+
+if __name__ == "__main__":
+    main()

