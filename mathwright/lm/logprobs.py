@@ -118,8 +118,11 @@ class _ChunkedLogprobs(torch.autograd.Function):
         for start in range(0, len(targets), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             logits = _logits(hidden[part], weight, bias, temperature)
-            normalisers[part] = logits.logsumexp(-1)
-            values[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normalisers[part]
+            chosen = logits.gather(-1, targets[part, None]).squeeze(-1)
+            # torch.logsumexp takes 40 times as long on a CPU (its exponential is not vectorised)
+            largest = logits.amax(-1)
+            normalisers[part] = logits.sub_(largest[:, None]).exp_().sum(-1).log_().add_(largest)
+            values[part] = chosen - normalisers[part]
         ctx.save_for_backward(hidden, weight, bias, targets, normalisers)
         ctx.temperature = temperature
         return values

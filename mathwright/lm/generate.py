@@ -1,0 +1,373 @@
+"""Generation on the training weights: each prompt computed once for its group, slots refilled as sequences finish.
+
+One loop does three things in turn: it fills free slots (with the responses of the next prompts, or with sequences
+whose tool output has come), runs one token of all running sequences, and draws the next token of each. Which sequences
+run together is decided by counts alone, never by the clock, so a run repeats to the bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mathwright.lm.cache import Prefix, SlotCache, extend
+from mathwright.lm.load import LanguageModel, attention_window, require_supported
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.sample import draw, uniforms
+from mathwright.lm.tokenise import encode
+from mathwright.records import Completion, FinishReason
+
+PREFILL_TOKENS = 2048
+"""Most tokens, padding included, of one forward pass over prompts."""
+PARKED_SHARE = 4
+"""Tool calls run once a quarter of the slots' worth of sequences wait for them, or nothing else can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A program a sequence asks to run."""
+
+    key: int
+    """Which sequence asks: calls with one key belong to one session, in order."""
+    code: str
+
+
+class Tool(Protocol):
+    """Something a model may call in the middle of its response."""
+
+    def pending(self, text: str) -> str | None:
+        """The program to run if the response so far ends in a finished call."""
+        ...
+
+    def run(self, calls: Sequence[ToolCall]) -> list[str]:
+        """Run programs of different sequences; returns the text to insert behind each."""
+        ...
+
+    def close(self, key: int) -> None:
+        """The sequence is finished."""
+        ...
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """A response in the making."""
+
+    key: int
+    prompt: int
+    """Index of its prompt."""
+    seed: int
+    limit: int
+    """Tokens it may have, inserted ones included."""
+    text: _Text
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    sampled: list[bool] = field(default_factory=list)
+    num_tool_calls: int = 0
+
+    def append(self, token: int, logprob: float, sampled: bool) -> None:
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        self.sampled.append(sampled)
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A sequence that waits for a slot: what it has computed, and the hidden state its next token is drawn from."""
+
+    sequence: _Sequence
+    prefix: Prefix
+    hidden: Tensor
+
+
+@dataclass(slots=True)
+class _Parked:
+    """A sequence that waits for its tool; its last token is not in the prefix yet."""
+
+    sequence: _Sequence
+    prefix: Prefix
+    code: str
+
+
+class Generator:
+    """Samples responses from a language model. It holds no weights of its own: an updated model is used at once."""
+
+    def __init__(self, lm: LanguageModel, *, max_batch: int = 32) -> None:
+        """max_batch: sequences decoded at one time.
+
+        Raises MathwrightError for a model whose attention our caches do not cover.
+        """
+        if max_batch < 1:
+            raise ValueError(f"max_batch is {max_batch}; at least one sequence must run")
+        require_supported(lm.model)
+        self.lm = lm
+        self.max_batch = max_batch
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: SamplingRecipe,
+        *,
+        seeds: Sequence[Sequence[int]],
+        stop: Sequence[str] = (),
+        tool: Tool | None = None,
+        max_tool_rounds: int = 0,
+        on_finished: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """Sample len(seeds[i]) responses to each prompt i.
+
+        Args:
+            prompts: token sequences, none empty.
+            sampling: temperature, top_p, top_k, and max_new_tokens, which counts inserted tokens too.
+            seeds: one a response. Given equal logits, the tokens of a response depend on its seed alone.
+            stop: strings that end a response. Its tokens stay as drawn, its text ends before the string.
+            tool: what the model may call; its output is inserted behind the call and generation goes on.
+            max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
+            on_finished: called with the number of responses finished since the last call.
+
+        Returns the completions in the order of prompts and seeds. A prompt that leaves no room in the context gets
+        empty completions with finish "length".
+        """
+        if len(prompts) != len(seeds):
+            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} rows of seeds")
+        if empty := [i for i, prompt in enumerate(prompts) if not len(prompt)]:
+            raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
+        training = self.lm.model.training
+        self.lm.model.eval()
+        run = _Run(self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished)
+        try:
+            return run.complete()
+        finally:
+            self.lm.model.train(training)
+
+
+class _Run:
+    """The state of one call of `generate`."""
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        max_batch: int,
+        prompts: Sequence[Sequence[int]],
+        sampling: SamplingRecipe,
+        seeds: Sequence[Sequence[int]],
+        stop: Sequence[str],
+        tool: Tool | None,
+        max_tool_rounds: int,
+        on_finished: Callable[[int], None] | None,
+    ) -> None:
+        self.lm, self.prompts, self.sampling, self.seeds = lm, prompts, sampling, seeds
+        self.stop, self.tool, self.max_tool_rounds, self.on_finished = tuple(stop), tool, max_tool_rounds, on_finished
+        self.num_slots = min(max_batch, sum(map(len, seeds)))
+        self.context = min(lm.max_length, attention_window(lm.model.config) or lm.max_length)
+        self.eos = lm.eos_token_ids
+        self.results: list[list[Completion | None]] = [[None] * len(row) for row in seeds]
+        self.first_key = [sum(len(row) for row in seeds[:i]) for i in range(len(seeds))]
+        self.waiting: deque[int] = deque()
+        self.ready: deque[_Ready] = deque()
+        self.parked: list[_Parked] = []
+        self.running: list[_Sequence] = []  # sequence i is in slot i
+        self.cache: SlotCache | None = None
+
+    def complete(self) -> list[list[Completion]]:
+        for i, prompt in enumerate(self.prompts):
+            if self._limit(prompt) > 0:
+                self.waiting.append(i)
+            else:
+                for sequence in self._sequences(i):
+                    self._finish(sequence, "length")
+        while self.waiting or self.ready or self.parked or self.running:
+            self._run_tools()
+            admitted = self._admit()
+            hidden = self._decode()
+            self.running += [ready.sequence for ready in admitted]
+            self._draw(torch.cat([hidden, *(ready.hidden[None] for ready in admitted)]))
+        return [[completion for completion in row if completion is not None] for row in self.results]
+
+    def _limit(self, prompt: Sequence[int]) -> int:
+        return min(self.sampling.max_new_tokens, self.context - len(prompt))
+
+    def _sequences(self, prompt: int) -> list[_Sequence]:
+        follow = bool(self.stop) or self.tool is not None
+        limit = self._limit(self.prompts[prompt])
+        return [
+            _Sequence(self.first_key[prompt] + j, prompt, seed, limit, _Text(self.lm.tokenizer, follow))
+            for j, seed in enumerate(self.seeds[prompt])
+        ]
+
+    # -- filling slots --
+
+    def _admit(self) -> list[_Ready]:
+        """Put waiting sequences into free slots, behind the running ones."""
+        admitted: list[_Ready] = []
+        while len(self.running) + len(admitted) < self.num_slots:
+            if not self.ready and not self._prefill(self.num_slots - len(self.running) - len(admitted)):
+                break
+            if not self.ready:
+                continue  # prompts of which no response was asked
+            ready = self.ready.popleft()
+            if self.cache is None:
+                capacity = max(len(prompt) + self._limit(prompt) for prompt in self.prompts)
+                self.cache = SlotCache(ready.prefix, self.num_slots, capacity)
+            self.cache.put(len(self.running) + len(admitted), ready.prefix)
+            admitted.append(ready)
+        return admitted
+
+    def _prefill(self, wanted: int) -> bool:
+        """Compute the next prompts, each once: enough for `wanted` responses. Returns whether there were any."""
+        batch: list[int] = []
+        width = 0
+        while self.waiting and wanted > 0:
+            width = max(width, len(self.prompts[self.waiting[0]]))
+            if batch and width * (len(batch) + 1) > PREFILL_TOKENS:
+                break
+            batch.append(self.waiting.popleft())
+            wanted -= len(self.seeds[batch[-1]])
+        if not batch:
+            return False
+        prefixes, hidden = extend(self.lm.model, [None] * len(batch), [self.prompts[i] for i in batch])
+        for i, prefix, state in zip(batch, prefixes, hidden, strict=True):
+            self.ready.extend(_Ready(sequence, prefix, state) for sequence in self._sequences(i))
+        return True
+
+    # -- one token --
+
+    def _decode(self) -> Tensor:
+        if not self.running:
+            return torch.zeros(0, self.lm.model.config.hidden_size, dtype=self.lm.dtype, device=self.lm.device)
+        assert self.cache is not None
+        return self.cache.decode(self.lm.model, [sequence.tokens[-1] for sequence in self.running])
+
+    def _draw(self, hidden: Tensor) -> None:
+        if not self.running:
+            return
+        logits = self.lm.model.get_output_embeddings()(hidden)
+        uniform = uniforms([s.seed for s in self.running], [len(s.tokens) for s in self.running])
+        tokens, logprobs = draw(logits.to(torch.promote_types(logits.dtype, torch.float32)), self.sampling, uniform)
+        gone = [
+            slot
+            for slot, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True))
+            if self._accept(slot, token, logprob)
+        ]
+        for slot in reversed(gone):  # from the end, so that the slot moved into the gap is one that stays
+            last = len(self.running) - 1
+            if slot != last:
+                assert self.cache is not None
+                self.cache.move(last, slot)
+                self.running[slot] = self.running[last]
+            self.running.pop()
+
+    def _accept(self, slot: int, token: int, logprob: float) -> bool:
+        """Append a drawn token; returns whether its sequence leaves the slot."""
+        sequence = self.running[slot]
+        sequence.append(token, logprob, True)
+        if token in self.eos:
+            self._finish(sequence, "stop")
+            return True
+        grown = sequence.text.push(token)
+        if grown and (end := sequence.text.find_new(self.stop, grown)) is not None:
+            self._finish(sequence, "stop", text=sequence.text.value[:end])
+            return True
+        if len(sequence.tokens) >= sequence.limit:
+            self._finish(sequence, "length")
+            return True
+        code = self.tool.pending(sequence.text.value) if grown and self.tool is not None else None
+        if code is None:
+            return False
+        if sequence.num_tool_calls >= self.max_tool_rounds:
+            self._finish(sequence, "tool_limit")
+        else:
+            assert self.cache is not None
+            self.parked.append(_Parked(sequence, self.cache.take(slot), code))
+        return True
+
+    def _finish(self, sequence: _Sequence, finish: FinishReason, *, text: str | None = None) -> None:
+        if text is None:
+            text = self.lm.tokenizer.decode(sequence.tokens, skip_special_tokens=True)
+        completion = Completion(
+            tokens=tuple(sequence.tokens),
+            logprobs=tuple(sequence.logprobs),
+            sampled=tuple(sequence.sampled),
+            text=text,
+            finish=finish,
+            num_tool_calls=sequence.num_tool_calls,
+        )
+        self.results[sequence.prompt][sequence.key - self.first_key[sequence.prompt]] = completion
+        if self.tool is not None:
+            self.tool.close(sequence.key)
+        if self.on_finished is not None:
+            self.on_finished(1)
+
+    # -- tools --
+
+    def _run_tools(self) -> None:
+        """Run the waiting calls together and compute what they insert, once enough wait or nothing else can run."""
+        idle = not (self.running or self.ready or self.waiting)
+        if not self.parked or (not idle and len(self.parked) * PARKED_SHARE < self.num_slots):
+            return
+        assert self.tool is not None
+        parked, self.parked = self.parked, []
+        outputs = self.tool.run([ToolCall(p.sequence.key, p.code) for p in parked])
+        going: list[tuple[_Parked, list[int]]] = []
+        for waiting, output in zip(parked, outputs, strict=True):
+            sequence = waiting.sequence
+            sequence.num_tool_calls += 1
+            # The output is not the model's: it is tokenised alone, and cannot spell a special token.
+            inserted = encode(self.lm.tokenizer, output, parse_special=False)
+            room = sequence.limit - len(sequence.tokens)
+            last = sequence.tokens[-1]
+            for token in inserted[:room]:
+                sequence.append(token, 0.0, False)
+            sequence.text.insert(output)
+            if len(inserted) >= room:
+                self._finish(sequence, "length")
+            else:
+                going.append((waiting, [last, *inserted]))
+        if not going:
+            return
+        prefixes, hidden = extend(self.lm.model, [w.prefix for w, _ in going], [tokens for _, tokens in going])
+        back = [_Ready(w.sequence, p, h) for (w, _), p, h in zip(going, prefixes, hidden, strict=True)]
+        self.ready.extendleft(reversed(back))
+
+
+class _Text:
+    """The text of a growing response, decoded token by token without decoding it all again each time."""
+
+    def __init__(self, tokenizer: Any, follow: bool) -> None:
+        self.value = ""
+        self._tokenizer = tokenizer
+        self._follow = follow  # nothing to look for, nothing to decode
+        self._tokens: list[int] = []
+        self._decoded = ""
+
+    def push(self, token: int) -> int:
+        """Add a token; returns by how many characters the text grew (0 in the middle of a character)."""
+        if not self._follow:
+            return 0
+        self._tokens.append(token)
+        text = self._decode(self._tokens)
+        if len(text) <= len(self._decoded) or text.endswith("\ufffd"):
+            return 0
+        new = text[len(self._decoded) :]
+        self.value += new
+        # One token of context is kept: some tokenizers decode a token differently at the beginning of a text.
+        self._tokens = self._tokens[-1:]
+        self._decoded = self._decode(self._tokens)
+        return len(new)
+
+    def insert(self, text: str) -> None:
+        self.value += text
+        self._tokens, self._decoded = [], ""
+
+    def find_new(self, marks: Iterable[str], grown: int) -> int | None:
+        """Where the first mark begins that the last `grown` characters completed."""
+        starts = (self.value.find(mark, max(0, len(self.value) - grown - len(mark) + 1)) for mark in marks)
+        return min((start for start in starts if start >= 0), default=None)
+
+    def _decode(self, tokens: Iterable[int]) -> str:
+        return self._tokenizer.decode(list(tokens), skip_special_tokens=True)
