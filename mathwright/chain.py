@@ -163,7 +163,9 @@ class Chain:
             if recipe.scratch is None:
                 raise MathwrightError("model.source is 'scratch' but model.scratch is missing", hint="give its sizes")
             solutions = list(read_jsonl(self.output("problems", "solutions"), Solution))
-            texts = [p.question for p in self.problems("train")] + [response_text(s) for s in solutions]
+            texts = [p.question for p in self.problems("train")] + [
+                response_text(s, self.recipe.template) for s in solutions
+            ]
             lm = from_scratch(recipe.scratch, texts, max_length=recipe.max_length, seed=self.recipe.seed)
         else:
             lm = load_model(recipe.source, dtype=recipe.dtype)

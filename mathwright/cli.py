@@ -136,13 +136,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _perform(command)
     except MathwrightError as error:
         console.print(
-            f"[bold red]error:[/] {escape(error.message)}\n[bold]hint:[/] {escape(error.hint)}", soft_wrap=True
+            f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True
+        )
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mathwright"):
+            raise
+        console.print(
+            f"[bold red]error:[/] this needs the package {escape(str(error.name))}; "
+            "[bold]hint:[/] pip install 'mathwright\\[all]'",
+            soft_wrap=True,
         )
         sys.exit(2)
     except OSError as error:
         if error.errno != 28:  # ENOSPC
             raise
-        console.print(f"[bold red]error:[/] {escape(str(error))}\n[bold]hint:[/] free some space, then run again")
+        console.print(f"[bold red]error:[/] {escape(str(error))}; [bold]hint:[/] free some space, then run again")
         sys.exit(2)
     except KeyboardInterrupt:
         console.print("\ninterrupted; the same command goes on where it stopped")

@@ -196,8 +196,9 @@ def _collect_sources(
             for index, item in enumerate(keyword.value.elts):
                 if isinstance(item, ast.Call):
                     _collect_sources(item, f"{path}.{index}.", comments, alone, out)
-                    if item.lineno in comments and item.lineno not in alone and item.lineno == item.end_lineno:
-                        out[f"{path}.{index}"] = comments[item.lineno]
+                    last_line = item.end_lineno or item.lineno
+                    if last_line in comments and last_line not in alone:
+                        out[f"{path}.{index}"] = comments[last_line]
 
 
 def source_of(path: str, found: dict[str, str]) -> str:

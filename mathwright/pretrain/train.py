@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import fit
+from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.shards import TokenShards
 from mathwright.pretrain.recipe import PretrainRecipe
@@ -59,8 +59,7 @@ def run(
     num_targets = mixture.rows_per_batch * recipe.context
 
     def loss(lm: LanguageModel, rows: PackedRows) -> tuple[torch.Tensor, dict[str, float]]:
-        total = next_token_losses(lm, rows).sum() / num_targets
-        return total, {"loss": float(total.detach())}
+        return next_token_losses(lm, rows).sum() / num_targets, {}
 
     fit(
         lm,
@@ -74,7 +73,7 @@ def run(
     )
     after = measure(num_steps) if test is not None else {}
     save(lm, stage.path / "model")
-    checkpoint.remove_all(stage.path / "checkpoints")
+    shutil.rmtree(stage.path / CHECKPOINTS)
     summary: dict[str, float | int] = {"num_steps": num_steps, "num_tokens": num_steps * num_targets}
     if test is not None:
         summary |= {
@@ -154,17 +153,14 @@ def _permutation(length: int, seed: int) -> np.ndarray:
 
 
 def _micro_batches(rows: Sequence[np.ndarray], micro_batch_tokens: int) -> list[PackedRows]:
-    rng = np.random.default_rng(0)
-    context = len(rows[0]) - 1
-    size = max(1, micro_batch_tokens // context)
-    batches: list[PackedRows] = []
-    for start in range(0, len(rows), size):
-        examples = [
-            Example(tokens=tuple(row.tolist()), trained=(False, *[True] * context))
-            for row in rows[start : start + size]
-        ]
-        batches += pack_examples(examples, context + 1, rng)
-    return batches
+    row_tokens = len(rows[0])
+    examples = [_example(row) for row in rows]
+    return pack_examples(examples, row_tokens, None, rows_per_batch=max(1, micro_batch_tokens // (row_tokens - 1)))
+
+
+def _example(tokens: np.ndarray) -> Example:
+    """A stretch of a corpus: every token but the first is predicted."""
+    return Example(tokens=tokens.tolist(), trained=[False, *[True] * (len(tokens) - 1)])
 
 
 @torch.no_grad()
@@ -174,7 +170,6 @@ def bits_per_byte(
     *,
     context: int,
     max_tokens: int,
-    on_progress: Callable[[int], None] | None = None,
 ) -> float:
     """Mean negative log2 likelihood per UTF-8 byte of held-out text; independent of the tokenizer.
 
@@ -186,10 +181,7 @@ def bits_per_byte(
         tokens = np.asarray(shards.read(start, min(context + 1, shards.num_tokens - start)))
         if len(tokens) < 2:
             break
-        example = Example(tokens=tuple(tokens.tolist()), trained=(False, *[True] * (len(tokens) - 1)))
-        for rows in pack_examples([example], len(tokens), np.random.default_rng(0)):
+        for rows in pack_examples([_example(tokens)], len(tokens), None):
             nats += float(next_token_losses(lm, rows).sum())
         num_bytes += len(lm.tokenizer.decode(tokens[1:].tolist(), skip_special_tokens=True).encode())
-        if on_progress is not None:
-            on_progress(1)
     return nats / math.log(2) / max(1, num_bytes)

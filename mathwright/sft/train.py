@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,9 @@ import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import fit
+from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.tokenise import encode
 from mathwright.problems.formats import response_segments
@@ -46,14 +46,12 @@ def run(
     def batches(step: int) -> list[tuple[PackedRows, int]]:
         chosen = rows[step * recipe.batch_rows : (step + 1) * recipe.batch_rows]
         num_trained = sum(sum(examples[i].trained) for row in chosen for i in row)
-        rng = np.random.default_rng((seed, step))
-        packed = (pack_examples([examples[i] for i in row], recipe.context, rng) for row in chosen)
+        packed = (pack_examples([examples[i] for i in row], recipe.context, None) for row in chosen)
         return [(one, num_trained) for ones in packed for one in ones]
 
     def loss(lm: LanguageModel, batch: tuple[PackedRows, int]) -> tuple[torch.Tensor, dict[str, float]]:
         rows, num_trained = batch
-        total = next_token_losses(lm, rows).sum() / num_trained
-        return total, {"loss": float(total.detach())}
+        return next_token_losses(lm, rows).sum() / num_trained, {}
 
     fit(
         lm,
@@ -66,7 +64,7 @@ def run(
         description="fine-tuning",
     )
     save(lm, stage.path / "model")
-    checkpoint.remove_all(stage.path / "checkpoints")
+    shutil.rmtree(stage.path / CHECKPOINTS)
     stage.finish(
         outputs={"model": stage.path / "model"},
         summary={
@@ -110,7 +108,7 @@ def build_examples(
             dropped["over num_examples"] += 1
         else:
             prompt = prompt_text(problem, solution.format, template, lm.tokenizer)
-            example = _example(lm, prompt, solution, eos)
+            example = _example(lm, prompt, solution, template, eos)
             if len(example.tokens) > recipe.context:
                 dropped["longer than context"] += 1
             else:
@@ -123,10 +121,10 @@ def build_examples(
     return examples
 
 
-def _example(lm: LanguageModel, prompt: str, solution: Solution, eos: int) -> Example:
+def _example(lm: LanguageModel, prompt: str, solution: Solution, template: str, eos: int) -> Example:
     tokens = list(encode(lm.tokenizer, prompt))
     trained = [False] * len(tokens)
-    for text, is_trained in response_segments(solution):
+    for text, is_trained in response_segments(solution, template):
         piece = encode(lm.tokenizer, text)
         tokens += piece
         trained += [is_trained] * len(piece)

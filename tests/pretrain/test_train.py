@@ -1,0 +1,143 @@
+"""Pre-training: the mixture is the recipe's, bits per byte are as defined, and text is learned."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel, from_scratch, save
+from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.shards import ShardWriter, TokenShards
+from mathwright.lm.tokenise import encode
+from mathwright.pretrain import compare, train
+from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
+from mathwright.run import RunDirectory, read_manifest
+
+ADAMW = OptimiserRecipe(
+    lr=3e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, clip_norm=1.0, warmup_steps=2, decay=((0.8, 0.316),)
+)
+SIZES = ScratchRecipe(vocab_size=400, width=32, num_layers=2, num_heads=2, num_kv_heads=1, ffn_width=64)
+TEXTS = [f"The sum of {a} and {b} is {a + b}, and their product is {a * b}." for a in range(12) for b in range(12)]
+
+
+def recipe(*mixture: MixtureRecipe, num_tokens: int = 12_288) -> PretrainRecipe:
+    return PretrainRecipe(
+        mixture=mixture,
+        num_tokens=num_tokens,
+        batch_tokens=512,
+        micro_batch_tokens=256,
+        context=64,
+        optimiser=ADAMW,
+        heldout_tokens=1_000,
+        checkpoint_every=7,
+    )
+
+
+@pytest.fixture(scope="module")
+def lm() -> LanguageModel:
+    return from_scratch(SIZES, TEXTS, max_length=128, seed=0)
+
+
+def write_shards(folder: Path, lm: LanguageModel, texts: list[str]) -> TokenShards:
+    with ShardWriter(folder, vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
+        for text in texts:
+            writer.write(encode(lm.tokenizer, text), num_bytes=len(text.encode()))
+    return TokenShards(folder)
+
+
+def test_every_window_of_a_corpus_comes_once_before_any_comes_again(tmp_path: Path, lm: LanguageModel) -> None:
+    shards = write_shards(tmp_path / "a", lm, TEXTS)
+    mixture = train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=40, seed=3)
+    rows = [tuple(row) for step in range(40) for row in mixture.rows(step)]
+    num_windows = (shards.num_tokens - 1) // 64
+    assert len(rows) > num_windows
+    assert len(set(rows[:num_windows])) == num_windows
+    assert set(rows[num_windows : 2 * num_windows]) <= set(rows[:num_windows])
+    assert rows[:num_windows] != sorted(rows[:num_windows])
+    assert all(len(row) == 65 for row in rows)
+
+
+def test_shares_of_the_mixture_and_rows_do_not_depend_on_what_was_read_before(
+    tmp_path: Path, lm: LanguageModel
+) -> None:
+    a, b = write_shards(tmp_path / "a", lm, TEXTS), write_shards(tmp_path / "b", lm, [t.upper() for t in TEXTS])
+    parts = (MixtureRecipe(name="a", path="", weight=3), MixtureRecipe(name="b", path="", weight=1))
+    mixture = train.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
+    share = (mixture.components == 0).mean()
+    assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / mixture.components.size))
+    fresh = train.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
+    for step in (0, 1, 2, 123):
+        mixture.rows(step)
+    np.testing.assert_array_equal(mixture.rows(124), fresh.rows(124))
+
+
+def test_bits_per_byte_is_the_definition(tmp_path: Path, lm: LanguageModel) -> None:
+    texts = TEXTS[:7]
+    shards = write_shards(tmp_path / "held", lm, texts)
+    value = train.bits_per_byte(lm, shards, context=64, max_tokens=10_000)
+    tokens = shards.read(0, shards.num_tokens)
+    nats, num_bytes = 0.0, 0
+    for start in range(0, len(tokens) - 1, 64):
+        window = torch.as_tensor(np.asarray(tokens[start : start + 65]).astype(np.int64))
+        with torch.no_grad():
+            logits = lm.model(window[None]).logits[0].double().log_softmax(-1)
+        nats -= sum(float(logits[i, window[i + 1]]) for i in range(len(window) - 1))
+        num_bytes += len(lm.tokenizer.decode(window[1:], skip_special_tokens=True).encode())
+    assert value == pytest.approx(nats / math.log(2) / num_bytes, rel=1e-5)
+
+
+def test_training_lowers_the_bits_per_byte_of_text_like_it(tmp_path: Path, lm: LanguageModel) -> None:
+    write_shards(tmp_path / "train", lm, TEXTS[::2] * 3)
+    write_shards(tmp_path / "held", lm, TEXTS[1::2])
+    save(lm, tmp_path / "model")
+    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
+    train.run(
+        recipe(MixtureRecipe(name="text", path="", weight=1)),
+        stage,
+        model=tmp_path / "model",
+        corpora={"text": tmp_path / "train"},
+        heldout=tmp_path / "held",
+        dtype="float32",
+        seed=0,
+    )
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    summary = manifest["summary"]
+    assert summary["num_steps"] == 24
+    assert summary["bits_per_byte_after"] < 0.75 * summary["bits_per_byte_before"]
+    assert (stage.path / "model" / "model.safetensors").is_file()
+
+
+def test_comparison_gives_each_corpus_the_same_tokens_and_ranks_the_fitting_one_first(
+    tmp_path: Path, lm: LanguageModel
+) -> None:
+    write_shards(tmp_path / "like", lm, TEXTS[::2] * 3)
+    write_shards(tmp_path / "noise", lm, ["".join(sorted(text)) for text in TEXTS] * 2)
+    write_shards(tmp_path / "held", lm, TEXTS[1::2])
+    save(lm, tmp_path / "model")
+    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("compare")
+    corpora = tuple(MixtureRecipe(name=name, path="", weight=0.5) for name in ("like", "noise"))
+    compare.run(
+        CompareRecipe(model=None, corpora=corpora, training=recipe(num_tokens=6_144)),
+        stage,
+        model=tmp_path / "model",
+        corpora={name: tmp_path / name for name in ("like", "noise")},
+        heldout=tmp_path / "held",
+        dtype="float32",
+        seed=0,
+    )
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    like, noise = manifest["summary"]["table"]
+    assert like["num_tokens"] == noise["num_tokens"]
+    assert like["bits_per_byte_before"] == noise["bits_per_byte_before"]
+    assert like["bits_per_byte_after"] < noise["bits_per_byte_after"]
+
+
+def test_a_corpus_shorter_than_a_row_is_refused(tmp_path: Path, lm: LanguageModel) -> None:
+    shards = write_shards(tmp_path / "a", lm, ["1 + 1"])
+    with pytest.raises(MathwrightError, match="less than one row"):
+        train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=1, seed=0)

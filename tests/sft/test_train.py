@@ -1,0 +1,132 @@
+"""Fine-tuning: what is trained, what is packed where, and that a format is learned."""
+
+from pathlib import Path
+
+import pytest
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel, from_scratch, save
+from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.records import Part, Problem, Solution
+from mathwright.run import RunDirectory, Stage, read_manifest
+from mathwright.sft.recipe import SFTRecipe
+from mathwright.sft.train import build_examples, plan_rows, run
+
+ADAMW = OptimiserRecipe(
+    lr=1e-2, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, warmup_steps=2, decay=()
+)
+SIZES = ScratchRecipe(vocab_size=320, width=32, num_layers=2, num_heads=2, num_kv_heads=1, ffn_width=64)
+PROBLEMS = [
+    Problem(id=f"p{a}-{b}", question=f"What is {a} + {b}?", answer=str(a + b), source="toy", split="train")
+    for a in range(5)
+    for b in range(5)
+]
+
+
+def cot(problem: Problem) -> Solution:
+    text = f"The answer is \\boxed{{{problem.answer}}}."
+    return Solution(problem_id=problem.id, format="cot", parts=(Part(kind="text", text=text),), answer=problem.answer)
+
+
+def tool(problem: Problem) -> Solution:
+    parts = (
+        Part(kind="code", text="print(1 + 1)\n"),
+        Part(kind="output", text="2\n"),
+        Part(kind="text", text=f"It is \\boxed{{{problem.answer}}}."),
+    )
+    return Solution(problem_id=problem.id, format="tool", parts=parts, answer=problem.answer)
+
+
+def recipe(**changes: object) -> SFTRecipe:
+    values = {
+        "formats": ("cot", "tool"), "num_examples": 0, "context": 128, "batch_rows": 2, "num_steps": 30,
+        "optimiser": ADAMW, "checkpoint_every": 10, **changes,
+    }  # fmt: skip
+    return SFTRecipe(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def lm() -> LanguageModel:
+    return from_scratch(SIZES, [p.question for p in PROBLEMS], max_length=256, seed=0)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("sft")
+
+
+def test_only_the_models_own_words_are_trained(lm: LanguageModel, stage: Stage) -> None:
+    [example] = build_examples(recipe(), stage, lm, PROBLEMS, [tool(PROBLEMS[0])], template="short", seed=0)
+    trained = lm.tokenizer.decode([t for t, on in zip(example.tokens, example.trained, strict=True) if on])
+    given = lm.tokenizer.decode([t for t, on in zip(example.tokens, example.trained, strict=True) if not on])
+    assert "print(1 + 1)" in trained and "\\boxed{0}" in trained
+    assert trained.endswith(lm.tokenizer.eos_token), "the end has to be learned too"
+    assert "What is 0 + 0?" in given and "```output\n2\n```" in given
+    assert "output" not in trained and "What is" not in trained
+
+
+def test_what_is_left_out_is_counted_by_reason(lm: LanguageModel, stage: Stage) -> None:
+    long = Solution(problem_id="p0-0", format="cot", parts=(Part(kind="text", text="1 + 1 = 2\n" * 200),), answer="0")
+    stranger = Solution(problem_id="nobody", format="cot", parts=(Part(kind="text", text="x"),), answer="0")
+    pot = Solution(problem_id="p0-0", format="pot", parts=(Part(kind="code", text="print(0)\n"),), answer="0")
+    solutions = [long, stranger, pot, *map(cot, PROBLEMS)]
+    examples = build_examples(recipe(num_examples=20), stage, lm, PROBLEMS, solutions, template="short", seed=0)
+    stage.finish(outputs={})
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    [funnel] = manifest["funnels"]
+    assert funnel["num_in"] == 28
+    assert funnel["num_out"] == len(examples) == 20
+    assert funnel["dropped"]["other format"] == 1
+    assert funnel["dropped"]["no such problem"] == 1
+    assert sum(funnel["dropped"].values()) == 8
+
+
+def test_no_example_left_is_a_clear_error(lm: LanguageModel, stage: Stage) -> None:
+    with pytest.raises(MathwrightError, match="no training example"):
+        build_examples(recipe(formats=("pot",)), stage, lm, PROBLEMS, [cot(PROBLEMS[0])], template="short", seed=0)
+
+
+def test_rows_hold_what_fits_and_every_example_once_an_epoch() -> None:
+    lengths = [7, 30, 12, 25, 9, 18, 40, 3]
+    rows = plan_rows(lengths, 40, 30, seed=1)
+    assert len(rows) == 30
+    assert all(sum(lengths[i] for i in row) <= 40 for row in rows)
+    flat = [i for row in rows for i in row]
+    for epoch in range(len(flat) // 8):
+        assert sorted(flat[8 * epoch : 8 * epoch + 8]) == list(range(8))
+    assert flat[:8] != flat[8:16], "each epoch has its own order"
+    assert plan_rows(lengths, 40, 30, seed=1) == rows
+
+
+def test_fine_tuning_teaches_the_format_and_resumes_where_it_was_cut(
+    lm: LanguageModel, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(lm, tmp_path / "model")
+    solutions = [cot(p) for p in PROBLEMS]
+
+    def go(to: Stage, steps: int = 30) -> None:
+        run(
+            recipe(formats=("cot",), num_steps=steps), to, model=tmp_path / "model", problems=PROBLEMS,
+            solutions=solutions, template="short", dtype="float32", seed=0,
+        )  # fmt: skip
+
+    go(stage)
+    losses = [m["loss"] for m in stage.metrics() if m["kind"] == "train"]
+    assert losses[-1] < 0.35 * losses[0]
+
+    # The same training, killed in step 17: the metrics of the whole run must be those of the unbroken one.
+    cut = RunDirectory(tmp_path / "cut", recipe_name="t", recipe={}).stage("sft")
+    log = Stage.log
+
+    def killed(self: Stage, step: int, **values: object) -> None:
+        if step == 17:
+            raise KeyboardInterrupt
+        log(self, step, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Stage, "log", killed)
+    with pytest.raises(KeyboardInterrupt):
+        go(cut)
+    monkeypatch.setattr(Stage, "log", log)
+    go(cut)
+    assert [m["loss"] for m in cut.metrics() if m["kind"] == "train"] == losses

@@ -1,0 +1,105 @@
+"""The command line as a person meets it: what is printed, and one clear line with a hint where input is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from mathwright.cli import main
+
+VERBS = ("corpus", "compare", "pretrain", "sft", "reward", "rl", "eval", "chat", "run", "show", "report")
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command."""
+    status = 0
+    try:
+        main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def test_help_lists_the_verbs_in_the_papers_order(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "--help")
+    assert status == 0
+    places = [out.index(f"• {verb} ") for verb in VERBS]
+    assert places == sorted(places)
+
+
+def test_show_prints_each_value_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "show", "deepseekmath_7b")
+    assert status == 0
+    lines = dict(line.split(" = ", 1) for line in out.splitlines())
+    assert lines["rl.kl_coef"].startswith("0.04\t# §4.2")
+    assert lines["rl.clip_eps"].startswith("0.2\t# paper silent:")
+    assert "§2.3" in lines["pretrain.mixture.0.weight"]
+    assert all(line.split("\t# ")[1].strip() for line in out.splitlines()), "a value without a source"
+
+
+def test_show_marks_what_was_set(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "show", "quickstart", "--set", "rl.kl_coef=0.1", "--set", "seed=3")
+    assert "rl.kl_coef = 0.1\t# set on the command line" in out
+    assert "seed = 3\t# set on the command line" in out
+
+
+@pytest.mark.parametrize("verb", ["corpus", "compare", "pretrain", "sft", "reward", "rl", "eval"])
+def test_each_part_of_the_full_scale_recipe_plans_itself(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str
+) -> None:
+    out = tmp_path / "run"
+    status, printed, _ = call(capsys, verb, "deepseekmath_7b", "--dry-run", "--gpus", "64", "--out", str(out))
+    assert status == 0
+    assert printed.startswith(f"{verb}: ")
+    assert "GiB" in printed and "reads" in printed and "writes" in printed
+    assert not out.exists(), "a dry run writes nothing"
+
+
+def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "run", "deepseekmath_7b", "--dry-run")
+    assert "pretrain: 50,000 steps, 500,000,000,000 tokens" in out
+    assert "4 corpora, 37,500 steps each" in out
+    assert "sft: 500 steps, 524,288,000 tokens" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("run", "quikstart"), "no recipe 'quikstart'", "quickstart"),
+        (("run", "quickstart", "--set", "rl.kl_coeff=1"), "no field 'kl_coeff'", "kl_coef"),
+        (("run", "nowhere.py"), "no such recipe file", "path"),
+        (("compare", "quickstart"), "has no compare part", "show"),
+        (("report", "nowhere"), "holds no run", "--out"),
+        (("run", "deepseekmath_7b", "--tiny"), "no function tiny()", "Recipe"),
+    ],
+)
+def test_bad_input_is_one_line_with_a_hint_and_status_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+    hint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert message in err
+    assert hint in err.split("hint:")[1]
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+
+
+def test_a_folder_of_another_recipe_is_not_touched(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text('{"name": "other", "recipe": {}}')
+    status, _, err = call(capsys, "run", "quickstart", "--out", str(tmp_path))
+    assert status == 2
+    assert "'other', not 'quickstart'" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["recipe.json"]
+
+
+def test_a_stage_without_its_inputs_names_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = call(capsys, "sft", "quickstart", "--tiny", "--out", str(tmp_path / "run"), "--set", "seed=1")
+    assert status == 2
+    assert "stage 'pretrain'" in err and "has not finished" in err and "mathwright pretrain" in err

@@ -1,0 +1,134 @@
+"""Every shipped recipe builds, overrides are checked, and every value of the full-scale recipe names its source."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import mathwright
+from mathwright import recipe as recipes
+from mathwright.errors import MathwrightError
+from mathwright.recipe import Recipe
+from mathwright.records import from_json, to_json
+
+PACKAGE = Path(mathwright.__file__).parent
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_shipped_recipe_builds_and_survives_json(name: str) -> None:
+    built = recipes.find(name)()
+    assert from_json(Recipe, to_json(built)) == built
+
+
+def test_quickstart_has_a_tiny_variant_with_the_same_stages() -> None:
+    full, tiny = recipes.find("quickstart")(), recipes.find("quickstart", tiny=True)()
+    assert full.name != tiny.name
+    for field in dataclasses.fields(Recipe):
+        assert (getattr(full, field.name) is None) == (getattr(tiny, field.name) is None), field.name
+
+
+def test_every_value_of_the_full_scale_recipe_names_its_source() -> None:
+    function = recipes.find("deepseekmath_7b")
+    found = recipes.sources(function)
+    own_comment_missing = [
+        path for path, value in recipes.leaves(function()) if path not in found and not _item_has_comment(path, found)
+    ]
+    assert own_comment_missing == []
+
+
+def _item_has_comment(path: str, found: dict[str, str]) -> bool:
+    """The values of an item of a tuple may share one comment behind the item."""
+    parts = path.split(".")
+    return len(parts) >= 2 and parts[-2].isdigit() and ".".join(parts[:-1]) in found
+
+
+def test_paper_values_are_the_papers() -> None:
+    built = recipes.find("deepseekmath_7b")()
+    assert built.corpus and built.pretrain and built.sft and built.rl and built.compare and built.reward
+    classifier = built.corpus.classifier
+    assert (classifier.dim, classifier.lr, classifier.word_ngrams, classifier.min_count, classifier.epochs) == (
+        256, 0.1, 3, 3, 3,
+    )  # fmt: skip
+    assert built.pretrain.num_tokens // built.pretrain.batch_tokens == 50_000
+    assert sum(component.weight for component in built.pretrain.mixture) == pytest.approx(1.0)
+    assert built.compare.training.num_tokens // built.compare.training.batch_tokens == 37_500
+    assert (built.sft.num_steps, built.sft.batch_rows, built.sft.context, built.sft.optimiser.lr) == (
+        500,
+        256,
+        4096,
+        5e-5,
+    )
+    assert (built.rl.kl_coef, built.rl.group_size, built.rl.inner_updates, built.rl.optimiser.lr) == (0.04, 64, 1, 1e-6)
+    assert built.rl.problems_per_step * built.rl.group_size == 1024
+    assert built.reward.optimiser.lr == 2e-5
+
+
+def test_override_reaches_nested_values_and_items_keep_their_type() -> None:
+    built = recipes.override(
+        recipes.find("quickstart")(),
+        ["rl.kl_coef=0", "rl.method=online_rft", 'eval.modes=["cot"]', "pretrain.optimiser.lr=3e-4"],
+    )
+    assert built.rl and built.eval and built.pretrain
+    assert built.rl.kl_coef == 0.0
+    assert built.rl.method == "online_rft"
+    assert built.eval.modes == ("cot",)
+    assert built.pretrain.optimiser.lr == 3e-4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message", "hint"),
+    [
+        ("rl.kl_coeff=1", "no field 'kl_coeff'", "kl_coef"),
+        ("rll.kl_coef=1", "no field 'rll'", "rl"),
+        ("rl.num_steps=many", "must be int", "now"),
+        ("rl.method=reinforce", "not one of 'grpo'", "now"),
+        ("rl.kl_coef", "no value", "rl.lr=1e-5"),
+        ("rl.kl_coef.x=1", "has no parts", "kl_coef"),
+    ],
+)
+def test_a_wrong_override_is_named_with_a_hint(setting: str, message: str, hint: str) -> None:
+    with pytest.raises(MathwrightError) as caught:
+        recipes.override(recipes.find("quickstart")(), [setting])
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(MathwrightError) as caught:
+        recipes.find("quikstart")
+    assert "'quickstart'" in caught.value.hint
+
+
+def test_a_recipe_file_outside_the_package(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import dataclasses\nfrom mathwright.recipes import quickstart\n\n"
+        "def recipe():\n    return dataclasses.replace(quickstart.recipe(), name='mine', seed=7)\n"
+    )
+    assert recipes.find(str(path))().seed == 7
+    path.write_text("x = 1\n")
+    with pytest.raises(MathwrightError, match="no function recipe"):
+        recipes.find(str(path))
+    with pytest.raises(MathwrightError, match="no such recipe file"):
+        recipes.find(str(tmp_path / "none.py"))
+
+
+def test_every_recipe_field_is_read_somewhere() -> None:
+    """A field that nothing reads is a promise that nothing keeps."""
+    read: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "recipes":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        read |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    declared: set[tuple[str, str]] = set()
+    todo = [recipes.find("deepseekmath_7b")(), recipes.find("quickstart", tiny=True)()]
+    while todo:
+        node = todo.pop()
+        for field in dataclasses.fields(node):
+            declared.add((type(node).__name__, field.name))
+            value = getattr(node, field.name)
+            items = value if isinstance(value, tuple) else (value,)
+            todo += [item for item in items if dataclasses.is_dataclass(item) and not isinstance(item, type)]
+    assert {f"{cls}.{name}" for cls, name in declared if name not in read} == set()

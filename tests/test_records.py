@@ -1,0 +1,88 @@
+"""Records survive the way to disk and back, and a damaged file is named with file, line and field."""
+
+from pathlib import Path
+
+import pytest
+
+from mathwright.errors import MathwrightError
+from mathwright.records import (
+    Completion,
+    EvalRecord,
+    Part,
+    Problem,
+    Rollout,
+    RolloutGroup,
+    Solution,
+    Verdict,
+    read_jsonl,
+    write_jsonl,
+)
+
+PROBLEM = Problem(id="p1", question="$1 < 2$\u2028?", answer="3", source="procedural", split="train")
+
+
+def test_nested_records_come_back_equal(tmp_path: Path) -> None:
+    completion = Completion(
+        tokens=(1, 2), logprobs=(-0.5, 0.0), sampled=(True, False), text="ab", finish="stop", num_tool_calls=1
+    )
+    verdict = Verdict(status="correct", prediction="3", reference="3")
+    rollouts = (
+        Rollout(completion=completion, verdict=verdict, reward=1.0, rewards_by_name={"answer": 1.0, "format": None}),
+        Rollout(completion=completion, verdict=None, reward=None, step_ends=(0, 1), step_rewards=(0.5, 1.0)),
+    )
+    group = RolloutGroup(problem=PROBLEM, prompt="q", prompt_tokens=(7,), rollouts=rollouts)
+    record = EvalRecord(
+        model="sft", task="t", mode="cot", problem=PROBLEM, sample=-1, prompt="q", response="r", verdict=verdict,
+        finish="length", num_tokens=2,
+    )  # fmt: skip
+    solution = Solution(problem_id="p1", format="tool", parts=(Part(kind="code", text="print(3)"),), answer="3")
+    for name, item in {"group": group, "record": record, "solution": solution}.items():
+        path = tmp_path / f"{name}.jsonl"
+        assert write_jsonl(path, [item, item]) == 2
+        assert list(read_jsonl(path, type(item))) == [item, item]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": "p2", "question": "?"}', "lacks the field 'answer'"),
+        ('{"id": 7, "question": "?", "answer": "1", "source": "s", "split": "x"}', "Problem.id must be str"),
+        ('{"id": "p", "question": "?", "answer": "1", "source": "s", "split": "x", "topic": 1}', "no field 'topic'"),
+        ('{"id": "p2", ', "Expecting"),
+        ("[]", "must be an object"),
+    ],
+)
+def test_malformed_line_is_named_with_file_line_and_field(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "problems.jsonl"
+    write_jsonl(path, [PROBLEM])
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with pytest.raises(MathwrightError) as caught:
+        list(read_jsonl(path, Problem))
+    assert f"{path}:2" in caught.value.message
+    assert said in caught.value.message
+
+
+def test_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(MathwrightError, match="no such file"):
+        list(read_jsonl(tmp_path / "nothing.jsonl", Problem))
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    write_jsonl(path, [PROBLEM])
+
+    def broken():
+        yield PROBLEM
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_jsonl(path, broken())
+    assert list(read_jsonl(path, Problem)) == [PROBLEM]
+
+
+def test_unknown_status_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text('{"status": "right", "prediction": "1", "reference": "1"}\n', encoding="utf-8")
+    with pytest.raises(MathwrightError, match="not one of 'correct'"):
+        list(read_jsonl(path, Verdict))

@@ -1,0 +1,116 @@
+"""The run directory: finished stages are skipped, changed ones run again, interrupted ones go on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mathwright.errors import MathwrightError
+from mathwright.run import Funnel, RunDirectory, read_manifest, require_disk
+
+
+def open_run(path: Path, name: str = "quick") -> RunDirectory:
+    return RunDirectory(path, recipe_name=name, recipe={"seed": 0})
+
+
+def test_a_finished_stage_is_found_again_and_only_with_the_same_inputs(tmp_path: Path) -> None:
+    stage = open_run(tmp_path / "run").stage("sft", {"lr": 1e-4})
+    artefact = stage.path / "model.txt"
+    artefact.write_text("weights")
+    assert not stage.finished
+    stage.finish(outputs={"model": artefact}, summary={"num_steps": 3})
+
+    again = open_run(tmp_path / "run").stage("sft", {"lr": 1e-4})
+    assert again.finished
+    manifest = read_manifest(again.path)
+    assert manifest is not None
+    assert manifest["outputs"] == {"model": "sft/model.txt"}
+
+    changed = open_run(tmp_path / "run").stage("sft", {"lr": 2e-4})
+    assert not changed.finished
+    assert not artefact.exists(), "what another recipe left must not be mistaken for this one's"
+
+
+def test_an_unfinished_stage_keeps_what_it_has(tmp_path: Path) -> None:
+    stage = open_run(tmp_path).stage("corpus", 1)
+    (stage.path / "half.txt").write_text("x")
+    assert (open_run(tmp_path).stage("corpus", 1).path / "half.txt").exists()
+
+
+def test_a_part_is_done_once_and_an_interrupted_part_starts_clean(tmp_path: Path) -> None:
+    calls: list[list[str]] = []
+
+    def work(folder: Path) -> int:
+        calls.append(sorted(p.name for p in folder.iterdir()))
+        (folder / "rows.txt").write_text("x")
+        if len(calls) == 1:
+            raise RuntimeError("killed")
+        stage.funnel("rows", unit="rows", num_in=3, num_out=2, dropped={"short": 1})
+        return 42
+
+    stage = open_run(tmp_path).stage("corpus")
+    with pytest.raises(RuntimeError):
+        stage.once("crawl", work)
+    assert stage.once("crawl", work) == 42
+    assert calls == [[], []]
+
+    stage = open_run(tmp_path).stage("corpus")
+    assert stage.once("crawl", work) == 42
+    assert len(calls) == 2
+    stage.finish(outputs={})
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    assert manifest["funnels"][0]["dropped"] == {"short": 1}, "counts of a part done earlier are still reported"
+
+
+def test_a_funnel_that_does_not_add_up_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="does not add up"):
+        Funnel(step="dedup", unit="pages", num_in=10, num_out=8, dropped={"copy": 1})
+
+
+def test_measurements_are_rewound_and_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    stage = open_run(tmp_path).stage("rl")
+    for step in range(4):
+        stage.log(step, kind="train", loss=1.0 / (step + 1))
+    stage.log(0, kind="eval", accuracy=0.5)
+    with (stage.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "ki')
+    assert len(stage.metrics()) == 5
+    stage.rewind_metrics(2, "train")
+    assert [(m["kind"], m["step"]) for m in stage.metrics()] == [("train", 0), ("train", 1), ("eval", 0)]
+
+
+def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
+    stage = open_run(tmp_path).stage("sft")
+    (stage.path / "clock.json").write_text(json.dumps({"seconds": 100.0}))
+    stage.finish(outputs={})
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    assert manifest["seconds"] >= 100
+
+
+def test_another_recipes_folder_is_left_alone(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", "quick")
+    before = (tmp_path / "run" / "recipe.json").read_text()
+    with pytest.raises(MathwrightError, match="'quick', not 'other'"):
+        open_run(tmp_path / "run", "other")
+    assert (tmp_path / "run" / "recipe.json").read_text() == before
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(MathwrightError, match="not empty"):
+        open_run(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(MathwrightError, match="is a file"):
+        open_run(tmp_path / "run")
+
+
+def test_a_full_disk_is_noticed_before_the_work(tmp_path: Path) -> None:
+    require_disk(tmp_path / "not" / "yet" / "there", 1, "a test")
+    with pytest.raises(MathwrightError, match=r"GiB free, a test needs about 1048576.0 GiB"):
+        require_disk(tmp_path, 2**50, "a test")
