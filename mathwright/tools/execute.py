@@ -1,0 +1,171 @@
+"""What runs inside the jail: one program after another, each with its output, value and error.
+
+The program shares this interpreter and may break anything in it. So what is said here is only believed as far as it
+tells of the program itself, and a program that breaks its own report gets the status error.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import linecache
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from mathwright.tools import wire
+
+COMMAND_FD, RESULT_FD = 3, 4
+MAX_TEXT = 4000
+"""Characters of an error or of the value of the last expression that are reported."""
+
+
+def clip(text: str, max_chars: int) -> str:
+    """`text`, its middle left out with a notice where it is longer than `max_chars`."""
+    if len(text) <= max_chars:
+        return text
+    head, tail = text[: max_chars - max_chars // 2], text[len(text) - max_chars // 2 :]
+    return f"{head}\n... [{len(text) - max_chars:,} characters left out] ...\n{tail}"
+
+
+def serve(memory_bytes: int) -> None:
+    """Run the programs that arrive on COMMAND_FD in one namespace, answer on RESULT_FD, until the stream ends."""
+    out_of_memory = wire.pack({"status": "memory", "error": _memory_error(memory_bytes)})  # packed while there is room
+    builtin_names = dict(vars(builtins))
+    restore = vars(builtins).update
+    reply = _sender()
+    namespace = _fresh_main()
+    num_blocks = 0
+    random.seed(0)  # like the hash seed: a program gives the same output whenever it runs
+    while (request := wire.receive(lambda size: os.read(COMMAND_FD, size))) is not None:
+        with _Silence():
+            for code in request["setup"]:
+                num_blocks += 1
+                run_block(code, namespace, num_blocks)
+        reply(wire.pack({"begin": True}))
+        num_blocks += 1
+        outcome = run_block(request["code"], namespace, num_blocks)
+        restore(builtin_names)  # the program may have deleted what the report needs
+        try:
+            _flush()
+            answer = out_of_memory if outcome["status"] == "memory" else wire.pack(outcome)
+        except MemoryError:
+            answer = out_of_memory
+        reply(answer)
+
+
+def run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, str | None]:
+    """Run a program; its status (ok, error, memory, forbidden), the repr of its last expression, its traceback."""
+    filename = "<program>" if number == 1 else f"<block {number}>"
+    try:
+        lines = [line + "\n" for line in code.splitlines()]  # a traceback misplaces its marks without the newline
+        linecache.cache[filename] = (len(code), None, lines, filename)
+        return {"status": "ok", "value": _run(code, namespace, filename), "error": None}
+    except MemoryError:
+        pass  # the report is made below, when the frames that held the memory are gone
+    except SystemExit as exit_:
+        if exit_.code in (None, 0):
+            return {"status": "ok", "value": None, "error": None}
+        return {"status": "error", "value": None, "error": _clean(f"SystemExit: {exit_.code}")}
+    except BaseException as error:  # whatever model code raises is its result
+        status = "forbidden" if _has_permission_error(error) else "error"
+        try:
+            return {"status": status, "value": None, "error": _clean(_describe(error))}
+        except MemoryError:
+            pass
+        except BaseException:  # an exception class that cannot even be shown
+            return {"status": status, "value": None, "error": type(error).__name__}
+    return {"status": "memory", "value": None, "error": None}
+
+
+def _run(code: str, namespace: dict[str, Any], filename: str) -> str | None:
+    tree = ast.parse(code, filename)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
+    if not isinstance(last, ast.Expr):
+        return None
+    value = eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
+    return None if value is None else _clean(repr(value))
+
+
+def _describe(error: BaseException) -> str:
+    """The traceback with the program's own frames only: the model can mend those."""
+    summary = traceback.TracebackException.from_exception(error)
+    summary.__cause__ = summary.__context__ = None
+    own = [frame for frame in summary.stack if frame.filename.startswith(("<program>", "<block "))]
+    summary.stack = traceback.StackSummary.from_list(own)
+    return "".join(summary.format()).rstrip("\n")
+
+
+def _has_permission_error(error: BaseException | None) -> bool:
+    """Whether the sandbox refused something along the chain of exceptions (libraries wrap a PermissionError)."""
+    for _ in range(20):
+        if error is None or isinstance(error, PermissionError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, PermissionError)
+
+
+def _clean(text: str) -> str:
+    """Text that can be written anywhere: no lone surrogates, not too long."""
+    return clip(str(text), MAX_TEXT).encode("utf-8", "backslashreplace").decode()
+
+
+def _memory_error(memory_bytes: int) -> str:
+    return f"MemoryError: the program needs more than its {memory_bytes // 2**20} MiB"
+
+
+def _fresh_main() -> dict[str, Any]:
+    main = ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, "rb", closefd=False), encoding="utf-8")
+    # Written line by line: what a program printed before its time ran out is not lost.
+    binary = io.BufferedWriter(io.FileIO(1, "wb", closefd=False))
+    sys.stdout = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.__stdin__, sys.__stdout__ = sys.stdin, sys.stdout
+    return main.__dict__
+
+
+class _Silence:
+    """Standard output goes nowhere within, also that of C code."""
+
+    def __enter__(self) -> None:
+        self._saved = os.dup(1)
+        null = os.open("/dev/null", os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+
+    def __exit__(self, *_: object) -> None:
+        _flush()
+        os.dup2(self._saved, 1)
+        os.close(self._saved)
+
+
+def _flush() -> None:
+    for stream in {sys.stdout, sys.__stdout__}:
+        try:
+            stream.flush()  # pyright: ignore[reportOptionalMemberAccess]
+        except Exception:  # noqa: S110 - a program may put anything in the place of stdout, or close it
+            pass
+
+
+def send(message: dict[str, Any]) -> None:
+    """Send a message of ours up the result channel."""
+    _sender()(wire.pack(message))
+
+
+def _sender() -> Callable[[bytes], None]:
+    write = os.write  # bound before a program may replace it
+
+    def reply(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[write(RESULT_FD, view) :]
+
+    return reply

@@ -1,0 +1,220 @@
+"""Runs Python that a model wrote: isolated, limited, hundreds of programs a second.
+
+    with Sandbox() as sandbox:
+        sandbox.run("print(6 * 7)", timeout_s=5).stdout      # "42\\n"
+
+A program is forked from a process that has sympy, numpy and scipy imported, so it starts in milliseconds and in a fresh
+state, and is jailed by the kernel (see `isolation`). Its output is a function of its text, as far as it does not look
+at the clock: the hash seed and the module-level random generators are the same each time.
+"""
+
+from __future__ import annotations
+
+import queue
+import warnings
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from mathwright.errors import MathwrightError
+from mathwright.tools.isolation import missing_features
+from mathwright.tools.processes import Worker, WorkerLost, Zygote
+
+ExecutionStatus = Literal["ok", "error", "timeout", "memory", "forbidden"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What running a program gave."""
+
+    status: ExecutionStatus
+    """ok; error (it raised, or ended its interpreter); timeout; memory; forbidden (the sandbox refused something)."""
+    stdout: str
+    """What it printed, also before an error or the end of its time; the middle left out where it is too long."""
+    value: str | None
+    """The repr of its last expression, where the last statement is one and not None."""
+    error: str | None
+    """The traceback with the program's own frames only, or why the program was ended."""
+    seconds: float
+    """Wall-clock time of the program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program and what is run before it in the same state, with output and errors suppressed."""
+
+    code: str
+    setup: tuple[str, ...] = ()
+    setup_timeout_s: float = 0.0
+    """Wall-clock time for all of `setup` together, apart from the program's own."""
+
+
+class Sandbox:
+    """A pool of workers for programs that are not trusted. Safe to use from several threads. Close it, or use `with`."""
+
+    def __init__(
+        self,
+        *,
+        memory_bytes: int = 512 << 20,
+        num_workers: int = 2,
+        max_output_bytes: int = 64 << 10,
+        disk_bytes: int = 32 << 20,
+        preimport: Sequence[str] = ("sympy", "numpy", "scipy"),
+        on_missing: Literal["refuse", "warn"] = "refuse",
+    ) -> None:
+        """Start the processes; they import their packages while the caller goes on.
+
+        `memory_bytes` and `disk_bytes` bound one program, beyond what the interpreter itself takes; `num_workers`
+        programs run at a time. The packages of `preimport` that are installed are imported before the fork; programs
+        can import others, at their own cost.
+
+        Raises MathwrightError where the machine lacks a part of the isolation, unless `on_missing` is "warn".
+        """
+        if num_workers < 1:
+            raise ValueError(f"num_workers is {num_workers}, must be at least 1")
+        _check_machine(on_missing)
+        self.num_workers = num_workers
+        self._zygote = Zygote(
+            {
+                "memory_bytes": memory_bytes,
+                "disk_bytes": disk_bytes,
+                "max_output_bytes": max_output_bytes,
+                "preimport": list(preimport),
+            }
+        )
+        # None: a place whose worker is not there yet, or was lost. The last one used is the first one taken.
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        for _ in range(num_workers):
+            self._idle.put(None)
+        self._finalizer = weakref.finalize(self, self._zygote.close)
+
+    def run(self, code: str | Program, *, timeout_s: float) -> Execution:
+        """Run a program in a fresh state, for at most `timeout_s` of wall-clock time.
+
+        What the program does is told by the status. Raises MathwrightError where our own processes cannot run.
+        """
+        program = Program(code=code) if isinstance(code, str) else code
+        request = _request(program, timeout_s=timeout_s, keep=False)
+        try:
+            return self._ask(request)
+        except WorkerLost:  # killed from outside, or with it the zygote: once is bad luck
+            pass
+        try:
+            return self._ask(request)
+        except WorkerLost as error:
+            raise _lost(error, self._zygote) from error
+
+    def run_many(self, codes: Sequence[str | Program], *, timeout_s: float) -> list[Execution]:
+        """Run programs side by side, each in a fresh state; the results are in the order of the programs."""
+        if len(codes) < 2 or self.num_workers == 1:
+            return [self.run(code, timeout_s=timeout_s) for code in codes]
+        with ThreadPoolExecutor(min(self.num_workers, len(codes))) as threads:
+            return list(threads.map(lambda code: self.run(code, timeout_s=timeout_s), codes))
+
+    def session(self) -> Session:
+        """A process of its own in which variables persist from one program to the next."""
+        return Session(self._zygote)
+
+    def _ask(self, request: dict[str, Any]) -> Execution:
+        worker = self._idle.get()
+        try:
+            if worker is None:
+                worker = self._zygote.spawn()
+            return _execution(worker.ask(request))
+        except WorkerLost:
+            if worker is not None:
+                worker.close()
+            worker = None
+            raise
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End every process of the sandbox, its sessions included. What still runs in other threads raises."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Session:
+    """Programs run one after another in one jailed process, which stands still in between.
+
+    It holds a process (about 10 MB that it does not share) until it is closed.
+    """
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self._worker: Worker | None = None
+
+    def run(self, code: str, *, timeout_s: float) -> Execution:
+        """Run the next program. One that had to be killed takes the variables with it: the next starts afresh.
+
+        Raises MathwrightError where our own processes cannot run.
+        """
+        self._worker = self._worker or self._zygote.spawn()
+        try:
+            return _execution(self._worker.ask(_request(Program(code=code), timeout_s=timeout_s, keep=True)))
+        except WorkerLost as error:
+            self.close()
+            raise _lost(error, self._zygote) from error
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _request(program: Program, *, timeout_s: float, keep: bool) -> dict[str, Any]:
+    if not timeout_s > 0:
+        raise ValueError(f"timeout_s is {timeout_s}, must be positive")
+    # A lone surrogate cannot be written as UTF-8; Python itself reports the "?" of a program that has one.
+    return {
+        "code": program.code.encode("utf-8", "replace").decode(),
+        "setup": [code.encode("utf-8", "replace").decode() for code in program.setup],
+        "timeout_s": timeout_s,
+        "setup_timeout_s": program.setup_timeout_s,
+        "keep": keep,
+    }
+
+
+def _execution(answer: dict[str, Any]) -> Execution:
+    return Execution(
+        status=answer["status"],
+        stdout=answer["stdout"],
+        value=answer["value"],
+        error=answer["error"],
+        seconds=answer["seconds"],
+    )
+
+
+def _lost(error: WorkerLost, zygote: Zygote) -> MathwrightError:
+    return MathwrightError(
+        f"a process of the sandbox was lost ({error}): {zygote.last_words()}",
+        hint="look whether the machine ran out of memory or processes",
+    )
+
+
+def _check_machine(on_missing: Literal["refuse", "warn"]) -> None:
+    missing = missing_features()
+    if not missing:
+        return
+    lacks = "this machine lacks " + " and ".join(missing)
+    if on_missing == "refuse":
+        raise MathwrightError(
+            f"the sandbox cannot isolate programs: {lacks}",
+            hint='run on Linux 5.13 or newer; Sandbox(on_missing="warn") runs them with what there is, at your own risk',
+        )
+    warnings.warn(f"programs run with less isolation: {lacks}", stacklevel=3)

@@ -1,0 +1,95 @@
+"""The processes behind a sandbox: a zygote with the packages imported, supervisors, and a child a program.
+
+    Sandbox (the caller's process)
+      zygote           a fresh interpreter without environment; imports sympy, numpy, scipy once; forks on request
+        supervisor     one for each worker and session; trusted; watches the clock, the disk and the output
+          child        jailed; runs one program (or the blocks of one session), then is killed
+
+All die with the process above them. Only light modules are imported here: a fork copies the page tables of all memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from mathwright.tools import wire
+from mathwright.tools.isolation import die_with_parent
+from mathwright.tools.supervisor import Supervisor
+
+
+def main() -> None:
+    """Entry of the zygote: options as JSON in the last argument, a socket to the caller among them."""
+    options = json.loads(sys.argv.pop())
+    parent = os.getppid()
+    control = socket.socket(fileno=options["control"])
+    sys.path.remove(options["root"])  # programs shall import what is installed, and nothing beside us
+    os.environ.clear()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    absent = _preimport(options["preimport"])
+    gc.collect()
+    gc.freeze()  # so that no collection in a child touches, and so copies, these pages
+    gc.disable()
+    control.sendall(wire.pack({"absent": absent}))
+    supervisors: set[int] = set()
+    try:
+        _fork_on_request(control, parent, supervisors, options)
+    finally:
+        for pid in supervisors:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        shutil.rmtree(options["folder"], ignore_errors=True)
+
+
+def _preimport(names: list[str]) -> list[str]:
+    """Import packages; returns those that are not installed, for programs may do without them."""
+    absent = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            absent.append(name)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)  # forked as it is: a program draws the same numbers whenever it runs
+    return absent
+
+
+def _fork_on_request(control: socket.socket, parent: int, supervisors: set[int], options: dict[str, Any]) -> None:
+    """Fork a supervisor for every socket that arrives, until the caller closes its end or dies."""
+    zygote = os.getpid()
+    while os.getppid() == parent:
+        ready = select.select([control], [], [], 1.0)[0]
+        for pid in list(supervisors):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                supervisors.discard(pid)
+        if not ready:
+            continue
+        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not descriptors:
+            return
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            _run_supervisor(socket.socket(fileno=descriptors[0]), zygote, options)
+        os.close(descriptors[0])
+        supervisors.add(pid)
+
+
+def _run_supervisor(control: socket.socket, zygote: int, options: dict[str, Any]) -> NoReturn:
+    status = 1
+    try:
+        die_with_parent(zygote)
+        Supervisor(control, options).serve()
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # into the worker's log, which the caller quotes
+    finally:
+        os._exit(status)  # never back into the zygote's frames: they remove the folders of all
