@@ -1,0 +1,110 @@
+"""HTTP bodies as they should be read: without transfer chunking and compression, however carelessly archived."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Callable
+
+from fastwarc.stream_io import BrotliReader, ZstdReader
+
+MAX_BODY_BYTES = 64 << 20
+"""A body that inflates to more than this is cut off there: no page of text is so large, but bombs are."""
+
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_GZIP_OR_ZLIB = 47
+"""zlib's wbits for "gzip or zlib, look at the header"."""
+
+
+def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -> tuple[bytes, bool]:
+    """The body of an HTTP payload under the given header values, and whether it was there to its end.
+
+    Many archives keep the headers of an encoding that they have already removed: a payload that does not even
+    begin in its encoding is taken as it is. A payload that ends or breaks in the middle is decoded so far.
+    """
+    body, complete = payload, True
+    if "chunked" in transfer_encoding.lower():
+        body, complete = _dechunk(body)
+    for coding in reversed(content_encoding.lower().split(",")):
+        decode = _DECODERS.get(coding.strip())
+        if decode is not None:
+            body, whole = decode(body)
+            complete = complete and whole
+    return body, complete
+
+
+def _dechunk(payload: bytes) -> tuple[bytes, bool]:
+    chunks: list[bytes] = []
+    position = 0
+    while (size := _CHUNK_SIZE.match(payload, position)) is not None:
+        length = int(size[1], 16)
+        if length == 0:
+            return b"".join(chunks), True
+        chunk = payload[size.end() : size.end() + length]
+        chunks.append(chunk)
+        position = size.end() + length
+        if len(chunk) < length:
+            return b"".join(chunks), False
+        position += 2 if payload.startswith(b"\r\n", position) else 1 if payload.startswith(b"\n", position) else 0
+    if not chunks:
+        return payload, True  # never was chunked
+    # A wrong chunk size in the middle: what follows is text all the same, and better kept than lost.
+    return b"".join(chunks) + payload[position:], position == len(payload)
+
+
+def _inflate(payload: bytes) -> tuple[bytes, bool]:
+    decompress = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    try:
+        body = decompress.decompress(payload, MAX_BODY_BYTES)
+    except zlib.error:
+        body = _inflate_so_far(payload)
+    return (body, decompress.eof) if body else (payload, True)
+
+
+def _inflate_deflate(payload: bytes) -> tuple[bytes, bool]:
+    """Deflate with its zlib header, as it should be, or bare, as some servers send it."""
+    decompress = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        body = decompress.decompress(payload, MAX_BODY_BYTES)
+    except zlib.error:
+        body = b""
+    # Text that was never compressed can look like the beginning of bare deflate, not like all of it.
+    return (body, True) if body and decompress.eof else _inflate(payload)
+
+
+def _inflate_so_far(payload: bytes) -> bytes:
+    """What inflates before the first error; small steps, since an error takes its whole step with it."""
+    decompress = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    body = bytearray()
+    try:
+        for start in range(0, len(payload), 256):
+            body += decompress.decompress(payload[start : start + 256], MAX_BODY_BYTES)
+            if len(body) >= MAX_BODY_BYTES:
+                break
+    except zlib.error:
+        pass  # the damage itself: what came before it is what was asked for
+    return bytes(body)
+
+
+def _read_with(reader: Callable[[io.BytesIO], BrotliReader | ZstdReader]) -> Callable[[bytes], tuple[bytes, bool]]:
+    def decode(payload: bytes) -> tuple[bytes, bool]:
+        body = bytearray()
+        try:
+            stream = reader(io.BytesIO(payload))
+            while len(body) < MAX_BODY_BYTES and (piece := stream.read(64 << 10)):
+                body += piece
+        except (OSError, ValueError):  # what FastWARC's readers raise where the data is wrong
+            return (bytes(body), False) if body else (payload, True)
+        return (bytes(body), True) if body else (payload, True)
+
+    return decode
+
+
+_DECODERS: dict[str, Callable[[bytes], tuple[bytes, bool]]] = {
+    "gzip": _inflate,
+    "x-gzip": _inflate,
+    "deflate": _inflate_deflate,
+    "br": _read_with(BrotliReader),
+    "zstd": _read_with(ZstdReader),
+}
