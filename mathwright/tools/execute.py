@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import io
 import linecache
 import os
@@ -63,7 +64,7 @@ def run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, st
     """Run a program; its status (ok, error, memory, forbidden), the repr of its last expression, its traceback."""
     filename = "<program>" if number == 1 else f"<block {number}>"
     try:
-        lines = [line + "\n" for line in code.splitlines()]  # a traceback misplaces its marks without the newline
+        lines = [line + "\n" for line in code.split("\n")]  # without the newline a traceback misplaces its marks
         linecache.cache[filename] = (len(code), None, lines, filename)
         return {"status": "ok", "value": _run(code, namespace, filename), "error": None}
     except MemoryError:
@@ -149,10 +150,8 @@ class _Silence:
 
 def _flush() -> None:
     for stream in {sys.stdout, sys.__stdout__}:
-        try:
+        with contextlib.suppress(Exception):  # a program may close stdout, or put anything in its place
             stream.flush()  # pyright: ignore[reportOptionalMemberAccess]
-        except Exception:  # noqa: S110 - a program may put anything in the place of stdout, or close it
-            pass
 
 
 def send(message: dict[str, Any]) -> None:

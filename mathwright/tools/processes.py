@@ -40,7 +40,7 @@ _ENVIRONMENT = {
 }
 
 
-class WorkerLost(Exception):
+class LostWorkerError(Exception):
     """A process of ours ended or does not answer; what it was asked is not known to be done."""
 
 
@@ -51,15 +51,15 @@ class Worker:
         self._control = control
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have it run a program and wait for the outcome. Raises WorkerLost."""
+        """Have it run a program and wait for the outcome. Raises LostWorkerError."""
         self._control.settimeout(request["setup_timeout_s"] + request["timeout_s"] + _GRACE_S)
         try:
             self._control.sendall(wire.pack(request))
             answer = wire.receive(self._control.recv)
         except OSError as error:  # a timeout is one
-            raise WorkerLost(str(error)) from error
+            raise LostWorkerError(str(error)) from error
         if answer is None:
-            raise WorkerLost("it ended")
+            raise LostWorkerError("it ended")
         return answer
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 from mathwright.errors import MathwrightError
 from mathwright.tools.isolation import missing_features
-from mathwright.tools.processes import Worker, WorkerLost, Zygote
+from mathwright.tools.processes import LostWorkerError, Worker, Zygote
 
 ExecutionStatus = Literal["ok", "error", "timeout", "memory", "forbidden"]
 
@@ -39,6 +39,8 @@ class Execution:
     """The traceback with the program's own frames only, or why the program was ended."""
     seconds: float
     """Wall-clock time of the program."""
+    survived: bool
+    """False where its process had to be killed or died, and its variables with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Program:
 
 
 class Sandbox:
-    """A pool of workers for programs that are not trusted. Safe to use from several threads. Close it, or use `with`."""
+    """A pool of workers for programs that are not trusted. Safe to use from several threads. To be closed."""
 
     def __init__(
         self,
@@ -99,11 +101,11 @@ class Sandbox:
         request = _request(program, timeout_s=timeout_s, keep=False)
         try:
             return self._ask(request)
-        except WorkerLost:  # killed from outside, or with it the zygote: once is bad luck
+        except LostWorkerError:  # killed from outside, or with it the zygote: once is bad luck
             pass
         try:
             return self._ask(request)
-        except WorkerLost as error:
+        except LostWorkerError as error:
             raise _lost(error, self._zygote) from error
 
     def run_many(self, codes: Sequence[str | Program], *, timeout_s: float) -> list[Execution]:
@@ -123,7 +125,7 @@ class Sandbox:
             if worker is None:
                 worker = self._zygote.spawn()
             return _execution(worker.ask(request))
-        except WorkerLost:
+        except LostWorkerError:
             if worker is not None:
                 worker.close()
             worker = None
@@ -160,7 +162,7 @@ class Session:
         self._worker = self._worker or self._zygote.spawn()
         try:
             return _execution(self._worker.ask(_request(Program(code=code), timeout_s=timeout_s, keep=True)))
-        except WorkerLost as error:
+        except LostWorkerError as error:
             self.close()
             raise _lost(error, self._zygote) from error
 
@@ -197,10 +199,11 @@ def _execution(answer: dict[str, Any]) -> Execution:
         value=answer["value"],
         error=answer["error"],
         seconds=answer["seconds"],
+        survived=answer["alive"],
     )
 
 
-def _lost(error: WorkerLost, zygote: Zygote) -> MathwrightError:
+def _lost(error: LostWorkerError, zygote: Zygote) -> MathwrightError:
     return MathwrightError(
         f"a process of the sandbox was lost ({error}): {zygote.last_words()}",
         hint="look whether the machine ran out of memory or processes",
@@ -215,6 +218,6 @@ def _check_machine(on_missing: Literal["refuse", "warn"]) -> None:
     if on_missing == "refuse":
         raise MathwrightError(
             f"the sandbox cannot isolate programs: {lacks}",
-            hint='run on Linux 5.13 or newer; Sandbox(on_missing="warn") runs them with what there is, at your own risk',
+            hint='use Linux 5.13 or newer; Sandbox(on_missing="warn") runs them with what there is, at your own risk',
         )
     warnings.warn(f"programs run with less isolation: {lacks}", stacklevel=3)

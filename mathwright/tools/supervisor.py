@@ -136,12 +136,12 @@ def purge(folder: Path) -> None:
 
     Each level is moved up to the top before it is removed: no recursion, and no path longer than two names.
     """
-    while entries := list(os.scandir(folder)):
+    while entries := list(folder.iterdir()):
         for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
+            if entry.is_symlink() or not entry.is_dir():
+                entry.unlink()
                 continue
-            os.chmod(entry.path, 0o700)
-            for inner in os.scandir(entry.path):
-                os.rename(inner.path, folder / uuid.uuid4().hex)
-            os.rmdir(entry.path)
+            entry.chmod(0o700)
+            for inner in entry.iterdir():
+                inner.rename(folder / uuid.uuid4().hex)
+            entry.rmdir()

@@ -1,4 +1,4 @@
-"""Messages between the processes of the sandbox: a length and JSON, never pickle, for what a program sends is hostile."""
+"""Messages between the processes of the sandbox: a length and JSON; never pickle, for a program may write them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,107 @@
+"""The loop of tool-integrated reasoning (§3.1): the model writes a program, reads what it printed, writes on.
+
+A program is a ```python block; behind it the tool inserts an ```output block. Variables persist over the blocks of one
+response, as in a notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from mathwright.tools.execute import clip
+from mathwright.tools.sandbox import Execution, Program, Sandbox
+
+# A response may begin with the space that stands between the prompt and it.
+_OPENING = re.compile(r"^[ \t]*```(\w*)[ \t]*$")
+_CLOSING = re.compile(r"^```[ \t]*$")
+
+
+class Call(Protocol):
+    """A program a response asks to run."""
+
+    @property
+    def key(self) -> int:
+        """Which response asks."""
+        ...
+
+    @property
+    def code(self) -> str: ...
+
+
+class PythonTool:
+    """Runs the programs in responses; a `mathwright.lm.generate.Tool`.
+
+    State between the blocks of a response is made anew: a block runs behind the earlier ones of its response, which are
+    repeated without their output, in a fresh process. A process kept for each response would hold tens of megabytes for
+    hundreds of responses at a time, while short programs cost milliseconds to repeat. The price: a response with slow
+    blocks pays for them again each time, and a block that looked at the clock may see another time.
+    """
+
+    def __init__(self, sandbox: Sandbox, *, timeout_s: float = 5, max_output_chars: int = 512) -> None:
+        """Run in `sandbox`, each block for at most `timeout_s`, and show the model `max_output_chars` of its output."""
+        self._sandbox = sandbox
+        self._timeout_s = timeout_s
+        self._max_output_chars = max_output_chars
+        self._earlier: dict[int, tuple[str, ...]] = {}
+
+    def pending(self, text: str) -> str | None:
+        """The program to run: that of the ```python block `text` ends with, the line behind its fence begun."""
+        if not text.endswith("\n") or not text.rstrip().endswith("```"):
+            return None
+        language: str | None = None
+        code: list[str] = []
+        finished: str | None = None
+        for line in text.split("\n"):
+            if language is None:
+                opening = _OPENING.match(line)
+                if opening is not None:
+                    language, code, finished = opening.group(1), [], None
+                elif line.strip():
+                    finished = None
+            elif _CLOSING.match(line):
+                finished = "\n".join(code) if language == "python" else None
+                language = None
+            else:
+                code.append(line)
+        return finished
+
+    def run(self, calls: Sequence[Call]) -> list[str]:
+        """Run programs of different responses side by side; the ```output block to insert behind each."""
+        programs = [self._program(call) for call in calls]
+        executions = self._sandbox.run_many(programs, timeout_s=self._timeout_s)
+        for call, execution in zip(calls, executions, strict=True):
+            if execution.survived:  # one that had to be killed left no state, and would be killed again
+                self._earlier[call.key] = (*self._earlier.get(call.key, ()), call.code)
+        return [self._block(execution) for execution in executions]
+
+    def _program(self, call: Call) -> Program:
+        earlier = self._earlier.get(call.key, ())
+        return Program(code=call.code, setup=earlier, setup_timeout_s=self._timeout_s * len(earlier))
+
+    def close(self, key: int) -> None:
+        """The response is finished: forget its blocks."""
+        self._earlier.pop(key, None)
+
+    def _block(self, execution: Execution) -> str:
+        # A fence in the output would end the block.
+        shown = clip(tool_output(execution), self._max_output_chars).replace("```", "'''")
+        return f"```output\n{shown}\n```\n" if shown else "```output\n```\n"
+
+
+def tool_output(execution: Execution) -> str:
+    """What a model sees of an execution: what was printed, or else the last value; behind it the error's last line."""
+    shown = execution.stdout.rstrip()
+    if not shown and execution.value is not None:
+        shown = execution.value
+    error = execution.error.rstrip().rsplit("\n", 1)[-1] if execution.error is not None else ""
+    return "\n".join(part for part in (shown, error) if part)
+
+
+def program_answer(execution: Execution) -> str | None:
+    """The answer a program gives: the last line it printed, or else its last value; None after an error."""
+    if execution.status != "ok":
+        return None
+    lines = execution.stdout.strip().splitlines()
+    return lines[-1].strip() if lines else execution.value
