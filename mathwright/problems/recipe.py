@@ -10,11 +10,15 @@ class ProblemSourceRecipe:
     """One source of problems."""
 
     source: str
-    """`procedural` (ours), `reasoning_gym`, `gsm8k`, `math`, or a path to a JSONL file of Problem records."""
+    """`procedural` (ours), `reasoning_gym`, `gsm8k`, `math`, or a path to a .jsonl(.gz) file of Problem records."""
     path: str
-    """Local file or folder, or hub id, of gsm8k and math; templates to use for procedural ("" is all)."""
+    """gsm8k and math: local file or folder, or hub id ("" is the usual one). procedural and reasoning_gym: templates
+    (or subjects) or datasets to use, comma-separated ("" is all that fit). A file of problems: a file of Solution
+    records for them ("" is none)."""
     num_train: int
+    """Training problems; for gsm8k, math and files at most, all there are where there are fewer."""
     num_test: int
+    """Test problems; likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,63 @@
+"""Reading JSONL files of problems, plain or gzipped, with errors that name file and line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mathwright.errors import MathwrightError
+from mathwright.records import from_json
+
+R = TypeVar("R")
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line numbers (from 1); empty lines are skipped.
+
+    Raises MathwrightError for a missing file, a line that is not a JSON object, or a file that is no text.
+    """
+    if not path.is_file():
+        raise MathwrightError(f"{path}: no such file", hint="check the path of this problem source")
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _object(line)
+    except _LineError as error:
+        raise MathwrightError(
+            f"{path}:{number}: {error}", hint="each line is one JSON object; mend or remove this line"
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise MathwrightError(
+            f"{path}: cannot be read after line {number}: {error}", hint="the file is damaged or not UTF-8; get it anew"
+        ) from error
+
+
+class _LineError(ValueError):
+    """A line that holds something else than a JSON object."""
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise _LineError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _LineError(f"not a JSON object but {type(value).__name__}")
+    return value
+
+
+def read_records(path: Path, cls: type[R]) -> Iterator[tuple[int, R]]:
+    """Records of one type with their line numbers; raises MathwrightError naming file, line and field."""
+    for number, row in read_rows(path):
+        try:
+            yield number, from_json(cls, row)
+        except ValueError as error:
+            raise MathwrightError(
+                f"{path}:{number}: not a {cls.__name__}: {error}", hint="mend or remove this line"
+            ) from error

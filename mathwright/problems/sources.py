@@ -1,0 +1,179 @@
+"""The problems of a run, gathered from all sources of its recipe."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mathwright.errors import MathwrightError
+from mathwright.problems.gym import load_gym
+from mathwright.problems.published import Published, load_published
+from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
+from mathwright.problems.rows import read_records
+from mathwright.records import Problem, Solution
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSet:
+    """What is trained on and what is tested."""
+
+    train: list[Problem]
+    test: list[Problem]
+    solutions: list[Solution]
+    """Worked solutions of training problems only."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many problems or solutions were left out, by `source: reason`."""
+
+
+def load_problems(
+    recipe: ProblemsRecipe, *, run_programs: Callable[[Sequence[str]], list[str]] | None = None
+) -> ProblemSet:
+    """All problems of a recipe, in the order of its sources; the same recipe gives the same problems.
+
+    No question of the test is a training question, and no question occurs twice. `run_programs` runs the programs of
+    the procedural solutions and returns what each printed; the sandbox is the default.
+
+    Raises MathwrightError for an unknown source, a missing or malformed file, or an id that occurs twice.
+    """
+    dropped: Counter[str] = Counter()
+    parts = [_load_source(source, recipe, run_programs, dropped) for source in recipe.sources]
+    test = _distinct([p for part in parts for p in part.test], set(), "test question twice", dropped)
+    asked = {_normalised(problem.question) for problem in test}
+    train = _distinct([p for part in parts for p in part.train], asked, "training question asked before", dropped)
+    _check_ids([*test, *train])
+    kept = {problem.id for problem in train}
+    solutions = [s for part in parts for s in part.solutions if s.problem_id in kept]
+    return ProblemSet(train=train, test=test, solutions=solutions, dropped=dict(+dropped))
+
+
+def _load_source(
+    source: ProblemSourceRecipe,
+    recipe: ProblemsRecipe,
+    run_programs: Callable[[Sequence[str]], list[str]] | None,
+    dropped: Counter[str],
+) -> ProblemSet:
+    if source.source == "procedural":
+        return _procedural(source, recipe, run_programs)
+    if source.source == "reasoning_gym":
+        train, test, solutions, reasons = load_gym(
+            source.path,
+            difficulty=recipe.difficulty,
+            num_train=source.num_train,
+            num_test=source.num_test,
+            seed=recipe.seed,
+        )
+        dropped.update({f"reasoning_gym: {reason}": count for reason, count in reasons.items()})
+        return ProblemSet(train=train, test=test, solutions=solutions)
+    if source.source in ("gsm8k", "math"):
+        return _published(source, recipe.seed, dropped)
+    if source.source.endswith((".jsonl", ".jsonl.gz")):
+        return _record_file(source, recipe.seed, dropped)
+    raise MathwrightError(
+        f"unknown problem source {source.source!r}",
+        hint="use procedural, reasoning_gym, gsm8k, math, or the path of a .jsonl file of problems",
+    )
+
+
+def _procedural(
+    source: ProblemSourceRecipe,
+    recipe: ProblemsRecipe,
+    run_programs: Callable[[Sequence[str]], list[str]] | None,
+) -> ProblemSet:
+    from mathwright.problems import procedural
+
+    train, test = procedural.generate(
+        procedural.find_templates(source.path, recipe.difficulty),
+        difficulty=recipe.difficulty,
+        num_train=source.num_train,
+        num_test=source.num_test,
+        seed=recipe.seed,
+    )
+    return ProblemSet(
+        train=[item.problem for item in train],
+        test=[item.problem for item in test],
+        solutions=procedural.solutions(train, run_programs) if train else [],
+    )
+
+
+def _published(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) -> ProblemSet:
+    chosen: dict[str, list[Published]] = {"train": [], "test": []}
+    for split, wanted in (("train", source.num_train), ("test", source.num_test)):
+        if wanted:
+            rows = load_published(source.source, source.path, split)
+            answered = [row for row in rows if row.problem.answer]
+            dropped[f"{source.source}: empty reference"] += len(rows) - len(answered)
+            chosen[split] = _pick(answered, wanted, seed, f"{source.source} ({source.path or 'hub'})", split)
+    return ProblemSet(
+        train=[row.problem for row in chosen["train"]],
+        test=[row.problem for row in chosen["test"]],
+        solutions=[row.solution for row in chosen["train"] if row.solution],
+    )
+
+
+def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) -> ProblemSet:
+    """A file of Problem records, and in `path`, where given, one of Solution records for them."""
+    file = Path(source.source).expanduser()
+    lines: dict[str, int] = {}
+    splits: dict[str, list[Problem]] = {"train": [], "test": []}
+    for number, problem in read_records(file, Problem):
+        if problem.id in lines:
+            raise MathwrightError(
+                f"{file}:{number}: the id {problem.id!r} stands already on line {lines[problem.id]}",
+                hint="give each problem an id of its own",
+            )
+        lines[problem.id] = number
+        if not problem.answer.strip():
+            dropped[f"{file.name}: empty reference"] += 1
+        elif problem.split == "train" or problem.split.startswith("test"):
+            splits["train" if problem.split == "train" else "test"].append(problem)
+        else:
+            dropped[f"{file.name}: split {problem.split!r} is neither train nor test"] += 1
+    train = _pick(splits["train"], source.num_train, seed, str(file), "train")
+    test = _pick(splits["test"], source.num_test, seed, str(file), "test")
+    kept = {problem.id for problem in train}
+    solutions: list[Solution] = []
+    for _, solution in read_records(Path(source.path).expanduser(), Solution) if source.path else ():
+        if solution.problem_id in kept:
+            solutions.append(solution)
+        else:
+            dropped[f"{file.name}: solution of no chosen training problem"] += 1
+    return ProblemSet(train=train, test=test, solutions=solutions)
+
+
+def _pick(rows: list[T], wanted: int, seed: int, what: str, split: str) -> list[T]:
+    """`wanted` rows drawn without replacement; all of them, in an order of their own, where there are fewer."""
+    if wanted and not rows:
+        raise MathwrightError(f"{what}: no {split} problem", hint=f"set num_{split} to 0 or check the file")
+    return random.Random(f"{seed}:{split}").sample(rows, min(wanted, len(rows)))
+
+
+def _distinct(problems: list[Problem], asked: set[str], reason: str, dropped: Counter[str]) -> list[Problem]:
+    """The problems whose question has not been asked yet; `asked` grows."""
+    kept: list[Problem] = []
+    for problem in problems:
+        question = _normalised(problem.question)
+        if question in asked:
+            dropped[f"{problem.source}: {reason}"] += 1
+        else:
+            asked.add(question)
+            kept.append(problem)
+    return kept
+
+
+def _normalised(question: str) -> str:
+    return " ".join(question.split()).casefold()
+
+
+def _check_ids(problems: list[Problem]) -> None:
+    counts = Counter(problem.id for problem in problems)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise MathwrightError(
+            f"the problem id {twice[0]!r} occurs {counts[twice[0]]} times", hint="ids must differ between sources"
+        )

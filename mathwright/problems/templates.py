@@ -1,0 +1,82 @@
+"""Prompt templates: how a question is laid out for a model.
+
+Three layouts. `deepseekmath` is the paper's (§4, from the authors' evaluation code): `User: {question}{suffix}`, a
+blank line, `Assistant:`, and a response that begins with a space and ends with the end token; no system prompt.
+`tokenizer` puts the same words into the model's own chat template. `short` is ours: no suffix, a few tokens instead of
+thirty, for runs in which every prompt token costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mathwright.errors import MathwrightError
+from mathwright.records import Problem, SolutionFormat
+
+DEEPSEEKMATH = "User: {question}{suffix}\n\nAssistant:"
+
+SUFFIXES: Mapping[tuple[str, SolutionFormat], str] = {
+    ("en", "cot"): "\nPlease reason step by step, and put your final answer within \\boxed{}.",
+    ("zh", "cot"): "\n请通过逐步推理来解答问题，并把最终答案放置于\\boxed{}中。",
+    ("en", "tool"): "\nPlease integrate natural language reasoning with programs to solve the problem above, "
+    "and put your final answer within \\boxed{}.",
+    ("zh", "tool"): "\n请结合自然语言和Python程序语言来解答问题，并把最终答案放置于\\boxed{}中。",
+    # paper silent: it names program-of-thought data (§3.1) but gives no prompt for it
+    ("en", "pot"): "\nPlease write a Python program that solves the problem above and prints the final answer.",
+    ("zh", "pot"): "\n请编写一个Python程序来解答问题，并打印最终答案。",
+}
+"""What follows the question, by language and format."""
+
+SHORT: Mapping[SolutionFormat, str] = {
+    "cot": "Question: {question}\nAnswer:",
+    "pot": "Question: {question}\nProgram:",
+    "tool": "Question: {question}\nAnswer with Python:",
+}
+
+TEMPLATES = ("deepseekmath", "tokenizer", "short")
+
+
+def prompt_text(problem: Problem, format: SolutionFormat, template: str, tokenizer: Any) -> str:  # noqa: A002
+    """The prompt that asks for a solution of `problem` in `format`; the response follows directly behind it.
+
+    Args:
+        problem: its question and language (`en` or `zh`; any other is asked in English).
+        format: cot, pot or tool.
+        template: `deepseekmath`, `tokenizer` or `short`.
+        tokenizer: the model's; read only under `tokenizer`.
+
+    Raises MathwrightError for an unknown template, or where the model has no chat template of its own.
+    """
+    if template == "short":
+        return SHORT[format].format(question=problem.question)
+    suffix = SUFFIXES["zh" if problem.language == "zh" else "en", format]
+    if template == "deepseekmath":
+        return DEEPSEEKMATH.format(question=problem.question, suffix=suffix)
+    if template == "tokenizer":
+        return _own_chat_template(problem.question + suffix, tokenizer)
+    raise _unknown(template)
+
+
+def response_prefix(template: str) -> str:
+    """What a response begins with under `template`: a space behind `Assistant:`, nothing in a model's own template.
+
+    Raises MathwrightError for an unknown template.
+    """
+    if template not in TEMPLATES:
+        raise _unknown(template)
+    return "" if template == "tokenizer" else " "
+
+
+def _own_chat_template(content: str, tokenizer: Any) -> str:
+    if not getattr(tokenizer, "chat_template", None):
+        raise MathwrightError(
+            "the model's tokenizer has no chat template", hint='use template "deepseekmath", which needs none'
+        )
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def _unknown(template: str) -> MathwrightError:
+    return MathwrightError(f"unknown prompt template {template!r}", hint=f"use one of {', '.join(TEMPLATES)}")
