@@ -176,7 +176,7 @@ class _Run:
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
-            if self._limit(prompt) > 0:
+            if self._limit(prompt) > 0 and len(self.seeds[i]):
                 self.waiting.append(i)
             else:
                 for sequence in self._sequences(i):
@@ -208,8 +208,6 @@ class _Run:
         while len(self.running) + len(admitted) < self.num_slots:
             if not self.ready and not self._prefill(self.num_slots - len(self.running) - len(admitted)):
                 break
-            if not self.ready:
-                continue  # prompts of which no response was asked
             ready = self.ready.popleft()
             if self.cache is None:
                 capacity = max(len(prompt) + self._limit(prompt) for prompt in self.prompts)

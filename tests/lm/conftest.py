@@ -1,0 +1,54 @@
+"""Tiny random models: large enough to have grouped heads and several layers, small enough for float64."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+import torch
+
+from mathwright.lm.load import LanguageModel, from_scratch
+from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+
+SCRATCH = ScratchRecipe(vocab_size=320, width=32, num_layers=2, num_heads=4, num_kv_heads=2, ffn_width=64)
+TEXTS = ["Tom has 12 apples and buys 30 more.", "```python\nprint(12 + 30)\n```\n", "The answer is 42. So x = 7."] * 5
+
+
+def tiny_lm(dtype: torch.dtype = torch.float32, *, seed: int = 0, max_length: int = 128) -> LanguageModel:
+    """A random Llama whose weights are large enough that its distributions are far from uniform."""
+    lm = from_scratch(SCRATCH, TEXTS, max_length=max_length, seed=seed)
+    with torch.no_grad():
+        for parameter in lm.model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(8.0)
+    return LanguageModel(exact(lm.model.to(dtype)) if dtype == torch.float64 else lm.model.to(dtype), lm.tokenizer)
+
+
+def exact(model: Any) -> Any:
+    """Let the norms of a float64 model compute in float64; transformers' go through float32, whose rounding hides 1e-10."""
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+
+    for module in model.modules():
+        if hasattr(module, "variance_epsilon"):
+            module.forward = types.MethodType(forward, module)
+    return model
+
+
+def adamw(**changes: object) -> OptimiserRecipe:
+    values: dict[str, object] = {
+        "lr": 1e-2, "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1, "clip_norm": 1.0,
+        "warmup_steps": 0, "decay": (),
+    }  # fmt: skip
+    return OptimiserRecipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Two threads on matrices this small only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
