@@ -149,3 +149,12 @@ def test_two_people_are_never_the_same() -> None:
 )
 def test_the_checker_itself_tells_right_from_wrong(line: str, holds: bool | None) -> None:
     assert line_holds(line, Fraction(3)) is holds
+
+
+@EVERY_TEMPLATE
+def test_the_split_is_a_property_of_template_and_numbers(template: QuestionTemplate) -> None:
+    rng = random.Random(5)
+    drawn = [template.draw(Draw(rng, 3)) for _ in range(600)]
+    share = sum(template.in_test(numbers) for numbers in drawn) / len(drawn)
+    assert share == 1 if template.held_out else 0.05 < share < 0.4  # about one in five; few numbers scatter more
+    assert all(template.in_test(numbers) == template.in_test(numbers[::-1]) for numbers in drawn)

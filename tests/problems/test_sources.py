@@ -77,6 +77,7 @@ def test_solutions_of_test_problems_are_never_given_out(tmp_path: Path) -> None:
     write_rows(tmp_path / "test.jsonl", [{**GSM8K, "question": "Another?"}])
     loaded = load(("gsm8k", tmp_path, 1, 1))
     assert {s.problem_id for s in loaded.solutions} == {"gsm8k-train-0"}
+    assert [row.solution for row in published.load_published("gsm8k", str(tmp_path), "test")] == [None]
 
 
 def test_a_training_question_that_is_also_asked_in_the_test_is_left_out_and_counted(tmp_path: Path) -> None:
