@@ -42,6 +42,7 @@ class Child:
         Raises KernelError where it could not be closed: no program has run then.
         """
         command, self._command_w = os.pipe()
+        os.set_blocking(self._command_w, False)  # a program of the session may have broken what reads the next one
         self._stdout_r, stdout = os.pipe()
         self._result_r, result = os.pipe()
         supervisor, self._pid = os.getpid(), os.fork()
@@ -49,6 +50,7 @@ class Child:
             _run_child(jail, folder, (command, stdout, result), supervisor=supervisor, cpu_s=cpu_s)
         for descriptor in (command, stdout, result):
             os.close(descriptor)
+        self._outgoing = b""
         self._buffer = bytearray()
         self._begun = False
         self._stopped = False
@@ -59,29 +61,38 @@ class Child:
 
     def send(self, code: str, setup: list[str]) -> None:
         """Give it the next program."""
-        self._begun = False
-        view = memoryview(wire.pack({"code": code, "setup": setup}))
-        with contextlib.suppress(BrokenPipeError):  # dead, as `wait` will find
-            while view:
-                view = view[os.write(self._command_w, view) :]
+        self._begun = not setup
+        self._outgoing = wire.pack({"code": code, "setup": setup})
 
     def wait(self, seconds: float, control: socket.socket, capture: Capture) -> None:
-        """Sleep until it prints, answers or ends, or the time is over."""
+        """Sleep until it reads, prints, answers or ends, or the time is over."""
         poller = select.poll()
         poller.register(control, 0)  # hang-ups only
         poller.register(self._result_r, select.POLLIN)
         if self._stdout_r >= 0:
             poller.register(self._stdout_r, select.POLLIN)
+        if self._outgoing:
+            poller.register(self._command_w, select.POLLOUT)
         for descriptor, _ in poller.poll(max(1.0, seconds * 1000)):
             if descriptor == control.fileno():
                 self.kill()
                 os._exit(0)  # the caller is gone
             elif descriptor == self._stdout_r:
                 self._read_output(capture)
+            elif descriptor == self._command_w:
+                self._write_command()
             elif data := os.read(self._result_r, _PIPE_BYTES):
                 self._buffer += data
             else:
                 self._death = self._describe_death()
+
+    def _write_command(self) -> None:
+        try:
+            written = os.write(self._command_w, self._outgoing)
+        except BrokenPipeError:  # dead, as its result channel will tell; or it closed its end, and its time runs out
+            self._outgoing = b""
+        else:
+            self._outgoing = self._outgoing[written:]
 
     def take(self) -> dict[str, Any] | None:
         """The next thing known of it: BEGIN, the outcome of the program, or None for nothing yet."""
@@ -168,6 +179,8 @@ def _run_child(
         os.closerange(execute.RESULT_FD + 1, 1 << 20)
         execute.send({"ready": True})
         gc.enable()
+        for name in [name for name in sys.modules if name.split(".")[0] == "mathwright"]:
+            del sys.modules[name]  # a program sees what is installed, not what runs it
         execute.serve(jail.limits.memory_bytes)
         status = 0
     except KernelError as error:

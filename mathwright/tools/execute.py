@@ -10,13 +10,14 @@ import ast
 import builtins
 import contextlib
 import io
+import itertools
 import linecache
 import os
 import random
 import sys
 import traceback
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from mathwright.tools import wire
@@ -24,6 +25,7 @@ from mathwright.tools import wire
 COMMAND_FD, RESULT_FD = 3, 4
 MAX_TEXT = 4000
 """Characters of an error or of the value of the last expression that are reported."""
+_MAX_FRAMES = 1100
 
 
 def clip(text: str, max_chars: int) -> str:
@@ -44,11 +46,12 @@ def serve(memory_bytes: int) -> None:
     num_blocks = 0
     random.seed(0)  # like the hash seed: a program gives the same output whenever it runs
     while (request := wire.receive(lambda size: os.read(COMMAND_FD, size))) is not None:
-        with _Silence():
-            for code in request["setup"]:
-                num_blocks += 1
-                run_block(code, namespace, num_blocks)
-        reply(wire.pack({"begin": True}))
+        if request["setup"]:
+            with _Silence():
+                for code in request["setup"]:
+                    num_blocks += 1
+                    run_block(code, namespace, num_blocks)
+            reply(wire.pack({"begin": True}))
         num_blocks += 1
         outcome = run_block(request["code"], namespace, num_blocks)
         restore(builtin_names)  # the program may have deleted what the report needs
@@ -96,11 +99,24 @@ def _run(code: str, namespace: dict[str, Any], filename: str) -> str | None:
 
 def _describe(error: BaseException) -> str:
     """The traceback with the program's own frames only: the model can mend those."""
-    summary = traceback.TracebackException.from_exception(error)
+    summary = traceback.TracebackException.from_exception(error.with_traceback(_own_frames(error.__traceback__)))
     summary.__cause__ = summary.__context__ = None
-    own = [frame for frame in summary.stack if frame.filename.startswith(("<program>", "<block "))]
-    summary.stack = traceback.StackSummary.from_list(own)
     return "".join(summary.format()).rstrip("\n")
+
+
+def _own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without the frames of libraries and of this file, and without the middle of a very deep one."""
+    own = []
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith(("<program>", "<block ")):
+            own.append(trace)
+        trace = trace.tb_next
+    if len(own) > _MAX_FRAMES:  # somebody raised the recursion limit: millions would take longer than the program
+        own = own[: _MAX_FRAMES // 2] + own[-_MAX_FRAMES // 2 :]
+    for frame, following in itertools.pairwise([*own, None]):
+        if frame is not None:
+            frame.tb_next = following
+    return own[0] if own else None
 
 
 def _has_permission_error(error: BaseException | None) -> bool:

@@ -34,7 +34,7 @@ _MAKE_DIR, _MAKE_REGULAR, _REFER, _TRUNCATE = 1 << 7, 1 << 8, 1 << 13, 1 << 14
 _FILE_RIGHTS = _WRITE_FILE | _READ_FILE | _TRUNCATE
 _WRITABLE = _FILE_RIGHTS | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REGULAR | _REFER
 _CAPABILITY_VERSION_3 = 0x20080522
-_CAP_DAC_READ_SEARCH = 1 << 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 _CAPS_TO_CHANGE_USER = 1 << 5 | 1 << 6 | 1 << 7  # KILL (the supervisor must still reach it), SETGID, SETUID
 _NOBODY = 65534
 
@@ -51,6 +51,10 @@ class Limits:
     """Files and folders it may make."""
     num_threads: int = 256
     """Tasks of the user it runs as (counted over all sandboxes of that user)."""
+
+    def disk_words(self) -> str:
+        """The limits on files, for people and models."""
+        return f"a program may write {self.disk_bytes >> 20} MiB in {self.num_files} files"
 
 
 class KernelError(OSError):
@@ -187,21 +191,23 @@ def _address_space_bytes() -> int:
 def _drop_privileges() -> bool:
     """As root become nobody, without capabilities but that of reading; True where the user was changed.
 
-    Reading stays (Landlock bounds it) since Python often lies beneath root's home, where nobody may not look.
+    Reading stays, within what Landlock shows: Python often lies beneath root's home, where nobody may not look. Root
+    of a container that may not change its user stays what it is, without any capability.
     """
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     current = ctypes.create_string_buffer(24)
     _checked(_libc().capget(header, current), "capget")
     effective = struct.unpack("6I", current.raw)[0]
-    become_nobody = os.geteuid() == 0 and effective & _CAPS_TO_CHANGE_USER == _CAPS_TO_CHANGE_USER
+    reading = effective & _CAP_DAC_READ_SEARCH or effective & _CAP_DAC_OVERRIDE  # Docker grants the second only
+    become_nobody = os.geteuid() == 0 and reading and effective & _CAPS_TO_CHANGE_USER == _CAPS_TO_CHANGE_USER
     if become_nobody:
         _checked(_libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    keep = effective & _CAP_DAC_READ_SEARCH if become_nobody else 0
+    keep = reading if become_nobody else 0
     _checked(_libc().capset(header, struct.pack("6I", keep, keep, 0, 0, 0, 0)), "capset")
-    return become_nobody
+    return bool(become_nobody)
 
 
 def _landlock_available() -> bool:

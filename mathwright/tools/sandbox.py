@@ -11,6 +11,7 @@ at the clock: the hash seed and the module-level random generators are the same 
 from __future__ import annotations
 
 import queue
+import time
 import warnings
 import weakref
 from collections.abc import Sequence
@@ -99,14 +100,14 @@ class Sandbox:
         """
         program = Program(code=code) if isinstance(code, str) else code
         request = _request(program, timeout_s=timeout_s, keep=False)
-        try:
-            return self._ask(request)
-        except LostWorkerError:  # killed from outside, or with it the zygote: once is bad luck
-            pass
-        try:
-            return self._ask(request)
-        except LostWorkerError as error:
-            raise _lost(error, self._zygote) from error
+        lost: LostWorkerError | None = None
+        for attempt in range(self.num_workers + 2):  # where the zygote was killed, every worker is lost
+            time.sleep(0.05 * attempt)  # a zygote that is just being killed still takes orders
+            try:
+                return self._ask(request)
+            except LostWorkerError as error:
+                lost = error
+        raise _lost(lost, self._zygote) from lost
 
     def run_many(self, codes: Sequence[str | Program], *, timeout_s: float) -> list[Execution]:
         """Run programs side by side, each in a fresh state; the results are in the order of the programs."""
@@ -203,7 +204,7 @@ def _execution(answer: dict[str, Any]) -> Execution:
     )
 
 
-def _lost(error: LostWorkerError, zygote: Zygote) -> MathwrightError:
+def _lost(error: LostWorkerError | None, zygote: Zygote) -> MathwrightError:
     return MathwrightError(
         f"a process of the sandbox was lost ({error}): {zygote.last_words()}",
         hint="look whether the machine ran out of memory or processes",

@@ -74,7 +74,7 @@ class Supervisor:
             elif now >= disk_check:
                 disk_check = now + _DISK_CHECK_S
                 if exceeds(self.folder, self.limits):
-                    message = ended("error", f"OSError: more than {self.limits.disk_bytes >> 20} MiB of files written")
+                    message = ended("error", f"OSError: no space left: {self.limits.disk_words()}")
                     break
             else:
                 child.wait(min(deadline, disk_check) - now, self.control, capture)
@@ -112,7 +112,10 @@ class Capture:
 
 
 def exceeds(folder: Path, limits: Limits) -> bool:
-    """Whether more files, or bytes in them, lie in a folder than is allowed. It may change meanwhile."""
+    """Whether more files, or bytes in them, lie in a folder than is allowed. It may change meanwhile.
+
+    A folder that cannot be looked into, for its mode or the length of its path, counts as too much.
+    """
     size_bytes = num_files = 0
     folders: list[str] = [str(folder)]
     while folders:
@@ -123,11 +126,14 @@ def exceeds(folder: Path, limits: Limits) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     else:
-                        size_bytes += entry.stat(follow_symlinks=False).st_size
+                        status = entry.stat(follow_symlinks=False)
+                        size_bytes += max(status.st_size, 512 * status.st_blocks)
                     if num_files > limits.num_files or size_bytes > limits.disk_bytes:
                         return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # removed or renamed by the program while we looked
         except OSError:
-            continue  # removed, renamed or closed by the program while we looked
+            return True
     return False
 
 

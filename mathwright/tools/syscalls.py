@@ -14,7 +14,8 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 # Name, number on x86-64, number on aarch64 ("-": the architecture has no such call).
 # Not named with a purpose: chmod, chown, utimensat, setxattr, truncate (Landlock does not, or not always, guard them),
-# symlink, link, mknod, memfd_create and shmget (memory no limit counts), setrlimit, tgkill, timer_create (signals).
+# symlink, link, mknod, memfd_create and shmget (memory no limit counts), fallocate (it reserves disk that RLIMIT_FSIZE
+# does not count), setrlimit, tgkill, timer_create (signals).
 _ALLOWED = """
     read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69,
     pwritev 296 70, lseek 8 62,
@@ -24,7 +25,7 @@ _ALLOWED = """
     faccessat2 439 439, readlink 89 -, readlinkat 267 78, getdents64 217 61, statfs 137 43, fstatfs 138 44,
     getcwd 79 17, chdir 80 49, fchdir 81 50, umask 95 166, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -,
     unlinkat 263 35, rename 82 -, renameat 264 38, renameat2 316 276,
-    ftruncate 77 46, fallocate 285 47, fsync 74 82, fdatasync 75 83, fadvise64 221 223, sendfile 40 71,
+    ftruncate 77 46, fsync 74 82, fdatasync 75 83, fadvise64 221 223, sendfile 40 71,
     copy_file_range 326 285,
     pipe 22 -, pipe2 293 59, poll 7 -, ppoll 271 73, select 23 -, pselect6 270 72, epoll_create 213 -,
     epoll_create1 291 20, epoll_ctl 233 21, epoll_wait 232 -, epoll_pwait 281 22, epoll_pwait2 441 441,

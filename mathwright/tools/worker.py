@@ -19,10 +19,11 @@ import shutil
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mathwright.tools import wire
-from mathwright.tools.isolation import die_with_parent
+from mathwright.tools.isolation import die_with_parent, readable_paths
 from mathwright.tools.supervisor import Supervisor
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     options = json.loads(sys.argv.pop())
     parent = os.getppid()
     control = socket.socket(fileno=options["control"])
-    sys.path.remove(options["root"])  # programs shall import what is installed, and nothing beside us
+    _narrow_imports()
     os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     absent = _preimport(options["preimport"])
@@ -47,6 +48,14 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         shutil.rmtree(options["folder"], ignore_errors=True)
+
+
+def _narrow_imports() -> None:
+    """Programs import what is installed: nothing beside us, and no editable installations, which they may not read."""
+    readable = readable_paths()
+    sys.path[:] = [path for path in sys.path if any(Path(path).is_relative_to(folder) for folder in readable)]
+    sys.path_importer_cache.clear()
+    sys.meta_path[:] = [f for f in sys.meta_path if not getattr(f, "__module__", "").startswith("__editable__")]
 
 
 def _preimport(names: list[str]) -> list[str]:
