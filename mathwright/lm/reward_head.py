@@ -1,0 +1,137 @@
+"""The outcome reward model: a language model with one number in the place of the next token.
+
+r_phi(q, o) is a linear map of the last hidden state at the last token of the response, the end token, which has seen
+the whole of it (the paper does not describe its head; this is InstructGPT's choice). Its folder is one of a
+transformers `...ForSequenceClassification` with one label, so that other tools can load it too.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification
+
+from mathwright.errors import MathwrightError
+from mathwright.lm import load as loading
+from mathwright.lm.load import LanguageModel
+from mathwright.lm.logprobs import gather_last, hidden_states
+from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.lm.tokenise import encode
+
+HEAD = "score"
+"""Name of the head in transformers' sequence classifiers."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RewardModel(LanguageModel):
+    """A transformers `...ForSequenceClassification` with one label, and its tokenizer.
+
+    What reads only `model.base_model` (`lm.logprobs.hidden_states`), and what trains or keeps a model, takes it like
+    any language model; it generates nothing.
+    """
+
+
+def from_language_model(lm: LanguageModel, *, seed: int) -> RewardModel:
+    """A reward model with the weights of `lm` (not copied) and a new head, normal with deviation 1 / sqrt(D + 1).
+
+    Raises MathwrightError where transformers has no sequence classifier for the architecture.
+    """
+    config = lm.model.config
+    classifier_config = copy.deepcopy(config)
+    classifier_config.num_labels = 1
+    classifier_config.pad_token_id = lm.tokenizer.pad_token_id or lm.tokenizer.eos_token_id
+    try:
+        with torch.device("meta"):
+            model: Any = AutoModelForSequenceClassification.from_config(
+                classifier_config, dtype=lm.dtype, attn_implementation=loading.ATTENTION
+            )
+    except ValueError as error:
+        raise MathwrightError(
+            f"{type(lm.model).__name__} has no sequence classifier in transformers",
+            hint="use a Llama-like model: Llama, Qwen2 or 3, Mistral",
+        ) from error
+    setattr(model, model.base_model_prefix, lm.model.base_model)
+    width = config.hidden_size
+    weight = torch.randn(1, width, generator=torch.Generator().manual_seed(seed)) / (width + 1) ** 0.5
+    head = torch.nn.Linear(width, 1, bias=False, dtype=lm.dtype, device=lm.device)
+    head.weight.data.copy_(weight)
+    setattr(model, HEAD, head)
+    return RewardModel(model.eval(), lm.tokenizer)
+
+
+def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> RewardModel:
+    """Load a folder that `save` wrote. Raises MathwrightError where it is missing or holds no reward model."""
+    folder = Path(source)
+    if not (folder / "config.json").is_file():
+        raise MathwrightError(f"{folder} holds no reward model", hint="name the model folder of a reward stage")
+    wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    with loading.quiet_transformers():
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=wanted, attn_implementation=loading.ATTENTION, output_loading_info=True
+        )
+    if report["missing_keys"] or model.num_labels != 1:
+        raise MathwrightError(
+            f"{folder} holds a model without a reward head",
+            hint="train one with the reward stage; this is no reward model",
+        )
+    return RewardModel(model.to(device).eval(), loading.load_tokenizer(folder))
+
+
+def save(reward_model: RewardModel, folder: str | Path) -> None:
+    """Write model and tokenizer as a Hugging Face folder (safetensors)."""
+    loading.save(reward_model, folder)
+
+
+def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, " B"]:
+    """r_phi of each response of a packed batch, differentiable, in float32 (float64 for a float64 model)."""
+    hidden = gather_last(hidden_states(reward_model.model, batch), batch)
+    # a bfloat16 score would have 8 bits, too coarse to tell good responses of one group apart
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    return (hidden.to(wide) @ getattr(reward_model.model, HEAD).weight.to(wide).T).squeeze(-1)
+
+
+def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
+    """Prompt and responses as the reward model reads them: each tokenised alone, the end token behind a response."""
+    end = reward_model.tokenizer.eos_token_id
+    return TokenGroup(
+        encode(reward_model.tokenizer, prompt),
+        [[*encode(reward_model.tokenizer, response, parse_special=False), end] for response in responses],
+    )
+
+
+@torch.no_grad()
+def score(
+    reward_model: RewardModel, prompts: Sequence[str], responses: Sequence[str], *, micro_batch_tokens: int
+) -> list[float | None]:
+    """r_phi(q, o) of each pair of a prompt and a response; None where the two do not fit the model's context.
+
+    Prompts that stand several times are computed once a micro-batch.
+    """
+    if len(prompts) != len(responses):
+        raise ValueError(f"{len(prompts)} prompts but {len(responses)} responses")
+    places: dict[str, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        places.setdefault(prompt, []).append(index)
+    groups: list[TokenGroup] = []
+    indices: list[list[int]] = []
+    for prompt, group_places in places.items():
+        group = token_group(reward_model, prompt, [responses[i] for i in group_places])
+        fits = [len(group.prompt) + len(r) <= reward_model.max_length for r in group.responses]
+        kept = [i for i, fit in enumerate(fits) if fit]
+        if kept:
+            groups.append(TokenGroup(group.prompt, [group.responses[i] for i in kept]))
+            indices.append([group_places[i] for i in kept])
+    scores: list[float | None] = [None] * len(prompts)
+    reward_model.model.eval()
+    for batch in pack_groups(groups, micro_batch_tokens):
+        values = response_scores(reward_model, batch).tolist()
+        for (group, row), value in zip(batch.rows, values, strict=True):
+            scores[indices[group][row]] = value
+    return scores

@@ -1,0 +1,66 @@
+"""What can be wrong with an RL recipe, found before anything is loaded (so `--dry-run` finds it too)."""
+
+from __future__ import annotations
+
+from mathwright.errors import MathwrightError
+from mathwright.rl.recipe import RLRecipe
+
+
+def check(recipe: RLRecipe) -> None:
+    """Raise MathwrightError for a recipe that cannot be run, or whose method would not be the one it names."""
+    for name, lowest in (
+        ("num_steps", 1),
+        ("problems_per_step", 1),
+        ("group_size", 1),
+        ("inner_updates", 1),
+        ("kl_coef", 0.0),
+        ("advantage_eps", 0.0),
+        ("checkpoint_every", 0),
+        ("saved_groups", 0),
+        ("generation_batch", 1),
+        ("micro_batch_tokens", 1),
+    ):
+        if getattr(recipe, name) < lowest:
+            raise MathwrightError(
+                f"rl.{name} is {getattr(recipe, name)}", hint=f"it must be at least {lowest}: --set rl.{name}={lowest}"
+            )
+    if recipe.clip_eps <= 0:
+        raise MathwrightError(f"rl.clip_eps is {recipe.clip_eps}", hint="it must be above 0: --set rl.clip_eps=0.2")
+    if recipe.sampling.temperature <= 0:
+        raise MathwrightError(
+            "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
+            hint="--set rl.sampling.temperature=1.0",
+        )
+    _check_method(recipe)
+
+
+def _check_method(recipe: RLRecipe) -> None:
+    method = recipe.method
+    if method == "ppo":
+        raise MathwrightError(
+            "rl.method=ppo cannot be run yet: it needs a value model, which this version does not train",
+            hint="set rl.method=grpo, which takes the group's mean in the place of the value model",
+        )
+    if method in ("grpo", "grpo_process", "dpo") and recipe.group_size < 2:
+        raise MathwrightError(
+            f"rl.group_size is {recipe.group_size}: {method} compares the responses to one question",
+            hint="--set rl.group_size=8, or another number of at least 2",
+        )
+    if method == "dpo" and recipe.kl_coef == 0:
+        raise MathwrightError("rl.kl_coef is 0: it is beta of Eq. 12", hint="--set rl.kl_coef=0.1")
+    if method != "grpo" and recipe.reward == "model":
+        raise MathwrightError(
+            f"rl.reward=model does not go with rl.method={method}",
+            hint="set rl.reward=rule: " + ("steps are scored by rule" if method == "grpo_process" else "Table 10"),
+        )
+    if method != "grpo" and recipe.extra_rewards:
+        raise MathwrightError(
+            f"rl.extra_rewards has no part in rl.method={method}, which would leave it out silently",
+            hint="set rl.extra_rewards=[] or rl.method=grpo",
+        )
+    for term in recipe.extra_rewards:
+        if (term.kind == "function") != bool(term.function):
+            raise MathwrightError(
+                f"rl.extra_rewards: kind {term.kind!r} with function {term.function!r}",
+                hint="kind function needs function=module:name; the other kinds take none",
+            )

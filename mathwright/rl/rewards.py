@@ -1,0 +1,235 @@
+"""Rewards of whole responses: rules, the reward model, any Python function, and weighted sums of them.
+
+A reward that cannot be had is None with a reason, never a number: a response with such a term is unscored, takes no
+part in the statistics of its group and has advantage 0. So a checker that times out does not teach that the answer
+was wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from mathwright import answers
+from mathwright.errors import MathwrightError
+from mathwright.lm.reward_head import RewardModel, score
+from mathwright.records import Completion, Problem, Verdict
+from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A response with what is needed to reward it."""
+
+    problem: Problem
+    prompt: str
+    completion: Completion
+    verdict: Verdict
+
+
+class Score(NamedTuple):
+    """A reward, or None and why."""
+
+    value: float | None
+    reason: str = ""
+
+
+class Reward(Protocol):
+    """Scores responses, many at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]: ...
+
+
+RewardFunction = Callable[[Problem, Completion], Any]
+
+
+def judge(items: Sequence[tuple[Problem, str, Completion]]) -> list[Sample]:
+    """Check the final answers of responses, given as (problem, prompt, completion)."""
+    verdicts = answers.check_responses([(completion.text, problem.answer) for problem, _, completion in items])
+    return [
+        Sample(problem=problem, prompt=prompt, completion=completion, verdict=verdict)
+        for (problem, prompt, completion), verdict in zip(items, verdicts, strict=True)
+    ]
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReward:
+    """1 for a correct final answer, 0 for a wrong or unreadable one (the rule of Eq. 10)."""
+
+    name: str = "answer"
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Unscored: the reference cannot be parsed, or the comparison timed out."""
+        return [self._score(sample.verdict) for sample in samples]
+
+    @staticmethod
+    def _score(verdict: Verdict) -> Score:
+        if verdict.status in ("unparsable_reference", "timeout"):
+            return Score(None, verdict.status)
+        return Score(1.0 if verdict.correct else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FormatReward:
+    """1 where the response ended by itself and boxed exactly one answer, else 0."""
+
+    name: str = "format"
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [
+            Score(float(s.completion.finish == "stop" and s.completion.text.count("\\boxed{") == 1)) for s in samples
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class LengthReward:
+    """0 up to half of the limit, then linear to -1 at the limit (the soft overlong punishment of DAPO)."""
+
+    max_new_tokens: int
+    name: str = "length"
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        free = self.max_new_tokens / 2
+        return [
+            Score(-min(1.0, max(0.0, (sum(s.completion.sampled) - free) / (self.max_new_tokens - free))))
+            for s in samples
+        ]
+
+
+# --- functions and models -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReward:
+    """Any function of (problem, completion); what it may do wrong leaves the response unscored."""
+
+    function: RewardFunction
+    name: str
+    timeout_s: float = 10.0
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Unscored: the function raised, hung, or returned anything but a finite number."""
+        return [self._score(sample) for sample in samples]
+
+    def _score(self, sample: Sample) -> Score:
+        outcome: list[Any] = []
+        failure: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                outcome.append(self.function(sample.problem, sample.completion))
+            except (Exception, SystemExit) as error:  # the edge to code that is not ours: a status, not the run's end
+                failure.append(error)
+
+        worker = threading.Thread(target=call, daemon=True)
+        worker.start()
+        worker.join(self.timeout_s)
+        if failure:
+            return Score(None, f"{self.name} raised {type(failure[0]).__name__}: {failure[0]}")
+        if not outcome:
+            return Score(None, f"{self.name} took more than {self.timeout_s:g} s")
+        value = outcome[0]
+        if isinstance(value, bool | int | float) and math.isfinite(value):
+            return Score(float(value))
+        return Score(None, f"{self.name} returned {value!r}"[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReward:
+    """r_phi(q, o): the score of the outcome reward model (§4.1.2)."""
+
+    model: RewardModel
+    micro_batch_tokens: int
+    name: str = "model"
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Unscored: the response does not fit the reward model's context."""
+        values = score(
+            self.model,
+            [s.prompt for s in samples],
+            [s.completion.text for s in samples],
+            micro_batch_tokens=self.micro_batch_tokens,
+        )
+        return [Score(value, "" if value is not None else "too long for the reward model") for value in values]
+
+
+# --- sums -----------------------------------------------------------------------------------------
+
+
+class Scored(NamedTuple):
+    """The reward of a response and its terms."""
+
+    total: float | None
+    by_name: dict[str, float | None]
+    reasons: tuple[str, ...]
+
+
+def weighted_sum(rewards: Sequence[tuple[Reward, float]], samples: Sequence[Sample]) -> list[Scored]:
+    """Sum over the rewards of weight times value; None as soon as one term of it is None."""
+    columns = [(reward.name, weight, reward.score(samples)) for reward, weight in rewards]
+    results = []
+    for i in range(len(samples)):
+        terms = [(name, weight, scores[i]) for name, weight, scores in columns]
+        values = [weight * score.value for _, weight, score in terms if score.value is not None]
+        results.append(
+            Scored(
+                total=sum(values) if len(values) == len(terms) else None,
+                by_name={name: score.value for name, _, score in terms},
+                reasons=tuple(score.reason for _, _, score in terms if score.value is None),
+            )
+        )
+    return results
+
+
+def from_recipe(recipe: RLRecipe, reward_model: RewardModel | None) -> list[tuple[Reward, float]]:
+    """The rewards a recipe names, with their weights.
+
+    Raises MathwrightError where a reward model is asked for and missing, or a function cannot be imported.
+    """
+    if recipe.reward == "model":
+        if reward_model is None:
+            raise MathwrightError(
+                "rl.reward is model, but the run has no reward model",
+                hint="give the recipe a reward part, or set rl.reward=rule",
+            )
+        rewards: list[tuple[Reward, float]] = [(ModelReward(reward_model, recipe.micro_batch_tokens), 1.0)]
+    else:
+        rewards = [(AnswerReward(), 1.0)]
+    return rewards + [(_term(term, recipe), term.weight) for term in recipe.extra_rewards]
+
+
+def _term(term: RewardTermRecipe, recipe: RLRecipe) -> Reward:
+    if term.kind == "format":
+        return FormatReward()
+    if term.kind == "length":
+        return LengthReward(recipe.sampling.max_new_tokens)
+    return FunctionReward(import_function(term.function), term.function, term.timeout_s)
+
+
+def import_function(path: str) -> RewardFunction:
+    """The function named `module:name`. Raises MathwrightError where there is none."""
+    module, colon, name = path.partition(":")
+    if not colon or not module or not name:
+        raise MathwrightError(
+            f"reward function {path!r} is not of the form module:name", hint="for example my_rewards:f"
+        )
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise MathwrightError(
+            f"cannot import the reward function {path}: {error}",
+            hint="check the name, and that its folder is on PYTHONPATH",
+        ) from error
+    if not callable(function):
+        raise MathwrightError(f"{path} is no function", hint="name a function of (Problem, Completion)")
+    return function

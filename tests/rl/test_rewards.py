@@ -1,0 +1,120 @@
+"""Rewards: the rules, weighted sums, and everything a reward function can do wrong."""
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from mathwright.errors import MathwrightError
+from mathwright.records import Completion, FinishReason, Problem, Verdict
+from mathwright.rl import rewards
+from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judge, weighted_sum
+from tests.rl import toy
+
+PROBLEM = Problem(id="p", question="3 + 4", answer="7", source="toy", split="train")
+
+
+def completion(text: str, finish: FinishReason = "stop", num_tokens: int = 4) -> Completion:
+    return Completion(
+        tokens=(1,) * num_tokens, logprobs=(-1.0,) * num_tokens, sampled=(True,) * num_tokens, text=text, finish=finish
+    )
+
+
+def samples(*texts: str) -> list[Sample]:
+    return judge([(PROBLEM, "3 + 4 =", completion(text)) for text in texts])
+
+
+def values(reward, items):
+    return [score.value for score in reward.score(items)]
+
+
+def test_the_answer_rule_checks_the_final_answer():
+    assert values(AnswerReward(), samples("so \\boxed{7}", "so \\boxed{8}", "no idea")) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("status", ["unparsable_reference", "timeout"])
+def test_what_cannot_be_judged_is_unscored_not_wrong(status):
+    sample = Sample(
+        problem=PROBLEM,
+        prompt="",
+        completion=completion("7"),
+        verdict=Verdict(status=status, prediction="7", reference="?"),
+    )
+    assert AnswerReward().score([sample]) == [(None, status)]
+
+
+def test_format_wants_one_boxed_answer_in_a_finished_response():
+    cut = judge([(PROBLEM, "", completion("\\boxed{7}", finish="length"))])
+    assert values(FormatReward(), [*samples("\\boxed{7}", "7", "\\boxed{7} \\boxed{8}"), *cut]) == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_length_is_free_up_to_half_and_then_falls_to_minus_one():
+    items = judge([(PROBLEM, "", completion("7", num_tokens=n)) for n in (1, 50, 75, 100, 120)])
+    assert values(LengthReward(100), items) == [0.0, 0.0, -0.5, -1.0, -1.0]
+
+
+BAD_FUNCTIONS = {
+    "raises": (lambda p, c: 1 / 0, "ZeroDivisionError"),
+    "exits": (lambda p, c: sys.exit(1), "SystemExit"),
+    "hangs": (lambda p, c: time.sleep(60), "took more than 0.05 s"),
+    "NaN": (lambda p, c: float("nan"), "returned nan"),
+    "infinite": (lambda p, c: float("inf"), "returned inf"),
+    "None": (lambda p, c: None, "returned None"),
+    "string": (lambda p, c: "1.0", "returned '1.0'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FUNCTIONS)
+def test_whatever_a_function_does_wrong_leaves_the_response_unscored(name):
+    function, reason = BAD_FUNCTIONS[name]
+    (score,) = FunctionReward(function, "mine", timeout_s=0.05).score(samples("7"))
+    assert score.value is None
+    assert reason in score.reason
+
+
+def test_a_function_may_return_any_number():
+    for value, expected in ((2, 2.0), (True, 1.0), (-0.5, -0.5)):
+        assert values(FunctionReward(lambda p, c, v=value: v, "mine"), samples("7")) == [expected]
+
+
+def test_a_sum_is_weighted_and_unscored_as_soon_as_one_term_is():
+    def picky(problem, completion):
+        return None if "8" in completion.text else 10
+
+    scored = weighted_sum(
+        [(AnswerReward(), 1.0), (FunctionReward(picky, "picky"), 0.5)], samples("\\boxed{7}", "\\boxed{8}")
+    )
+    assert [s.total for s in scored] == [6.0, None]
+    assert scored[1].by_name == {"answer": 0.0, "picky": None}
+    assert scored[1].reasons == ("picky returned None",)
+
+
+def test_functions_are_named_by_module_and_name():
+    assert rewards.import_function("tests.rl.toy:share_of_digits") is toy.share_of_digits
+    for path, message in (
+        ("no_colon", "not of the form"),
+        ("no.such.module:f", "cannot import"),
+        ("tests.rl.toy:no_such", "cannot import"),
+        ("tests.rl.toy:PROBLEMS", "no function"),
+    ):
+        with pytest.raises(MathwrightError, match=message):
+            rewards.import_function(path)
+
+
+def test_a_recipe_that_wants_a_reward_model_needs_one():
+    with pytest.raises(MathwrightError, match="no reward model"):
+        rewards.from_recipe(toy.recipe(reward="model"), None)
+
+
+def test_the_reward_model_scores_prompt_and_text(monkeypatch):
+    seen = SimpleNamespace()
+
+    def score(model, prompts, responses, *, micro_batch_tokens):
+        seen.arguments = (prompts, responses, micro_batch_tokens)
+        return [0.25, None]
+
+    monkeypatch.setattr(rewards, "score", score)
+    reward = rewards.ModelReward(model=SimpleNamespace(), micro_batch_tokens=64)  # type: ignore[arg-type]
+    assert reward.score(samples("a", "b")) == [(0.25, ""), (None, "too long for the reward model")]
+    assert seen.arguments == (["3 + 4 ="] * 2, ["a", "b"], 64)

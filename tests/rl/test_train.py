@@ -1,0 +1,312 @@
+"""The training loop on a toy world: it learns, repeats to the bit, resumes, and computes Eq. 3."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.loop import CHECKPOINTS
+from mathwright.records import RolloutGroup, Verdict, from_json
+from mathwright.rl import rewards, train
+from tests.oracles import rl_advantages, rl_losses
+from tests.rl import toy
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return toy.model_folder(tmp_path_factory.mktemp("rl") / "model")
+
+
+def run(path: Path, model: Path, *, problems: Sequence = toy.PROBLEMS, **changes):
+    stage = toy.stage(path)
+    train.run(
+        toy.recipe(**changes),
+        stage,
+        model=model,
+        reward_model=None,
+        problems=problems,
+        template="short",
+        dtype="float32",
+        seed=3,
+    )
+    return stage
+
+
+def measured(stage, kind="train"):
+    return [m for m in stage.metrics() if m["kind"] == kind]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = toy.weights(a), toy.weights(b)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def is_right(text: str) -> bool:
+    """A question a random model answers rightly about half of the time: is the code of the first character even?"""
+    return text != "" and ord(text[0]) % 2 == 0
+
+
+def even_is_right(pairs):
+    """Stands in for the checker of answers."""
+    return [
+        Verdict(status="correct" if is_right(text) else "incorrect", prediction=text, reference=reference)
+        for text, reference in pairs
+    ]
+
+
+def test_the_reward_rises(tmp_path, model):
+    stage = run(tmp_path / "run", model, num_steps=30, problems_per_step=4, group_size=8, checkpoint_every=0)
+    rows = measured(stage)
+    assert sum(r["reward_mean"] for r in rows[:5]) / 5 < 0.1
+    assert sum(r["reward_mean"] for r in rows[-5:]) / 5 > 0.6
+    assert rows[0]["kl"] == 0.0 < rows[-1]["kl"]
+    assert all(r["ratio"] == 1.0 for r in rows), "with one update per exploration pi_old is pi"
+    assert all(r["logprob_gap_max"] < 1e-4 for r in rows), "generator and training are one model"
+    manifest = json.loads((tmp_path / "run/rl/manifest.json").read_text())
+    assert manifest["summary"]["reward_mean_end"] > manifest["summary"]["reward_mean_begin"] + 0.5
+    assert not (stage.path / CHECKPOINTS).exists()
+
+
+def test_the_loss_of_a_step_is_eq3_by_the_naive_loops(tmp_path, model):
+    """The second step, when the policy has left the reference, from the rollouts alone: one sequence at a time."""
+    before = run(tmp_path / "one", model, num_steps=1, micro_batch_tokens=60)
+    stage = run(tmp_path / "two", model, num_steps=2, micro_batch_tokens=60)
+    lines = [json.loads(line) for line in (stage.path / "rollouts.jsonl").read_text().splitlines()]
+    groups = [from_json(RolloutGroup, line["group"]) for line in lines if line["step"] == 1]
+    assert len(groups) == 2
+    policy, ref = toy.tiny(before.path / "model"), toy.tiny(model)
+    columns: dict[str, list[list[float]]] = {"policy": [], "ref": [], "advantage": []}
+    for group in groups:
+        advantages = rl_advantages.outcome_group([r.reward for r in group.rollouts], "population", 1e-6)
+        for rollout, advantage in zip(group.rollouts, advantages, strict=True):
+            tokens = rollout.completion.tokens
+            columns["policy"].append(naive_logprobs(policy, group.prompt_tokens, tokens))
+            columns["ref"].append(naive_logprobs(ref, group.prompt_tokens, tokens))
+            columns["advantage"].append([advantage] * len(tokens))
+    objective = rl_losses.eq3(
+        columns["policy"], columns["policy"], columns["ref"], columns["advantage"], eps_low=0.2, eps_high=0.2, beta=0.04
+    )
+    row = measured(stage)[1]
+    assert row["loss"] == pytest.approx(-objective, rel=1e-4, abs=1e-7)
+    no_advantage = [[0.0] * len(a) for a in columns["advantage"]]
+    kl = rl_losses.eq3(
+        columns["policy"], columns["policy"], columns["ref"], no_advantage, eps_low=0.2, eps_high=0.2, beta=-1.0
+    )
+    assert row["kl"] == pytest.approx(kl, rel=1e-4)
+    assert row["kl"] > 1e-4
+
+
+@torch.no_grad()
+def naive_logprobs(lm, prompt, response) -> list[float]:
+    logits = lm.model(torch.tensor([[*prompt, *response]])).logits[0].log_softmax(-1)
+    return [logits[len(prompt) + t - 1, token].item() for t, token in enumerate(response)]
+
+
+def test_micro_batches_change_nothing(tmp_path, model):
+    one = run(tmp_path / "one", model, num_steps=2, micro_batch_tokens=10_000, inner_updates=2)
+    many = run(tmp_path / "many", model, num_steps=2, micro_batch_tokens=30, inner_updates=2)
+    a, b = toy.weights(one.path / "model"), toy.weights(many.path / "model")
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=2e-5)
+    for x, y in zip(measured(one), measured(many), strict=True):
+        assert x["clip_fraction"] == pytest.approx(y["clip_fraction"], abs=1e-6)
+        assert x["gradient_coefficient"] == pytest.approx(y["gradient_coefficient"], rel=1e-3)
+
+
+def test_a_second_inner_update_compares_with_the_policy_that_explored(tmp_path, model):
+    rows = measured(run(tmp_path / "run", model, num_steps=2, inner_updates=3))
+    assert all(abs(r["ratio"] - 1) > 1e-4 for r in rows)
+    assert rows[0]["kl"] > 0, "the last update of the first step has left the reference already"
+
+
+@pytest.mark.parametrize("stopped_at", [0, 1, 2])
+def test_an_interrupted_training_goes_on_to_the_bit(tmp_path, model, monkeypatch, stopped_at):
+    whole = run(tmp_path / "whole", model, num_steps=3, checkpoint_every=2, inner_updates=2)
+    report = train._Training._report
+
+    def stop(self, step, values):
+        report(self, step, values)
+        if step == stopped_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train._Training, "_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", model, num_steps=3, checkpoint_every=2, inner_updates=2)
+    monkeypatch.undo()
+    broken = run(tmp_path / "broken", model, num_steps=3, checkpoint_every=2, inner_updates=2)
+    assert same_weights(whole.path / "model", broken.path / "model")
+    assert (whole.path / "rollouts.jsonl").read_bytes() == (broken.path / "rollouts.jsonl").read_bytes()
+    timeless = [
+        [
+            {k: v for k, v in m.items() if "second" not in k and not k.endswith("_per_s") and k != "time"}
+            for m in s.metrics()
+        ]
+        for s in (whole, broken)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+KILLED = """
+import os, signal, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from mathwright.rl import rewards
+from tests.rl import toy
+from tests.rl.test_train import run
+judge, calls = rewards.answers.check_responses, []
+def kill_in_the_second_step(pairs):
+    calls.append(1)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return judge(pairs)
+rewards.answers.check_responses = kill_in_the_second_step
+run(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_run_killed_in_the_middle_of_a_step_goes_on_to_the_bit(tmp_path, model):
+    root = Path(__file__).resolve().parents[2]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(model)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len(list((tmp_path / "killed/rl" / CHECKPOINTS).iterdir())) == 1
+    resumed = run(tmp_path / "killed", model)
+    whole = run(tmp_path / "whole", model)
+    assert same_weights(whole.path / "model", resumed.path / "model")
+    assert (whole.path / "rollouts.jsonl").read_bytes() == (resumed.path / "rollouts.jsonl").read_bytes()
+
+
+# --- the other rows of Table 10 ---
+
+SHORT = {
+    "sampling": dataclasses.replace(toy.recipe().sampling, max_new_tokens=2),
+    "optimiser": dataclasses.replace(toy.recipe().optimiser, lr=2e-2),
+    "num_steps": 15,
+    "problems_per_step": 4,
+    "group_size": 16,
+    "checkpoint_every": 0,
+}
+
+
+@pytest.mark.parametrize("method", ["online_rft", "rft", "dpo"])
+def test_relatives_learn_from_correct_responses(tmp_path, model, monkeypatch, method):
+    monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
+    stage = run(tmp_path / "run", model, method=method, **SHORT)
+    rows = measured(stage)
+    if method == "online_rft":
+        assert sum(r["accuracy"] for r in rows[-5:]) > sum(r["accuracy"] for r in rows[:5]) + 1.0
+        # Eq. 10: the mean coefficient is the share of correct responses
+        assert all(r["gradient_coefficient"] == pytest.approx(r["accuracy"]) for r in rows)
+    else:
+        # the generator is the start model, so that the accuracy of its responses stands still while the policy learns
+        if method == "dpo":
+            assert rows[0]["loss"] == pytest.approx(math.log(2), rel=1e-4)
+            assert rows[-1]["loss"] < rows[0]["loss"]
+        assert "logprob_gap" not in rows[-1]
+        before, after = (share_of_right(toy.tiny(folder)) for folder in (model, stage.path / "model"))
+        assert before < 0.5
+        assert after > before + 0.25
+    assert all(r["kl"] is None for r in rows if "kl" in r)
+
+
+@torch.no_grad()
+def share_of_right(lm) -> float:
+    """Probability that a response begins rightly."""
+    tokens = [token for token in range(len(lm.tokenizer)) if is_right(lm.tokenizer.decode([token]))]
+    prompt = lm.tokenizer.encode("Question: 1 + 1\nAnswer:", add_special_tokens=False)
+    return lm.model(torch.tensor([prompt])).logits[0, -1].softmax(-1)[tokens].sum().item()
+
+
+def test_dpo_without_a_pair_makes_no_update(tmp_path, model):
+    stage = run(tmp_path / "run", model, method="dpo", num_steps=1)  # a random model has nothing right
+    assert measured(stage)[0]["num_trained"] == 0
+    assert same_weights(stage.path / "model", model)
+
+
+def test_process_supervision_rewards_steps(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
+    stage = run(tmp_path / "run", model, method="grpo_process", **SHORT)
+    rows = measured(stage)
+    assert sum(r["accuracy"] for r in rows[-5:]) > sum(r["accuracy"] for r in rows[:5]) + 1.0
+    group = json.loads((stage.path / "rollouts.jsonl").read_text().splitlines()[-1])["group"]
+    assert all(len(r["step_ends"]) == len(r["step_rewards"]) >= 1 for r in group["rollouts"])
+
+
+# --- failing well ---
+
+
+def test_unscored_responses_are_counted_and_the_run_goes_on(tmp_path, model, monkeypatch):
+    def picky(problem, completion):
+        if len(completion.text) % 2:
+            raise KeyError("odd")
+        return float(len(completion.text))
+
+    monkeypatch.setattr(toy, "share_of_digits", picky)
+    stage = run(tmp_path / "run", model, num_steps=2)
+    rows = measured(stage)
+    assert all(0 < r["unscored"] < 1 and math.isfinite(r["loss"]) for r in rows)
+    assert "raised KeyError" in measured(stage, "unscored")[0]["reason"]
+    assert any("unscored" in w["message"] for w in measured(stage, "warning"))
+
+
+def test_a_step_in_which_nothing_is_scored_teaches_nothing_but_the_kl(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(toy, "share_of_digits", lambda p, c: None)
+    (row,) = measured(run(tmp_path / "run", model, num_steps=1))
+    assert (row["unscored"], row["reward_mean"], row["loss"], row["grad_norm"]) == (1.0, None, 0.0, 0.0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, model, monkeypatch):
+    def broken(*arguments, **options):
+        result = original(*arguments, **options)
+        return result._replace(loss=result.loss * math.nan)
+
+    original = train.methods.grpo_loss
+    monkeypatch.setattr(train.methods, "grpo_loss", broken)
+    with pytest.raises(MathwrightError, match=r"loss of step 0 is not finite; its batch is in"):
+        run(tmp_path / "run", model)
+    (saved,) = (tmp_path / "run/rl").glob("not-finite-*.pt")
+    (micro,) = torch.load(saved, weights_only=False)
+    assert micro.weights.shape == micro.batch.response_mask.shape
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems", "message"),
+    [
+        ({"group_size": 1}, toy.PROBLEMS, "group_size is 1"),
+        ({"method": "ppo"}, toy.PROBLEMS, "value model"),
+        ({}, [], "no problems"),
+        ({"reward": "model"}, toy.PROBLEMS, "no reward model"),
+    ],
+)
+def test_bad_input_is_an_error_before_the_first_step(tmp_path, model, changes, problems, message):
+    with pytest.raises(MathwrightError, match=message):
+        run(tmp_path / "run", model, problems=problems, **changes)
+    assert not (tmp_path / "run/rl/metrics.jsonl").exists()
+
+
+def test_a_data_set_with_one_problem_is_enough(tmp_path, model):
+    stage = run(tmp_path / "run", model, num_steps=1, problems=toy.PROBLEMS[:1])
+    (first, second) = [json.loads(line)["group"] for line in (stage.path / "rollouts.jsonl").read_text().splitlines()]
+    assert first["problem"] == second["problem"]
+    assert first["rollouts"] != second["rollouts"], "two groups of one problem are drawn with their own seeds"
