@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers import logging as transformers_logging
 
@@ -61,7 +62,15 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     Raises MathwrightError where the source is missing or incomplete, or is no causal language model we can run.
     """
     folder = _resolve(source)
-    model = _from_pretrained(AutoModelForCausalLM, folder, dtype=_dtype(dtype), attn_implementation=ATTENTION)
+    model, report = _from_pretrained(
+        AutoModelForCausalLM, folder, dtype=_dtype(dtype), attn_implementation=ATTENTION, output_loading_info=True
+    )
+    if report["missing_keys"]:  # transformers would go on with random weights in their place
+        names = sorted(report["missing_keys"])
+        raise MathwrightError(
+            f"{source} lacks {len(names)} weights of the model, {names[0]} among them",
+            hint="the folder is incomplete: copy all of its safetensors files",
+        )
     require_supported(model)
     return LanguageModel(model.to(device).eval(), load_tokenizer(folder))
 
@@ -187,7 +196,7 @@ def _from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
     try:
         with quiet_transformers():
             return cls.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
         hint = "check that the folder is complete" if isinstance(source, Path) else "check the id and the network"
         raise MathwrightError(f"cannot load {source}: {first_line}", hint=hint) from error

@@ -59,20 +59,20 @@ def test_every_response_is_in_one_micro_batch_that_keeps_the_limit(shapes, limit
     rows = [row for batch in batches for row in batch.rows]
     assert sorted(rows) == [(g, i) for g, group in enumerate(groups) for i in range(len(group.responses))]
     for batch in batches:
-        assert batch.num_tokens <= limit or len(batch.rows) == 1 or _forced(groups, batch, limit)
+        assert batch.num_tokens <= limit or len(batch.rows) == 1 or _forced(groups, batch)
         for b, (g, i) in enumerate(batch.rows):
             assert int(batch.response_mask[b].sum()) == len(groups[g].responses[i])
 
 
-def _forced(groups, batch, limit):
+def _forced(groups, batch):
     """Above the limit only where a single response with its prompt is, empty ones beside it costing nothing."""
     return sum(len(groups[g].responses[i]) > 0 for g, i in batch.rows) <= 1
 
 
 def test_examples_are_whole_and_rows_keep_their_capacity():
     rng = random.Random(1)
-    examples = [Example([n] * rng.randint(1, 50), [True] * 0) if False else Example([n] * k, [True] * k)
-                for n, k in enumerate(rng.choices(range(1, 51), k=60))]  # fmt: skip
+    lengths = rng.choices(range(1, 51), k=60)
+    examples = [Example([n] * length, [True] * length) for n, length in enumerate(lengths)]
     batches = pack_examples(examples, 64, rng)
     assert all(rows.tokens.numel() <= 64 for rows in batches)
     counts = [0] * len(examples)
