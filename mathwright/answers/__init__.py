@@ -1,0 +1,6 @@
+"""Extract final answers and judge them, exactly and safely."""
+
+from mathwright.answers.check import check_answer, check_response, check_responses
+from mathwright.answers.extract import extract_answer
+
+__all__ = ["check_answer", "check_response", "check_responses", "extract_answer"]

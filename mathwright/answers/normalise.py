@@ -1,0 +1,235 @@
+"""Bring the many spellings of one answer to a single one: TeX furniture, spacing, Unicode, plain-text functions.
+
+Everything here is text to text, linear in its length, and changes no meaning: `\\dfrac12`, `\\frac{1}{2}` and
+`\\tfrac 1 2` become `\\frac{1}{2}`; `\\left[` becomes `[`; set braces `\\{` become the single character `⦃`, so that
+the braces left over only group.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_ANSWER_CHARS = 2000
+"""A longer text is no final answer; it is compared as a string only."""
+
+SET_OPEN, SET_CLOSE = "⦃", "⦄"
+
+_UNICODE = str.maketrans(
+    {
+        **dict(zip("（），：；％＝＋－／［］｛｝＜＞．", "(),:;%=+-/[]⦃⦄<>.", strict=True)),
+        **dict(zip("０１２３４５６７８９", "0123456789", strict=True)),
+        "−": "-",
+        "–": "-",
+        "，": ",",
+        "、": ",",
+        "。": ".",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "⋅": r"\cdot ",
+        "÷": "/",
+        "π": r"\pi ",
+        "θ": r"\theta ",
+        "∞": r"\infty ",
+        "√": r"\sqrt ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "≠": r"\ne ",
+        "≈": r"\approx ",
+        "∪": r"\cup ",
+        "∩": r"\cap ",
+        "∈": r"\in ",
+        "±": r"\pm ",
+        "∓": r"\mp ",
+        "∅": r"\emptyset ",
+        "²": "^{2}",
+        "³": "^{3}",
+        "½": r"\frac{1}{2}",
+        "¼": r"\frac{1}{4}",
+        "¾": r"\frac{3}{4}",
+        "⅓": r"\frac{1}{3}",
+        "⅔": r"\frac{2}{3}",
+        "’": "'",
+        "′": "'",
+        "\u00a0": " ",
+        "\u2009": " ",
+        "\u202f": " ",
+        "\u200b": "",
+        "\ufeff": "",
+        "￥": "¥",
+    }
+)
+
+_FURNITURE = re.compile(
+    r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|hspace\{[^{}]*\})"
+    r"(?![a-zA-Z])\.?"
+)
+_NO_SPACE = re.compile(r"\\!\s*")
+_SPACE = re.compile(r"\\[,;: ]|\\(?:quad|qquad|enspace|thinspace|newline)(?![a-zA-Z])|~|&nbsp;|[\t\r\n]")
+_BRACED_COMMA = re.compile(r"\s*\{\s*,\s*\}\s*")
+_TEXT = re.compile(r"\\(?:text|mbox|hbox|textbf|textit|textrm|textnormal|textsf|texttt|mathrm|rm)\s*\{([^{}]*)\}")
+_STYLE = re.compile(r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|mathcal|pmb)\s*(?=[{a-zA-Z\\])")
+_DEGREE = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])")
+_FRAC = re.compile(r"\\(?:[dtc])?frac(?![a-zA-Z])\s*")
+_SHORT_COMMANDS = (
+    (re.compile(r"\\(?:leqslant|leq|leqq)(?![a-zA-Z])"), r"\\le "),
+    (re.compile(r"\\(?:geqslant|geq|geqq)(?![a-zA-Z])"), r"\\ge "),
+    (re.compile(r"\\neq(?![a-zA-Z])"), r"\\ne "),
+    (re.compile(r"\\(?:varnothing|O)(?![a-zA-Z])"), r"\\emptyset "),
+    (re.compile(r"\\(?:langle|lparen)(?![a-zA-Z])"), "("),
+    (re.compile(r"\\(?:rangle|rparen)(?![a-zA-Z])"), ")"),
+    (re.compile(r"\\(?:lbrack)(?![a-zA-Z])"), "["),
+    (re.compile(r"\\(?:rbrack)(?![a-zA-Z])"), "]"),
+    (re.compile(r"\\(?:\{|lbrace(?![a-zA-Z]))"), SET_OPEN),
+    (re.compile(r"\\(?:\}|rbrace(?![a-zA-Z]))"), SET_CLOSE),
+    (re.compile(r"\\(?:lvert|rvert|vert|mid)(?![a-zA-Z])"), "|"),
+    (re.compile(r"\\(?:bigcup)(?![a-zA-Z])"), r"\\cup "),
+    (re.compile(r"\\(?:colon)(?![a-zA-Z])"), ":"),
+    (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
+    (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
+    (re.compile(r"<=|=<"), r"\\le "),
+    (re.compile(r">="), r"\\ge "),
+    (re.compile(r"!="), r"\\ne "),
+    (re.compile(r"\\ast(?![a-zA-Z])|\*\*"), lambda m: "^" if m.group() == "**" else "*"),
+    (re.compile(r"(?<![\\a-zA-Z])(?:oo|inf|infinity|Infinity)(?![a-zA-Z])"), r"\\infty "),
+)
+_FUNCTION_WORDS = re.compile(
+    r"(?<![\\a-zA-Z])(sqrt|pi|arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z])"
+)
+_POWER_PARENTHESIS = re.compile(r"\^\s*\(")
+_ROOT_ARGUMENT = re.compile(r"\\sqrt\s*(?:(\()|([0-9a-zA-Z])|(\\[a-zA-Z]+))")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
+_THOUSANDS = re.compile(r"(?<![\d,(\[⦃.])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt|frac)|[a-z]|°))")
+_SPACES = re.compile(r" {2,}")
+_WRAPPERS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("**", "**"), ("`", "`"), ('"', '"'), ("$", "$"))
+
+
+def clean(text: str) -> str:
+    """The answer in its one spelling, without delimiters, furniture and final punctuation."""
+    text = _outer(text.replace("\\$", "¤"))
+    text = text.translate(_UNICODE)
+    text = _strip_dollars(text)
+    text = _NO_SPACE.sub("", text)
+    # `\\` ends a row of a matrix: it is set aside, so that `\\ ` is not read as a space command.
+    if "matrix" not in text and "array" not in text:
+        text = _DOUBLED.sub(r"\\", text)
+    text = text.replace("\\\\", "␤")
+    text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
+    text = _BRACED_COMMA.sub(",", text).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    for pattern, replacement in _SHORT_COMMANDS:
+        text = pattern.sub(replacement, text)
+    text = _TEXT.sub(r"\\text{\1}", text)
+    text = re.sub(r"\\text\{([ei])\}", r"\1", text) if text.strip() not in (r"\text{e}", r"\text{i}") else text
+    text = _STYLE.sub("", text)
+    text = _DEGREE.sub("°", text)
+    text = _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
+    text = _FUNCTION_WORDS.sub(r"\\\1 ", text) if "\\text" not in text else text
+    text = _roots(_fractions(text))
+    text = _power_parentheses(text)
+    text = _SPACES.sub(" ", text).strip()
+    return text if text.endswith("...") else text.rstrip(" .,;:?")
+
+
+def _outer(text: str) -> str:
+    """Take off matching delimiters around the whole text."""
+    text = text.strip()
+    while True:
+        for start, end in _WRAPPERS:
+            inner = text[len(start) : len(text) - len(end)]
+            wrapped = len(text) > len(start) + len(end) and text.startswith(start) and text.endswith(end)
+            if wrapped and start not in inner and end not in inner:
+                text = inner.strip()
+                break
+        else:
+            return text
+
+
+def _strip_dollars(text: str) -> str:
+    """Dollar signs delimit mathematics where they come in pairs; a single one beside a digit is money."""
+    text = text.replace("$$", "$")
+    for command in (r"\[", r"\]", r"\(", r"\)"):
+        text = text.replace(command, " ")
+    if text.count("$") % 2 == 0:
+        return text.replace("$", "")
+    return re.sub(r"\$(?=\s*\d)|(?<=\d)\s*\$", "¤", text).replace("$", "")
+
+
+def closing_brace(text: str, start: int) -> int:
+    """Index of the brace that closes the one at `start`, or -1."""
+    depth = 0
+    for index in range(start, len(text)):
+        character = text[index]
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return index
+    return -1
+
+
+def _argument(text: str, start: int) -> tuple[str, int]:
+    """The TeX argument at `start` (a group, a command or one character) and the index behind it."""
+    while start < len(text) and text[start] == " ":
+        start += 1
+    if start >= len(text):
+        return "", start
+    if text[start] == "{":
+        end = closing_brace(text, start)
+        return (text[start + 1 : end], end + 1) if end >= 0 else ("", len(text) + 1)
+    command = re.match(r"\\(?:sqrt|text)\s*\{[^{}]*\}|\\[a-zA-Z]+", text[start:])
+    if command:
+        return command.group(), start + command.end()
+    return text[start], start + 1
+
+
+def _fractions(text: str) -> str:
+    """Write every fraction as `\\frac{a}{b}`: `\\frac12`, `\\frac 1{2}`, `\\dfrac`."""
+    pieces, position = [], 0
+    while match := _FRAC.search(text, position):
+        top, after_top = _argument(text, match.end())
+        bottom, end = _argument(text, after_top)
+        if not top or not bottom or end > len(text):
+            break
+        pieces += [text[position : match.start()], "\\frac{", _fractions(top), "}{", _fractions(bottom), "}"]
+        position = end
+    return "".join(pieces) + text[position:]
+
+
+def _matching_parenthesis(text: str, start: int) -> int:
+    depth = 0
+    for index in range(start, len(text)):
+        depth += (text[index] == "(") - (text[index] == ")")
+        if depth == 0:
+            return index
+    return -1
+
+
+def _roots(text: str) -> str:
+    """`\\sqrt3`, `\\sqrt(3)` and `\\sqrt\\pi` as `\\sqrt{...}`."""
+    pieces, position = [], 0
+    while match := _ROOT_ARGUMENT.search(text, position):
+        pieces.append(text[position : match.start()])
+        if match.group(1):
+            end = _matching_parenthesis(text, match.end() - 1)
+            if end < 0:
+                pieces.append(text[match.start() : match.end()])
+                position = match.end()
+                continue
+            pieces.append("\\sqrt{" + _roots(text[match.end() : end]) + "}")
+            position = end + 1
+        else:
+            pieces.append("\\sqrt{" + (match.group(2) or match.group(3)) + "}")
+            position = match.end()
+    return "".join(pieces) + text[position:]
+
+
+def _power_parentheses(text: str) -> str:
+    """`x^(n+1)`, as programs print it, as `x^{(n+1)}`: TeX would raise the parenthesis alone."""
+    pieces, position = [], 0
+    while match := _POWER_PARENTHESIS.search(text, position):
+        end = _matching_parenthesis(text, match.end() - 1)
+        if end < 0:
+            break
+        pieces += [text[position : match.start()], "^{", text[match.end() - 1 : end + 1], "}"]
+        position = end + 1
+    return "".join(pieces) + text[position:]
