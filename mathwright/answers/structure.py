@@ -115,7 +115,6 @@ _NAME = re.compile(
     rf"|\|[A-Z]{{1,3}}\||\\(?:angle|overline|triangle|overrightarrow|vec|mathbf|hat|bar|widehat)\s*\{{?\s*[a-zA-Z]{{1,4}}\}}?"
     r"|\((?:\s*[a-zA-Z](?:_\w)?\s*,?)+\)|\[[A-Z]{3,6}\]"
 )
-_VALUE_NAMES = {"e", "i"}
 _LETTER_CHOICE = re.compile(r"\(([A-Z])\)|([A-Z])|([A-Z])\s*[).:]\s*\S.*|\(([A-Z])\)\s*\S.*", re.DOTALL)
 _WORDY = re.compile(r"[^\W\d_][\w\s'’.,()&\"/+-]*")
 _MATH_WORDS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
@@ -259,7 +258,7 @@ _FLIP = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 def is_name(text: str) -> bool:
     """Whether a side of an equation only names what the other side is: `x`, `f(x)`, `AB`, `(x, y)`, `a:b`."""
     text = text.strip()
-    if _NAME.fullmatch(text) and text not in _VALUE_NAMES:
+    if _NAME.fullmatch(text):
         return True
     fraction = re.fullmatch(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text)
     parts = fraction.groups() if fraction else re.split(r"[:/]", text)
