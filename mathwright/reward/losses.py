@@ -1,4 +1,4 @@
-"""The loss of the outcome reward model."""
+"""The loss of the outcome reward model, and how often it orders a pair rightly."""
 
 from __future__ import annotations
 
@@ -28,9 +28,25 @@ def ranking_loss(
         num_rankings: divisor (default N); the total of the step for micro-batches, whose losses then add up.
     """
     scores = torch.where(present_NK, scores_NK, 0.0)
-    better = ranks_NK[:, :, None] < ranks_NK[:, None, :]
-    pairs = better & present_NK[:, :, None] & present_NK[:, None, :]
+    pairs = _pairs(ranks_NK, present_NK)
     losses = -F.logsigmoid(scores[:, :, None] - scores[:, None, :])
     num_pairs = pairs.sum((1, 2)).clamp(min=1)
     per_ranking = torch.where(pairs, losses, 0.0).sum((1, 2)) / num_pairs
     return per_ranking.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
+
+
+def pair_accuracy(
+    scores_NK: Float[Tensor, "N K"], ranks_NK: Int[Tensor, "N K"], present_NK: Bool[Tensor, "N K"]
+) -> Float[Tensor, " N"]:
+    """Share of the pairs of each ranking whose better response scores higher; a tie counts half. NaN without a pair."""
+    scores = torch.where(present_NK, scores_NK, 0.0)
+    pairs = _pairs(ranks_NK, present_NK)
+    difference = scores[:, :, None] - scores[:, None, :]
+    right = (difference > 0).to(scores.dtype) + (difference == 0).to(scores.dtype) / 2
+    return torch.where(pairs, right, 0.0).sum((1, 2)) / pairs.sum((1, 2))
+
+
+def _pairs(ranks_NK: Tensor, present_NK: Tensor) -> Tensor:
+    """[N, K, K], True at (i, j) where both are there and i ranks before j."""
+    better = ranks_NK[:, :, None] < ranks_NK[:, None, :]
+    return better & present_NK[:, :, None] & present_NK[:, None, :]

@@ -21,3 +21,7 @@ class RewardRecipe:
     heldout_share: float
     """Share of the problems kept out to measure how often the better response scores higher."""
     optimiser: OptimiserRecipe
+    checkpoint_every: int = 50
+    """Steps between checkpoints."""
+    generation_batch: int = 64
+    """Responses generated at one time; bounds the memory, changes nothing else."""

@@ -76,14 +76,14 @@ MUTANTS = [
         module=ADVANTAGES,
         old="_standardise(step_rewards_PGS.reshape(P, G * S), std=std, eps=eps)",
         new="_standardise(step_rewards_PGS.reshape(P * G, S), std=std, eps=eps)",
-        killed_by="rl.test_advantages:test_process_equals_the_loop_written_from_the_definition",
+        killed_by="rl.test_advantages:test_process_with_one_step_at_the_last_token_is_outcome_supervision",
     ),
     Mutant(
         mistake="leave-one-out with the response itself in the baseline",
         module=ADVANTAGES,
         old="mean_of_others = (rewards.sum(1, keepdim=True) - rewards) / others.clamp(min=1)",
         new="mean_of_others = rewards.sum(1, keepdim=True) / (others + 1).clamp(min=1)",
-        killed_by="rl.test_advantages:test_leave_one_out_equals_the_loop_written_from_the_definition",
+        killed_by="rl.test_advantages:test_leave_one_out_by_hand",
     ),
     Mutant(
         mistake="GAE: the next value discounted by lambda too",
@@ -97,7 +97,7 @@ MUTANTS = [
         module=ADVANTAGES,
         old="next_value = torch.where(active, values[:, t], next_value)",
         new="next_value = torch.where(active, values[:, t], 0.0)",
-        killed_by="rl.test_advantages:test_gae_equals_the_quadratic_sum_over_the_unmasked_tokens",
+        killed_by="rl.test_advantages:test_gae_steps_over_masked_tokens",
     ),
     Mutant(
         mistake="Eq. 2: the KL given, not taken",
@@ -287,8 +287,8 @@ MUTANTS = [
     Mutant(
         mistake="padding compared",
         module=RANKING,
-        old="pairs = better & present_NK[:, :, None] & present_NK[:, None, :]",
-        new="pairs = better",
+        old="return better & present_NK[:, :, None] & present_NK[:, None, :]",
+        new="return better",
         killed_by="reward.test_losses:test_equals_the_loop_over_pairs",
     ),
 ]

@@ -127,6 +127,11 @@ def test_leave_one_out_equals_the_loop_written_from_the_definition(rewards):
     torch.testing.assert_close(computed, tensor([oracle.leave_one_out_group(rewards)]), rtol=1e-9, atol=1e-9)
 
 
+def test_leave_one_out_by_hand():
+    computed = advantages.leave_one_out_advantages(tensor([[3.0, 1.0, None, 2.0]]))
+    torch.testing.assert_close(computed, tensor([[1.5, -1.5, 0.0, 0.0]]))
+
+
 def test_leave_one_out_is_the_centred_reward_times_n_over_n_minus_1():
     rewards = tensor([[1.0, 0.0, 0.0, 3.0, None]])
     torch.testing.assert_close(
@@ -155,6 +160,14 @@ def test_gae_equals_the_quadratic_sum_over_the_unmasked_tokens(steps, gamma, lam
     expected = oracle.gae_sequence(rewards[mask].tolist(), values[mask].tolist(), gamma, lam)
     torch.testing.assert_close(computed[mask], torch.tensor(expected, dtype=torch.float64), rtol=1e-9, atol=1e-9)
     assert (computed[~mask] == 0).all()
+
+
+def test_gae_steps_over_masked_tokens():
+    rewards, values = torch.tensor([[1.0, math.nan, 3.0]]), torch.tensor([[0.5, math.nan, 0.25]])
+    mask = torch.tensor([[True, False, True]])
+    computed = advantages.generalized_advantages(rewards, values, mask, gamma=0.5, lam=0.5)
+    # delta of the last is 3 - 1/4; of the first 1 + 1/2 * 1/4 - 1/2, and a quarter of the last's advantage comes back
+    torch.testing.assert_close(computed, torch.tensor([[0.625 + 0.25 * 2.75, 0.0, 2.75]]))
 
 
 def test_gae_identities():

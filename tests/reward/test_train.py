@@ -1,0 +1,239 @@
+"""The reward stage on a toy world: rankings by rule, a model that learns them, resuming, the folder it leaves."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mathwright.errors import MathwrightError
+from mathwright.lm import reward_head
+from mathwright.lm.load import from_scratch, load, save
+from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.records import Problem, Ranking, Verdict, VerdictStatus, read_jsonl
+from mathwright.reward import rankings, train
+from mathwright.reward.recipe import RewardRecipe
+from mathwright.run import RunDirectory
+
+PROBLEMS = [
+    Problem(id=f"p{i}", question=f"{i} + {i}", answer=str(2 * i), source="toy", split="train") for i in range(1, 81)
+]
+RECIPE = RewardRecipe(
+    num_problems=80,
+    responses_per_problem=4,
+    sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=2),
+    num_epochs=5,
+    batch_rankings=8,
+    micro_batch_tokens=200,
+    heldout_share=0.25,
+    optimiser=OptimiserRecipe(
+        lr=1e-2, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, warmup_steps=0, decay=()
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    scratch = ScratchRecipe(vocab_size=259, width=32, num_layers=2, num_heads=2, num_kv_heads=1, ffn_width=64)
+    folder = tmp_path_factory.mktemp("reward") / "model"
+    save(from_scratch(scratch, [p.question for p in PROBLEMS], max_length=64, seed=0), folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def even_is_right(monkeypatch):
+    """A rule the model can see and a random generator meets half of the time: is the first character's code even?"""
+
+    def check(pairs):
+        return [
+            Verdict(
+                status="correct" if text and ord(text[0]) % 2 == 0 else "incorrect", prediction=text, reference=answer
+            )
+            for text, answer in pairs
+        ]
+
+    monkeypatch.setattr(rankings, "check_responses", check)
+
+
+def run(path: Path, model: Path, *, problems=PROBLEMS, **changes):
+    stage = RunDirectory(path, recipe_name="toy", recipe={}).stage("reward")
+    train.run(
+        dataclasses.replace(RECIPE, **changes),
+        stage,
+        model=model,
+        problems=problems,
+        template="short",
+        dtype="float32",
+        seed=1,
+    )
+    return stage
+
+
+def summary(stage):
+    return json.loads((stage.path / "manifest.json").read_text())["summary"]
+
+
+def test_it_learns_to_prefer_the_correct_response(tmp_path, model):
+    stage = run(tmp_path / "run", model)
+    found = summary(stage)
+    assert found["num_rankings"] > 15
+    assert found["num_heldout_pairs"] > 15
+    assert found["heldout_accuracy_after"] > max(0.75, found["heldout_accuracy_before"] + 0.15)
+    ranked = list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking))
+    assert len(ranked) == found["num_rankings"] + found["num_heldout"]
+    for ranking in ranked:
+        assert set(ranking.ranks) == {0, 1}
+        assert len(set(ranking.responses)) == len(ranking.responses)
+        assert [ord(r[0]) % 2 if r else 1 for r in ranking.responses] == list(ranking.ranks)
+
+
+def test_the_folder_loads_again_and_orders_as_the_summary_says(tmp_path, model):
+    stage = run(tmp_path / "run", model)
+    reward_model = reward_head.load(stage.path / "model", dtype="float32")
+    _, heldout = rankings.split_rankings(
+        list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking)), RECIPE.heldout_share, seed=1
+    )
+    accuracies = []
+    for ranking in heldout:
+        scores = reward_head.score(
+            reward_model, [ranking.prompt] * len(ranking.ranks), ranking.responses, micro_batch_tokens=10_000
+        )
+        pairs = [
+            (a > b) + (a == b) / 2
+            for a, rank_a in zip(scores, ranking.ranks, strict=True)
+            for b, rank_b in zip(scores, ranking.ranks, strict=True)
+            if rank_a < rank_b and a is not None and b is not None
+        ]
+        accuracies.append(sum(pairs) / len(pairs))
+    assert sum(accuracies) / len(accuracies) == pytest.approx(summary(stage)["heldout_accuracy_after"])
+
+
+def test_an_interrupted_stage_goes_on_to_the_bit(tmp_path, model, monkeypatch):
+    whole = run(tmp_path / "whole", model, checkpoint_every=2)
+    pack, calls = train.pack_rankings, []
+
+    def stop(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return pack(*arguments)
+
+    monkeypatch.setattr(train, "pack_rankings", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", model, checkpoint_every=2)
+    monkeypatch.setattr(train, "pack_rankings", pack)
+    monkeypatch.setattr(train, "sample_rankings", None)  # sampled once, never again
+    broken = run(tmp_path / "broken", model, checkpoint_every=2)
+    first, second = (reward_head.load(s.path / "model", dtype="float32").model.state_dict() for s in (whole, broken))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert summary(whole) == summary(broken)
+
+
+def test_micro_batches_change_nothing(tmp_path, model):
+    one = run(tmp_path / "one", model, num_epochs=1, micro_batch_tokens=100_000)
+    many = run(tmp_path / "many", model, num_epochs=1, micro_batch_tokens=1)  # each ranking alone, never split
+    rows = [[m for m in s.metrics() if m["kind"] == "train"] for s in (one, many)]
+    for a, b in zip(*rows, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
+        assert a["accuracy"] == pytest.approx(b["accuracy"])
+
+
+def test_what_gives_no_ranking_is_counted(tmp_path, model, monkeypatch):
+    right, wrong, late = (
+        itertools.repeat("correct", 4),
+        itertools.repeat("incorrect", 4),
+        itertools.repeat("timeout", 4),
+    )
+    statuses: Iterator[VerdictStatus] = itertools.chain(right, wrong, late, itertools.cycle(("correct", "incorrect")))
+
+    def check(pairs):
+        return [Verdict(status=next(statuses), prediction=text, reference=answer) for text, answer in pairs]
+
+    monkeypatch.setattr(rankings, "check_responses", check)
+    stage = run(
+        tmp_path / "run",
+        model,
+        num_epochs=1,
+        num_problems=79,
+        sampling=dataclasses.replace(RECIPE.sampling, max_new_tokens=8),
+    )
+    funnels = {f["step"]: f for f in json.loads((stage.path / "manifest.json").read_text())["funnels"]}
+    assert funnels["problems"]["dropped"] == {"over num_problems": 1}
+    dropped = funnels["rankings"]["dropped"]
+    assert (dropped["all correct"], dropped["all wrong"], dropped["no response could be judged"]) == (1, 1, 1)
+    assert funnels["responses"]["dropped"]["not judged: timeout"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems", "message"),
+    [
+        ({}, [], "no problems"),
+        ({"responses_per_problem": 1}, PROBLEMS, "responses_per_problem is 1"),
+        ({"sampling": dataclasses.replace(RECIPE.sampling, temperature=0.0)}, PROBLEMS, "temperature is 0"),
+        ({"heldout_share": 1.0}, PROBLEMS, "heldout_share is 1.0"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, model, changes, problems, message):
+    with pytest.raises(MathwrightError, match=message):
+        run(tmp_path / "run", model, problems=problems, **changes)
+
+
+def test_a_model_that_is_always_wrong_gives_no_reward_model(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(
+        rankings,
+        "check_responses",
+        lambda pairs: [Verdict(status="incorrect", prediction=t, reference=a) for t, a in pairs],
+    )
+    with pytest.raises(MathwrightError, match="0 rankings are too few"):
+        run(tmp_path / "run", model)
+
+
+# --- the model itself ---
+
+
+def test_the_score_is_the_one_transformers_gives(model):
+    lm = load(model, dtype="float32")
+    reward_model = reward_head.from_language_model(lm, seed=0)
+    prompt, response = "Question: 1 + 1\nAnswer:", " 2"
+    ids = [*lm.tokenizer.encode(prompt), *lm.tokenizer.encode(response), lm.tokenizer.eos_token_id]
+    with torch.no_grad():
+        theirs = reward_model.model(torch.tensor([ids])).logits.item()
+    (ours,) = reward_head.score(reward_model, [prompt], [response], micro_batch_tokens=100)
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_scores_do_not_depend_on_what_else_is_scored(model):
+    reward_model = reward_head.from_language_model(load(model, dtype="float32"), seed=0)
+    prompts = ["1 + 1", "2 + 2", "1 + 1", "1 + 1", "3 + 3"]
+    responses = [" 2", " 4", " 3", "", " 6" * 60]
+    together = reward_head.score(reward_model, prompts, responses, micro_batch_tokens=16)
+    alone = [
+        reward_head.score(reward_model, [p], [r], micro_batch_tokens=1_000)[0]
+        for p, r in zip(prompts, responses, strict=True)
+    ]
+    assert together[-1] is None, "longer than the context: unscored"
+    assert alone[-1] is None
+    assert together[:-1] == pytest.approx(alone[:-1], rel=1e-5)
+
+
+def test_a_folder_without_a_reward_head_is_an_error(model, tmp_path):
+    with pytest.raises(MathwrightError, match="without a reward head"):
+        reward_head.load(model, dtype="float32")
+    with pytest.raises(MathwrightError, match="holds no reward model"):
+        reward_head.load(tmp_path, dtype="float32")
+
+
+def test_brevity_as_a_judge():
+    ranking = Ranking(problem_id="p", prompt="?", responses=("ab", "abc", "ab", "a"), ranks=(0, 1, 1, 1))
+    assert train.shorter_accuracy([ranking]) == pytest.approx((1 + 0.5 + 0) / 3)
