@@ -1,0 +1,177 @@
+"""From HTML to text that keeps its mathematics."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.notation import (
+    RESERVED,
+    Formulas,
+    find_delimited,
+    has_delimiters,
+    protect_code,
+    replace_elements,
+    restore,
+)
+from mathwright.records import Document
+
+MAX_HTML_BYTES = 8 << 20
+"""Only this much of a page is parsed. The longest real pages (whole books on one page) have about 5 MB."""
+MAX_NESTING = 1000
+"""Pages whose blocks nest deeper than this are hostile; main-content rules cost the square of the depth there."""
+
+_SKIPPED = ("script", "style", "template", "svg", "noscript")
+
+
+def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
+    """The main text of a page in reading order, its mathematics as TeX between `$...$` and `$$...$$`.
+
+    html: the body in its original encoding; charset: what the HTTP header says of it. Navigation, headers,
+    footers and sidebars are left out; headings, lists, tables, code and paragraphs stay apart; the text is in
+    Unicode's NFC. `Document.notation` counts the formulas kept, by kind of markup.
+
+    Never raises: whatever the bytes are, a Document comes back, with empty text at worst. Beyond MAX_HTML_BYTES
+    a page is cut off.
+    """
+    source = decode(html[:MAX_HTML_BYTES], charset)
+    if RESERVED.search(source):
+        source = RESERVED.sub("", source)
+    try:
+        tree = HTMLTree.parse(source)
+    except ValueError:  # resiliparse's parser errors derive from it
+        return Document(url=url, title="", text="")
+    formulas = replace_elements(tree, source)
+    title = _title(tree, formulas)
+    protect_code(tree)
+    text = _plain_text(tree, source)
+    if has_delimiters(text):
+        text = find_delimited(text, formulas)
+    text, notation = restore(text, formulas)
+    return Document(url=url, title=title, text=_normalise(text), notation=dict(notation))
+
+
+# --- bytes to characters -----------------------------------------------------------------------------
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_META = re.compile(rb"<meta[^>]{0,300}charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_XML = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_ESCAPED = ("iso-2022-jp", "utf-16", "utf-16le", "utf-16be", "utf-16-le", "utf-16-be", "hz-gb-2312", "utf-7")
+"""Encodings whose bytes are valid UTF-8, or have to be believed, when they are declared."""
+
+
+def decode(html: bytes, charset: str | None) -> str:
+    """Characters of a page: by byte-order mark, by being valid UTF-8, by header, by meta element, by detection.
+
+    Valid UTF-8 comes before what is declared: text in another encoding is hardly ever valid UTF-8 by chance,
+    and declarations are often wrong.
+    """
+    for bom, encoding in _BOMS:
+        if html.startswith(bom):
+            return html[len(bom) :].decode(encoding, "replace")
+    declared = [name for name in (_codec(charset), _codec(_declared(html))) if name]
+    for name in declared:
+        if name in _ESCAPED:
+            return html.decode(name, "replace")
+    try:
+        return html.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start >= len(html) - 4:  # only the last character is cut
+            return html.decode("utf-8", "ignore")
+    for name in declared:
+        if name != "utf-8":
+            return html.decode(name, "replace")
+    name = _codec(detect_encoding(html)) or "utf-8"
+    return html.decode(name, "replace")
+
+
+def _declared(html: bytes) -> str | None:
+    found = _XML.search(html[:300]) or _META.search(html[:8192])
+    return found[1].decode("ascii") if found else None
+
+
+def _codec(name: str | None) -> str | None:
+    """Python's codec for a name found in the wild, as browsers understand it (latin-1 means cp1252)."""
+    if not name:
+        return None
+    mapped = map_encoding_to_html5(name, fallback_utf8=False) or name
+    mapped = {"gbk": "gb18030", "gb2312": "gb18030", "euc-kr": "cp949", "shift_jis": "cp932", "big5": "big5hkscs"}.get(
+        mapped.lower(), mapped
+    )
+    try:
+        return codecs.lookup(mapped).name
+    except LookupError:
+        return None
+
+
+# --- tree to text ------------------------------------------------------------------------------------
+
+_BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
+
+
+def _plain_text(tree: HTMLTree, source: str) -> str:
+    """The main text with placeholders; all text where the rules for main content leave nothing."""
+    if _nesting(source) > MAX_NESTING:
+        return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
+    _shelter_lists(tree)
+    text = extract_plain_text(tree, main_content=True, alt_texts=False, skip_elements=_SKIPPED)
+    return text or extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
+
+
+def _nesting(source: str) -> int:
+    """How deep blocks nest at most; unclosed blocks count as nesting."""
+    if source.count("<") < MAX_NESTING:
+        return 0
+    depth = deepest = 0
+    for match in _BLOCK_TAG.finditer(source):
+        depth += -1 if match[1] else 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _shelter_lists(tree: HTMLTree) -> None:
+    """Move lists near the root deeper: resiliparse takes an `ul` less than four levels below body for navigation.
+
+    That is right for most sites and wrong for plain pages, where the content has no wrappers at all.
+    """
+    if tree.document is None:
+        return
+    for node in tree.document.query_selector_all("body > ul, body > * > ul, body > * > * > ul").values():
+        text = node.text or ""
+        links = sum(len(link.text or "") for link in node.query_selector_all("a").values())
+        if text.strip() and links < 0.5 * len(text):
+            outer = inner = tree.create_element("div")
+            for _ in range(3):
+                deeper = tree.create_element("div")
+                inner.append_child(deeper)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]
+                inner = deeper
+            node.replace_with(outer)
+            inner.append_child(node)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+_TITLE_SPACE = re.compile(r"\s+")
+
+
+def _title(tree: HTMLTree, formulas: Formulas) -> str:
+    title = tree.title or ""
+    if not title.strip() and tree.document is not None:
+        heading = tree.document.query_selector("h1")
+        title = (heading.text or "") if heading is not None else ""
+    return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
+
+
+_TRAILING_SPACE = re.compile(r"[ \t\xa0]+\n")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u2060\ufeff\ufffe\uffff]")
+
+
+def _normalise(text: str) -> str:
+    text = unicodedata.normalize("NFC", text)
+    text = _CONTROLS.sub("", text)
+    text = _TRAILING_SPACE.sub("\n", text)
+    return _EMPTY_LINES.sub("\n\n", text).strip()
