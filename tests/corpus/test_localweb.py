@@ -84,6 +84,7 @@ def geometry(tmp_path: Path) -> list[str]:
                 The length :math:`\\lVert x \\rVert` of {input}.
                 """.format(**common))
             ''',
+            "geometry/name_docs.py": f'area = r"""\nThe area. {LONG}"""\nshort = "no text"\n',
             "geometry/shape.py": 'class Shape:\n    """Any shape."""\n',
             "geometry/broken.py": "def f(:\n",
             "geometry/tests/test_shape.py": 'def helper():\n    """Of a test."""\n',
@@ -104,6 +105,8 @@ def test_pages_lie_where_users_import_from(geometry: list[str]) -> None:
         "curves/conic/ellipse.html",
         "curves/conic/Arc.html",
         "curves/conic/Arc.area.html",  # a method with a substantial docstring
+        "name_docs/index.html",
+        "name_docs/area.html",
         "shape/index.html",
         "shape/Shape.html",
     }
@@ -124,6 +127,20 @@ def test_page_limit_keeps_the_pages_nearest_to_the_root(geometry: list[str]) -> 
     assert len(docs.entries) == 3
     assert "index.html" in docs.entries
     assert "curves/conic/Arc.area.html" not in docs.entries
+
+
+def test_part_of_a_package(geometry: list[str]) -> None:
+    whole = build_index("geometry", path=geometry)
+    docs = build_index("geometry", only=["geometry.curves.conic"], path=geometry)
+    around = {"index.html", "curves/index.html"}
+    assert set(docs.entries) == around | {
+        f"curves/conic/{page}.html" for page in ("index", "circle", "ellipse", "Arc", "Arc.area")
+    }
+    assert docs.entries["curves/conic/Arc.html"] == whole.entries["curves/conic/Arc.html"]
+    with pytest.raises(MathwrightError, match=r"geometry has no module geometry\.solids"):
+        build_index("geometry", only=["geometry.solids"], path=geometry)
+    with DocsWeb(["geometry.shape", "geometry.curves.conic"], path=geometry) as web:
+        assert web.num_pages == {"geometry.localhost": 9}
 
 
 def test_missing_package_says_what_to_do() -> None:
@@ -298,7 +315,7 @@ def fetch(web: DocsWeb, host: str, path: str) -> tuple[int, str]:
 def test_server(geometry: list[str]) -> None:
     write_package(Path(geometry[0]), {"other_one/__init__.py": '"""Uses :func:`geometry.curves.circle`."""\n'})
     with DocsWeb(["geometry", "other_one"], path=geometry) as web:
-        assert web.num_pages == {"geometry.localhost": 12, "other-one.localhost": 1}
+        assert web.num_pages == {"geometry.localhost": 14, "other-one.localhost": 1}
         assert [Path(file).name for file in web.damaged] == ["broken.py"]
         assert web.start_urls[0] == f"http://geometry.localhost:{web.port}/index.html"
         status, page = fetch(web, "geometry.localhost", "curves/circle.html")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from mathwright.corpus.localweb.source import Definition, ModuleSource, module_files, package_location, read_module
+from mathwright.errors import MathwrightError
 
 MIN_METHOD_CHARS = 200
 """A method with a shorter docstring is described on the page of its class only."""
@@ -164,20 +165,26 @@ class _Sources:
         return None
 
 
-def build_index(package: str, *, path: Sequence[str] | None = None, max_pages: int | None = None) -> PackageDocs:
+def build_index(
+    package: str, *, only: Sequence[str] = (), path: Sequence[str] | None = None, max_pages: int | None = None
+) -> PackageDocs:
     """The pages of an installed package, the same ones in the same order every time.
 
-    `path` replaces sys.path where the package lies elsewhere. With `max_pages` the modules nearest to the root come
-    first. Files that cannot be parsed are left out and listed in `damaged`.
-    Raises MathwrightError where the package is not installed.
+    `only` names parts of the package (dotted names); with it the pages are theirs and those of the modules around
+    them. `path` replaces sys.path where the package lies elsewhere. With `max_pages` the modules nearest to the root
+    come first. Files that cannot be parsed are left out and listed in `damaged`.
+    Raises MathwrightError where the package is not installed or has no such part.
     """
     location, is_folder = package_location(package, list(path) if path is not None else None)
     files = module_files(location, package) if is_folder else {package: location}
+    for part in only:
+        if part not in files:
+            raise MathwrightError(f"{package} has no module {part}", hint="look at the package's folder for the names")
     sources = _Sources(package, files)
     collecting = gc.isenabled()
     gc.disable()  # syntax trees are millions of small objects that all die by reference count
     try:
-        modules = _public_modules(sources, max_pages)
+        modules = _public_modules(sources, only, max_pages)
         entries = _entries(sources, modules)
     finally:
         if collecting:
@@ -193,8 +200,11 @@ def build_index(package: str, *, path: Sequence[str] | None = None, max_pages: i
     )
 
 
-def _public_modules(sources: _Sources, max_pages: int | None) -> list[ModuleSource]:
-    """Modules whose objects are published: public ones, and private files of public packages."""
+def _public_modules(sources: _Sources, only: Sequence[str], max_pages: int | None) -> list[ModuleSource]:
+    """Modules whose objects are published: public ones, and private files of public packages.
+
+    Of the modules around the wanted parts, the first page alone is published.
+    """
     candidates = [
         name
         for name, file in sources.files.items()
@@ -205,8 +215,14 @@ def _public_modules(sources: _Sources, max_pages: int | None) -> list[ModuleSour
     for name in sorted(candidates, key=lambda name: (name.count("."), name)):
         if max_pages is not None and num_pages >= max_pages:
             break
+        around = any(part.startswith(f"{name}.") for part in only)
+        if only and not around and not any(name == part or name.startswith(f"{part}.") for part in only):
+            continue
         module = sources.module(name)
-        if module is not None:
+        if module is not None and around and name not in only:
+            modules.append(ModuleSource(name, module.is_package, module.doc))
+            num_pages += 1
+        elif module is not None:
             modules.append(module)
             num_pages += 1 + len(module.definitions) + len(module.attached)
     return modules

@@ -97,7 +97,17 @@ class PackagePages:
             ]
             if rows:
                 parts.append(f"<h2>{title}</h2>{_table(rows)}")
-        return "".join(parts)
+        return "".join(parts) + (self._contents() if not entry.folder else "")
+
+    def _contents(self) -> str:
+        """The whole site's packages below the first level, as the contents of a documentation list them."""
+        modules = (entry for entry in self.docs.entries.values() if entry.kind == "module" and "/" in entry.folder)
+        items = "".join(
+            f'<li><a href="/{entry.path}">{html.escape(entry.name)}</a></li>'
+            for entry in modules
+            if any(child.kind == "module" for child in self.docs.children.get(entry.folder, []))
+        )
+        return f"<h2>Contents</h2><ul>{items}</ul>" if items else ""
 
     def _frame(self, title: str, path: str, body: str) -> str:
         package, version = html.escape(self.docs.package), html.escape(self.docs.version)
@@ -121,7 +131,8 @@ class PackagePages:
         folders = path.split("/")[:-1]
         for depth, folder in enumerate(folders, start=1):
             target = "/".join([*folders[:depth], "index.html"])
-            links.append(f'<a href="/{target}">{html.escape(folder)}</a>')
+            name = html.escape(folder)
+            links.append(f'<a href="/{target}">{name}</a>' if target in self.docs.entries else name)
         return f'<div class="breadcrumbs">{" » ".join(links)}</div>' if path else ""
 
     def _sidebar(self, path: str) -> str:

@@ -14,6 +14,7 @@ from mathwright.errors import MathwrightError
 
 SKIPPED_PARTS = {"tests", "test", "conftest", "__main__", "setup", "_vendor", "_distutils_hack"}
 MAX_SIGNATURE_CHARS = 300
+MIN_TEXT_CHARS = 100
 
 
 @dataclass(slots=True)
@@ -140,6 +141,8 @@ def _read_assignment(module: ModuleSource, target: str, value: ast.expr) -> None
         doc = _text(value.args[-1])
         if doc and not target.startswith("_"):
             module.definitions.setdefault(target, _from_text(target, doc))
+    elif module.name.endswith("docs") and not target.startswith("_") and len(doc := _text(value)) >= MIN_TEXT_CHARS:
+        module.definitions.setdefault(target, _from_text(target, doc))  # mpmath.function_docs: a string a function
 
 
 def _read_attached(module: ModuleSource, call: ast.Call) -> None:

@@ -21,6 +21,9 @@ from mathwright.errors import MathwrightError
 MATHML_PACKAGES = frozenset({"networkx", "numpy", "mpmath"})
 """Packages whose formulas are written in MathML unless the caller says otherwise; both kinds occur on the web."""
 
+MAX_PAGES = 3000
+"""Pages of one package, the nearest to its root: transformers and sympy have more, whose files take seconds to read."""
+
 
 class DocsWeb:
     """The documentation of installed packages as a web on the loopback, one host a package, while the context lasts.
@@ -36,10 +39,12 @@ class DocsWeb:
         math: Mapping[str, Literal["mathjax", "mathml"]] | None = None,
         port: int = 0,
         path: Sequence[str] | None = None,
-        max_pages: int | None = None,
+        max_pages: int | None = MAX_PAGES,
         num_workers: int = 2,
     ) -> None:
-        """`math` says how a package's formulas are written; `port` 0 takes a free one (page addresses hold the port);
+        """`packages` are import names, or dotted names for parts of a package alone (`scipy.special`).
+
+        `math` says how a package's formulas are written; `port` 0 takes a free one (page addresses hold the port);
         `path` replaces sys.path; `max_pages` limits the pages of each package. Raises MathwrightError for a package
         that is not installed.
         """
@@ -47,7 +52,7 @@ class DocsWeb:
             raise MathwrightError("docutils is not installed", hint="pip install 'mathwright[corpus]'")
         if not packages:
             raise MathwrightError("no packages to serve", hint="name some in corpus.web.packages")
-        self.packages = tuple(dict.fromkeys(packages))
+        self.packages = tuple(dict.fromkeys(name.partition(".")[0] for name in packages))
         self.num_pages: dict[str, int] = {}
         """Pages by host, known once the web is up."""
         self.damaged: dict[str, str] = {}
@@ -55,6 +60,7 @@ class DocsWeb:
         self.port = port
         chosen = dict(math or {})
         self._math = {p: chosen.get(p, "mathml" if p in MATHML_PACKAGES else "mathjax") for p in self.packages}
+        self._only = {p: [n for n in packages if n.startswith(f"{p}.")] for p in self.packages if p not in packages}
         self._path = list(path) if path is not None else None
         self._max_pages = max_pages
         self._num_workers = min(num_workers, len(self.packages))
@@ -105,7 +111,7 @@ class DocsWeb:
             )
             self._workers.append(worker)
             order = {
-                "mine": share, "math": self._math, "path": self._path, "max_pages": self._max_pages,
+                "mine": share, "only": self._only, "math": self._math, "path": self._path, "max_pages": self._max_pages,
                 "folder": folder, "port": self.port, "listening": listening.fileno(),
             }  # fmt: skip
             _tell(worker, json.dumps(order))

@@ -77,7 +77,9 @@ def _build(order: dict[str, Any]) -> None:
     """Build and save the page lists of this worker's packages."""
     for package in order["mine"]:
         try:
-            docs = build_index(package, path=order["path"], max_pages=order["max_pages"])
+            docs = build_index(
+                package, only=order["only"].get(package, ()), path=order["path"], max_pages=order["max_pages"]
+            )
         except MathwrightError as error:
             _say(error=error.message, hint=error.hint)
             sys.exit(2)
