@@ -285,13 +285,11 @@ class _Run:
         return True
 
     def _finish(self, sequence: _Sequence, finish: FinishReason, *, text: str | None = None) -> None:
-        if text is None:
-            text = self.lm.tokenizer.decode(sequence.tokens, skip_special_tokens=True)
         completion = Completion(
             tokens=tuple(sequence.tokens),
             logprobs=tuple(sequence.logprobs),
             sampled=tuple(sequence.sampled),
-            text=text,
+            text=text if text is not None else self.lm.tokenizer.decode(sequence.tokens, skip_special_tokens=True),
             finish=finish,
             num_tool_calls=sequence.num_tool_calls,
         )

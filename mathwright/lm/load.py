@@ -126,8 +126,8 @@ def from_scratch(recipe: ScratchRecipe, texts: Iterable[str], *, max_length: int
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation=ATTENTION,
     )
+    config._attn_implementation = ATTENTION
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.cache import additive
 from mathwright.lm.load import LanguageModel, attention_window
 from mathwright.lm.pack import GroupBatch, PackedRows
 
@@ -34,11 +35,10 @@ def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "
                 hint="shorten prompts or max_new_tokens, or lower the context of the recipe",
             )
     device = model.device
-    mask = batch.attention_mask()
     return model.base_model(
         input_ids=batch.tokens.to(device),
         position_ids=batch.positions.to(device),
-        attention_mask=mask.to(device),
+        attention_mask=additive(batch.attention_mask().to(device), model.dtype),
         use_cache=False,
     ).last_hidden_state
 
@@ -147,4 +147,5 @@ class _ChunkedLogprobs(torch.autograd.Function):
             grad_weight += narrow.T @ hidden[part]
             if grad_bias is not None:
                 grad_bias += grad_logits.sum(0)
-        return grad_hidden, grad_weight.to(weight.dtype), None if bias is None else grad_bias.to(bias.dtype), None, None
+        grad_bias = None if grad_bias is None else grad_bias.to(weight.dtype)
+        return grad_hidden, grad_weight.to(weight.dtype), grad_bias, None, None

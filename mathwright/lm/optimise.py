@@ -84,7 +84,8 @@ class Optimiser:
         norm = float(torch.nn.utils.get_total_norm(grads))
         if math.isfinite(norm):
             if self.recipe.clip_norm and norm > self.recipe.clip_norm:
-                torch._foreach_mul_(grads, self.recipe.clip_norm / norm)
+                for grad in grads:
+                    grad.mul_(self.recipe.clip_norm / norm)
             for group in self._adamw.param_groups:
                 group["lr"] = self.lr
             self._adamw.step()

@@ -14,8 +14,8 @@ from mathwright.lm.recipe import SamplingRecipe
 
 BLOCK = 256
 """Tokens whose weights are summed first; a draw then looks into one block instead of the whole vocabulary."""
-NUCLEUS = 512
-"""Most probable tokens searched for the nucleus before all are sorted."""
+NUCLEUS = (256, 4096)
+"""Most probable tokens searched for the nucleus, in turn, before all are sorted."""
 
 
 def uniforms(seeds: Sequence[int], positions: Sequence[int]) -> Float[Tensor, " B"]:
@@ -88,14 +88,18 @@ def _first_above(sums: Tensor, wanted: Tensor) -> Tensor:
 
 def _nucleus_threshold(weights: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B 1"]:
     """The weight of the last token of the smallest set of most probable tokens that holds top_p of the mass."""
-    needed = weights.sum(-1, keepdim=True, dtype=torch.float64) * top_p
-    for width in (NUCLEUS, weights.shape[1]):
-        largest = weights.topk(min(width, weights.shape[1])).values
-        sums = largest.cumsum(-1, dtype=torch.float64)
-        if width >= weights.shape[1] or bool((sums[:, -1:] >= needed).all()):
-            break
+    needed = _mass(weights) * top_p
+    widths = [width for width in NUCLEUS if width < weights.shape[1]]
+    largest = weights[:, :0]
+    while not largest.shape[1] or (largest.shape[1] < weights.shape[1] and _mass(largest).lt(needed).any()):
+        largest = weights.topk(widths.pop(0) if widths else weights.shape[1]).values
+    sums = largest.cumsum(-1, dtype=torch.float64)
     count = (sums < needed).sum(-1, keepdim=True).clamp(max=sums.shape[1] - 1)
     return largest.gather(-1, count)
+
+
+def _mass(weights: Tensor) -> Tensor:
+    return weights.sum(-1, keepdim=True, dtype=torch.float64)
 
 
 def _require_finite(values: Tensor) -> None:

@@ -20,7 +20,7 @@ def encode(tokenizer: Any, text: str, *, parse_special: bool = True) -> list[int
     return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not parse_special)
 
 
-def train_tokenizer(texts: Iterable[str], *, vocab_size: int, max_length: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int, max_length: int) -> Any:
     """A byte-level BPE tokenizer learnt from `texts`; each digit is a token of its own, as in the paper's models.
 
     vocab_size is an upper bound, special tokens included; a short text runs out of pairs before it.

@@ -74,7 +74,7 @@ def test_logprobs_are_those_of_the_processed_distribution():
     sampling = SamplingRecipe(temperature=0.7, top_p=0.8, top_k=20, max_new_tokens=6)
     for completion in flat(Generator(lm).generate([PROMPTS[0]], sampling, seeds=[list(range(20))])):
         tokens = [*PROMPTS[0], *completion.tokens]
-        logits = lm.model(input_ids=torch.tensor([tokens])).logits[0, len(PROMPTS[0]) - 1 : -1] / 0.7
+        logits = lm.model(input_ids=torch.tensor([tokens])).logits[0, len(PROMPTS[0]) - 1 : -1].detach() / 0.7
         for row, token, logprob in zip(logits, completion.tokens, completion.logprobs, strict=True):
             order = row.argsort(descending=True)[:20]
             p = row[order].softmax(-1)
@@ -277,7 +277,7 @@ def test_an_unsupported_model_is_a_clear_error(model):
 
 def test_learned_positions_are_supported_too():
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=64, attn_implementation="sdpa")
+    config = GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=64)
     lm = LanguageModel(GPT2LMHeadModel(config).eval(), tiny_lm().tokenizer)
     (completion,) = Generator(lm).generate([[5, 6, 7]], GREEDY, seeds=[[0]])[0]
     expected = lm.model.generate(torch.tensor([[5, 6, 7]]), max_new_tokens=12, do_sample=False, eos_token_id=1)

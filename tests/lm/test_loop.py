@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path, what):
 
 
 def test_a_head_beside_the_model_is_trained_and_kept(tmp_path):
-    def run(folder: str, stop_at: int | None = None) -> torch.nn.Module:
+    def run(folder: str, stop_at: int | None = None) -> Any:
         lm = tiny_lm()
         torch.manual_seed(1)
         module = torch.nn.ModuleDict({"lm": lm.model, "head": torch.nn.Linear(32, 1)})

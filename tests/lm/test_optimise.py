@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,12 @@ from tests.lm.conftest import adamw
 from tests.oracles.lm import adamw_step
 
 
-def module(dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+def module(dtype: torch.dtype = torch.float32) -> Any:
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.LayerNorm(5), torch.nn.Linear(5, 3)).to(dtype)
 
 
-def backward(net: torch.nn.Module, step: int, scale: float = 1.0) -> None:
+def backward(net: Any, step: int, scale: float = 1.0) -> None:
     x = torch.randn(7, 6, generator=torch.Generator().manual_seed(step)).to(next(net.parameters()).dtype)
     (scale * net(x).float().square().sum()).backward()
 
