@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -186,7 +187,7 @@ def _run_child(
     except KernelError as error:
         execute.send({"broken": str(error)})
     except BaseException:  # of our own making before "ready"; after it the program may have broken anything
-        sys.excepthook(*sys.exc_info())
+        traceback.print_exc()
     finally:
         os._exit(status)  # never back into the supervisor's frames
 

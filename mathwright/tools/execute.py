@@ -39,8 +39,8 @@ def clip(text: str, max_chars: int) -> str:
 def serve(memory_bytes: int) -> None:
     """Run the programs that arrive on COMMAND_FD in one namespace, answer on RESULT_FD, until the stream ends."""
     out_of_memory = wire.pack({"status": "memory", "error": _memory_error(memory_bytes)})  # packed while there is room
-    builtin_names = dict(vars(builtins))
-    restore = vars(builtins).update
+    builtin_names = dict(builtins.__dict__)
+    restore = builtins.__dict__.update
     reply = _sender()
     namespace = _fresh_main()
     num_blocks = 0

@@ -6,7 +6,7 @@ import pytest
 
 from mathwright.tools.execute import clip
 from mathwright.tools.loop import PythonTool, program_answer, tool_output
-from mathwright.tools.sandbox import Execution
+from mathwright.tools.sandbox import Execution, ExecutionStatus
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def test_responses_run_side_by_side(tool):
     assert tool.run([Call(i, "x + 1") for i in range(5)]) == [f"```output\n{i + 1}\n```\n" for i in range(5)]
 
 
-def execution(status="ok", stdout="", value=None, error=None):
+def execution(status: ExecutionStatus = "ok", stdout="", value=None, error=None):
     return Execution(status=status, stdout=stdout, value=value, error=error, seconds=0.1, survived=True)
 
 

@@ -217,7 +217,7 @@ def test_close_ends_every_process_and_removes_the_folder():
     sandbox = Sandbox(preimport=())
     session = sandbox.session()
     session.run("x = 1", timeout_s=5)
-    folder = Path(session.run("import os; os.getcwd()", timeout_s=5).value.strip("'")).parent
+    folder = Path(session.run("import os; print(os.getcwd())", timeout_s=5).stdout.strip()).parent
     ours = set(_descendants(os.getpid())) - before
     assert len(ours) == 3  # zygote, supervisor, child
     assert folder.exists()
