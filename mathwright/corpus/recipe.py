@@ -40,6 +40,11 @@ class ClassifierRecipe:
     epochs: int
     buckets: int
     """Hash buckets of the n-grams (fastText's default is 2,000,000; memory is buckets * dim * 4 bytes)."""
+    lower: bool = True
+    """Lower-case the text in front of the classifier."""
+    exclude_collected: bool = True
+    """Leave pages collected in the iteration before out of the negatives. The paper draws them from all of Common
+    Crawl, where mathematics is rare; in a small pool it is not, and would be taught as its own opposite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,11 @@ class CorpusRecipe:
     domain_share: float
     """A domain is mathematical when more than this share of its pages was collected."""
     domain_min_pages: int
+    prefix_share: float = 0.5
+    """An automatic rule accepts a URL path prefix when the lower end of the 95% interval of its collected share is
+    above this (the paper has people decide)."""
+    rules: str = ""
+    """A rules.toml of one's own, which goes before the automatic rules; "" is none."""
     decontaminate_ngram: int
     decontaminate_short_ngram: int
     """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""

@@ -1,0 +1,129 @@
+"""Documents on disk: a Parquet file for each step of the corpus, read and written in batches so that memory is flat."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mathwright.corpus.normalise import count_words
+from mathwright.errors import MathwrightError
+from mathwright.records import Document
+
+SCHEMA = pa.schema(
+    [
+        ("url", pa.string()),
+        ("title", pa.string()),
+        ("text", pa.string()),
+        ("notation", pa.string()),  # JSON: formulas found by kind of markup
+        ("archive", pa.string()),
+        ("offset", pa.int64()),
+        ("digest", pa.string()),
+        ("date", pa.string()),
+        ("num_words", pa.int64()),
+        ("num_bytes", pa.int64()),  # UTF-8 bytes of the text
+    ]
+)
+
+BATCH_ROWS = 512
+"""Rows of a Parquet row group: a few megabytes of text at a time."""
+
+
+def to_row(document: Document) -> dict[str, Any]:
+    """The row of SCHEMA that keeps a document."""
+    # Lone surrogates (from broken escapes in a page) have no UTF-8 form.
+    text = document.text.encode("utf-8", "replace")
+    decoded = text.decode("utf-8")
+    return {
+        "url": document.url,
+        "title": document.title.encode("utf-8", "replace").decode("utf-8"),
+        "text": decoded,
+        "notation": json.dumps(dict(document.notation), sort_keys=True),
+        "archive": document.archive,
+        "offset": document.offset,
+        "digest": document.digest,
+        "date": document.date,
+        "num_words": count_words(decoded),
+        "num_bytes": len(text),
+    }
+
+
+def with_text(row: dict[str, Any], text: str) -> dict[str, Any]:
+    """The row with another text, counted anew. `notation` still says what the page held."""
+    return {**row, "text": text, "num_words": count_words(text), "num_bytes": len(text.encode("utf-8"))}
+
+
+def to_document(row: dict[str, Any]) -> Document:
+    """The document a row keeps."""
+    names = ("url", "title", "text", "archive", "offset", "digest", "date")
+    return Document(notation=json.loads(row["notation"]), **{name: row[name] for name in names})
+
+
+class DocumentWriter:
+    """Writes rows to a Parquet file; the file bears its name only when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._file = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= BATCH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._file.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+            self._rows = []
+
+    def __enter__(self) -> DocumentWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self.path)
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a documents file in order, a batch in memory at a time."""
+    for batch in open_documents(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns) if columns else None):
+        yield from batch.to_pylist()
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Whole columns of a documents file; not meant for `text`."""
+    return open_documents(path).read(columns=list(columns)).to_pydict()
+
+
+def write_sorted(documents: Path, keep: np.ndarray, output: Path) -> None:
+    """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs (Daft's sort)."""
+    import daft
+
+    keys = open_documents(documents).read(columns=["archive", "offset"]).filter(pa.array(keep))
+    rows = daft.read_parquet(str(documents)).join(daft.from_arrow(keys), on=["archive", "offset"], how="semi")
+    with DocumentWriter(output) as writer:
+        for batch in rows.sort(["url", "archive", "offset"]).to_arrow_iter():
+            for row in batch.to_pylist():
+                writer.write(row)
+
+
+def open_documents(path: Path) -> pq.ParquetFile:
+    """Raises MathwrightError where the file is missing or not Parquet."""
+    if not path.is_file():
+        raise MathwrightError(f"{path}: no such file", hint="run the corpus stage first, or check the path")
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise MathwrightError(f"{path}: not a Parquet file: {error}", hint="make it again") from error

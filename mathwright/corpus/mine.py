@@ -1,0 +1,314 @@
+"""§2.1: the loop. Seed, classifier, ranking, mathematical domains, rules, a larger seed, until little changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mathwright.corpus import annotate, classify, domains, recall
+from mathwright.corpus.annotate import Rule
+from mathwright.corpus.documents import BATCH_ROWS, read_columns, read_rows
+from mathwright.corpus.recipe import CorpusRecipe
+from mathwright.errors import MathwrightError
+from mathwright.run import Stage
+
+HELDOUT_SHARE = 0.1
+"""Share of the seed kept from the classifier to measure it, at most MAX_HELDOUT pages, and as many random pages."""
+MAX_HELDOUT = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The pages to mine from: a documents file and what of it is held in memory."""
+
+    documents: Path
+    urls: list[str]
+    num_tokens: np.ndarray
+    """[N] estimated."""
+
+    @classmethod
+    def open(cls, documents: Path) -> Pool:
+        columns = read_columns(documents, ["url", "num_bytes"])
+        return cls(
+            documents=documents,
+            urls=columns["url"],
+            num_tokens=recall.estimate_tokens(np.array(columns["num_bytes"], dtype=np.int64)),
+        )
+
+    def texts(self, rows: Iterable[int]) -> dict[int, str]:
+        """The texts of some rows, by row; one pass over the file."""
+        wanted = set(rows)
+        return {i: row["text"] for i, row in enumerate(read_rows(self.documents, ["text"])) if i in wanted}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What an iteration leaves behind for the next."""
+
+    scores: np.ndarray
+    """[N] probability of the positive class."""
+    collected: np.ndarray
+    """[N] bool."""
+    next_seed: np.ndarray
+    """[N] bool: the seed of the next iteration."""
+    rules: list[Rule]
+
+    def save(self, folder: Path, urls: Sequence[str]) -> None:
+        columns = {"url": urls, "score": self.scores, "collected": self.collected, "next_seed": self.next_seed}
+        pq.write_table(pa.table(columns), folder / "pages.parquet", compression="zstd")
+        annotate.write_rules(folder / "rules.toml", self.rules)
+
+    @classmethod
+    def load(cls, folder: Path) -> State:
+        table = pq.read_table(folder / "pages.parquet")
+        arrays = {name: table[name].to_numpy() for name in ("score", "collected", "next_seed")}
+        return cls(
+            scores=arrays["score"],
+            collected=arrays["collected"],
+            next_seed=arrays["next_seed"],
+            rules=annotate.read_rules(folder / "rules.toml"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mined:
+    """The result of the loop."""
+
+    state: State
+    iterations: list[dict[str, Any]]
+    """A row an iteration: sizes, change, domains, held-out figures of the classifier."""
+    top_domains: list[dict[str, Any]]
+    top_pages: list[tuple[int, float]]
+    """(row, score) of the best-ranked pages."""
+
+
+def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
+    """Iterate until `stop_overlap` of the collected pages were collected before, or `max_iterations`.
+
+    Each iteration is a part of the stage: `iteration-K/` holds its classifier (the last one's only), scores and
+    collected pages, domains and rules.
+    """
+    human_rules = annotate.read_rules(Path(recipe.rules)) if recipe.rules else []
+    rows: list[dict[str, Any]] = []
+    state: State | None = None
+    for number in range(1, recipe.max_iterations + 1):
+        before = state
+        row = stage.once(
+            f"iteration-{number}",
+            lambda folder, k=number, b=before: _iterate(recipe, pool, stage, folder, k, b, human_rules, seed),
+        )
+        if number > 1:  # a model is buckets * dim * 4 bytes, and nothing reads an earlier one
+            (stage.path / f"iteration-{number - 1}" / "classifier.bin").unlink(missing_ok=True)
+        rows.append(row)
+        state = State.load(stage.path / f"iteration-{number}")
+        if number > 1 and row["overlap"] >= recipe.stop_overlap:
+            stage.say(f"stop: {row['overlap']:.1%} of the pages had been collected in the iteration before")
+            break
+        if row["collected_pages"] == len(pool.urls):
+            break
+    assert state is not None
+    order = recall.rank(state.scores, pool.urls)[:20]
+    table = domains.domain_table(pool.urls, state.collected)
+    return Mined(
+        state=state,
+        iterations=rows,
+        top_domains=[_domain_row(row, recipe) for row in table[:30] if row.num_collected],
+        top_pages=[(int(i), float(state.scores[i])) for i in order],
+    )
+
+
+def match_seed(urls: Sequence[str], globs: Sequence[str], rules: Sequence[Rule]) -> np.ndarray:
+    """The first seed [N]: pages whose URL matches a glob of the recipe, or that rules made by people accept.
+
+    Raises MathwrightError where there is none, or nothing else.
+    """
+    match = re.compile("|".join(fnmatch.translate(glob) for glob in globs) if globs else r"(?!)").match
+    seed = np.array([match(url) is not None for url in urls], dtype=bool) | annotate.matching(urls, rules)
+    if not seed.any():
+        raise MathwrightError(
+            f"no page of {len(urls)} matches the seed ({', '.join(globs) or 'no globs'})",
+            hint="corpus.seed_urls are globs over whole URLs, such as *//mathoverflow.net/*"
+            + (f"; one page is {urls[0]}" if urls else "; there are no pages at all"),
+        )
+    if seed.all():
+        raise MathwrightError(
+            f"the seed matches all {len(urls)} pages: none are left as negatives",
+            hint="narrow corpus.seed_urls, or add pages that are not mathematics",
+        )
+    return seed
+
+
+def _iterate(
+    recipe: CorpusRecipe,
+    pool: Pool,
+    stage: Stage,
+    folder: Path,
+    number: int,
+    before: State | None,
+    human_rules: list[Rule],
+    seed: int,
+) -> dict[str, Any]:
+    seed_pages = before.next_seed if before else match_seed(pool.urls, recipe.seed_urls, human_rules)
+    rng = random.Random(f"{seed}:{number}")
+    classifier, held_out = _train(recipe, pool, folder, seed_pages, before, rng)
+    scores = _score_all(classifier, pool, stage, number)
+    classifier.save(folder)
+    del classifier  # its matrix, before the counting starts
+
+    budget = recipe.budget_tokens[min(number, len(recipe.budget_tokens)) - 1]
+    collected = recall.cut(scores, pool.num_tokens, pool.urls, budget)
+    change = recall.compare(collected, before.collected if before else None)
+    if collected.all():
+        stage.say(
+            f"[yellow]warning[/] the budget of {budget:,} tokens exceeds the pool ({pool.num_tokens.sum():,}): "
+            "every page is collected, the ranking decides nothing and the loop ends; lower corpus.budget_tokens"
+        )
+    table = domains.domain_table(pool.urls, collected)
+    mathematical = [
+        row
+        for row in ([] if collected.all() else table)  # a share of 1 everywhere says nothing about a domain
+        if domains.is_mathematical(row, min_share=recipe.domain_share, min_pages=recipe.domain_min_pages)
+    ]
+    rules = _merge_rules(recipe, pool, collected, mathematical, before, human_rules, number)
+    next_seed = seed_pages | (annotate.matching(pool.urls, rules) & ~collected)
+    State(scores=scores, collected=collected, next_seed=next_seed, rules=rules).save(folder, pool.urls)
+    pq.write_table(pa.Table.from_pylist([_domain_row(row, recipe) for row in table]), folder / "domains.parquet")
+    row = {
+        "iteration": number,
+        "seed_pages": int(seed_pages.sum()),
+        "budget_tokens": budget,
+        "collected_pages": int(collected.sum()),
+        "collected_tokens": int(pool.num_tokens[collected].sum()),
+        "new": change.num_new,
+        "lost": change.num_lost,
+        "overlap": round(change.overlap, 4),
+        "lowest_score": float(scores[collected].min()),
+        "math_domains": len(mathematical),
+        "rules": len(rules),
+        "joining_seed": int((next_seed & ~seed_pages).sum()),
+        **_heldout_row(held_out),
+    }
+    stage.rewind_metrics(number, kind="iteration")
+    stage.log(number, kind="iteration", **row)
+    stage.say(
+        f"iteration {number}: seed {row['seed_pages']:,} pages, collected {row['collected_pages']:,} "
+        f"({row['collected_tokens']:,} tokens, {row['new']:,} new, {row['lost']:,} lost), "
+        f"{row['math_domains']} mathematical domains, {row['joining_seed']:,} pages join the seed"
+    )
+    return row
+
+
+def _train(
+    recipe: CorpusRecipe,
+    pool: Pool,
+    folder: Path,
+    seed_pages: np.ndarray,
+    before: State | None,
+    rng: random.Random,
+) -> tuple[classify.Classifier, classify.HeldOut | None]:
+    """Train on seed pages against random others; a share of either is held out to measure the classifier.
+
+    Negatives are neither in the seed, nor under accepted rules, nor (by option) collected before.
+    """
+    excluded = seed_pages.copy()
+    if before is not None:
+        excluded |= annotate.matching(pool.urls, before.rules)
+        if recipe.classifier.exclude_collected:
+            excluded |= before.collected
+    positives, negatives = np.flatnonzero(seed_pages).tolist(), np.flatnonzero(~excluded).tolist()
+    rng.shuffle(positives)
+    rng.shuffle(negatives)
+    num_heldout = min(MAX_HELDOUT, int(HELDOUT_SHARE * len(positives)), int(HELDOUT_SHARE * len(negatives)))
+    sides = {
+        "positives": positives[num_heldout:][: recipe.classifier.num_positives],
+        "negatives": negatives[num_heldout:][: recipe.classifier.num_negatives],
+        "held-out positives": positives[:num_heldout],
+        "held-out negatives": negatives[:num_heldout],
+    }
+    texts = pool.texts(i for rows in sides.values() for i in rows)
+    by_side = {side: [texts[i] for i in rows] for side, rows in sides.items()}
+    classifier = classify.train(
+        by_side["positives"],
+        by_side["negatives"],
+        recipe.classifier,
+        work_folder=folder,
+        seed=rng.getrandbits(31),
+    )
+    return classifier, classify.evaluate(classifier, by_side["held-out positives"], by_side["held-out negatives"])
+
+
+def _score_all(classifier: classify.Classifier, pool: Pool, stage: Stage, number: int) -> np.ndarray:
+    scores: list[np.ndarray] = []
+    with stage.progress(f"iteration {number}: score pages", len(pool.urls)) as advance:
+        for batch in _batches(row["text"] for row in read_rows(pool.documents, ["text"])):
+            scores.append(classifier.score(batch))
+            advance(len(batch))
+    return np.concatenate(scores)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _merge_rules(
+    recipe: CorpusRecipe,
+    pool: Pool,
+    collected: np.ndarray,
+    mathematical: Sequence[domains.Share],
+    before: State | None,
+    human_rules: Sequence[Rule],
+    number: int,
+) -> list[Rule]:
+    """Rules of people, then automatic ones of earlier iterations, then new ones; one rule a glob, the first counts."""
+    proposed = annotate.propose_rules(
+        pool.urls,
+        collected,
+        mathematical,
+        min_share=recipe.prefix_share,
+        min_pages=recipe.domain_min_pages,
+        note=f"iteration {number}",
+    )
+    merged: dict[str, Rule] = {}
+    for rule in [*human_rules, *(before.rules if before else []), *proposed]:
+        merged.setdefault(rule.glob, rule)
+    return list(merged.values())
+
+
+def _domain_row(row: domains.Share, recipe: CorpusRecipe) -> dict[str, Any]:
+    low, high = row.interval
+    return {
+        "domain": row.name,
+        "pages": row.num_pages,
+        "collected": row.num_collected,
+        "share": round(row.share, 4),
+        "share_low": round(low, 4),
+        "share_high": round(high, 4),
+        "mathematical": domains.is_mathematical(row, min_share=recipe.domain_share, min_pages=recipe.domain_min_pages),
+    }
+
+
+def _heldout_row(held_out: classify.HeldOut | None) -> dict[str, Any]:
+    if held_out is None:  # the seed is too small to hold anything out
+        return {"heldout_pages": 0}
+    values = dataclasses.asdict(held_out)
+    return {
+        "heldout_pages": held_out.num_positives + held_out.num_negatives,
+        **{f"heldout_{name}": round(values[name], 4) for name in ("precision", "recall", "f1", "auc")},
+    }

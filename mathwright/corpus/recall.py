@@ -1,0 +1,65 @@
+"""§2.1: rank the pages by score and keep the best of them up to a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mathwright.errors import MathwrightError
+
+BYTES_PER_TOKEN = 3
+"""Ranking counts tokens by UTF-8 bytes, so that what is collected does not depend on a tokenizer; the shards report the
+true count. Mathematical web pages have 2.8 bytes a token in SmolLM2's BPE (English prose about 4)."""
+
+
+def estimate_tokens(num_bytes: np.ndarray) -> np.ndarray:
+    """Tokens [N] of texts of that many UTF-8 bytes, at least 1."""
+    return np.maximum(1, np.asarray(num_bytes, dtype=np.int64) // BYTES_PER_TOKEN)
+
+
+def rank(scores: np.ndarray, urls: Sequence[str]) -> np.ndarray:
+    """Rows [N] from the best score to the worst; equal scores in the order of their URLs."""
+    return np.array(sorted(range(len(urls)), key=lambda i: (-scores[i], urls[i], i)), dtype=np.int64)
+
+
+def cut(scores: np.ndarray, num_tokens: np.ndarray, urls: Sequence[str], budget: int) -> np.ndarray:
+    """Which pages [N] are collected: the best-ranked ones whose tokens together stay within `budget`.
+
+    The page that would go over the budget ends the cut. Raises MathwrightError where all scores are equal (the ranking
+    would be the alphabet's) and where not even the first page fits.
+    """
+    if len(scores) > 1 and np.all(scores == scores[0]):
+        raise MathwrightError(
+            f"the classifier gives all {len(scores)} pages the score {scores[0]:.6f}",
+            hint="it learned nothing: more seed pages, or more examples (corpus.classifier.num_positives)",
+        )
+    order = rank(scores, urls)
+    taken = np.cumsum(num_tokens[order]) <= budget
+    if len(scores) and not taken.any():
+        raise MathwrightError(
+            f"the best page alone has {num_tokens[order[0]]} tokens, the budget is {budget}",
+            hint="raise corpus.budget_tokens",
+        )
+    collected = np.zeros(len(scores), dtype=bool)
+    collected[order[taken]] = True
+    return collected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The collected set against that of the iteration before."""
+
+    num_new: int
+    num_lost: int
+    overlap: float
+    """Share of the collected pages that had been collected before; the paper stops at about 0.98."""
+
+
+def compare(collected: np.ndarray, before: np.ndarray | None) -> Change:
+    """What changed from `before` [N] (None in the first iteration) to `collected` [N]."""
+    before = np.zeros_like(collected) if before is None else before
+    both = int((collected & before).sum())
+    num = int(collected.sum())
+    return Change(num_new=num - both, num_lost=int(before.sum()) - both, overlap=both / num if num else 0.0)

@@ -1,0 +1,239 @@
+"""§2.1 from end to end: pages, documents, deduplication, the mining loop, decontamination, token shards.
+
+    corpus/
+      crawl/                     WARC files of the crawl (not for kind "archives")
+      pages/pages.parquet        every page with enough text
+      pool/pool.parquet          without duplicates: what is mined
+      iteration-K/               classifier, scores and collected pages, domains, rules.toml
+      documents/documents.parquet  collected and decontaminated
+      shards/ heldout/           tokens
+
+Each folder is a part that is done once; an interrupted one starts again, finished ones are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mathwright.corpus.crawl import crawl
+from mathwright.corpus.decontaminate import (
+    ContaminationIndex,
+    build_index,
+    find_contamination,
+    read_benchmark,
+    remove_contamination,
+)
+from mathwright.corpus.dedup import find_duplicates
+from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
+from mathwright.corpus.localweb import DocsWeb
+from mathwright.corpus.mine import Mined, Pool, mine
+from mathwright.corpus.pages import extract_archives, find_archives
+from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
+from mathwright.corpus.shards import choose_heldout, write_shards
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import load_tokenizer
+from mathwright.records import Problem
+from mathwright.run import Stage
+
+
+def run(
+    recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
+) -> None:
+    """Run the corpus stage; its outputs are `documents` (Parquet), `shards`, `heldout`, `rules` and `classifier`.
+
+    `decontaminate` are the run's own evaluation problems, kept out beside the benchmarks of the recipe. Raises
+    MathwrightError for an empty seed, no pages, malformed benchmarks or rules, before the long work where possible.
+    """
+    index = build_benchmark_index(recipe, decontaminate)  # first: a malformed benchmark should not cost a crawl
+    tokenizer = load_tokenizer(tokenizer_source)
+    _report_index(stage, index)
+
+    archives = _collect_archives(recipe.web, stage)
+    pages = stage.path / "pages" / "pages.parquet"
+    stage.once("pages", lambda _: _extract(archives, pages, stage, recipe.min_words))
+    pool_path = stage.path / "pool" / "pool.parquet"
+    clusters = stage.once("pool", lambda _: _deduplicate(pages, pool_path, stage, recipe, seed))
+
+    pool = Pool.open(pool_path)
+    mined = mine(recipe, pool, stage, seed)
+    documents = stage.path / "documents" / "documents.parquet"
+    contamination = stage.once(
+        "documents", lambda _: _decontaminate(pool, mined, documents, stage, index, recipe.min_words)
+    )
+    sizes = stage.once("shards", lambda folder: _write_shards(documents, folder, stage, tokenizer, recipe, seed))
+
+    last = stage.path / f"iteration-{len(mined.iterations)}"
+    stage.finish(
+        outputs={
+            "documents": documents,
+            "shards": stage.path / "shards" / "train",
+            "heldout": stage.path / "shards" / "heldout",
+            "rules": last / "rules.toml",
+            "classifier": last,
+        },
+        summary={
+            "iterations": mined.iterations,
+            "top_domains": mined.top_domains,
+            "rules": [asdict(rule) for rule in mined.state.rules],
+            "top_pages": _top_pages(pool, mined),
+            "tokens": sizes,
+            "near_duplicate_clusters": clusters,
+            "contamination": contamination,
+        },
+    )
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def _collect_archives(web: WebRecipe, stage: Stage) -> list[Path]:
+    """The WARC files to read; crawled first where the recipe says so."""
+    if web.kind == "archives":
+        return find_archives(web.archives)
+    stage.once("crawl", lambda folder: _crawl(web, folder, stage))
+    return sorted((stage.path / "crawl").glob("**/*.warc*"))
+
+
+def _crawl(web: WebRecipe, folder: Path, stage: Stage) -> dict[str, Any]:
+    """Crawl into WARC files; returns pages by host."""
+    with ExitStack() as stack:
+        start_urls: Sequence[str] = web.start_urls
+        if web.kind == "package_docs":
+            # Served and crawled in one part: the addresses hold a port that is free for us now only.
+            start_urls = stack.enter_context(DocsWeb(web.packages)).start_urls
+        advance = stack.enter_context(stage.progress("crawl", web.max_pages))
+        report = crawl(start_urls, folder, recipe=web, progress=advance)
+    stage.funnel("crawl", unit="addresses", num_in=report.num_urls, num_out=report.num_pages, dropped=report.dropped)
+    size = f"{report.size_bytes / 2**20:.0f} MiB of HTML from {len(report.pages_by_host)} hosts"
+    stage.say(f"{size} in {report.seconds:.0f} s")
+    return dict(report.pages_by_host)
+
+
+def _extract(archives: Sequence[Path], output: Path, stage: Stage, min_words: int) -> int:
+    _forget_rejected(stage, "damage", "extract")
+    num_documents = extract_archives(archives, output, stage, min_words=min_words)
+    if num_documents == 0:
+        raise MathwrightError(
+            f"no page with at least {min_words} words in {len(archives)} archives",
+            hint="see rejected/ for the reasons; check corpus.web and corpus.min_words",
+        )
+    return num_documents
+
+
+def _deduplicate(pages: Path, output: Path, stage: Stage, recipe: CorpusRecipe, seed: int) -> dict[str, int]:
+    """Write the pages that stay; returns the number of near-duplicate clusters by size."""
+    _forget_rejected(stage, "dedup")
+    found = find_duplicates(
+        pages, similarity=recipe.dedup_similarity, num_hashes=recipe.dedup_permutations, seed=seed + 1
+    )
+    urls = read_columns(pages, ["url"])["url"]
+    for i, reason in enumerate(found.reason):
+        if reason:
+            stage.reject("dedup", {"url": urls[i], "kept": urls[int(found.representative[i])]}, reason)
+    # By URL: a crawler writes pages in the order of their arrival, and nothing after this may depend on it.
+    write_sorted(pages, found.keep, output)
+    dropped = Counter(reason for reason in found.reason if reason)
+    stage.funnel("deduplicate", unit="pages", num_in=len(urls), num_out=int(found.keep.sum()), dropped=dropped)
+    return {str(size): count for size, count in found.cluster_sizes.items()}
+
+
+def _forget_rejected(stage: Stage, *steps: str) -> None:
+    """Remove the rows an interrupted attempt at a part set aside; it is done again from its start."""
+    for step in steps:
+        (stage.path / "rejected" / f"{step}.jsonl").unlink(missing_ok=True)
+
+
+# --- decontamination ------------------------------------------------------------------------------
+
+
+def build_benchmark_index(recipe: CorpusRecipe, problems: Sequence[Problem]) -> ContaminationIndex:
+    """The index of the recipe's benchmark files and of the questions and answers of `problems`, by their source."""
+    texts: dict[str, list[str]] = {}
+    for problem in problems:
+        texts.setdefault(problem.source, []).extend((problem.question, problem.answer))
+    for path in recipe.benchmarks:
+        texts.setdefault(path, []).extend(read_benchmark(path))
+    return build_index(texts, ngram=recipe.decontaminate_ngram, short_ngram=recipe.decontaminate_short_ngram)
+
+
+def _report_index(stage: Stage, index: ContaminationIndex) -> None:
+    num_short = sum(index.num_too_short.values())
+    num_texts = sum(index.num_texts.values())
+    stage.funnel(
+        "benchmark texts", unit="texts", num_in=num_texts + num_short, num_out=num_texts,
+        dropped={"too short to identify": num_short},
+    )  # fmt: skip
+
+
+def _decontaminate(
+    pool: Pool, mined: Mined, output: Path, stage: Stage, index: ContaminationIndex, min_words: int
+) -> dict[str, Any]:
+    """Write the collected pages without contaminated paragraphs; returns what each rule and benchmark cost."""
+    _forget_rejected(stage, "decontaminate")
+    num_kept = 0
+    dropped: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
+    lost_bytes: Counter[str] = Counter()
+    with DocumentWriter(output) as writer, stage.progress("decontaminate", len(pool.urls)) as advance:
+        for i, row in enumerate(read_rows(pool.documents)):
+            advance(1)
+            if not mined.state.collected[i]:
+                continue
+            spans = find_contamination(row["text"], index)
+            kept = with_text(row, remove_contamination(row["text"], spans)) if spans else row
+            for span in spans:
+                hits[f"{span.rule}: {span.benchmark}"] += 1
+                stage.reject("decontaminate", {"url": row["url"], **asdict(span)}, span.rule)
+            if spans:
+                rule = "short" if any(span.rule == "short" for span in spans) else "ngram"
+                lost_bytes[rule] += row["num_bytes"] - kept["num_bytes"]
+            if spans and not kept["text"]:
+                dropped["benchmark text on the page"] += 1
+            elif kept["num_words"] < min_words:
+                dropped[f"fewer than {min_words} words left"] += 1
+            else:
+                writer.write(kept)
+                num_kept += 1
+    num_collected = int(mined.state.collected.sum())
+    stage.funnel(
+        "recall", unit="pages", num_in=len(pool.urls), num_out=num_collected,
+        dropped={"ranked below the budget": len(pool.urls) - num_collected},
+    )  # fmt: skip
+    stage.funnel("decontaminate", unit="pages", num_in=num_collected, num_out=num_kept, dropped=dropped)
+    return {"hits": dict(hits), "bytes_removed": dict(lost_bytes)}
+
+
+# --- shards ---------------------------------------------------------------------------------------
+
+
+def _write_shards(
+    documents: Path, folder: Path, stage: Stage, tokenizer: Any, recipe: CorpusRecipe, seed: int
+) -> dict[str, Any]:
+    urls = read_columns(documents, ["url"])["url"]
+    heldout = choose_heldout(urls, recipe.heldout_share, seed)
+    folders = {False: folder / "train", True: folder / "heldout"}
+    with stage.progress("tokenise", len(urls)) as advance:
+        counts = write_shards(_counted(read_rows(documents), advance), tokenizer, folders, heldout)
+    stage.funnel(
+        "hold out", unit="pages", num_in=len(urls), num_out=counts[False].num_documents,
+        dropped={"held out": counts[True].num_documents},
+    )  # fmt: skip
+    stage.say(f"{counts[False].num_tokens:,} tokens to train on, {counts[True].num_tokens:,} held out")
+    return {"train": asdict(counts[False]), "heldout": asdict(counts[True])}
+
+
+def _counted(rows: Iterator[dict[str, Any]], advance: Any) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        advance(1)
+        yield row
+
+
+def _top_pages(pool: Pool, mined: Mined) -> list[Mapping[str, Any]]:
+    rows = {i for i, _ in mined.top_pages}
+    titles = {i: row["title"] for i, row in enumerate(read_rows(pool.documents, ["title"])) if i in rows}
+    return [{"score": round(score, 6), "title": titles[i], "url": pool.urls[i]} for i, score in mined.top_pages]

@@ -1,0 +1,140 @@
+"""Domains by the 10% rule, prefixes by their shares, and rules that a person can read and mend."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mathwright.corpus.annotate import Rule, matching, propose_rules, read_rules, write_rules
+from mathwright.corpus.domains import Share, address, domain_table, is_mathematical, prefix_children, wilson
+from mathwright.errors import MathwrightError
+
+
+@given(trials=st.integers(1, 500), data=st.data())
+def test_wilson_ends_solve_the_score_equation(trials, data):
+    """The ends are the shares p at which (p_hat - p)^2 = z^2 p (1 - p) / n."""
+    successes = data.draw(st.integers(0, trials))
+    z, p_hat = 1.959963984540054, successes / trials
+
+    def distance(p):
+        return (p_hat - p) ** 2 - z * z * p * (1 - p) / trials
+
+    low, high = wilson(successes, trials)
+    assert distance(low) == pytest.approx(0, abs=1e-12)
+    assert distance(high) == pytest.approx(0, abs=1e-12)
+    assert 0 <= low <= p_hat + 1e-12 and p_hat - 1e-12 <= high <= 1
+    assert high - low > 1 / (trials + z * z)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://www.Example.org:8080/a/b?q=1#c", "example.org/a/b"),
+        ("http://example.org", "example.org/"),
+        ("http://[broken/", "/"),
+    ],
+)
+def test_address(url, expected):
+    assert address(url) == expected
+
+
+def test_the_ten_percent_rule_is_strict_and_needs_pages():
+    def row(pages, collected):
+        return Share(name="a.org", num_pages=pages, num_collected=collected)
+
+    assert not is_mathematical(row(100, 10), min_share=0.1, min_pages=5)
+    assert is_mathematical(row(100, 11), min_share=0.1, min_pages=5)
+    assert not is_mathematical(row(4, 4), min_share=0.1, min_pages=5)
+
+
+def site(host, path, num, collected):
+    """`num` pages of which the first `collected` were collected."""
+    return [(f"http://{host}/{path}{i}", i < collected) for i in range(num)]
+
+
+PAGES = (
+    site("qa.org", "questions/", 40, 38)
+    + site("qa.org", "users/", 60, 0)
+    + site("book.org", "", 30, 29)
+    + site("shop.org", "items/", 100, 5)
+)
+URLS = [url for url, _ in PAGES]
+COLLECTED = np.array([collected for _, collected in PAGES])
+
+
+def propose(urls=URLS, collected=COLLECTED):
+    table = domain_table(urls, collected)
+    rows = [row for row in table if is_mathematical(row, min_share=0.1, min_pages=5)]
+    return propose_rules(urls, collected, rows, min_share=0.5, min_pages=5, note="iteration 1")
+
+
+def test_domain_table_counts_and_sorts():
+    table = domain_table(URLS, COLLECTED)
+    assert [(row.name, row.num_pages, row.num_collected) for row in table] == [
+        ("qa.org", 100, 38),
+        ("book.org", 30, 29),
+        ("shop.org", 100, 5),
+    ]
+
+
+def test_children_hold_the_pages_below_them():
+    children = prefix_children(URLS, COLLECTED, "qa.org/")
+    assert [(c.name, c.num_pages, c.num_collected) for c in children] == [
+        ("qa.org/questions/", 40, 38),
+        ("qa.org/users/", 60, 0),
+    ]
+
+
+def test_the_shortest_mathematical_prefix_is_proposed():
+    rules = propose()
+    assert {rule.glob for rule in rules} == {"qa.org/questions/*", "book.org/*"}
+    assert all(rule.by == "automatic" and "pages collected" in rule.why for rule in rules)
+    accepted = matching(URLS, rules)
+    assert accepted.sum() == 70  # collected or not: the uncollected ones join the seed
+    assert not any("users" in url for url, is_accepted in zip(URLS, accepted, strict=True) if is_accepted)
+
+
+def test_globs_do_not_read_a_path_as_a_pattern():
+    pages = site("a.org", "x[1]/", 10, 10) + site("a.org", "x1/", 30, 0)
+    urls, collected = [u for u, _ in pages], np.array([c for _, c in pages])
+    rules = propose(urls, collected)
+    assert matching(urls, rules).tolist() == collected.tolist()
+
+
+def test_a_reject_overrules_an_accept():
+    rules = [
+        Rule(glob="qa.org/*", decision="accept", by="automatic", why=""),
+        Rule(glob="qa.org/users/*", decision="reject", by="Ada", why="profiles"),
+    ]
+    assert matching(URLS, rules).sum() == 40
+    assert not matching(URLS, []).any()
+
+
+def test_rules_file_round_trip(tmp_path):
+    path = tmp_path / "rules.toml"
+    rules = [*propose(), Rule(glob="a.org/x[[]1]/*", decision="reject", by='O"Hara\\', why="a\nb\tü")]
+    write_rules(path, rules)
+    assert read_rules(path) == rules
+    assert 'glob = "qa.org/questions/*"\ndecision = "accept"\nby = "automatic"' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[rule]\n", "not TOML.*line 1"),
+        ('[[rules]]\nglob = "a.org/*"\n', "unexpected rules"),
+        ('[[rule]]\nglob = "a.org/*"\n', "rule 1: missing or unknown: by, decision, why"),
+        ('[[rule]]\nglob = "a.org/*"\ndecision = "maybe"\nby = ""\nwhy = ""\n', "rule 1: a value is wrong"),
+        ('[[rule]]\nglob = "https://a.org/*"\ndecision = "accept"\nby = ""\nwhy = ""\n', "has a scheme"),
+        ('[[rule]]\nglob = "a.org"\ndecision = "accept"\nby = ""\nwhy = ""\n', "no host and path"),
+        ('[[rule]]\nglob = "a.org/[x*"\ndecision = "accept"\nby = ""\nwhy = ""\n', "unclosed"),
+        ('[[rule]]\nglob = " "\ndecision = "accept"\nby = ""\nwhy = ""\n', "empty"),
+    ],
+)
+def test_a_wrong_rules_file_is_named(tmp_path, text, message):
+    path = tmp_path / "rules.toml"
+    path.write_text(text)
+    with pytest.raises(MathwrightError, match=message) as caught:
+        read_rules(path)
+    assert "rules.toml" in caught.value.message
+    assert caught.value.hint
