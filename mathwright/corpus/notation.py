@@ -16,6 +16,7 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.katex import katex_to_tex
 from mathwright.corpus.mathml import mathml_to_tex
 
 Node = Any
@@ -179,7 +180,8 @@ def _katex(node: Node) -> _Found | None:
     math = node.query_selector("math")
     if math is not None:
         return mathml_to_tex(math), display, "katex"
-    return None
+    html = node.query_selector(".katex-html")
+    return None if html is None else (katex_to_tex(html), display, "katex_html")
 
 
 def _annotation(math: Node) -> str | None:
