@@ -149,6 +149,10 @@ class Chain:
         write_jsonl(outputs["train"], loaded.train)
         write_jsonl(outputs["test"], test)
         write_jsonl(outputs["solutions"], loaded.solutions)
+        kept = len(loaded.train) + len(test)
+        stage.funnel(
+            "load", unit="problems", num_in=kept + sum(loaded.dropped.values()), num_out=kept, dropped=loaded.dropped
+        )
         counts = {"train": len(loaded.train), "test": len(test), "solutions": len(loaded.solutions)}
         stage.say(", ".join(f"{count:,} {name}" for name, count in counts.items()))
         stage.finish(outputs=outputs, summary=counts)
@@ -262,6 +266,7 @@ class Chain:
             template=self.recipe.template,
             dtype=self.recipe.model.dtype,
             seed=self.recipe.seed,
+            device=self.device,
         )
 
     def _rl(self, stage: Stage) -> None:
@@ -277,6 +282,7 @@ class Chain:
             template=self.recipe.template,
             dtype=self.recipe.model.dtype,
             seed=self.recipe.seed,
+            device=self.device,
         )
 
     def _eval(self, stage: Stage) -> None:

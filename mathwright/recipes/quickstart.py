@@ -15,16 +15,20 @@ from mathwright.rl.recipe import RLRecipe
 from mathwright.sft.recipe import SFTRecipe
 
 PACKAGES = (
-    # mathematical
-    "sympy", "scipy", "torch", "numpy", "mpmath", "networkx",
-    # not
-    "asyncio", "http", "email", "unittest", "transformers", "scrapy", "twisted", "docutils", "rich", "plotly",
-    "pyarrow", "daft",
+    # parts that are full of formulas
+    "sympy.functions", "sympy.stats", "sympy.ntheory", "sympy.series", "sympy.solvers", "sympy.integrals",
+    "scipy.special", "scipy.stats", "scipy.linalg", "scipy.signal", "scipy.integrate",
+    "torch.nn", "torch.distributions", "torch.special", "torch.linalg", "torch.utils",
+    "numpy.polynomial", "numpy.linalg", "numpy.lib", "mpmath", "networkx.algorithms", "networkx.generators",
+    # and parts that are not
+    "asyncio", "http", "email", "unittest", "scrapy", "twisted", "docutils", "rich", "pyarrow", "daft",
+    "transformers.generation", "transformers.pipelines", "transformers.data", "transformers.utils",
+    "plotly.express", "plotly.io", "plotly.figure_factory",
 )  # fmt: skip
 SEED = (
     "*//scipy.localhost*/special/*",
     "*//sympy.localhost*/functions/*",
-    "*//torch.localhost*/distributions/*",
+    "*//mpmath.localhost*/function_docs/*",
 )
 
 
@@ -68,8 +72,8 @@ def recipe() -> Recipe:
                 archives=(),
                 packages=PACKAGES,
                 start_urls=(),
-                max_pages=3000,
-                max_pages_per_host=450,
+                max_pages=4000,
+                max_pages_per_host=400,
                 delay_s=0.0,  # the web is served by this machine for this crawl
                 requests_per_host=4,
                 user_agent="mathwright (+https://github.com/mathwright/mathwright)",
@@ -173,7 +177,14 @@ def tiny() -> Recipe:
         ),
         template="short",
         problems=ProblemsRecipe(
-            sources=(ProblemSourceRecipe(source="procedural", path="", num_train=3000, num_test=300),),
+            sources=(
+                ProblemSourceRecipe(
+                    source="procedural",
+                    path="add_two,subtract_two,gets_more,gives_away,multiply_two,plus_equation,how_many_more",
+                    num_train=600,
+                    num_test=120,
+                ),
+            ),
             difficulty=0,
             seed=0,
         ),
@@ -181,7 +192,7 @@ def tiny() -> Recipe:
             web=WebRecipe(
                 kind="package_docs",
                 archives=(),
-                packages=("mpmath", "networkx", "asyncio", "http", "email"),
+                packages=("mpmath", "scipy.special", "asyncio", "http", "email"),
                 start_urls=(),
                 max_pages=300,
                 max_pages_per_host=60,
@@ -189,7 +200,7 @@ def tiny() -> Recipe:
                 requests_per_host=4,
                 user_agent="mathwright (+https://github.com/mathwright/mathwright)",
             ),
-            seed_urls=("*//mpmath.localhost*/functions/*",),
+            seed_urls=("*//mpmath.localhost*/function_docs/*",),
             classifier=ClassifierRecipe(
                 num_positives=1_000,
                 num_negatives=1_000,

@@ -212,7 +212,7 @@ def _plot(identifier: str, metrics: Iterable[Mapping[str, Any]], names: Sequence
 
 
 def _rollouts(path: Path) -> list[dict[str, Any]]:
-    """A few groups from the beginning and the end of the training, two rollouts each (right and wrong where there are)."""
+    """A few groups from the beginning and the end of the training, the best and the worst rollout of each."""
     if not path.is_file():
         return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
