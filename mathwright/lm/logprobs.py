@@ -17,8 +17,9 @@ from mathwright.lm.cache import additive
 from mathwright.lm.load import LanguageModel, attention_window
 from mathwright.lm.pack import GroupBatch, PackedRows
 
-CHUNK_ROWS = 256
-"""Positions whose logits exist at one time: 50 MB in float32 at a vocabulary of 49,152."""
+CHUNK_ROWS = 512
+"""Positions whose logits exist at one time: 100 MB in float32 at a vocabulary of 49,152. Each chunk goes once over the
+gradient of the whole output layer; at 128 that took a tenth of the training time more."""
 
 
 def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
@@ -139,9 +140,8 @@ class _ChunkedLogprobs(torch.autograd.Function):
         for start in range(0, len(targets), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             grad_logits = _logits(hidden[part], weight, bias, ctx.temperature)
-            grad_logits.sub_(normalisers[part, None]).exp_().neg_()
-            grad_logits.scatter_add_(-1, targets[part, None], torch.ones_like(grad[part, None]))
-            grad_logits.mul_(grad[part, None] / ctx.temperature)
+            scale = grad[part, None] / ctx.temperature
+            grad_logits.sub_(normalisers[part, None]).exp_().mul_(-scale).scatter_add_(-1, targets[part, None], scale)
             narrow = grad_logits.to(weight.dtype)
             grad_hidden[part] = narrow @ weight
             grad_weight += narrow.T @ hidden[part]

@@ -22,7 +22,7 @@ def processed(logits: torch.Tensor, sampling: SamplingRecipe) -> torch.Tensor:
     """The distribution by its definition: sort, cut, renormalise."""
     p = (logits.double() / sampling.temperature).softmax(-1)
     if sampling.top_k:
-        p = torch.where(p >= p.sort(descending=True).values[sampling.top_k - 1], p, 0.0)
+        p = torch.where(p >= p.sort(descending=True).values[min(sampling.top_k, len(p)) - 1], p, 0.0)
         p = p / p.sum()
     if sampling.top_p < 1:
         ordered = p.sort(descending=True).values
