@@ -34,6 +34,11 @@ def ended(status: str, error: str) -> dict[str, Any]:
     return {"alive": False, "status": status, "value": None, "error": error}
 
 
+def _encodable(text: str | None) -> str | None:
+    """JSON can spell lone surrogates, which the caller could not write to a file."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
 class Child:
     """A jailed process and the three pipes to it. What comes out of them may be written by its program."""
 
@@ -110,7 +115,7 @@ class Child:
         known = isinstance(status, str) and status in ("ok", "error", "memory", "forbidden")
         if not known or not isinstance(value, str | None) or not isinstance(error, str | None):
             return ended("error", _CHANNEL_ABUSED)
-        return {"alive": True, "status": status, "value": value, "error": error}
+        return {"alive": True, "status": status, "value": _encodable(value), "error": _encodable(error)}
 
     def drain(self, capture: Capture) -> None:
         """Read the output that is already in the pipe (and no more: a thread left behind may print for ever)."""

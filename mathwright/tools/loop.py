@@ -34,9 +34,9 @@ class PythonTool:
     """Runs the programs in responses; a `mathwright.lm.generate.Tool`.
 
     State between the blocks of a response is made anew: a block runs behind the earlier ones of its response, which are
-    repeated without their output, in a fresh process. A process kept for each response would hold tens of megabytes for
-    hundreds of responses at a time, while short programs cost milliseconds to repeat. The price: a response with slow
-    blocks pays for them again each time, and a block that looked at the clock may see another time.
+    repeated without their output, in a fresh process. Processes kept for a thousand responses at a time would hold
+    15 GB, and as much as the programs like beyond that, while short programs cost milliseconds to repeat. The price: a
+    response with slow blocks pays for them again each time, and a block that looked at the clock may see another time.
     """
 
     def __init__(self, sandbox: Sandbox, *, timeout_s: float = 5, max_output_chars: int = 512) -> None:

@@ -148,7 +148,7 @@ class Sandbox:
 class Session:
     """Programs run one after another in one jailed process, which stands still in between.
 
-    It holds a process (about 10 MB that it does not share) until it is closed.
+    It holds about 15 MB until it is closed.
     """
 
     def __init__(self, zygote: Zygote) -> None:

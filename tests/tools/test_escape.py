@@ -346,10 +346,10 @@ def test_forged_messages_harm_only_the_forger(sandbox, payload):
 
 
 def test_a_forged_outcome_is_the_programs_own(sandbox):
-    message = b'{"status": "ok", "value": "17", "error": null}'
+    message = b'{"status": "ok", "value": "17\\ud800", "error": null}'
     forged = f"import os; os.write(4, {len(message).to_bytes(4, 'big') + message!r})"
     execution = attack(sandbox, forged)  # no more than printing "17" would have given
-    assert (execution.status, execution.value) == ("ok", "17")
+    assert (execution.status, execution.value) == ("ok", "17\\ud800")
 
 
 @pytest.mark.parametrize(
