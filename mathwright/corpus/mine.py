@@ -25,6 +25,8 @@ from mathwright.run import Stage
 HELDOUT_SHARE = 0.1
 """Share of the seed kept from the classifier to measure it, at most MAX_HELDOUT pages, and as many random pages."""
 MAX_HELDOUT = 500
+FEW_SEED_PAGES = 20
+"""Below this, rankings were seen to follow the look of the seed pages (three pages drew in any short index page)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,8 @@ def _iterate(
     seed: int,
 ) -> dict[str, Any]:
     seed_pages = before.next_seed if before else match_seed(pool.urls, recipe.seed_urls, human_rules)
+    if before is None:
+        _warn_of_narrow_seed([pool.urls[i] for i in np.flatnonzero(seed_pages)], stage)
     rng = random.Random(f"{seed}:{number}")
     classifier, held_out = _train(recipe, pool, folder, seed_pages, before, rng)
     scores = _score_all(classifier, pool, stage, number)
@@ -206,6 +210,16 @@ def _iterate(
         f"{row['math_domains']} mathematical domains, {row['joining_seed']:,} pages join the seed"
     )
     return row
+
+
+def _warn_of_narrow_seed(urls: Sequence[str], stage: Stage) -> None:
+    """Say so where the classifier can only learn to know its seed again."""
+    hosts = {domains.domain(url) for url in urls}
+    if len(urls) < FEW_SEED_PAGES or len(hosts) == 1:
+        stage.say(
+            f"[yellow]warning[/] the seed is {len(urls)} pages of {len(hosts)} hosts: the classifier may learn these "
+            "pages rather than their subject; match more with corpus.seed_urls"
+        )
 
 
 def _train(

@@ -13,6 +13,7 @@ Each folder is a part that is done once; an interrupted one starts again, finish
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -51,6 +52,7 @@ def run(
     """
     index = build_benchmark_index(recipe, decontaminate)  # first: a malformed benchmark should not cost a crawl
     tokenizer = load_tokenizer(tokenizer_source)
+    tokenizer.model_max_length = sys.maxsize  # documents of any length: it is the training that cuts them into rows
     _report_index(stage, index)
 
     archives = _collect_archives(recipe.web, stage)
