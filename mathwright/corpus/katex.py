@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mathwright.corpus.symbols import FUNCTIONS, join, to_tex
+from mathwright.corpus.symbols import FILLER, FUNCTIONS, join, to_tex
 
 Node = Any
 """An element of resiliparse's tree."""
@@ -139,7 +139,7 @@ def _accent(node: Node, depth: int) -> str:
     base = _row(boxes[0], depth).strip() if boxes else ""
     if body is None:
         return f"\\widehat{{{base}}}" if node.query_selector("svg") is not None else base
-    mark = (body.text or "").strip()
+    mark = (body.text or "").strip(" " + FILLER)
     command = "vec" if body.query_selector("svg") is not None or mark == _ARROW else _ACCENTS.get(mark, "hat")
     return f"\\{command}{{{base}}}"
 

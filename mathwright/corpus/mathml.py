@@ -13,6 +13,7 @@ from mathwright.corpus.symbols import (
     ACCENTS,
     BIG_OPERATORS,
     BINARIES,
+    FILLER,
     FUNCTIONS,
     RELATIONS,
     UNDER_ACCENTS,
@@ -39,6 +40,7 @@ _PRIMES = re.compile(r"'+")
 _SPACE = re.compile(r"\s+")
 _MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix", ("‖", "‖"): "Vmatrix",
              ("∥", "∥"): "Vmatrix", ("{", "}"): "Bmatrix", ("{", ""): "cases"}  # fmt: skip
+_AROUND = " \t\n\r" + FILLER
 _TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\\": r"\backslash ", "\xa0": " "})
 
 
@@ -55,7 +57,7 @@ def _name(node: Node) -> str:
 
 
 def _text(node: Node) -> str:
-    return _SPACE.sub(" ", node.text or "").strip(" \t\n\r")
+    return _SPACE.sub(" ", node.text or "").strip(_AROUND)
 
 
 def _children(node: Node) -> list[Node]:

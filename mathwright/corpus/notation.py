@@ -18,6 +18,7 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.katex import katex_to_tex
 from mathwright.corpus.mathml import mathml_to_tex
+from mathwright.corpus.symbols import FILLER
 
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
@@ -28,7 +29,7 @@ MAX_FORMULAS = 50_000
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _DOLLAR, _BACKSLASH = "\ue002", "\ue003"
 _PROTECT = str.maketrans({"$": _DOLLAR, "\\": _BACKSLASH})
-RESERVED = re.compile("[\ue000-\ue003]")
+RESERVED = re.compile(f"[\ue000-\ue003{FILLER}]")
 """Characters of the private use area that placeholders are made of; pages that hold them lose them."""
 
 
@@ -98,15 +99,23 @@ def replace_elements(tree: HTMLTree, source: str) -> Formulas:
     document = tree.document
     if document is None:
         return formulas
+    present = {sign for sign in _SIGNS if sign in source}
+    if not present:
+        return formulas
     for signs, selector, read in _READERS:
-        if not any(sign in source for sign in signs):
+        if present.isdisjoint(signs):
             continue
+        nested = 0  # elements that went away together with the one around them
         for node in document.query_selector_all(selector).values():
+            if nested:
+                nested -= 1
+                continue
             if len(formulas.tex) >= MAX_FORMULAS:
                 return formulas
             found = read(node)
             if found is None:
                 continue
+            nested = len(node.query_selector_all(selector))
             tex, display, kind = found
             tex, delimited = clean_tex(tex)
             text = formulas.add(tex, display or bool(delimited), kind) if tex else ""
@@ -120,10 +129,14 @@ def protect_code(tree: HTMLTree) -> None:
         return
     for node in tree.document.query_selector_all("pre, code, kbd, samp, tt, textarea").values():
         text = node.text or ""
-        if "$" in text or "\\" in text:
-            for leaf in list(node):  # a tree must not change while it is walked
-                if leaf.tag == "#text" and leaf.value:
-                    leaf.value = leaf.value.translate(_PROTECT)
+        if "$" not in text and "\\" not in text:
+            continue
+        if node.first_element_child is None or node.query_selector("br, div, p, li, tr, math, img") is None:
+            node.text = text.translate(_PROTECT)  # drops the highlighter's spans, which plain text does not show
+            continue
+        for leaf in list(node):  # a tree must not change while it is walked
+            if leaf.tag == "#text" and leaf.value:
+                leaf.value = leaf.value.translate(_PROTECT)
 
 
 _Found = tuple[str, bool, str]
@@ -297,21 +310,22 @@ def _drop(node: Node) -> _Found | None:
 
 
 _READERS: tuple[tuple[tuple[str, ...], str, Callable[[Node], _Found | None]], ...] = (
-    (("math/", ), 'script[type^="math/"]', _script),
-    (("MathJax_", ), ".MathJax_Preview, .MathJax_Error", _drop),
-    (("MathJax", "mjx-chtml"), ".MathJax_Display, .MathJax_SVG_Display, .MathJax[data-mathml], .MathJax_SVG[data-mathml],"
-     " .mjx-chtml[data-mathml], .MathJax_CHTML[data-mathml]", _mathjax_output),
-    (("mjx-container", ), "mjx-container", _mjx_container),
-    (("mwe-math", ), ".mwe-math-element", _wiki),
-    (("katex", ), ".katex", _katex),
-    (("<math", ":math", "<MATH"), "math, m\\:math, mml\\:math", _math),
-    (("alt=", "cht=tx", "latex"), "img", _image),
-    (("data-tex", "data-latex", "data-math", "data-formula", "data-expr"),
+    (("math",), 'script[type^="math/"]', _script),
+    (("MathJax",), ".MathJax_Preview, .MathJax_Error", _drop),
+    (("MathJax", "mjx-"), ".MathJax_Display, .MathJax_SVG_Display, .MathJax[data-mathml],"
+     " .MathJax_SVG[data-mathml], .mjx-chtml[data-mathml], .MathJax_CHTML[data-mathml]", _mathjax_output),
+    (("mjx-",), "mjx-container", _mjx_container),
+    (("math",), ".mwe-math-element", _wiki),
+    (("katex",), ".katex", _katex),
+    (("math",), "math, m\\:math, mml\\:math", _math),
+    (("math", "atex", "mimetex", "cht=tx", 'alt="$', 'alt="\\'), "img", _image),
+    (("data-tex", "atex", "data-math", "data-formula", "data-expr"),
      "[data-tex], [data-latex], [data-math], [data-formula], [data-expr]", _attribute),
-    (("math", "formula", "tex"), "span.math, div.math, code.math, p.math, span.formula, .arithmatex,"
+    (("math", 'class="formula'), "span.math, div.math, code.math, p.math, span.formula, .arithmatex,"
      " script[type='text/tex'], tex-math", _span),
 )  # fmt: skip
 """Signs in the source, selector and reader, in the order in which they are tried: what wraps another comes first."""
+_SIGNS = frozenset(sign for signs, _, _ in _READERS for sign in signs)
 
 
 # --- delimiters in text ------------------------------------------------------------------------------
@@ -319,17 +333,14 @@ _READERS: tuple[tuple[tuple[str, ...], str, Callable[[Node], _Found | None]], ..
 _ENVIRONMENTS = (
     "equation|align|alignat|aligned|gather|gathered|multline|eqnarray|displaymath|flalign|split|math|cases|array"
 )
-_DELIMITED = re.compile(
-    r"(?P<escaped>\\\$|\\\\(?=[(\[]))"
-    r"|\\\((?P<paren>(?:[^\\\n]|\\[^()]|\n(?!\s*\n))+?)\\\)"
-    r"|\\\[(?P<bracket>.+?)\\\]"
-    r"|\$\$(?P<dollars>[^$]+(?:\\\$[^$]*)*?)\$\$"
-    rf"|(?P<environment>\\begin\{{(?P<name>(?:{_ENVIRONMENTS})\*?)\}}.+?\\end\{{(?P=name)\}})"
-    r"|\$(?P<dollar>(?:[^$\\\n]|\\.|\n(?!\s*\n))+?)\$(?!\d)",
-    re.DOTALL,
+_OPENING = re.compile(
+    rf"(?P<escaped>\\\$)|(?P<paren>\\\()|(?P<bracket>\\\[)|(?P<dollars>\$\$)|(?P<dollar>\$)"
+    rf"|\\begin\{{(?P<environment>(?:{_ENVIRONMENTS})\*?)\}}"
 )
-MAX_TEXT_FORMULA = 8000
-"""A formula in running text is shorter than this; longer, and a delimiter has lost its partner."""
+_UNESCAPED_DOLLAR = re.compile(r"(?<!\\)\$")
+MAX_DISPLAY = 8000
+MAX_INLINE = 1000
+"""Characters between delimiters; beyond that a delimiter has lost its partner."""
 _MONEY = re.compile(
     r"\s*(?:US|USD)?\s*[\d.,]+\s*(?:k|K|M|B|bn|million|billion|trillion|thousand|USD|dollars|per|/|-|–|to|and|or|,)?",
     re.ASCII,
@@ -345,39 +356,74 @@ def has_delimiters(text: str) -> bool:
 
 def find_delimited(text: str, formulas: Formulas) -> str:
     """Replace formulas between delimiters by placeholders. Money, shell variables and prices stay as they are."""
-
-    def replace(match: re.Match[str]) -> str:
-        kind = match.lastgroup
-        whole = match[0]
-        if kind == "escaped" or len(whole) > MAX_TEXT_FORMULA or len(formulas.tex) >= MAX_FORMULAS:
-            return whole
-        if (environment := match["environment"]) is not None:
-            return formulas.add(environment, True, "environment")
-        if (tex := match["paren"]) is not None:
-            return formulas.add(_tidy(tex), False, "tex_delimiters")
-        if (tex := match["bracket"]) is not None:
-            return formulas.add(_tidy(tex), True, "tex_delimiters")
-        if (tex := match["dollars"]) is not None:
-            return formulas.add(_tidy(tex), True, "dollars")
-        return formulas.add(_tidy(match["dollar"]), False, "dollars")
-
-    position = 0
+    closings = _Closings(text)
     pieces: list[str] = []
-    while (match := _DELIMITED.search(text, position)) is not None:
-        if match["dollar"] is not None and not is_inline_formula(match["dollar"]):
-            pieces.append(text[position : match.start() + 1])
-            position = match.start() + 1
+    position = copied = 0
+    while (opening := _OPENING.search(text, position)) is not None and len(formulas.tex) < MAX_FORMULAS:
+        position = opening.end()
+        end = closings.find(opening)
+        if end is None:
             continue
-        pieces.append(text[position : match.start()])
-        pieces.append(replace(match))
-        position = match.end()
-    pieces.append(text[position:])
-    return "".join(pieces)
+        kind = opening.lastgroup or ""
+        if kind == "environment":
+            tex, display, name = text[opening.start() : end], True, "environment"
+        else:
+            tex = text[opening.end() : end - (1 if kind == "dollar" else 2)]
+            display = kind in ("bracket", "dollars")
+            name = "tex_delimiters" if kind in ("paren", "bracket") else "dollars"
+        pieces += text[copied : opening.start()], formulas.add(_BLANK_LINES.sub("\n", tex.strip()), display, name)
+        position = copied = end
+    return "".join(pieces) + text[copied:]
+
+
+class _Closings:
+    """Where the formula ends that an opening delimiter begins.
+
+    Remembers the next place of each closing delimiter, so that a page of openings without partners takes linear
+    time.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._next: dict[str, int] = {}
+
+    def find(self, opening: re.Match[str]) -> int | None:
+        """Offset behind the closing delimiter; None where nothing is opened after all."""
+        kind = opening.lastgroup
+        start = opening.end()
+        if kind == "escaped":
+            return None
+        if kind == "dollar":
+            end = self._after("$", start)
+            inline = end is not None and end - start <= MAX_INLINE and not self._text[end : end + 1].isdigit()
+            return end if inline and end is not None and self._inline(start, end - 1) else None
+        closing = {"paren": "\\)", "bracket": "\\]", "dollars": "$$"}.get(kind or "")
+        end = self._after(closing or f"\\end{{{opening['environment']}}}", start)
+        if end is None or end - start > MAX_DISPLAY or not self._text[start : end - 2].strip():
+            return None
+        return None if kind == "paren" and "\n\n" in self._text[start:end] else end
+
+    def _inline(self, start: int, end: int) -> bool:
+        inner = self._text[start:end]
+        return "\n\n" not in inner and is_inline_formula(inner)
+
+    def _after(self, closing: str, start: int) -> int | None:
+        """Offset behind the first `closing` at or behind `start`."""
+        found = self._next.get(closing, -1)
+        if found < start:
+            if closing == "$":
+                match = _UNESCAPED_DOLLAR.search(self._text, start)
+                found = len(self._text) + 1 if match is None else match.start()
+            else:
+                found = self._text.find(closing, start)
+                found = len(self._text) + 1 if found < 0 else found
+            self._next[closing] = found
+        return None if found > len(self._text) else found + len(closing)
 
 
 def is_inline_formula(inner: str) -> bool:
     """Whether the text between two single dollars is a formula, and not what stands between two prices."""
-    if not inner.strip() or len(inner) > 1000:
+    if not inner.strip():
         return False
     if _TEX_SIGN.search(inner):
         # "$5 to $10 (x < y)": a sign of TeX far behind a price does not make it a formula.
@@ -387,13 +433,8 @@ def is_inline_formula(inner: str) -> bool:
     return not (_PLAIN_WORDS.search(inner) or (_MONEY.match(inner) and " " in inner))
 
 
-def _tidy(tex: str) -> str:
-    return _BLANK_LINES.sub("\n", tex.strip())
-
-
 # --- putting the TeX back ----------------------------------------------------------------------------
 
-_DISPLAY_GAP = re.compile(r"[ \t]*\n?[ \t]*\ue004\n?[ \t]*")
 _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 

@@ -6,8 +6,12 @@ import functools
 import re
 import unicodedata
 
+FILLER = "\ue004"
+"""Put beside a lone character in the source, which resiliparse would otherwise drop; stands for nothing."""
+
 # Where several commands name one character, the one people write; and what docutils' tables lack.
 _PREFERRED = {
+    FILLER: "",
     "−": "-", "∗": "*", "⁎": "*", "′": "'", "″": "''", "‴": "'''", "’": "'", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq",
     "→": r"\to", "←": r"\leftarrow", "⟶": r"\longrightarrow", "⟵": r"\longleftarrow", "↦": r"\mapsto", "⇒": r"\Rightarrow",
     "⇔": r"\Leftrightarrow", "⟹": r"\implies", "⟺": r"\iff", "…": r"\ldots", "⋯": r"\cdots", "⋮": r"\vdots",
@@ -16,7 +20,7 @@ _PREFERRED = {
     "⊥": r"\perp", "∞": r"\infty", "∂": r"\partial", "∇": r"\nabla", "ℓ": r"\ell", "ħ": r"\hbar", "ℏ": r"\hbar",
     "∈": r"\in", "∋": r"\ni", "∉": r"\notin", "ϕ": r"\phi", "φ": r"\varphi", "ϵ": r"\epsilon", "ε": r"\varepsilon",
     "ϑ": r"\vartheta", "ϱ": r"\varrho", "ϖ": r"\varpi", "ς": r"\varsigma", "ϰ": r"\varkappa", "µ": r"\mu", "μ": r"\mu",
-    "Ω": r"\Omega", "Ω": r"\Omega", "∆": r"\Delta", "∑": r"\sum", "∏": r"\prod", "∐": r"\coprod", "∫": r"\int",
+    "Ω": r"\Omega", "\u2126": r"\Omega", "∆": r"\Delta", "∑": r"\sum", "∏": r"\prod", "∐": r"\coprod", "∫": r"\int",
     "∬": r"\iint", "∭": r"\iiint", "∮": r"\oint", "√": r"\surd", "∀": r"\forall", "∃": r"\exists", "∄": r"\nexists",
     "≔": ":=", "∶": ":", "≡": r"\equiv", "≈": r"\approx", "≅": r"\cong", "∼": r"\sim", "≃": r"\simeq", "∝": r"\propto",
     "⟨": r"\langle", "⟩": r"\rangle", "〈": r"\langle", "〉": r"\rangle", "⌊": r"\lfloor", "⌋": r"\rfloor",
@@ -28,7 +32,7 @@ _PREFERRED = {
     "ℜ": r"\Re", "ℑ": r"\Im", "ℵ": r"\aleph", "℘": r"\wp", "⟦": r"[\![", "⟧": r"]\!]", "‾": r"\overline{}",
     "\u2061": "", "\u2062": "", "\u2063": "", "\u2064": "", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "",
     "\u00ad": "", "\xa0": r"\ ", "\u2009": r"\,", "\u200a": "", "\u2005": r"\,", "\u2006": r"\,", "\u2004": r"\;",
-    "\u2003": r"\quad", "\u2001": r"\quad", "\u205f": r"\:", "\u2002": r"\;", "∕": "/", "⁄": "/", "\u2212": "-", "‐": "-",
+    "\u2003": r"\quad", "\u2001": r"\quad", "\u205f": r"\:", "\u2002": r"\;", "∕": "/", "⁄": "/", "‐": "-",
     "–": "-", "Α": "A", "Β": "B", "Ε": "E", "Ζ": "Z", "Η": "H", "Ι": "I", "Κ": "K", "Μ": "M", "Ν": "N", "Ο": "O",
     "Ρ": "P", "Τ": "T", "Χ": "X", "ο": "o",
 }  # fmt: skip
