@@ -223,9 +223,9 @@ def _intact_member_end(raw: mmap.mmap, start: int) -> int | None:
     behind = b""  # the 16 bytes behind the first record
     size: int | None = None
     total = 0
-    end: int | None = None
+    member = _Member(raw, start)
     try:
-        for piece, end in _inflate(raw, start):
+        for piece in member.pieces():
             if len(head) < _MAX_HEADER_BYTES and size is None:
                 head += piece
                 size = _record_size(head)
@@ -235,38 +235,45 @@ def _intact_member_end(raw: mmap.mmap, start: int) -> int | None:
             total += len(piece)
     except zlib.error:
         return None
-    if end is None or size is None or size > total or not _at_boundary(behind):
+    if member.end is None or size is None or size > total or not _at_boundary(behind):
         return None
-    return end
+    return member.end
 
 
 def _cut_behind(raw: mmap.mmap, start: int) -> bool:
     """Whether the file ends inside the gzip member at `start`, which is sound as far as it goes."""
     if raw[start : start + 3] != _GZIP_MAGIC:
         return False
-    end: int | None = None
+    member = _Member(raw, start)
     try:
-        for _, end in _inflate(raw, start):
+        for _ in member.pieces():
             pass
     except zlib.error:
         return False
-    return end is None
+    return member.end is None
 
 
-def _inflate(raw: mmap.mmap, start: int) -> Iterator[tuple[bytes, int | None]]:
-    """Inflate the gzip member at `start`: (piece, offset of the member's end, known with the last piece).
+class _Member:
+    """A gzip member that is inflated in pieces."""
 
-    Raises zlib.error at the first byte that cannot be right, the checksum included.
-    """
-    inflate = zlib.decompressobj(wbits=31)
-    position = start
-    while position < len(raw) and not inflate.eof:
-        data = raw[position : position + _INFLATE_STEP]
-        position += len(data)
-        while data and not inflate.eof:
-            piece = inflate.decompress(data, _INFLATE_STEP)
-            data = inflate.unconsumed_tail
-            yield piece, position - len(inflate.unused_data) if inflate.eof else None
+    def __init__(self, raw: mmap.mmap, start: int) -> None:
+        self._raw = raw
+        self._start = start
+        self.end: int | None = None
+        """Offset behind the member, known once all its pieces were read."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """What the member holds. Raises zlib.error at the first byte that cannot be right, the checksum included."""
+        inflate = zlib.decompressobj(wbits=31)
+        position = self._start
+        while position < len(self._raw) and not inflate.eof:
+            data = self._raw[position : position + _INFLATE_STEP]
+            position += len(data)
+            while data and not inflate.eof:
+                yield inflate.decompress(data, _INFLATE_STEP)
+                data = inflate.unconsumed_tail
+        if inflate.eof:
+            self.end = position - len(inflate.unused_data)
 
 
 def _record_size(head: bytes) -> int | None:

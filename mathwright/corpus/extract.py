@@ -5,20 +5,15 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from typing import cast
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
-from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html import ElementNode, HTMLTree
 
-from mathwright.corpus.notation import (
-    RESERVED,
-    Formulas,
-    find_delimited,
-    has_delimiters,
-    protect_code,
-    replace_elements,
-    restore,
-)
+from mathwright.corpus.delimiters import find_delimited, has_delimiters
+from mathwright.corpus.formulas import RESERVED, Formulas, restore
+from mathwright.corpus.notation import protect_code, replace_elements
 from mathwright.corpus.symbols import FILLER
 from mathwright.records import Document
 
@@ -149,6 +144,8 @@ def _plain_text(tree: HTMLTree, source: str) -> str:
     if _nesting(source) > MAX_NESTING:
         return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
     _shelter_lists(tree)
+    if 'class="classifier"' in source:
+        _separate_terms(tree)
     text = extract_plain_text(tree, main_content=True, alt_texts=False, skip_elements=_SKIPPED)
     return text or extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
 
@@ -175,13 +172,28 @@ def _shelter_lists(tree: HTMLTree) -> None:
         text = node.text or ""
         links = sum(len(link.text or "") for link in node.query_selector_all("a").values())
         if text.strip() and links < 0.5 * len(text):
-            outer = inner = tree.create_element("div")
-            for _ in range(3):
-                deeper = tree.create_element("div")
-                inner.append_child(deeper)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]
-                inner = deeper
-            node.replace_with(outer)
-            inner.append_child(node)  # pyright: ignore[reportOptionalMemberAccess]
+            _wrap(tree, node, levels=4)
+
+
+def _wrap(tree: HTMLTree, node: ElementNode, *, levels: int) -> None:
+    """Put `levels` nested `div` around a node; they neither show nor break lines."""
+    for _ in range(levels):
+        wrapper = tree.create_element("div")
+        if wrapper is None:
+            return
+        node.replace_with(wrapper)
+        wrapper.append_child(node)
+        node = cast(ElementNode, wrapper)
+
+
+def _separate_terms(tree: HTMLTree) -> None:
+    """Write the colon between a term and its type that docutils and Sphinx leave to the style sheet."""
+    if tree.document is None:
+        return
+    for node in tree.document.query_selector_all("dt > .classifier").values():
+        colon = tree.create_text_node(" : ")
+        if colon is not None:
+            node.before(colon)
 
 
 _TITLE_SPACE = re.compile(r"\s+")

@@ -21,7 +21,9 @@ _FONTS = {
     "mathsf": "mathsf", "mathtt": "mathtt", "boldsymbol": "boldsymbol", "mathscr": "mathscr", "mathit": "mathit",
     "textbf": "textbf", "textit": "textit", "texttt": "texttt", "textsf": "textsf",
 }  # fmt: skip
-_IGNORED = frozenset("strut pstrut vlist-s nulldelimiter hide-tail frac-line overline-line underline-line mspace".split())
+_IGNORED = frozenset({
+    "strut", "pstrut", "vlist-s", "nulldelimiter", "hide-tail", "frac-line", "overline-line", "underline-line", "mspace",
+})  # fmt: skip
 _ACCENTS = {"^": "hat", "ˆ": "hat", "¯": "bar", "ˉ": "bar", "⃗": "vec", "~": "tilde", "˜": "tilde", "˙": "dot",
             "¨": "ddot", "ˇ": "check", "˘": "breve", "´": "acute", "ˋ": "grave", "˚": "mathring"}  # fmt: skip
 _ARROW = "\u20d7"

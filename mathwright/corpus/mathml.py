@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from mathwright.corpus.mathml_leaves import (
+    Node,
+    children_of,
+    function,
+    identifier,
+    name_of,
+    number,
+    space,
+    text_of,
+    word,
+    words,
+)
 from mathwright.corpus.symbols import (
     ACCENTS,
     BIG_OPERATORS,
     BINARIES,
-    FILLER,
     FUNCTIONS,
     RELATIONS,
     UNDER_ACCENTS,
@@ -28,9 +38,6 @@ MAX_DEPTH = 100
 MAX_NODES = 20_000
 """A formula of more elements than this gives only its text."""
 
-Node = Any
-"""An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
-
 _OPENING = frozenset(["(", "[", "{", "⟨", "〈", "⌊", "⌈", "⟦"])
 _CLOSING = frozenset([")", "]", "}", "⟩", "〉", "⌋", "⌉", "⟧"])
 _TALL = re.compile(r"\\(?:frac|binom|begin|underset|overset|underbrace|overbrace)\b|\\(?:sum|prod|bigcap|bigcup|int)_")
@@ -40,35 +47,20 @@ _PRIMES = re.compile(r"'+")
 _SPACE = re.compile(r"\s+")
 _MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix", ("‖", "‖"): "Vmatrix",
              ("∥", "∥"): "Vmatrix", ("{", "}"): "Bmatrix", ("{", ""): "cases"}  # fmt: skip
-_AROUND = " \t\n\r" + FILLER
-_TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\\": r"\backslash ", "\xa0": " "})
 
 
 def mathml_to_tex(math: Node) -> str:
     """TeX of a `<math>` element (or any element of MathML), "" where it shows nothing. Never raises."""
     if len(math.get_elements_by_tag_name("*")) > MAX_NODES:
-        return to_tex(_text(math))
+        return to_tex(text_of(math))
     return _SPACE.sub(" ", _convert(math, 0)).strip()
-
-
-def _name(node: Node) -> str:
-    """Local name in lower case without a prefix (`<m:mi>`, `<mjx-mi>`)."""
-    return (node.tag or "").lower().rpartition(":")[2]
-
-
-def _text(node: Node) -> str:
-    return _SPACE.sub(" ", node.text or "").strip(_AROUND)
-
-
-def _children(node: Node) -> list[Node]:
-    return node.children.values()  # iterating over the collection itself takes quadratic time
 
 
 def _convert(node: Node, depth: int) -> str:
     if depth > MAX_DEPTH:
-        return to_tex(_text(node))
-    convert = _ELEMENTS.get(_name(node))
-    return _row(_children(node), depth) or to_tex(_text(node)) if convert is None else convert(node, depth + 1)
+        return to_tex(text_of(node))
+    convert = _ELEMENTS.get(name_of(node))
+    return _row(children_of(node), depth) or to_tex(text_of(node)) if convert is None else convert(node, depth + 1)
 
 
 def _argument(node: Node | None, depth: int) -> str:
@@ -95,8 +87,8 @@ def _row(nodes: Sequence[Node], depth: int) -> str:
             parts.append(tex)
             index += used
             continue
-        if _name(node) == "mo":
-            text = _text(node)
+        if name_of(node) == "mo":
+            text = text_of(node)
             fence = "" if node.getattr("stretchy") == "false" else text
             parts.append(_operator(node, text, 0 < index < len(nodes) - 1 and _can_be_left_of_infix(nodes[index - 1])))
             if text in _OPENING:
@@ -106,8 +98,8 @@ def _row(nodes: Sequence[Node], depth: int) -> str:
                 if opening and fence and _TALL.search("".join(parts[start + 1 : -1])):
                     parts[start] = join(r"\left", parts[start])
                     parts[-1] = r"\right" + parts[-1]
-        elif _name(node) == "mi" and index + 1 < len(nodes) and _text(nodes[index + 1]) == "\u2061":
-            parts.append(_function(node, depth))
+        elif name_of(node) == "mi" and index + 1 < len(nodes) and text_of(nodes[index + 1]) == "\u2061":
+            parts.append(function(node, depth))
         else:
             parts.append(_convert(node, depth))
         index += 1
@@ -128,7 +120,7 @@ def _operator(node: Node, text: str, infix: bool) -> str:
     if text in (",", ";"):
         return text + " "
     if text.isalpha() and text.isascii() and len(text) > 1:
-        return _word(text)
+        return word(text)
     tex = to_tex(text)
     if text in ("|", "∣") and tex == r"\mid" and not infix:
         tex = "|"
@@ -139,23 +131,23 @@ def _operator(node: Node, text: str, infix: bool) -> str:
 
 def _can_be_left_of_infix(node: Node) -> bool:
     """Whether an operator behind this node stands between two operands (`a - b`), not before one (`= -b`)."""
-    return _name(node) != "mo" or _text(node) in _CLOSING or _text(node) in ("|", "!", "'", "′", "…", "⋯")
+    return name_of(node) != "mo" or text_of(node) in _CLOSING or text_of(node) in ("|", "!", "'", "′", "…", "⋯")
 
 
 def _fenced_table(nodes: Sequence[Node], index: int, depth: int) -> tuple[str, int] | None:
     """A matrix or cases: (TeX, nodes used) where the table at `index + 1` stands between fences."""
-    if _name(nodes[index]) != "mo" or index + 1 >= len(nodes):
+    if name_of(nodes[index]) != "mo" or index + 1 >= len(nodes):
         return None
-    opening = _text(nodes[index])
+    opening = text_of(nodes[index])
     if opening not in ("(", "[", "{", "|", "‖", "∥"):
         return None
     table = _only_table(nodes[index + 1])
     if table is None:
         return None
     behind = _nth(nodes, index + 2)
-    closing = _text(behind) if behind is not None and _name(behind) == "mo" else ""
+    closing = text_of(behind) if behind is not None and name_of(behind) == "mo" else ""
     environment = _MATRICES.get((opening, closing))
-    used = 3 if behind is not None and _name(behind) == "mo" and (environment or not closing) else 2
+    used = 3 if behind is not None and name_of(behind) == "mo" and (environment or not closing) else 2
     if environment is None:
         if opening != "{":
             return None
@@ -166,75 +158,20 @@ def _fenced_table(nodes: Sequence[Node], index: int, depth: int) -> tuple[str, i
 def _only_table(node: Node) -> Node | None:
     """The table that is all there is in `node`."""
     for _ in range(4):
-        if _name(node) == "mtable":
+        if name_of(node) == "mtable":
             return node
-        children = _children(node)
-        if _name(node) not in ("mrow", "mstyle", "mpadded") or len(children) != 1:
+        children = children_of(node)
+        if name_of(node) not in ("mrow", "mstyle", "mpadded") or len(children) != 1:
             return None
         node = children[0]
     return None
-
-
-# --- leaves -------------------------------------------------------------------------------------------
-
-
-def _identifier(node: Node, depth: int) -> str:
-    text = _text(node)
-    variant = node.getattr("mathvariant") or ""
-    if variant in VARIANTS:
-        return f"\\{VARIANTS[variant]}{{{to_tex(text)}}}"
-    if text in FUNCTIONS:
-        return "\\" + text
-    if len(text) > 1 and text.isalpha() and text.isascii():
-        return f"\\mathit{{{text}}}" if variant == "italic" else f"\\mathrm{{{text}}}"
-    if variant == "normal" and text.isascii() and text.isalpha():
-        return f"\\mathrm{{{text}}}"
-    return to_tex(text)
-
-
-def _function(node: Node, depth: int) -> str:
-    """An identifier that is applied to what follows it."""
-    text = _text(node)
-    return _word(text) if len(text) > 1 and text.isalpha() and text.isascii() else _identifier(node, depth)
-
-
-def _word(text: str) -> str:
-    return "\\" + text if text in FUNCTIONS else f"\\operatorname{{{text}}}"
-
-
-def _number(node: Node, depth: int) -> str:
-    variant = VARIANTS.get(node.getattr("mathvariant") or "")
-    tex = to_tex(_text(node))
-    return f"\\{variant}{{{tex}}}" if variant else tex
-
-
-def _words(node: Node, depth: int) -> str:
-    text = _SPACE.sub(" ", node.text or "")
-    if not text.strip(" \xa0"):
-        return r"\ " if text else ""
-    variant = node.getattr("mathvariant") or ""
-    command = {"bold": "textbf", "italic": "textit", "monospace": "texttt"}.get(variant, "text")
-    return f"\\{command}{{{text.translate(_TEXT_ESCAPES)}}}"
-
-
-def _space(node: Node, depth: int) -> str:
-    if node.getattr("linebreak") == "newline":
-        return r" \\ "
-    width = re.fullmatch(r"\s*(-?[\d.]+)\s*em\s*", node.getattr("width") or "")
-    try:
-        ems = float(width[1]) if width else 0.0
-    except ValueError:
-        return ""
-    return (
-        r"\qquad " if ems >= 1.9 else r"\quad " if ems >= 0.9 else r"\;" if ems > 0.25 else r"\," if ems > 0.1 else ""
-    )
 
 
 # --- fractions, roots, scripts ------------------------------------------------------------------------
 
 
 def _fraction(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     top, bottom = _argument(_nth(children, 0), depth), _argument(_nth(children, 1), depth)
     thickness = (node.getattr("linethickness") or "").strip()
     if thickness and re.fullmatch(r"0(\.0*)?[a-z%]*", thickness):
@@ -243,11 +180,11 @@ def _fraction(node: Node, depth: int) -> str:
 
 
 def _square_root(node: Node, depth: int) -> str:
-    return f"\\sqrt{{{_row(_children(node), depth).strip()}}}"
+    return f"\\sqrt{{{_row(children_of(node), depth).strip()}}}"
 
 
 def _root(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     return f"\\sqrt[{_argument(_nth(children, 1), depth)}]{{{_argument(_nth(children, 0), depth)}}}"
 
 
@@ -273,26 +210,26 @@ def _scripts(base: str, sub: str, sup: str) -> str:
 
 
 def _sub(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     return _scripts(_base(_nth(children, 0), depth), _argument(_nth(children, 1), depth), "")
 
 
 def _sup(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     return _scripts(_base(_nth(children, 0), depth), "", _argument(_nth(children, 1), depth))
 
 
 def _sub_sup(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     sub, sup = _argument(_nth(children, 1), depth), _argument(_nth(children, 2), depth)
     return _scripts(_base(_nth(children, 0), depth), sub, sup)
 
 
 def _multiscripts(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     before, pairs = "", ""
     base = _base(_nth(children, 0), depth)
-    names = [_name(child) for child in children]
+    names = [name_of(child) for child in children]
     prescripts = names.index("mprescripts") if "mprescripts" in names else len(children)
     for start, stop in ((1, prescripts), (prescripts + 1, len(children))):
         for index in range(start, stop, 2):
@@ -308,23 +245,23 @@ def _multiscripts(node: Node, depth: int) -> str:
 def _takes_limits(node: Node | None) -> bool:
     if node is None:
         return False
-    text = _text(node)
-    return text in BIG_OPERATORS or (text in FUNCTIONS and _name(node) in ("mo", "mi", "mrow", "mstyle", "mtext"))
+    text = text_of(node)
+    return text in BIG_OPERATORS or (text in FUNCTIONS and name_of(node) in ("mo", "mi", "mrow", "mstyle", "mtext"))
 
 
 def _under(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     base, below = _nth(children, 0), _nth(children, 1)
     return _limits(base, below, None, depth)
 
 
 def _over(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     return _limits(_nth(children, 0), None, _nth(children, 1), depth)
 
 
 def _under_over(node: Node, depth: int) -> str:
-    children = _children(node)
+    children = children_of(node)
     return _limits(_nth(children, 0), _nth(children, 1), _nth(children, 2), depth)
 
 
@@ -332,11 +269,11 @@ def _limits(base: Node | None, below: Node | None, above: Node | None, depth: in
     under, over = _argument(below, depth), _argument(above, depth)
     tex = _argument(base, depth)
     if _takes_limits(base) or (
-        base is not None and _name(base) in ("munder", "mover") and re.match(r"\\(und|ov)er", tex)
+        base is not None and name_of(base) in ("munder", "mover") and re.match(r"\\(und|ov)er", tex)
     ):
         return _scripts(tex, under, over)
-    if base is not None and len(_text(base)) == 1 and _text(base) in "→⟶⇒←⟵" and (above is not None):
-        arrow = "xleftarrow" if _text(base) in "←⟵" else "xrightarrow"
+    if base is not None and len(text_of(base)) == 1 and text_of(base) in "→⟶⇒←⟵" and (above is not None):
+        arrow = "xleftarrow" if text_of(base) in "←⟵" else "xrightarrow"
         return f"\\{arrow}[{under}]{{{over}}}" if under else f"\\{arrow}{{{over}}}"
     if above is not None:
         tex = _accented(above, over, tex, ACCENTS, "overset")
@@ -346,7 +283,7 @@ def _limits(base: Node | None, below: Node | None, above: Node | None, depth: in
 
 
 def _accented(mark: Node, mark_tex: str, tex: str, accents: dict[str, str], otherwise: str) -> str:
-    accent = accents.get(_text(mark))
+    accent = accents.get(text_of(mark))
     if accent is None:
         return f"\\{otherwise}{{{mark_tex}}}{{{tex}}}" if mark_tex else tex
     if accents is ACCENTS and len(tex) > 1 and not re.fullmatch(r"\\[A-Za-z]+(\{\w\})?", tex):
@@ -359,13 +296,13 @@ def _accented(mark: Node, mark_tex: str, tex: str, accents: dict[str, str], othe
 
 def _rows(table: Node, depth: int) -> list[list[str]]:
     rows: list[list[str]] = []
-    for row in _children(table):
-        if _name(row) not in ("mtr", "mlabeledtr"):
+    for row in children_of(table):
+        if name_of(row) not in ("mtr", "mlabeledtr"):
             continue
-        cells = [c for c in _children(row) if _name(c) == "mtd"]
-        if _name(row) == "mlabeledtr":
+        cells = [c for c in children_of(row) if name_of(c) == "mtd"]
+        if name_of(row) == "mlabeledtr":
             cells = cells[1:]
-        rows.append([_row(_children(cell), depth).strip() or to_tex(_text(cell)) for cell in cells])
+        rows.append([_row(children_of(cell), depth).strip() or to_tex(text_of(cell)) for cell in cells])
     return rows
 
 
@@ -391,7 +328,7 @@ def _fenced(node: Node, depth: int) -> str:
     opening = "(" if opening is None else opening.strip()
     closing = ")" if closing is None else closing.strip()
     marks = "," if separators is None else "".join(separators.split())
-    children = _children(node)
+    children = children_of(node)
     table = _only_table(children[0]) if len(children) == 1 else None
     if table is not None and (opening, closing) in _MATRICES:
         return _environment(_MATRICES[opening, closing], _rows(table, depth))
@@ -407,7 +344,7 @@ def _fenced(node: Node, depth: int) -> str:
 
 
 def _enclosed(node: Node, depth: int) -> str:
-    inner = _row(_children(node), depth).strip()
+    inner = _row(children_of(node), depth).strip()
     notations = (node.getattr("notation") or "").split()
     for notation, command in (("box", "boxed"), ("top", "overline"), ("bottom", "underline"), ("radical", "sqrt"),
                               ("updiagonalstrike", "cancel"), ("downdiagonalstrike", "bcancel")):  # fmt: skip
@@ -418,17 +355,17 @@ def _enclosed(node: Node, depth: int) -> str:
 
 def _group(node: Node, depth: int) -> str:
     variant = node.getattr("mathvariant") or ""
-    inner = _row(_children(node), depth) if len(node.children) else to_tex(_text(node))
+    inner = _row(children_of(node), depth) if len(node.children) else to_tex(text_of(node))
     return f"\\{VARIANTS[variant]}{{{inner.strip()}}}" if variant in VARIANTS else inner
 
 
 def _first(node: Node, depth: int) -> str:
-    children = _children(node)
-    return _convert(children[0], depth) if children else to_tex(_text(node))
+    children = children_of(node)
+    return _convert(children[0], depth) if children else to_tex(text_of(node))
 
 
 def _phantom(node: Node, depth: int) -> str:
-    return f"\\phantom{{{_row(_children(node), depth).strip()}}}"
+    return f"\\phantom{{{_row(children_of(node), depth).strip()}}}"
 
 
 def _nothing(node: Node, depth: int) -> str:
@@ -438,8 +375,8 @@ def _nothing(node: Node, depth: int) -> str:
 _ELEMENTS: dict[str, Callable[[Node, int], str]] = {
     "math": _group, "mrow": _group, "mstyle": _group, "mpadded": _group, "merror": _group, "mtd": _group,
     "semantics": _first, "maction": _first, "mphantom": _phantom, "menclose": _enclosed, "mfenced": _fenced,
-    "mi": _identifier, "mn": _number, "mo": lambda node, depth: _operator(node, _text(node), False),
-    "mtext": _words, "ms": _words, "mspace": _space,
+    "mi": identifier, "mn": number, "mo": lambda node, depth: _operator(node, text_of(node), False),
+    "mtext": words, "ms": words, "mspace": space,
     "mfrac": _fraction, "msqrt": _square_root, "mroot": _root, "msub": _sub, "msup": _sup, "msubsup": _sub_sup,
     "munder": _under, "mover": _over, "munderover": _under_over, "mmultiscripts": _multiscripts, "mtable": _table,
     "annotation": _nothing, "annotation-xml": _nothing, "none": _nothing, "mprescripts": _nothing,

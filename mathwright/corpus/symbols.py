@@ -12,8 +12,9 @@ FILLER = "\ue004"
 # Where several commands name one character, the one people write; and what docutils' tables lack.
 _PREFERRED = {
     FILLER: "",
-    "−": "-", "∗": "*", "⁎": "*", "′": "'", "″": "''", "‴": "'''", "’": "'", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq",
-    "→": r"\to", "←": r"\leftarrow", "⟶": r"\longrightarrow", "⟵": r"\longleftarrow", "↦": r"\mapsto", "⇒": r"\Rightarrow",
+    "−": "-", "∗": "*", "⁎": "*", "′": "'", "″": "''", "‴": "'''", "’": "'", "≤": r"\leq", "≥": r"\geq",
+    "≠": r"\neq", "→": r"\to", "←": r"\leftarrow", "⟶": r"\longrightarrow", "⟵": r"\longleftarrow", "↦": r"\mapsto",
+    "⇒": r"\Rightarrow",
     "⇔": r"\Leftrightarrow", "⟹": r"\implies", "⟺": r"\iff", "…": r"\ldots", "⋯": r"\cdots", "⋮": r"\vdots",
     "⋱": r"\ddots", "·": r"\cdot", "⋅": r"\cdot", "×": r"\times", "∣": r"\mid", "∥": r"\|", "‖": r"\|", "∧": r"\wedge",
     "∨": r"\vee", "¬": r"\neg", "∅": r"\emptyset", "∖": r"\setminus", "∘": r"\circ", "∎": r"\blacksquare", "⊤": r"\top",
@@ -28,7 +29,8 @@ _PREFERRED = {
     "_": r"\_", "$": r"\$", "~": r"\sim", "^": r"\hat{}", "°": r"^\circ", "±": r"\pm", "∓": r"\mp", "÷": r"\div",
     "½": r"\frac{1}{2}", "⊂": r"\subset", "⊆": r"\subseteq", "⊕": r"\oplus", "⊗": r"\otimes", "†": r"\dagger",
     "‡": r"\ddagger", "≪": r"\ll", "≫": r"\gg", "⊢": r"\vdash", "⊨": r"\models", "□": r"\square", "★": r"\star",
-    "⋆": r"\star", "∠": r"\angle", "△": r"\triangle", "≜": r"\triangleq", "⌢": r"\frown", "ı": r"\imath", "ȷ": r"\jmath",
+    "⋆": r"\star", "∠": r"\angle", "△": r"\triangle", "≜": r"\triangleq", "⌢": r"\frown", "ı": r"\imath",
+    "ȷ": r"\jmath",
     "ℜ": r"\Re", "ℑ": r"\Im", "ℵ": r"\aleph", "℘": r"\wp", "⟦": r"[\![", "⟧": r"]\!]", "‾": r"\overline{}",
     "\u2061": "", "\u2062": "", "\u2063": "", "\u2064": "", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "",
     "\u00ad": "", "\xa0": r"\ ", "\u2009": r"\,", "\u200a": "", "\u2005": r"\,", "\u2006": r"\,", "\u2004": r"\;",
@@ -37,110 +39,30 @@ _PREFERRED = {
     "Ρ": "P", "Τ": "T", "Χ": "X", "ο": "o",
 }  # fmt: skip
 
-FUNCTIONS = frozenset(
-    [
-        "arccos",
-        "arcsin",
-        "arctan",
-        "arg",
-        "cos",
-        "cosh",
-        "cot",
-        "coth",
-        "csc",
-        "deg",
-        "det",
-        "dim",
-        "exp",
-        "gcd",
-        "hom",
-        "inf",
-        "ker",
-        "lg",
-        "lim",
-        "liminf",
-        "limsup",
-        "ln",
-        "log",
-        "max",
-        "min",
-        "Pr",
-        "sec",
-        "sin",
-        "sinh",
-        "sup",
-        "tan",
-        "tanh",
-    ]
-)
+FUNCTIONS = frozenset({
+    "arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim", "exp", "gcd",
+    "hom", "inf", "ker", "lg", "lim", "liminf", "limsup", "ln", "log", "max", "min", "Pr", "sec", "sin", "sinh",
+    "sup", "tan", "tanh",
+})  # fmt: skip
 """Function names that are TeX commands."""
 
-RELATIONS = frozenset(
-    [
-        "=",
-        "<",
-        ">",
-        "≤",
-        "≥",
-        "≠",
-        "≡",
-        "≈",
-        "≅",
-        "∼",
-        "≃",
-        "∝",
-        "∈",
-        "∉",
-        "∋",
-        "⊂",
-        "⊆",
-        "⊃",
-        "⊇",
-        "→",
-        "←",
-        "↔",
-        "⇒",
-        "⇐",
-        "⇔",
-        "⟶",
-        "⟵",
-        "⟹",
-        "⟺",
-        "↦",
-        "≔",
-        ":=",
-        "≪",
-        "≫",
-        "⊢",
-        "⊨",
-        "∣",
-        "≜",
-        "≐",
-        "⪯",
-        "≺",
-        "≻",
-        "⪰",
-        "≲",
-        "≳",
-        "==",
-        "!=",
-        "<=",
-        ">=",
-        "⊊",
-        "⊈",
-        "∥",
-        "⊥",
-    ]
-)
-BINARIES = frozenset(
-    ["+", "-", "−", "±", "∓", "×", "·", "⋅", "∗", "∘", "∩", "∪", "∧", "∨", "⊕", "⊗", "÷", "∖", "⊙", "⋆", "⊖"]
-)
+RELATIONS = frozenset({
+    "=", "<", ">", "≤", "≥", "≠", "≡", "≈", "≅", "∼", "≃", "∝", "∈", "∉", "∋", "⊂", "⊆", "⊃", "⊇", "→", "←", "↔",
+    "⇒", "⇐", "⇔", "⟶", "⟵", "⟹", "⟺", "↦", "≔", ":=", "≪", "≫", "⊢", "⊨", "∣", "≜", "≐", "⪯", "≺", "≻", "⪰", "≲",
+    "≳", "==", "!=", "<=", ">=", "⊊", "⊈", "∥", "⊥",
+})  # fmt: skip
+BINARIES = frozenset({
+    "+", "-", "−", "±", "∓", "×", "·", "⋅", "∗", "∘", "∩", "∪", "∧", "∨", "⊕", "⊗", "÷", "∖", "⊙", "⋆", "⊖",
+})  # fmt: skip
 BIG_OPERATORS = frozenset("∑∏∐∫∬∭∮⋀⋁⋂⋃⨀⨁⨂⨆⨄")
 ACCENTS = {
     "ˆ": "hat", "^": "hat", "\u0302": "hat", "¯": "bar", "ˉ": "bar", "\u0304": "bar", "‾": "overline", "_": "overline",
-    "―": "overline", "─": "overline", "\u0305": "overline", "→": "vec", "⃗": "vec", "⇀": "vec", "˜": "tilde", "~": "tilde",
-    "∼": "tilde", "\u0303": "tilde", "˙": "dot", ".": "dot", "\u0307": "dot", "¨": "ddot", "\u0308": "ddot", "⃛": "dddot",
-    "˘": "breve", "\u0306": "breve", "ˇ": "check", "\u030c": "check", "´": "acute", "\u0301": "acute", "`": "grave",
+    "―": "overline", "─": "overline", "\u0305": "overline", "→": "vec", "⃗": "vec", "⇀": "vec", "˜": "tilde",
+    "~": "tilde",
+    "∼": "tilde", "\u0303": "tilde", "˙": "dot", ".": "dot", "\u0307": "dot", "¨": "ddot", "\u0308": "ddot",
+    "⃛": "dddot",
+    "˘": "breve", "\u0306": "breve", "ˇ": "check", "\u030c": "check", "´": "acute", "\u0301": "acute",
+    "`": "grave",
     "\u0300": "grave", "˚": "mathring", "\u030a": "mathring", "⏞": "overbrace", "︷": "overbrace", "←": "overleftarrow",
     "↔": "overleftrightarrow",
 }  # fmt: skip
@@ -223,7 +145,7 @@ _ENDS_IN_COMMAND = re.compile(r"(?:\\[A-Za-z]+|[_^][A-Za-z0-9])\Z")
 
 
 def join(left: str, right: str) -> str:
-    r"""Two pieces of TeX in a row, with a space where `\alpha` and `x` would become `\alphax`, or `x_i` and `2` `x_i2`."""
+    r"""Two pieces of TeX in a row, with a space where `\alpha` and `x` would become `\alphax`, `x_i` and `2` `x_i2`."""
     if right and left and (right[0].isalnum() or right[0] == "*") and _ENDS_IN_COMMAND.search(left[-24:]):
         return f"{left} {right}"
     return left + right

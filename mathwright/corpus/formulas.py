@@ -1,0 +1,117 @@
+r"""Formulas of a page on their way through text extraction: as TeX, and as the placeholders that stand for them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from mathwright.corpus.symbols import FILLER
+
+MAX_FORMULAS = 50_000
+"""Formulas beyond this many on one page are left as the text they are."""
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_DOLLAR, _BACKSLASH = "\ue002", "\ue003"
+PROTECT = str.maketrans({"$": _DOLLAR, "\\": _BACKSLASH})
+"""Hides the characters that begin a formula; `restore` shows them again."""
+RESERVED = re.compile(f"[\ue000-\ue003{FILLER}]")
+"""Characters of the private use area that placeholders are made of; pages that hold them lose them."""
+_BLANK_LINES = re.compile(r"\n\s*\n+")
+# Where lines were joined, a label that was commented out would comment out the formula behind it.
+_COMMENTED_LABEL = re.compile(r"(?<!\\)%\s*\\label\{[^{}]*\}")
+_DISPLAY_ENVIRONMENT = re.compile(r"\\begin\{(?:equation|align|gather|eqnarray|multline|flalign|alignat)\*?\}")
+
+
+@dataclass(slots=True)
+class Formulas:
+    """The formulas found on a page, in the order in which they were found."""
+
+    tex: list[str] = field(default_factory=list)
+    display: list[bool] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+
+    def add(self, tex: str, display: bool, kind: str) -> str:
+        """Keep a formula; returns its placeholder."""
+        tex = _BLANK_LINES.sub("\n", _COMMENTED_LABEL.sub("", tex).strip())
+        self.tex.append(tex)
+        self.display.append(display or _DISPLAY_ENVIRONMENT.match(tex) is not None)
+        self.kinds.append(kind)
+        return f"{_OPEN}{len(self.tex) - 1}{_CLOSE}"
+
+    def full(self) -> bool:
+        return len(self.tex) >= MAX_FORMULAS
+
+
+def has_placeholder(text: str) -> bool:
+    return _OPEN in text
+
+
+# --- putting the TeX back ----------------------------------------------------------------------------
+
+_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+
+
+def restore(text: str, formulas: Formulas) -> tuple[str, Counter[str]]:
+    r"""Put TeX between dollars where the placeholders are; displays on lines of their own. Counts by kind.
+
+    A formula whose place the extraction threw away with the boilerplate is not counted.
+    """
+    counts: Counter[str] = Counter()
+
+    def put(match: re.Match[str]) -> str:
+        index = int(match[1])
+        if index >= len(formulas.tex):
+            return ""
+        tex = formulas.tex[index]
+        # A formula found in text may have been cut in pieces by elements that are formulas themselves.
+        tex = _PLACEHOLDER.sub(lambda inner: _bare(inner, formulas), tex)
+        counts[formulas.kinds[index]] += 1
+        return f"\n$${tex}$$\n" if formulas.display[index] else f"${tex}$"
+
+    text = _PLACEHOLDER.sub(put, text)
+    if _DOLLAR in text or _BACKSLASH in text:
+        text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
+    return RESERVED.sub("", text), counts
+
+
+def _bare(match: re.Match[str], formulas: Formulas) -> str:
+    index = int(match[1])
+    return formulas.tex[index] if index < len(formulas.tex) else ""
+
+
+# --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------
+
+_CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
+_DELIMITERS = (("\\(", "\\)", False), ("\\[", "\\]", True), ("$$", "$$", True), ("$", "$", False))
+_WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s+(.*)\}\s*\Z", re.DOTALL)
+_STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
+
+
+def clean_tex(tex: str) -> tuple[str, bool | None]:
+    r"""TeX without delimiters, CDATA marks and outer \displaystyle; and whether delimiters said it is a display."""
+    if "CDATA" in tex or "]]>" in tex:
+        tex = _CDATA.sub("", tex)
+    tex = tex.strip()
+    display: bool | None = None
+    for opening, closing, is_display in _DELIMITERS:
+        if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):
+            inner = tex[len(opening) : -len(closing)]
+            if opening not in inner.replace("\\" + opening, ""):
+                tex, display = inner.strip(), is_display
+            break
+    wrapped = _WRAPPED.match(tex)
+    if wrapped is not None and _balanced(wrapped[1]):
+        tex = wrapped[1].strip()
+    elif (style := _STYLE.match(tex)) is not None:
+        tex = tex[style.end() :]
+    return tex, display
+
+
+def _balanced(tex: str) -> bool:
+    depth = 0
+    for mark in re.findall(r"(?<!\\)[{}]", tex):
+        depth += 1 if mark == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
