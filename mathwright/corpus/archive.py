@@ -34,6 +34,8 @@ _ANY_START = re.compile(rb"\x1f\x8b\x08|WARC/[01]\.\d+\r?\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})")
+_UNSEARCHABLE = (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd")
+"""LZ4 and Zstandard: FastWARC reads them, but where they are damaged we do not look for the next record."""
 _MAX_HEADER_BYTES = 64 << 10
 _INFLATE_STEP = 256 << 10
 
@@ -125,32 +127,42 @@ def _read_tolerantly(raw: mmap.mmap) -> Iterator[_Record | _Gap]:
     while start < len(raw):
         pending: _Record | None = None
         frame = start
+        reason = "no record begins here"
+        quirks = _has_bare_newlines(raw, start)
         try:
-            quirks = _has_bare_newlines(raw, start)
             for record in ArchiveIterator(_Window(raw, start), parse_http=False, quirks_mode=quirks):
-                frame = _frame_start(raw, start + record.stream_pos, frame)
+                before, frame = frame, _frame_start(raw, start + record.stream_pos, frame)
                 if pending is not None:
+                    # In quirks mode FastWARC passes over damage silently: look whether the record ends here.
+                    if quirks and _behind_newlines(raw, _intact_end(raw, before)) != frame:
+                        frame = before
+                        break
                     yield pending
                     pending = None
                 pending = _read_record(record, frame)
-                if quirks and _intact_end(raw, frame) is None:  # in this mode FastWARC passes over damage silently
-                    pending = None
-                    raise OSError("the record's length does not lead to its end")
         except (OSError, ValueError) as error:  # what FastWARC raises, and UnicodeDecodeError
             reason = str(error) or type(error).__name__
-        else:
-            if pending is not None:
-                yield pending
+        if raw[start : start + 4] in _UNSEARCHABLE and pending is not None:
+            yield pending
             return
         gap_start = frame
         if pending is not None:
             end = _intact_end(raw, frame)
             if end is not None or _cut_behind(raw, frame):
                 yield pending
-            gap_start = frame if end is None else end
+            gap_start = frame if end is None else _behind_newlines(raw, end)
         start = _resynchronise(raw, gap_start, inclusive=gap_start > frame)
         if raw[gap_start:start].strip(b"\r\n\0 "):
             yield _Gap(gap_start, start - gap_start, reason)
+
+
+def _behind_newlines(raw: mmap.mmap, position: int | None) -> int:
+    """The first byte at or behind `position` that is not a line end; -1 for no position."""
+    if position is None:
+        return -1
+    while position < len(raw) and raw[position] in b"\r\n":
+        position += 1
+    return position
 
 
 def _read_record(record: WarcRecord, frame: int) -> _Record:
@@ -214,7 +226,15 @@ def _intact_end(raw: mmap.mmap, start: int) -> int | None:
     size = _record_size(head)
     if size is None or start + size > len(raw):
         return None
-    return start + size if _at_boundary(raw[start + size : start + size + 16]) else None
+    end = start + size
+    behind = raw[end : end + 16]
+    rest = behind.lstrip(b"\r\n")
+    if rest and not rest.startswith(b"WARC/"):
+        # Either garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
+        swallowed = _PLAIN_START.search(raw, start + 5, end)
+        if swallowed is not None or not _at_boundary(behind):
+            return None
+    return end
 
 
 def _intact_member_end(raw: mmap.mmap, start: int) -> int | None:
@@ -278,12 +298,13 @@ class _Member:
 
 def _record_size(head: bytes) -> int | None:
     """Size in bytes of the record whose first bytes are `head`: header, empty line, block."""
-    if not _PLAIN_START.match(head):
+    lead = len(head) - len(head[:16].lstrip(b"\r\n")) - len(head[16:])  # line ends of the record before it
+    if not _PLAIN_START.match(head, lead):
         return None
-    end = _HEADER_END.search(head)
+    end = _HEADER_END.search(head, lead)
     if end is None:
         return None
-    length = _CONTENT_LENGTH.search(head, 0, end.start())
+    length = _CONTENT_LENGTH.search(head, lead, end.start())
     return None if length is None else end.end() + int(length[1])
 
 

@@ -10,7 +10,7 @@ _ENVIRONMENTS = (
     "equation|align|alignat|aligned|gather|gathered|multline|eqnarray|displaymath|flalign|split|math|cases|array"
 )
 _OPENING = re.compile(
-    rf"(?P<escaped>\\\$)|(?P<paren>\\\()|(?P<bracket>\\\[)|(?P<dollars>\$\$)|(?P<dollar>\$)"
+    rf"(?P<escaped>\\\$|\${{3,}})|(?P<paren>\\\()|(?P<bracket>\\\[)|(?P<dollars>\$\$)|(?P<dollar>\$)"
     rf"|\\begin\{{(?P<environment>(?:{_ENVIRONMENTS})\*?)\}}"
 )
 _UNESCAPED_DOLLAR = re.compile(r"(?<!\\)\$")
@@ -22,6 +22,7 @@ _MONEY = re.compile(
     re.ASCII,
 )
 _PLAIN_WORDS = re.compile(r"[A-Za-z]{3,}(?:\s+[A-Za-z]{2,}){2,}")
+_LINK = re.compile(r"\]\((?:#|https?:|/)")
 _PROSE = re.compile(r"\A[,.;]?\s*(?:or|and|to|for|is)\b|[A-Za-z]{3,}(?:\s+[A-Za-z]{2,}){2,}")
 _TEX_SIGN = re.compile(r"\\[A-Za-z,;!{}|]|[_^{}=<>]")
 
@@ -103,7 +104,7 @@ class _Closings:
 
 def is_display_formula(inner: str) -> bool:
     """Whether the text between display delimiters is a formula: not `$$ to $$` of price classes, not a link."""
-    if "](" in inner or not any(c.isalnum() or c == "\\" for c in inner):
+    if _LINK.search(inner) or not any(c.isalnum() or c == "\\" for c in inner):
         return False
     return _TEX_SIGN.search(inner) is not None or _PROSE.search(inner) is None
 

@@ -21,6 +21,7 @@ _BLANK_LINES = re.compile(r"\n\s*\n+")
 # Where lines were joined, a label that was commented out would comment out the formula behind it.
 _COMMENTED_LABEL = re.compile(r"(?<!\\)%\s*\\label\{[^{}]*\}")
 _DISPLAY_ENVIRONMENT = re.compile(r"\\begin\{(?:equation|align|gather|eqnarray|multline|flalign|alignat)\*?\}")
+_EQUATION = re.compile(r"\\begin\{(equation\*?|displaymath)\}\s*(.*?)\s*\\end\{\1\}", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -34,8 +35,11 @@ class Formulas:
     def add(self, tex: str, display: bool, kind: str) -> str:
         """Keep a formula; returns its placeholder."""
         tex = _BLANK_LINES.sub("\n", _COMMENTED_LABEL.sub("", tex).strip())
+        display = display or _DISPLAY_ENVIRONMENT.match(tex) is not None
+        if (equation := _EQUATION.fullmatch(tex)) is not None and "\\begin{equation" not in equation[2]:
+            tex = equation[2]  # two dollars say the same
         self.tex.append(tex)
-        self.display.append(display or _DISPLAY_ENVIRONMENT.match(tex) is not None)
+        self.display.append(display)
         self.kinds.append(kind)
         return f"{_OPEN}{len(self.tex) - 1}{_CLOSE}"
 
@@ -49,7 +53,7 @@ def has_placeholder(text: str) -> bool:
 
 # --- putting the TeX back ----------------------------------------------------------------------------
 
-_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_PLACEHOLDER = re.compile(f"([ \\t]*){_OPEN}(\\d+){_CLOSE}([ \\t]*)")
 
 
 def restore(text: str, formulas: Formulas) -> tuple[str, Counter[str]]:
@@ -60,14 +64,15 @@ def restore(text: str, formulas: Formulas) -> tuple[str, Counter[str]]:
     counts: Counter[str] = Counter()
 
     def put(match: re.Match[str]) -> str:
-        index = int(match[1])
+        before, number, after = match.groups()
+        index = int(number)
         if index >= len(formulas.tex):
-            return ""
+            return before + after
         tex = formulas.tex[index]
         # A formula found in text may have been cut in pieces by elements that are formulas themselves.
         tex = _PLACEHOLDER.sub(lambda inner: _bare(inner, formulas), tex)
         counts[formulas.kinds[index]] += 1
-        return f"\n$${tex}$$\n" if formulas.display[index] else f"${tex}$"
+        return f"\n$${tex}$$\n" if formulas.display[index] else f"{before}${tex}${after}"
 
     text = _PLACEHOLDER.sub(put, text)
     if _DOLLAR in text or _BACKSLASH in text:
@@ -76,8 +81,9 @@ def restore(text: str, formulas: Formulas) -> tuple[str, Counter[str]]:
 
 
 def _bare(match: re.Match[str], formulas: Formulas) -> str:
-    index = int(match[1])
-    return formulas.tex[index] if index < len(formulas.tex) else ""
+    before, number, after = match.groups()
+    index = int(number)
+    return before + (formulas.tex[index] if index < len(formulas.tex) else "") + after
 
 
 # --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------

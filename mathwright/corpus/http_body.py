@@ -13,6 +13,8 @@ MAX_BODY_BYTES = 64 << 20
 """A body that inflates to more than this is cut off there: no page of text is so large, but bombs are."""
 
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
+"""Control characters of no text encoding but UTF-16, which nobody sends under a wrong Content-Encoding."""
 _GZIP_OR_ZLIB = 47
 """zlib's wbits for "gzip or zlib, look at the header"."""
 
@@ -21,7 +23,8 @@ def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -
     """The body of an HTTP payload under the given header values, and whether it was there to its end.
 
     Many archives keep the headers of an encoding that they have already removed: a payload that does not even
-    begin in its encoding is taken as it is. A payload that ends or breaks in the middle is decoded so far.
+    begin in its encoding is taken as it is. A payload that ends or breaks in the middle is decoded so far (in
+    brotli, where it merely ends, that does not show).
     """
     body, complete = payload, True
     if "chunked" in transfer_encoding.lower():
@@ -59,7 +62,12 @@ def _inflate(payload: bytes) -> tuple[bytes, bool]:
         body = decompress.decompress(payload, MAX_BODY_BYTES)
     except zlib.error:
         body = _inflate_so_far(payload)
-    return (body, decompress.eof) if body else (payload, True)
+    return (body, decompress.eof) if body else _never_coded(payload)
+
+
+def _never_coded(payload: bytes) -> tuple[bytes, bool]:
+    """The payload itself if it is text; nothing if it is a compressed one that does not even begin."""
+    return (b"", False) if _BINARY.search(payload[:1000]) else (payload, True)
 
 
 def _inflate_deflate(payload: bytes) -> tuple[bytes, bool]:
@@ -95,8 +103,8 @@ def _read_with(reader: Callable[[io.BytesIO], BrotliReader | ZstdReader]) -> Cal
             while len(body) < MAX_BODY_BYTES and (piece := stream.read(64 << 10)):
                 body += piece
         except (OSError, ValueError):  # what FastWARC's readers raise where the data is wrong
-            return (bytes(body), False) if body else (payload, True)
-        return (bytes(body), True) if body else (payload, True)
+            return (bytes(body), False) if body else _never_coded(payload)
+        return (bytes(body), True) if body else _never_coded(payload)
 
     return decode
 

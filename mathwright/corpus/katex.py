@@ -22,7 +22,8 @@ _FONTS = {
     "textbf": "textbf", "textit": "textit", "texttt": "texttt", "textsf": "textsf",
 }  # fmt: skip
 _IGNORED = frozenset({
-    "strut", "pstrut", "vlist-s", "nulldelimiter", "hide-tail", "frac-line", "overline-line", "underline-line", "mspace",
+    "strut", "pstrut", "vlist-s", "nulldelimiter", "hide-tail", "frac-line", "overline-line", "underline-line",
+    "mspace",
 })  # fmt: skip
 _ACCENTS = {"^": "hat", "ˆ": "hat", "¯": "bar", "ˉ": "bar", "⃗": "vec", "~": "tilde", "˜": "tilde", "˙": "dot",
             "¨": "ddot", "ˇ": "check", "˘": "breve", "´": "acute", "ˋ": "grave", "˚": "mathring"}  # fmt: skip

@@ -1,0 +1,99 @@
+"""MathML to TeX, TeX between delimiters, and what only looks like it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.delimiters import find_delimited, is_inline_formula
+from mathwright.corpus.formulas import Formulas, clean_tex, restore
+from mathwright.corpus.mathml import mathml_to_tex
+from mathwright.corpus.symbols import join, to_tex
+
+MATHML = [json.loads(line) for line in (Path(__file__).parents[1] / "golden" / "extract_mathml.jsonl").open()]
+
+
+@pytest.mark.parametrize("case", MATHML, ids=lambda case: case["reason"])
+def test_golden_mathml(case: dict) -> None:
+    document = HTMLTree.parse(f"<math>{case['mathml']}</math>").document
+    assert document is not None
+    assert mathml_to_tex(document.query_selector("math")) == case["tex"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("≤", r"\leq"), ("ℝ", r"\mathbb{R}"), ("𝐱𝐲", r"\mathbf{xy}"), ("𝑥", "x"), ("𝛼", r"\alpha"), ("x", "x"),
+        ("⊗", r"\otimes"), ("\u2061", ""), ("文", "文"), ("αx", r"\alpha x"), ("50%", r"50\%"),
+    ],
+)  # fmt: skip
+def test_characters(text: str, tex: str) -> None:
+    assert to_tex(text) == tex
+
+
+def test_join_separates_a_command_from_a_letter_only() -> None:
+    assert join(r"\alpha", "x") == r"\alpha x"
+    assert join(r"\alpha", "+") == r"\alpha+"
+    assert join("x_i", "y") == "x_i y"
+    assert join("", "x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("inner", "formula"),
+    [
+        ("x", True), ("5", True), ("x+1", True), (r" \alpha ", True), ("n log n", True), ("a_1, a_2", True),
+        ("5 and ", False), ("10 million to ", False), (" HOME ", False), ("", False), (" ", False),
+        ("3.50 per pound, about ", False), ("100 for the first three months or ", False),
+    ],
+)  # fmt: skip
+def test_between_two_dollars(inner: str, formula: bool) -> None:
+    assert is_inline_formula(inner) is formula
+
+
+@pytest.mark.parametrize(
+    ("tex", "cleaned"),
+    [
+        (r"{\displaystyle E=mc^{2}}", ("E=mc^{2}", None)),
+        (r"{\displaystyle a}+{b}", (r"{\displaystyle a}+{b}", None)),
+        (r"\displaystyle x", ("x", None)),
+        (r"\displaystylex", (r"\displaystylex", None)),
+        (r"$x$", ("x", False)),
+        (r"\[x\]", ("x", True)),
+        ("$a$ and $b$", ("$a$ and $b$", None)),
+        ("% <![CDATA[\na<b\n%]]>", ("a<b", None)),
+    ],
+)
+def test_clean_tex(tex: str, cleaned: tuple[str, bool | None]) -> None:
+    assert clean_tex(tex) == cleaned
+
+
+@given(st.text(alphabet="a1 $\\()[]{}\n&<begin", max_size=80))
+def test_looking_for_delimiters_changes_no_character(text: str) -> None:
+    r"""Nothing but the delimiters and the space around formulas may change: \(..\) -> $..$, \[..\] -> $$..$$."""
+
+    def letters(text: str) -> str:
+        for delimiter in ("\\(", "\\)", "\\[", "\\]", "$"):
+            text = text.replace(delimiter, "")
+        return "".join(text.split())
+
+    formulas = Formulas()
+    restored, counts = restore(find_delimited(text, formulas), formulas)
+    assert letters(restored) == letters(text)
+    assert sum(counts.values()) == len(formulas.tex)
+
+
+def test_formulas_thrown_away_with_boilerplate_are_not_counted() -> None:
+    formulas = Formulas()
+    kept = formulas.add("x", False, "mathml")
+    formulas.add("y", False, "mathml")
+    assert restore(f"a {kept} b", formulas) == ("a $x$ b", {"mathml": 1})
+
+
+def test_a_formula_inside_a_formula_is_written_once() -> None:
+    formulas = Formulas()
+    inner = formulas.add("x^2", False, "image")
+    text, _ = restore(find_delimited(f"so $a + {inner}$ is", formulas), formulas)
+    assert text == "so $a + x^2$ is"
