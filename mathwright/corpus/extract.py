@@ -35,14 +35,15 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     Never raises: whatever the bytes are, a Document comes back, with empty text at worst. Beyond MAX_HTML_BYTES
     a page is cut off.
     """
-    source = decode(html[:MAX_HTML_BYTES], charset)
-    if RESERVED.search(source):
+    html = html[:MAX_HTML_BYTES]
+    source = decode(html, charset)
+    if not source.isascii() and RESERVED.search(source):
         source = RESERVED.sub("", source)
     try:
         tree = HTMLTree.parse(_guard_single_characters(_without_huge_tags(source)))
     except ValueError:  # resiliparse's parser errors derive from it
         return Document(url=url, title="", text="")
-    formulas = replace_elements(tree, source)
+    formulas = replace_elements(tree, html)
     title = _title(tree, formulas)
     protect_code(tree)
     text = _plain_text(tree, source)

@@ -22,16 +22,17 @@ Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
 
 
-def replace_elements(tree: HTMLTree, source: str) -> Formulas:
+def replace_elements(tree: HTMLTree, html: bytes) -> Formulas:
     """Put placeholders where the tree holds formulas as elements; returns what they stand for.
 
-    source: the HTML that was parsed. A kind of markup is looked for only where the source holds a sign of it.
+    html: the bytes of the page. A kind of markup is looked for only where they hold a sign of it (in UTF-16, where
+    no sign is seen, every kind is looked for).
     """
     formulas = Formulas()
     document = tree.document
     if document is None:
         return formulas
-    present = {sign for sign in _SIGNS if sign in source}
+    present = _SIGNS if b"\0" in html[:64] else {sign for sign in _SIGNS if sign in html}
     if not present:
         return formulas
     for signs, selector, read in _READERS:
@@ -226,22 +227,21 @@ def _drop(node: Node) -> _Found | None:
     return "", False, ""
 
 
-_READERS: tuple[tuple[tuple[str, ...], str, Callable[[Node], _Found | None]], ...] = (
-    (("math",), 'script[type^="math/"]', _script),
-    (("MathJax",), ".MathJax_Preview, .MathJax_Error", _drop),
-    (("MathJax", "mjx-"), ".MathJax_Display, .MathJax_SVG_Display, .MathJax[data-mathml],"
+_READERS: tuple[tuple[tuple[bytes, ...], str, Callable[[Node], _Found | None]], ...] = (
+    ((b"math",), 'script[type^="math/"]', _script),
+    ((b"MathJax",), ".MathJax_Preview, .MathJax_Error", _drop),
+    ((b"MathJax", b"mjx-"), ".MathJax_Display, .MathJax_SVG_Display, .MathJax[data-mathml],"
      " .MathJax_SVG[data-mathml], .mjx-chtml[data-mathml], .MathJax_CHTML[data-mathml]", _mathjax_output),
-    (("mjx-",), "mjx-container", _mjx_container),
-    (("math",), ".mwe-math-element", _wiki),
-    (("katex",), ".katex", _katex),
-    (("math",), "math, m\\:math, mml\\:math", _math),
-    (("math", "atex", "mimetex", "cht=tx", 'alt="$', 'alt="\\'), "img", _image),
-    (("data-tex", "atex", "data-math", "data-formula", "data-expr"),
-     "[data-tex], [data-latex], [data-math], [data-formula], [data-expr]", _attribute),
-    (("math", 'class="formula'), "span.math, div.math, code.math, pre.math, p.math, span.formula, .arithmatex,"
+    ((b"mjx-",), "mjx-container", _mjx_container),
+    ((b"math",), ".mwe-math-element", _wiki),
+    ((b"atex",), ".katex", _katex),
+    ((b"math", b"MATH"), "math, m\\:math, mml\\:math", _math),
+    ((b"math", b"atex", b"mimetex", b"cht=tx", b'alt="$', b'alt="\\'), "img", _image),
+    ((b"math", b"atex", b"data-tex"), "[data-tex], [data-latex], [data-math], [data-formula], [data-expr]", _attribute),
+    ((b"math",), "span.math, div.math, code.math, pre.math, p.math, span.formula, .arithmatex,"
      " script[type='text/tex'], tex-math", _span),
 )  # fmt: skip
-"""Signs in the source, selector and reader, in the order in which they are tried: what wraps another comes first."""
+"""Signs of it, selector and reader, in the order in which they are tried: what wraps another comes first."""
 _SIGNS = frozenset(sign for signs, _, _ in _READERS for sign in signs)
 
 
