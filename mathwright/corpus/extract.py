@@ -46,7 +46,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     formulas = replace_elements(tree, html)
     title = _title(tree, formulas)
     protect_code(tree)
-    text = _plain_text(tree, source)
+    text = _plain_text(tree, html, source)
     if has_delimiters(text):
         text = find_delimited(text, formulas)
     text, notation = restore(text, formulas)
@@ -140,9 +140,9 @@ def _without_huge_tags(source: str) -> str:
 _BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
 
 
-def _plain_text(tree: HTMLTree, source: str) -> str:
+def _plain_text(tree: HTMLTree, html: bytes, source: str) -> str:
     """The main text with placeholders; all text where the rules for main content leave nothing."""
-    if _nesting(source) > MAX_NESTING:
+    if _nesting(html, source) > MAX_NESTING:
         return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
     _shelter_lists(tree)
     if 'class="classifier"' in source:
@@ -151,9 +151,11 @@ def _plain_text(tree: HTMLTree, source: str) -> str:
     return text or extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
 
 
-def _nesting(source: str) -> int:
+def _nesting(html: bytes, source: str) -> int:
     """How deep blocks nest at most; unclosed blocks count as nesting."""
-    if all(source.count(tag) < 2 * MAX_NESTING for tag in ("<div", "<ul", "<article")):
+    if len(source) < 8 * MAX_NESTING or all(
+        html.count(tag) < 2 * MAX_NESTING for tag in (b"<div", b"<ul", b"<article")
+    ):
         return 0
     depth = deepest = 0
     for match in _BLOCK_TAG.finditer(source):
