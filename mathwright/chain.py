@@ -10,6 +10,9 @@ just what depends on it.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +23,15 @@ import mathwright
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
 from mathwright.records import Problem, Solution, read_jsonl, to_json, write_jsonl
-from mathwright.run import RunDirectory, Stage, console, read_manifest
+from mathwright.run import RunDirectory, Stage, console, read_manifest, require_disk
 
 STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
 """Names of the stages, each the name of its folder in the run."""
+
+
+MINIMUM_DISK_BYTES = 200 * 2**20
+CHECKPOINT_BYTES_PER_PARAMETER = 3 * 14 + 4
+"""Two checkpoints kept and one being written (weights, float32 copy, two moments), and the model itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +78,22 @@ class Chain:
             "rl": self._rl,
             "eval": self._eval,
         }
+        self._require_disk(name, stage)
         try:
             work[name](stage)
         except BaseException:
             stage.pause()
             raise
+        finally:
+            _release_memory()
+
+    def _require_disk(self, name: str, stage: Stage) -> None:
+        """A training that runs out of disk loses an hour; one that knows beforehand loses nothing."""
+        manifest = read_manifest(self.directory.path / "model")
+        size = MINIMUM_DISK_BYTES
+        if manifest is not None and name in ("compare", "pretrain", "sft", "reward", "rl"):
+            size += CHECKPOINT_BYTES_PER_PARAMETER * manifest["summary"]["num_parameters"]
+        require_disk(stage.path, size, f"stage {name!r}")
 
     # -- fingerprints --
 
@@ -311,6 +330,15 @@ class Chain:
             seed=self.recipe.seed,
             device=self.device,
         )
+
+
+def _release_memory() -> None:
+    """Give a finished stage's memory back to the system: glibc keeps what was freed, and the next stage pays for it."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+        if trim is not None:
+            trim(0)
 
 
 def headline(run: Path) -> str:

@@ -99,6 +99,58 @@ def test_a_folder_of_another_recipe_is_not_touched(capsys: pytest.CaptureFixture
     assert [p.name for p in tmp_path.iterdir()] == ["recipe.json"]
 
 
+def test_a_full_disk_is_noticed_before_the_stage_begins(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    status, _, err = call(capsys, "run", "quickstart", "--tiny", "--out", str(tmp_path / "run"))
+    assert status == 2
+    assert "GiB free, stage 'problems' needs" in err and "hint:" in err
+
+
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        setting = f"corpus.web.port={port}"
+        status, _, err = call(
+            capsys, "corpus", "quickstart", "--tiny", "--set", setting, "--out", str(tmp_path / "run")
+        )
+    assert status == 2
+    assert str(port) in err and "hint:" in err
+
+
+def test_a_model_folder_without_a_tokenizer_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    setting = f"model.source={folder}"
+    status, _, err = call(capsys, "corpus", "quickstart", "--tiny", "--set", setting, "--out", str(tmp_path / "run"))
+    assert status == 2
+    assert str(folder) in err and "tokenizer" in err and "hint:" in err
+
+
+def test_a_malformed_line_of_a_problem_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    path.write_text('{"id": "a", "question": "1+1?"\n')
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(
+        "import dataclasses as d\nfrom mathwright.recipes import quickstart\n"
+        "from mathwright.problems.recipe import ProblemSourceRecipe as S\n\n"
+        "def recipe():\n"
+        "    r = quickstart.tiny()\n"
+        f"    sources = (S(source={str(path)!r}, path='', num_train=1, num_test=1),)\n"
+        "    return d.replace(r, problems=d.replace(r.problems, sources=sources))\n"
+    )
+    status, _, err = call(capsys, "sft", str(recipe), "--out", str(tmp_path / "run"))
+    assert status == 2
+    assert f"{path}:1" in err and "hint:" in err
+
+
 def test_a_stage_without_its_inputs_names_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, _, err = call(capsys, "sft", "quickstart", "--tiny", "--out", str(tmp_path / "run"), "--set", "seed=1")
     assert status == 2

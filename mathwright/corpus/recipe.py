@@ -25,6 +25,8 @@ class WebRecipe:
     """Seconds between two requests to one host; robots.txt may ask for more."""
     requests_per_host: int
     user_agent: str
+    port: int = 0
+    """Port on which package_docs serves; 0 is any that is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

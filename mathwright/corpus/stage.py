@@ -107,7 +107,7 @@ def _crawl(web: WebRecipe, folder: Path, stage: Stage) -> dict[str, Any]:
         start_urls: Sequence[str] = web.start_urls
         if web.kind == "package_docs":
             # Served and crawled in one part: the addresses hold a port that is free for us now only.
-            start_urls = stack.enter_context(DocsWeb(web.packages)).start_urls
+            start_urls = stack.enter_context(DocsWeb(web.packages, port=web.port)).start_urls
         advance = stack.enter_context(stage.progress("crawl", web.max_pages))
         report = crawl(start_urls, folder, recipe=web, progress=advance)
     stage.funnel("crawl", unit="addresses", num_in=report.num_urls, num_out=report.num_pages, dropped=report.dropped)

@@ -69,6 +69,7 @@ def recipe() -> Recipe:
                 delay_s=0.0,  # concerns crawling only
                 requests_per_host=1,  # concerns crawling only
                 user_agent="mathwright (+https://github.com/mathwright/mathwright)",  # concerns crawling only
+                port=0,  # concerns another kind of web
             ),
             seed_urls=("openwebmath",),  # §2.1: "OpenWebMath ... as our initial seed corpus"
             classifier=ClassifierRecipe(

@@ -30,6 +30,13 @@ SEED = (
     "*//sympy.localhost*/functions/*",
     "*//mpmath.localhost*/function_docs/*",
 )
+# One and two steps: what a model of 135M parameters learns from 40,000 tokens.
+QUESTIONS = (
+    "add_two,subtract_two,multiply_two,divide_two,add_then_subtract,sum_times,difference_times,"
+    "gets_more,gives_away,equal_groups,share_equally,gains_then_loses,how_many_more,times_as_many,collects_daily,"
+    "buy_several,buy_two_kinds,change,price_of_one,price_of_others,"
+    "rectangle_area,rectangle_perimeter,square_side,plus_equation,minus_equation,times_equation"
+)
 
 
 def _adamw(lr: float, *, warmup_steps: int, decay: tuple[tuple[float, float], ...] = ()) -> OptimiserRecipe:
@@ -60,8 +67,8 @@ def recipe() -> Recipe:
         template="short",  # the paper's suffixes cost more prompt tokens than our questions have
         problems=ProblemsRecipe(
             sources=(
-                ProblemSourceRecipe(source="procedural", path="", num_train=1500, num_test=300),
-                ProblemSourceRecipe(source="reasoning_gym", path="", num_train=150, num_test=40),
+                ProblemSourceRecipe(source="procedural", path=QUESTIONS, num_train=1500, num_test=300),
+                ProblemSourceRecipe(source="reasoning_gym", path="chain_sum", num_train=60, num_test=20),
             ),
             difficulty=1,
             seed=0,
@@ -81,8 +88,8 @@ def recipe() -> Recipe:
             seed_urls=SEED,
             # §2.1, but for the numbers of examples and buckets, which are sized to a few thousand pages
             classifier=ClassifierRecipe(
-                num_positives=5_000,
-                num_negatives=5_000,
+                num_positives=2_000,
+                num_negatives=2_000,
                 dim=256,
                 lr=0.1,
                 word_ngrams=3,
@@ -106,8 +113,8 @@ def recipe() -> Recipe:
         compare=None,
         pretrain=PretrainRecipe(
             mixture=(MixtureRecipe(name="mined", path="run:corpus", weight=1.0),),
-            num_tokens=40_960,
-            batch_tokens=4_096,
+            num_tokens=20_480,
+            batch_tokens=2_048,
             micro_batch_tokens=1_024,
             context=512,
             optimiser=_adamw(5e-5, warmup_steps=2, decay=((0.8, 0.316), (0.9, 0.1))),  # §2.2's multi-step schedule
@@ -116,11 +123,11 @@ def recipe() -> Recipe:
         ),
         sft=SFTRecipe(
             formats=("cot", "tool"),
-            num_examples=1_200,
+            num_examples=0,
             context=512,
             batch_rows=4,
-            num_steps=30,
-            optimiser=_adamw(1e-4, warmup_steps=3, decay=((0.8, 0.316),)),
+            num_steps=20,
+            optimiser=_adamw(3e-4, warmup_steps=3, decay=((0.8, 0.316),)),
             checkpoint_every=10,
         ),
         reward=RewardRecipe(
@@ -137,7 +144,7 @@ def recipe() -> Recipe:
             method="grpo",
             reward="rule",
             mode="cot",
-            num_steps=12,
+            num_steps=18,
             problems_per_step=8,
             group_size=8,
             inner_updates=1,  # §4.2
@@ -146,17 +153,17 @@ def recipe() -> Recipe:
             advantage_std="population",
             advantage_eps=1e-6,
             sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80),
-            micro_batch_tokens=1_024,
-            optimiser=_adamw(1e-5, warmup_steps=0),  # ten times §4.2's: few steps, a small model
-            checkpoint_every=4,
+            micro_batch_tokens=512,
+            optimiser=_adamw(5e-5, warmup_steps=0),  # fifty times §4.2's: few steps, a small model
+            checkpoint_every=6,
         ),
         eval=EvalRecipe(
             modes=("cot", "tool"),
             start_template="tokenizer",  # the chat template the start model was tuned with
-            num_problems=120,
+            num_problems=160,
             greedy_max_new_tokens=96,
             num_samples=4,
-            num_sampled_problems=48,
+            num_sampled_problems=32,
             sampling=SamplingRecipe(temperature=0.7, top_p=1.0, top_k=0, max_new_tokens=96),  # §5.2.2's temperature
             max_tool_rounds=2,
             batch_size=48,
@@ -180,7 +187,7 @@ def tiny() -> Recipe:
             sources=(
                 ProblemSourceRecipe(
                     source="procedural",
-                    path="add_two,subtract_two,gets_more,gives_away,multiply_two,plus_equation,how_many_more",
+                    path="add_two,subtract_two,multiply_two,gets_more,gives_away,plus_equation",
                     num_train=600,
                     num_test=120,
                 ),
@@ -239,10 +246,10 @@ def tiny() -> Recipe:
             formats=("cot", "tool"),
             num_examples=0,
             context=512,
-            batch_rows=8,
-            num_steps=150,
+            batch_rows=2,  # many small updates teach so small a model more than few large ones
+            num_steps=450,
             optimiser=_adamw(2e-3, warmup_steps=10, decay=((0.8, 0.316),)),
-            checkpoint_every=50,
+            checkpoint_every=150,
         ),
         reward=RewardRecipe(
             num_problems=64,
@@ -257,8 +264,8 @@ def tiny() -> Recipe:
         rl=RLRecipe(
             method="grpo",
             reward="rule",
-            mode="cot",
-            num_steps=30,
+            mode="tool",  # to copy numbers into a program is what a model this small can learn
+            num_steps=40,
             problems_per_step=16,
             group_size=8,
             inner_updates=1,
@@ -266,15 +273,16 @@ def tiny() -> Recipe:
             kl_coef=0.04,
             advantage_std="population",
             advantage_eps=1e-6,
-            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=48),
+            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=64),
             micro_batch_tokens=4_096,
-            optimiser=_adamw(3e-4, warmup_steps=0),
+            optimiser=_adamw(4e-4, warmup_steps=0),
             checkpoint_every=10,
+            generation_batch=128,
         ),
         eval=EvalRecipe(
             modes=("cot", "tool"),
             start_template="short",  # a model from scratch has no chat template
-            num_problems=200,
+            num_problems=160,
             greedy_max_new_tokens=64,
             num_samples=4,
             num_sampled_problems=48,

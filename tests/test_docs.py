@@ -1,0 +1,40 @@
+"""What the documents promise exists."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def names_in(path: Path) -> set[str]:
+    """Functions and classes at the top of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_the_paper_map_names_functions_and_tests_that_exist() -> None:
+    rows = [line for line in (ROOT / "docs/paper_map.md").read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    functions = re.findall(r"`([a-z_.]+):(\w+)`", "\n".join(rows))
+    tests = re.findall(r"`(\w+(?:/\w+)?\.py)(?:::(\w+))?`", "\n".join(rows))
+    assert len(functions) > 25 and len(tests) > 25
+    missing = [
+        f"{module}:{name}"
+        for module, name in functions
+        if not (path := ROOT / "mathwright" / (module.replace(".", "/") + ".py")).is_file()
+        or name not in names_in(path)
+    ]
+    for file, name in tests:
+        path = ROOT / "tests" / file
+        if not path.is_file() or (name and name not in names_in(path)):
+            missing.append(f"{file}::{name}")
+    assert missing == []
+
+
+def test_every_stage_of_the_readme_has_its_verb() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    from mathwright.chain import STAGES
+
+    for stage in STAGES:
+        if stage not in ("problems", "model"):
+            assert f"`mathwright {stage} RECIPE`" in readme

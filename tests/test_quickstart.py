@@ -1,0 +1,114 @@
+"""The tiny chain from end to end, killed once on its way: every stage, and each must have improved what it is for."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mathwright.chain import STAGES
+from mathwright.run import read_manifest, read_metrics
+
+COMMAND = [sys.executable, "-m", "mathwright.cli", "run", "quickstart", "--tiny", "--out"]
+
+
+def start(run: Path, log: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([*COMMAND, str(run)], stderr=log.open("ab"), stdout=subprocess.DEVNULL)
+
+
+def wait_for_rl_step(process: "subprocess.Popen[bytes]", run: Path, step: int) -> None:
+    """Until the RL stage has logged `step`."""
+    deadline = time.monotonic() + 900
+    while time.monotonic() < deadline:
+        if any(m.get("kind") == "train" and m["step"] >= step for m in read_metrics(run / "rl")):
+            return
+        assert process.poll() is None, "the run ended before it was to be killed"
+        time.sleep(0.2)
+    raise AssertionError("the run did not reach the RL stage in time")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run that was killed with SIGKILL in the middle of RL and started again."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    path, log = folder / "run", folder / "log.txt"
+    process = start(path, log)
+    wait_for_rl_step(process, path, 6)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert read_manifest(path / "rl") is None
+    log.write_bytes(b"")
+    process = start(path, log)
+    assert process.wait(timeout=900) == 0, log.read_text()
+    skipped = [line.split()[0] for line in log.read_text().splitlines() if "finished before, skipped" in line]
+    assert skipped == ["problems", "model", "corpus", "pretrain", "sft", "reward"]
+    return path
+
+
+def manifest(run: Path, stage: str) -> dict[str, Any]:
+    found = read_manifest(run / stage)
+    assert found is not None, f"{stage} has not finished"
+    return found
+
+
+@pytest.mark.slow
+def test_all_stages_finished_and_their_counts_add_up(run: Path) -> None:
+    for stage in STAGES:
+        if stage == "compare":
+            continue
+        for funnel in manifest(run, stage)["funnels"]:
+            assert funnel["num_in"] == funnel["num_out"] + sum(funnel["dropped"].values()), funnel
+
+
+@pytest.mark.slow
+def test_the_corpus_is_mathematics(run: Path) -> None:
+    summary = manifest(run, "corpus")["summary"]
+    hosts = [page["url"].split("//")[1].split(".")[0] for page in summary["top_pages"]]
+    assert len(hosts) == 20
+    assert sum(host in ("mpmath", "scipy") for host in hosts) >= 18, hosts
+    assert len(summary["iterations"]) == 2
+
+
+@pytest.mark.slow
+def test_pretraining_lowers_the_bits_per_byte_of_held_out_text(run: Path) -> None:
+    summary = manifest(run, "pretrain")["summary"]
+    assert summary["bits_per_byte_after"] < 0.8 * summary["bits_per_byte_before"]
+
+
+@pytest.mark.slow
+def test_the_reward_of_rl_rises_beyond_noise(run: Path) -> None:
+    steps = [m for m in read_metrics(run / "rl") if m.get("kind") == "train"]
+    assert [m["step"] for m in steps] == list(range(len(steps))), "a resumed run repeats and skips nothing"
+    fifth = len(steps) // 5
+    first, last = ([m["reward_mean"] for m in part] for part in (steps[:fifth], steps[-fifth:]))
+
+    def mean_and_variance(values: list[float]) -> tuple[float, float]:
+        mean = sum(values) / len(values)
+        return mean, sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values)
+
+    (before, noise_before), (after, noise_after) = mean_and_variance(first), mean_and_variance(last)
+    assert after - before > 3 * math.sqrt(noise_before + noise_after), (first, last)
+
+
+@pytest.mark.slow
+def test_accuracy_rises_beyond_noise_by_fine_tuning_and_again_by_rl(run: Path) -> None:
+    summary = manifest(run, "eval")["summary"]
+    assert summary["models"] == ["pretrain", "sft", "rl"]
+    intervals = {(c["mode"], c["before"], c["after"]): c["interval"] for c in summary["comparisons"]}
+    assert intervals["tool", "pretrain", "sft"][0] > 0
+    assert intervals["tool", "sft", "rl"][0] > 0, summary["comparisons"]
+
+
+@pytest.mark.slow
+def test_the_report_shows_it(run: Path) -> None:
+    html = (run / "report.html").read_text(encoding="utf-8")
+    row = next(r for r in manifest(run, "eval")["summary"]["table"] if (r["model"], r["mode"]) == ("rl", "tool"))
+    assert f"{100 * row['accuracy']:.1f}%" in html
+    assert "src=" not in html.split("</style>")[1], "self-contained: nothing is fetched"
+    rollouts = [json.loads(line) for line in (run / "rl" / "rollouts.jsonl").read_text().splitlines()]
+    assert len({r["step"] for r in rollouts}) == manifest(run, "rl")["summary"]["num_steps"]
