@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from mathwright.cli import main
+from mathwright.lm.load import from_scratch, save
+from mathwright.lm.recipe import ScratchRecipe
 
 VERBS = ("corpus", "compare", "pretrain", "sft", "reward", "rl", "eval", "chat", "run", "show", "report")
 
@@ -126,8 +128,10 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 def test_a_model_folder_without_a_tokenizer_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "llama"}')
+    sizes = ScratchRecipe(vocab_size=300, width=16, num_layers=1, num_heads=1, num_kv_heads=1, ffn_width=16)
+    save(from_scratch(sizes, ["1 + 1 = 2"], max_length=64, seed=0), folder)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
     setting = f"model.source={folder}"
     status, _, err = call(capsys, "corpus", "quickstart", "--tiny", "--set", setting, "--out", str(tmp_path / "run"))
     assert status == 2

@@ -81,6 +81,8 @@ def recipe() -> Recipe:
                 min_count=3,  # §2.1: "minimum number of word occurrences to 3"
                 epochs=3,  # §2.1: "number of training epochs to 3"
                 buckets=2_000_000,  # paper silent: fastText's default
+                lower=True,  # paper silent: usual for bags of words
+                exclude_collected=False,  # §2.1: negatives are pages "from Common Crawl", where mathematics is rare
             ),
             dedup_similarity=0.8,  # paper silent (near-deduplication without a method): common for MinHash
             dedup_permutations=128,  # paper silent: common for MinHash
@@ -93,6 +95,8 @@ def recipe() -> Recipe:
             stop_overlap=0.98,  # §2.1: "nearly 98% of the data has already been collected in the third iteration"
             domain_share=0.1,  # §2.1: "over 10% of the web pages have been collected"
             domain_min_pages=1,  # paper silent: no minimum is named
+            prefix_share=0.5,  # §2.1: "manually annotate the URLs"; this is for where nobody has
+            rules="",  # §2.1: a file of the annotated URL prefixes goes here
             decontaminate_ngram=10,  # §2.1: "10-gram string that matches exactly"
             decontaminate_short_ngram=3,  # §2.1: "shorter than 10 grams but have at least 3 grams"
             benchmarks=("gsm8k", "math", "cmath", "agieval"),  # §2.1 names these four, "such as"
@@ -214,6 +218,8 @@ def recipe() -> Recipe:
                 warmup_steps=100,  # paper silent: the head is new
                 decay=(),  # paper silent
             ),
+            checkpoint_every=50,  # paper silent
+            generation_batch=256,  # paper silent: memory of the cache, changes nothing else
         ),
         # §4.2
         rl=RLRecipe(
@@ -246,6 +252,10 @@ def recipe() -> Recipe:
                 decay=(),  # paper silent
             ),
             checkpoint_every=50,  # paper silent
+            extra_rewards=(),  # §4.2: the reward model alone
+            max_tool_rounds=4,  # §4.2: chain of thought only; concerns mode tool
+            generation_batch=256,  # paper silent: memory of the cache, changes nothing else
+            saved_groups=4,  # paper silent: groups written out in full at each step, to be looked at
         ),
         # §2.3, §3.2, §5.2
         eval=EvalRecipe(
