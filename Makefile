@@ -23,6 +23,7 @@ lint: .venv.stamp
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps reasoning-gym
 	touch .venv.stamp
 
 clean:

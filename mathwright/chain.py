@@ -23,6 +23,7 @@ import mathwright
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
 from mathwright.records import Problem, Solution, read_jsonl, to_json, write_jsonl
+from mathwright.rl.check import check
 from mathwright.run import RunDirectory, Stage, console, read_manifest, require_disk
 
 STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
@@ -55,6 +56,8 @@ class Chain:
 
     def run(self, names: tuple[str, ...] = STAGES) -> None:
         """Run the named stages that the recipe has and that are not finished, in order."""
+        if self.recipe.rl is not None and "rl" in names:
+            check(self.recipe.rl)  # what cannot be trained should be known before the hours in front of it
         for name in STAGES:
             if name in names and self._has(name):
                 self._run_stage(name)

@@ -251,7 +251,7 @@ def print_plan(recipe: recipes.Recipe, only: str | None, num_gpus: int) -> None:
     """Print what would be read and written, steps, tokens and memory."""
     from mathwright.plan import plan
 
-    for part in plan(recipe, num_gpus=num_gpus):
+    for part in list(plan(recipe, num_gpus=num_gpus)):  # all of it first: a part may be refused
         if only not in (None, part.stage):
             continue
         memory = f"{part.memory_bytes / 2**30:,.1f} GiB" if part.memory_bytes is not None else "unknown architecture"

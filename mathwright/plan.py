@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
 from mathwright.recipe import Recipe
+from mathwright.rl.check import check
 
 BYTES_PER_TRAINED_PARAMETER = 18
 """bfloat16 weight 2, float32 master copy 4, AdamW moments 8, float32 gradient 4."""
@@ -59,7 +60,10 @@ def plan(recipe: Recipe, *, num_gpus: int) -> Iterator[Plan]:
     """The plan of each part the recipe has, in the order of the paper.
 
     Args:
+        recipe: what is planned.
         num_gpus: GPUs over which weights, gradients and optimiser state are sharded.
+
+    Raises MathwrightError for an RL part that cannot be trained.
     """
     if recipe.corpus is not None:
         yield _plan_corpus(recipe)
@@ -118,6 +122,7 @@ def plan(recipe: Recipe, *, num_gpus: int) -> Iterator[Plan]:
         )
     if recipe.rl is not None:
         part = recipe.rl
+        check(part)
         batch = part.problems_per_step * part.group_size
         yield Plan(
             stage="rl",

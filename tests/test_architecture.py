@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": BASE,
     "recipe": {"errors", "records", "recipes", "lm", "problems", "corpus", "pretrain", "sft", "reward", "rl", "eval"},
     "recipes": {"recipe", "lm", "problems", "corpus", "pretrain", "sft", "reward", "rl", "eval"},
-    "plan": {"recipe", "lm"},
+    "plan": {"recipe", "lm", "rl"},
     "chat": SHARED,
     "chain": {"recipe", *SHARED, "corpus", "pretrain", "sft", "reward", "rl", "eval"},
     "cli": {"recipe", "chain", "plan", "chat", "report", *BASE},

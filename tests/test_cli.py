@@ -73,6 +73,7 @@ def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFix
         (("compare", "quickstart"), "has no compare part", "show"),
         (("report", "nowhere"), "holds no run", "--out"),
         (("run", "deepseekmath_7b", "--tiny"), "no function tiny()", "Recipe"),
+        (("run", "deepseekmath_7b", "--dry-run", "--set", "rl.group_size=1"), "group_size", "rl.group_size"),
     ],
 )
 def test_bad_input_is_one_line_with_a_hint_and_status_2(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
+import sys
+import types
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -80,13 +83,31 @@ def load_gym(
     return found["train"], found["test"], solutions, dropped
 
 
+def _do_without_pycosat() -> None:
+    """Let reasoning_gym be imported without pycosat, which comes without wheels and needs a C compiler.
+
+    Only its zebra puzzles use it; asking for one of them without pycosat fails with a message that says so.
+    """
+    if "pycosat" in sys.modules or importlib.util.find_spec("pycosat") is not None:
+        return
+
+    def itersolve(*_: object) -> Iterator[list[int]]:
+        raise MathwrightError("this dataset of reasoning_gym needs pycosat", hint="pip install pycosat (compiles C)")
+
+    module = types.ModuleType("pycosat")
+    vars(module)["itersolve"] = itersolve
+    sys.modules["pycosat"] = module
+
+
 def _rows(name: str, difficulty: int, seed: int) -> Iterator[dict[str, Any]]:
     try:
+        _do_without_pycosat()
         import reasoning_gym  # heavy, and needed only here
         from reasoning_gym import factory
     except ImportError as error:
         raise MathwrightError(
-            "the package `reasoning-gym` is missing", hint="pip install 'mathwright[problems]'"
+            "the package `reasoning-gym` is missing",
+            hint="pip install 'mathwright[problems]' and, with a C compiler, 'mathwright[gym]'; or pip install --no-deps reasoning-gym",
         ) from error
     if name not in factory.DATASETS:
         raise MathwrightError(
