@@ -107,7 +107,7 @@ def _rows(name: str, difficulty: int, seed: int) -> Iterator[dict[str, Any]]:
     except ImportError as error:
         raise MathwrightError(
             "the package `reasoning-gym` is missing",
-            hint="pip install 'mathwright[problems]' and, with a C compiler, 'mathwright[gym]'; or pip install --no-deps reasoning-gym",
+            hint="pip install 'mathwright[problems]', then pip install --no-deps reasoning-gym",
         ) from error
     if name not in factory.DATASETS:
         raise MathwrightError(
