@@ -191,6 +191,11 @@ def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> recipes.Re
 def stages(arguments: StageArguments, only: str | None) -> None:
     """Run one stage of a recipe, or all of them (`only` is None), or plan them."""
     recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    if only is None and (arguments.model or arguments.shards):
+        raise MathwrightError(
+            "--model and --shards belong to a single stage: each stage of a run starts from the one before it",
+            hint="set model.source for the start model, or call one stage, such as `mathwright sft`",
+        )
     if only is not None and getattr(recipe, only) is None:
         raise MathwrightError(f"recipe {recipe.name!r} has no {only} part", hint="see `mathwright show`")
     if arguments.dry_run:

@@ -72,6 +72,7 @@ def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFix
         (("run", "nowhere.py"), "no such recipe file", "path"),
         (("compare", "quickstart"), "has no compare part", "show"),
         (("report", "nowhere"), "holds no run", "--out"),
+        (("run", "quickstart", "--model", "somewhere"), "belong to a single stage", "model.source"),
         (("run", "deepseekmath_7b", "--tiny"), "no function tiny()", "Recipe"),
         (("run", "deepseekmath_7b", "--dry-run", "--set", "rl.group_size=1"), "group_size", "rl.group_size"),
     ],
