@@ -92,6 +92,10 @@ class Problem:
     """Subject, template or topic; tables are broken down by it."""
     level: str = ""
     language: str = "en"
+    choices: tuple[str, ...] = ()
+    """Texts of the options of a multiple-choice question, without their letters; the answer is the letter of one."""
+    tests: str = ""
+    """Where the answer is a program: Python that raises unless the program run before it is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,10 @@ class EvalRecord:
     finish: FinishReason
     num_tokens: int
     num_tool_calls: int = 0
+    score: float | None = None
+    """What a reward model gives the response; None where none was asked."""
+    contaminated: bool | None = None
+    """Whether the question was found in the training corpus; None where nobody looked."""
 
 
 # --- reading and writing --------------------------------------------------------------------------

@@ -6,31 +6,25 @@ math   {"problem", "solution", "level", "type"}: the final answer stands in the 
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
+from mathwright.problems import layouts
+from mathwright.problems.catalogue import BENCHMARKS
+from mathwright.problems.fields import LayoutError, last_boxed
+from mathwright.problems.layouts import Draft
 from mathwright.problems.rows import read_rows
+from mathwright.problems.tables import HubSource, hub_rows
 from mathwright.records import Part, Problem, Solution
 
-_CALCULATOR_NOTE = re.compile(r"<<[^<>]*>>")
+__all__ = ["Published", "last_boxed", "load_published"]
 
-HUB_IDS: Mapping[str, str] = {"gsm8k": "openai/gsm8k", "math": "EleutherAI/hendrycks_math"}
-_HUB_CONFIGS: Mapping[str, tuple[str, ...]] = {
-    "openai/gsm8k": ("main",),
-    "EleutherAI/hendrycks_math": (
-        "algebra",
-        "counting_and_probability",
-        "geometry",
-        "intermediate_algebra",
-        "number_theory",
-        "prealgebra",
-        "precalculus",
-    ),
-}
+_CALCULATOR_NOTE = re.compile(r"<<[^<>]*>>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +43,17 @@ def load_published(source: str, path: str, split: str) -> list[Published]:
     """
     file = _local_file(source, path, split)
     if file is None:
-        hub_id = path or HUB_IDS[source]
-        rows = ((f"{hub_id}, {split} row {n}", n, row) for n, row in enumerate(_hub_rows(hub_id, split)))
+        rows = ((place, number, row) for number, (place, row) in enumerate(hub_rows(_hub_source(source, path, split))))
     else:
         rows = ((f"{file}:{number}", number - 1, row) for number, row in read_rows(file))
     read = _read_gsm8k if source == "gsm8k" else _read_math
-    return [read(row, f"{source}-{split}-{index}", split, where) for where, index, row in rows]
+    published: list[Published] = []
+    for place, index, row in rows:
+        try:
+            published.append(read(row, f"{source}-{split}-{index}", split))
+        except LayoutError as error:
+            raise MathwrightError(f"{place}: {error}", hint=f"is this the right layout for {source}?") from error
+    return published
 
 
 def _local_file(source: str, path: str, split: str) -> Path | None:
@@ -81,83 +80,38 @@ def _local_file(source: str, path: str, split: str) -> Path | None:
     raise MathwrightError(f"{path}: no such file or folder", hint=f"the path of problem source {source!r}")
 
 
-def _hub_rows(hub_id: str, split: str) -> Iterable[dict[str, Any]]:
-    try:
-        import datasets  # heavy, and needed only here
-    except ImportError as error:
-        raise MathwrightError("the package `datasets` is missing", hint="pip install 'mathwright[problems]'") from error
-    for config in _HUB_CONFIGS.get(hub_id, (None,)):
-        try:
-            yield from datasets.load_dataset(hub_id, config, split=split)  # type: ignore[misc]  # rows are dicts
-        except (OSError, ValueError) as error:
-            raise MathwrightError(
-                f"{hub_id}: cannot be loaded from the Hugging Face hub: {error}",
-                hint="check network and id, or set the source's path to a folder with the JSONL files",
-            ) from error
+def _hub_source(source: str, path: str, split: str) -> HubSource:
+    """The usual data set of a source, or another one on the hub, which has its rows in one configuration."""
+    usual = BENCHMARKS[source].hub
+    if usual is not None and path in ("", usual.id):
+        return dataclasses.replace(usual, split=split)
+    return HubSource(id=path, split=split)
 
 
-def _text(row: Mapping[str, Any], name: str, where: str) -> str:
-    if not isinstance(row.get(name), str):
-        found = "lacks the field" if name not in row else "has no text in the field"
-        raise MathwrightError(f"{where}: {found} {name!r}", hint="is this the right layout for this source?")
-    return row[name]
-
-
-def _published(problem: Problem, working: str) -> Published:
+def _published(source: str, draft: Draft, identity: str, split: str, working: str) -> Published:
     """The published solution is kept only where it may be trained on and has an answer."""
-    usable = problem.split == "train" and problem.answer
+    problem = Problem(
+        id=f"{source}-{draft.id}" if draft.id else identity,
+        question=draft.question,
+        answer=draft.answer,
+        source=source,
+        split=split,
+        subject=draft.subject,
+        level=draft.level,
+    )
+    usable = split == "train" and draft.answer
     part = Part(kind="text", text=working)
     solution = Solution(problem_id=problem.id, format="cot", parts=(part,), answer=problem.answer) if usable else None
     return Published(problem=problem, solution=solution)
 
 
-def _read_gsm8k(row: Mapping[str, Any], identity: str, split: str, where: str) -> Published:
-    question, worked = _text(row, "question", where), _text(row, "answer", where)
-    working, mark, answer = worked.rpartition("####")
-    if not mark:
-        raise MathwrightError(f"{where}: no '####' before the final answer", hint="is this GSM8K's layout?")
-    answer = answer.strip().replace(",", "")
+def _read_gsm8k(row: Mapping[str, Any], identity: str, split: str) -> Published:
+    draft = layouts.gsm8k(row)
+    working = row["answer"].rpartition("####")[0]
     lines = [" ".join(line.split()) for line in _CALCULATOR_NOTE.sub("", working).splitlines()]
-    text = "\n".join([line for line in lines if line] + [f"The answer is \\boxed{{{answer}}}."])
-    problem = Problem(
-        id=identity,
-        question=question.strip(),
-        answer=answer,
-        source="gsm8k",
-        split=split,
-        subject="grade school",
-    )
-    return _published(problem, text)
+    text = "\n".join([line for line in lines if line] + [f"The answer is \\boxed{{{draft.answer}}}."])
+    return _published("gsm8k", draft, identity, split, text)
 
 
-def _read_math(row: Mapping[str, Any], identity: str, split: str, where: str) -> Published:
-    worked = _text(row, "solution", where)
-    boxed = last_boxed(worked)
-    problem = Problem(
-        id=f"math-{row['unique_id']}" if row.get("unique_id") else identity,
-        question=_text(row, "problem", where).strip(),
-        answer=(boxed or "").strip(),
-        source="math",
-        split=split,
-        subject=str(row.get("type") or row.get("subject") or ""),
-        level=str(row.get("level", "")).removeprefix("Level "),
-    )
-    return _published(problem, worked.strip())
-
-
-def last_boxed(text: str) -> str | None:
-    r"""What stands in the last complete \boxed{...} (or \fbox{...}, or `\boxed 5`) of a text, or None."""
-    for match in reversed(list(re.finditer(r"\\f?boxed\s*(?![a-zA-Z])|\\fbox\s*", text))):
-        rest = text[match.end() :]
-        if not rest.startswith("{"):
-            word = re.match(r"[^\s${}]+", rest)
-            if word:
-                return word.group()
-            continue
-        depth = 0
-        for index, character in enumerate(rest):
-            escaped = index > 0 and rest[index - 1] == "\\"
-            depth += (character == "{") - (character == "}") if not escaped else 0
-            if depth == 0:
-                return rest[1:index]
-    return None
+def _read_math(row: Mapping[str, Any], identity: str, split: str) -> Published:
+    return _published("math", layouts.math(row), identity, split, row["solution"].strip())

@@ -1,0 +1,221 @@
+"""The benchmarks of the paper and its neighbours: where their problems are, and how they are read.
+
+`load_benchmark("gsm8k", "data")` reads local files; `load_benchmark("gsm8k")` asks the Hugging Face hub. None of the
+data is part of this package. `docs/benchmarks.md` lists them with their licences and layouts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from mathwright.errors import MathwrightError
+from mathwright.problems import layouts
+from mathwright.problems.catalogue import BENCHMARKS, Benchmark
+from mathwright.problems.fields import LETTERS, LayoutError
+from mathwright.problems.layouts import Draft, Dropped
+from mathwright.problems.tables import HubSource, file_rows, hub_rows
+from mathwright.records import Problem
+
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "HubSource",
+    "LoadedBenchmark",
+    "find_benchmark",
+    "load_benchmark",
+    "question_with_choices",
+]
+
+SUBFOLDERS = ("", "problems", "chinese")
+"""Where a benchmark's file is looked for in a data folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedBenchmark:
+    """The problems of a benchmark, as they were found."""
+
+    benchmark: Benchmark
+    problems: tuple[Problem, ...]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows left out, by reason."""
+    repeated: int = 0
+    """Problems that ask word for word what an earlier one asks; they are kept, as published scores count them."""
+    where: str
+    """File or hub split that was read."""
+
+
+def load_benchmark(name_or_path: str, data: str | Path | None = None) -> LoadedBenchmark:
+    """All test problems of a benchmark, in the order of its file.
+
+    Args:
+        name_or_path: a name of `BENCHMARKS`, or the path of a .jsonl(.gz) file of Problem records (`data` is not read).
+        data: the benchmark's file, or a folder in which it is looked for; None for the Hugging Face hub.
+
+    Raises MathwrightError, naming file and line, for an unknown name, a missing or malformed file, a file of another
+    benchmark, an id that occurs twice, or where no row can be asked.
+    """
+    if name_or_path.endswith((".jsonl", ".jsonl.gz")):
+        return _load_records(Path(name_or_path).expanduser())
+    benchmark = find_benchmark(name_or_path)
+    if data is not None:
+        files = _find_files(benchmark, Path(data).expanduser())
+        return _load(benchmark, chain.from_iterable(map(file_rows, files)), ", ".join(map(str, files)))
+    if benchmark.hub is None:
+        raise MathwrightError(
+            f"{benchmark.name}: no copy on the Hugging Face hub is known",
+            hint=f"give a data folder with {' or '.join(benchmark.files)}",
+        )
+    return _load(benchmark, hub_rows(benchmark.hub), str(benchmark.hub))
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark of that name; MathwrightError for one that is unknown, or that we cannot run."""
+    if name not in BENCHMARKS:
+        runnable = [known for known, benchmark in BENCHMARKS.items() if not benchmark.missing]
+        raise MathwrightError(
+            f"no benchmark is called {name!r}", hint=f"one of {', '.join(runnable)}, or a .jsonl file of problems"
+        )
+    benchmark = BENCHMARKS[name]
+    if benchmark.missing:
+        raise MathwrightError(f"{name} cannot be run: {benchmark.missing}", hint="choose another benchmark")
+    return benchmark
+
+
+def question_with_choices(problem: Problem) -> str:
+    """The question as it is asked: the options of a multiple-choice question follow, "(A) ..." each on its own line."""
+    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
+    return "\n".join([problem.question, *options])
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _find_files(benchmark: Benchmark, data: Path) -> list[Path]:
+    if data.is_file():
+        owners = [known.name for known in BENCHMARKS.values() if _is_file_of(data, known)]
+        if owners and benchmark.name not in owners:
+            raise MathwrightError(
+                f"{data} is the file of {owners[0]}, but {benchmark.name} is asked for",
+                hint="give the folder of the data, or the right file",
+            )
+        if "train" in data.name and "test" not in data.name:
+            raise MathwrightError(
+                f"{data} holds training problems by its name", hint="give the file of the test problems"
+            )
+        return [data]
+    if not data.is_dir():
+        raise MathwrightError(f"{data}: no such file or folder", hint="check the path of the benchmark data")
+    for name in benchmark.files:
+        for folder in (data / subfolder for subfolder in SUBFOLDERS):
+            for pattern in (name, f"{name}.gz"):
+                if found := sorted(path for path in folder.glob(pattern) if path.is_file()):
+                    return found
+    raise MathwrightError(
+        f"{data}: no file of {benchmark.name}",
+        hint=f"looked there, and in its folders {' and '.join(filter(None, SUBFOLDERS))}, for "
+        f"{', '.join(benchmark.files)}, each with or without .gz",
+    )
+
+
+def _is_file_of(path: Path, benchmark: Benchmark) -> bool:
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    return any(plain.match(name) for name in benchmark.files)
+
+
+def _load(benchmark: Benchmark, rows: Iterable[tuple[str, dict[str, Any]]], where: str) -> LoadedBenchmark:
+    problems: list[tuple[str, Problem]] = []
+    dropped: Counter[str] = Counter()
+    for index, (place, row) in enumerate(rows):
+        try:
+            draft = benchmark.read(row)
+        except LayoutError as error:
+            raise MathwrightError(
+                f"{place}: {error}", hint=f"is this the right layout for {benchmark.name}? See docs/benchmarks.md"
+            ) from error
+        if isinstance(draft, Dropped):
+            dropped[draft.reason] += 1
+        elif reason := _unusable(draft):
+            dropped[reason] += 1
+        else:
+            problems.append((place, _problem(benchmark, draft, index)))
+    return _loaded(benchmark, problems, dropped, where)
+
+
+def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Problem:
+    """The problem with its id: the file's own, or else the number of the row, which a bare number is taken for."""
+    if isinstance(draft, Problem):
+        return draft
+    own = draft.id or str(index)
+    return Problem(
+        id=f"{benchmark.name}-test-{own}" if own.isdecimal() else f"{benchmark.name}-{own}",
+        question=draft.question,
+        answer=draft.answer,
+        source=benchmark.name,
+        split="test",
+        subject=draft.subject,
+        level=draft.level,
+        language=benchmark.language,
+        choices=draft.choices,
+        tests=draft.tests,
+    )
+
+
+def _unusable(draft: Draft | Problem) -> str:
+    """Why a problem cannot be asked or judged, or ""."""
+    if not draft.question.strip():
+        return "empty question"
+    if not (draft.answer.strip() or draft.tests):
+        return "empty reference"
+    if len(draft.choices) > len(LETTERS):
+        return f"more than {len(LETTERS)} options"
+    if draft.choices and not set(draft.answer.strip()) <= set(LETTERS[: len(draft.choices)]):
+        return "answer names no option"
+    return ""
+
+
+def _load_records(path: Path) -> LoadedBenchmark:
+    """A file of Problem records; training problems in it are left out."""
+    benchmark = Benchmark(
+        name=path.name.removesuffix(".gz").removesuffix(".jsonl"),
+        title=path.name,
+        language="en",
+        size=None,
+        files=(path.name,),
+        hub=None,
+        read=layouts.record,
+        paper="beside the paper",
+    )
+    loaded = _load(benchmark, file_rows(path), str(path))
+    if {problem.language for problem in loaded.problems} == {"zh"}:
+        return dataclasses.replace(loaded, benchmark=dataclasses.replace(benchmark, language="zh"))
+    return loaded
+
+
+def _loaded(
+    benchmark: Benchmark, problems: list[tuple[str, Problem]], dropped: Mapping[str, int], where: str
+) -> LoadedBenchmark:
+    places: dict[str, str] = {}
+    for place, problem in problems:
+        if problem.id in places:
+            raise MathwrightError(
+                f"{place}: the id {problem.id!r} stands already at {places[problem.id]}",
+                hint="the file holds something twice; give each problem an id of its own",
+            )
+        places[problem.id] = place
+    if not problems:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items()) or "it is empty"
+        raise MathwrightError(f"{where}: no problem of {benchmark.name} ({reasons})", hint="check the file")
+    asked = {question_with_choices(problem) for _, problem in problems}
+    return LoadedBenchmark(
+        benchmark=benchmark,
+        problems=tuple(problem for _, problem in problems),
+        dropped=dict(dropped),
+        repeated=len(problems) - len(asked),
+        where=where,
+    )
