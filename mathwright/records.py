@@ -12,6 +12,7 @@ No field changes its meaning along the way: a new meaning is a new type.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -266,10 +267,20 @@ def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
     count = 0
     with partial.open("w", encoding="utf-8") as file:
         for record in records:
-            file.write(json.dumps(to_json(record), ensure_ascii=False) + "\n")
+            file.write(_json_line(record))
             count += 1
     partial.replace(path)
     return count
+
+
+def _json_line(record: Any) -> str:
+    """A record as a line that UTF-8 can hold: a lone surrogate, which model text may have, stays an escape."""
+    line = json.dumps(to_json(record), ensure_ascii=False) + "\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(to_json(record)) + "\n"
+    return line
 
 
 def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:
@@ -277,13 +288,13 @@ def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:
     path = Path(path)
     if not path.is_file():
         raise MathwrightError(f"{path}: no such file", hint="check the path; a stage that did not run writes nothing")
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield from_json(cls, json.loads(line))
-            except ValueError as error:
+                yield from_json(cls, json.loads(line.decode()))
+            except ValueError as error:  # UnicodeDecodeError is one
                 raise MathwrightError(
                     f"{path}:{number}: not a {cls.__name__}: {error}",
                     hint="each line is one JSON object; mend or remove this line",
@@ -325,12 +336,18 @@ def _build(annotation: Any, value: Any, where: str) -> Any:
     return value
 
 
+@functools.cache
+def _type_hints(cls: Any) -> dict[str, Any]:
+    """Resolving the annotations of a class takes longer than building the record."""
+    return typing.get_type_hints(cls)
+
+
 def _build_dataclass(cls: Any, value: Any, where: str) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
         raise ValueError(f"{where} must be an object, not {type(value).__name__}")
-    hints = typing.get_type_hints(cls)
+    hints = _type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
     unknown = [name for name in value if name not in fields]
     if unknown:

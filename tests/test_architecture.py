@@ -22,8 +22,9 @@ ALLOWED: dict[str, set[str]] = {
     "recipes": {"recipe", "lm", "problems", "corpus", "pretrain", "sft", "reward", "rl", "eval"},
     "plan": {"recipe", "lm", "rl"},
     "chat": SHARED,
+    "evaluate": {*SHARED, "eval", "report"},
     "chain": {"recipe", *SHARED, "corpus", "pretrain", "sft", "reward", "rl", "eval"},
-    "cli": {"recipe", "chain", "plan", "chat", "report", *BASE},
+    "cli": {"recipe", "chain", "plan", "chat", "evaluate", "eval", "corpus", "problems", "report", *BASE},
 }
 
 

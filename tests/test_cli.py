@@ -8,7 +8,20 @@ from mathwright.cli import main
 from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
 
-VERBS = ("corpus", "compare", "pretrain", "sft", "reward", "rl", "eval", "chat", "run", "show", "report")
+VERBS = (
+    "corpus",
+    "compare",
+    "pretrain",
+    "sft",
+    "reward",
+    "rl",
+    "eval",
+    "contamination",
+    "chat",
+    "run",
+    "show",
+    "report",
+)
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -1,5 +1,6 @@
 """Records survive the way to disk and back, and a damaged file is named with file, line and field."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,18 @@ def test_unknown_status_is_refused(tmp_path: Path) -> None:
     path.write_text('{"status": "right", "prediction": "1", "reference": "1"}\n', encoding="utf-8")
     with pytest.raises(MathwrightError, match="not one of 'correct'"):
         list(read_jsonl(path, Verdict))
+
+
+def test_text_that_utf8_cannot_hold_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    odd = dataclasses.replace(PROBLEM, question="half a pair \ud800 and 中文")
+    write_jsonl(path, [odd, PROBLEM])
+    assert list(read_jsonl(path, Problem)) == [odd, PROBLEM]
+
+
+def test_bytes_that_are_no_text_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    write_jsonl(path, [PROBLEM])
+    path.write_bytes(path.read_bytes() + b'{"id": "\xff"}\n')
+    with pytest.raises(MathwrightError, match=":2: not a Problem"):
+        list(read_jsonl(path, Problem))

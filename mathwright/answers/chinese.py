@@ -19,6 +19,10 @@ def parse_numeral(text: str) -> Fraction | None:
     if text.startswith("百分之"):
         value = parse_numeral(text[3:])
         return None if value is None else value / 100
+    if "又" in text:
+        whole, _, part = text.partition("又")
+        values = parse_numeral(whole), parse_numeral(part) if "分之" in part else None
+        return None if values[0] is None or values[1] is None else values[0] + values[1]
     if "分之" in text:
         bottom, _, top = text.partition("分之")
         values = parse_numeral(bottom), parse_numeral(top)

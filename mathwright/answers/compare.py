@@ -1,7 +1,7 @@
 """When two answers are the same answer: the rules, all in this one place.
 
 Every comparison gives True, False, or None where an expression must first be parsed and worked out by a worker.
-All rules are symmetric in prediction and reference.
+All rules but the last are symmetric in prediction and reference.
 
 1. **Numbers** are exact rationals: `0.5` = `1/2` = `\\frac{1}{2}`, whatever their size; `0.5` is not `50`, and `0.33`
    is not `1/3`. No tolerance.
@@ -23,16 +23,21 @@ All rules are symmetric in prediction and reference.
 8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Other equations are equal if
    one is a multiple of the other; so are inequalities, by a positive factor.
 9. **Words** are compared without case, punctuation and articles; a choice by its letter (`(C)`, `C) 12`).
+10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
+   of an answer or worked out from expressions, are the same where |prediction - reference| <= rel_tolerance
+   |reference|, after units are converted. The one rule that is not symmetric.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
 
-from mathwright.answers.numbers import Quantity
-from mathwright.answers.structure import (
+from mathwright.answers.nodes import (
+    NOBODY,
     Combination,
     Formula,
     Interval,
@@ -41,11 +46,15 @@ from mathwright.answers.structure import (
     Node,
     Ratio,
     Relation,
+    Residue,
     Sequence,
     Words,
-    parse,
 )
-from mathwright.answers.units import Unit
+from mathwright.answers.numbers import Quantity, parse_quantity
+from mathwright.answers.sets import real_set
+from mathwright.answers.structure import parse
+from mathwright.answers.units import NO_UNIT, Unit, parse_unit
+from mathwright.answers.vocabulary import NOTHING
 
 Decision = bool | None
 """None: not decided without working expressions out."""
@@ -58,7 +67,17 @@ FLOAT_RELATIVE_ERROR = Fraction(4, 2**53)
 class Oracle(Protocol):
     """Decides about expressions; in the calling process it knows spelling only, in a worker it can calculate."""
 
-    def equal(self, a: Quantity | Formula, b: Quantity | Formula) -> Decision: ...
+    rel_tolerance: Fraction
+    """How far the number `a` may lie from `b`, as a part of `b` (rule 10)."""
+
+    @property
+    def exact(self) -> Oracle:
+        """The same without tolerance."""
+        ...
+
+    def equal(self, a: Quantity | Formula, b: Quantity | Formula, factor: Fraction = Fraction(1)) -> Decision:
+        """Whether `factor` times `a` equals `b`."""
+        ...
 
     def related(self, a: Relation, b: Relation) -> Decision:
         """Whether two equations or inequalities of two sides each say the same."""
@@ -68,8 +87,20 @@ class Oracle(Protocol):
 class Spelling:
     """The oracle of the calling process: equal spelling is equality, anything else is undecided."""
 
-    def equal(self, a: Quantity | Formula, b: Quantity | Formula) -> Decision:
-        if isinstance(a, Formula) and isinstance(b, Formula) and a.text.replace(" ", "") == b.text.replace(" ", ""):
+    def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
+        self.rel_tolerance = rel_tolerance
+
+    @property
+    def exact(self) -> Oracle:
+        return SPELLING
+
+    def equal(self, a: Quantity | Formula, b: Quantity | Formula, factor: Fraction = Fraction(1)) -> Decision:
+        if (
+            factor == 1
+            and isinstance(a, Formula)
+            and isinstance(b, Formula)
+            and a.text.replace(" ", "") == b.text.replace(" ", "")
+        ):
             return True
         return None
 
@@ -89,9 +120,14 @@ def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
         return _relations(a, b, oracle) if isinstance(a, Relation) and isinstance(b, Relation) else False
     if isinstance(a, Words) or isinstance(b, Words):
         return _words(a, b)
+    if isinstance(a, Residue) or isinstance(b, Residue):
+        return _residues(a, b)
     if isinstance(a, Sequence) or isinstance(b, Sequence):
         return _sequences(a, b, oracle)
     if isinstance(a, Interval | Combination) or isinstance(b, Interval | Combination):
+        normal_a, normal_b = real_set(a), real_set(b)
+        if normal_a is not None and normal_b is not None and not oracle.rel_tolerance:
+            return normal_a == normal_b
         return _sets(a, b, oracle)
     if isinstance(a, Matrix) and isinstance(b, Matrix):
         if [len(row) for row in a.rows] != [len(row) for row in b.rows]:
@@ -129,15 +165,38 @@ def either(decisions: Iterable[Decision]) -> Decision:
 
 
 def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
+    if a.unit and not b.unit and isinstance(b, Formula):
+        return _values(a, _with_letter_unit(b), oracle) if _LETTER_UNIT.fullmatch(b.text) else _bare(a, b, oracle)
+    if b.unit and not a.unit and isinstance(a, Formula):
+        return _values(_with_letter_unit(a), b, oracle) if _LETTER_UNIT.fullmatch(a.text) else _bare(a, b, oracle)
     factor = _unit_factor(a.unit, b.unit)
     if factor is None:
         return False
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _quantities(a, b, factor)
-    if factor != 1:
-        # An expression in a unit that must be converted: rare enough to ask for the same unit.
-        return False
-    return oracle.equal(a, b)
+        return _quantities(a, b, factor, oracle.rel_tolerance)
+    return oracle.equal(a, b, factor)
+
+
+_LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
+
+
+def _with_letter_unit(formula: Formula) -> Quantity | Formula:
+    """`20 m/s`, which may be algebra, beside an answer that has a unit: it has one, too."""
+    match = _LETTER_UNIT.fullmatch(formula.text)
+    assert match is not None
+    number, unit = parse_quantity(match.group(1)), parse_unit(match.group(2))
+    return replace(number, unit=unit) if number and unit else replace(formula, unit=NO_UNIT)
+
+
+def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
+    """A unit on one side only is left out; of degrees and a multiple of π the latter may be radians."""
+    bare_a, bare_b = replace(a, unit=None), replace(b, unit=None)
+    decisions = [oracle.equal(bare_a, bare_b)]
+    angle, other = (a, b) if a.unit else (b, a)
+    if angle.unit and angle.unit.dimensions == (("angle", 1),) and "\\pi" in formula_text(other):
+        radians = Formula(rf"({formula_text(angle)})\cdot\frac{{\pi}}{{180}}")
+        decisions.append(oracle.equal(radians, bare_b) if angle is a else oracle.equal(bare_a, radians))
+    return either(decisions)
 
 
 def _unit_factor(a: Unit | None, b: Unit | None) -> Fraction | None:
@@ -147,20 +206,26 @@ def _unit_factor(a: Unit | None, b: Unit | None) -> Fraction | None:
     return a.factor / b.factor if a.dimensions == b.dimensions else None
 
 
-def _quantities(a: Quantity, b: Quantity, factor: Fraction) -> bool:
+def _quantities(a: Quantity, b: Quantity, factor: Fraction, tolerance: Fraction) -> bool:
     if a.base != b.base and 10 in (a.base, b.base):
         other, based = (a, b) if a.base == 10 else (b, a)
         return other.value in (based.value, based.written)
     if a.percent != b.percent:
-        percent, bare = (a, b) if a.percent else (b, a)
-        as_written = abs(percent.value) >= 1 and same_number(percent, bare, percent.value, bare.value)
-        return as_written or percent.value / 100 == bare.value
-    return same_number(a, b, a.value * factor, b.value)
+        percent = a if a.percent else b
+        as_written = abs(percent.value) >= 1 and same_number(a, b, a.value, b.value, tolerance)
+        values = (a.value / 100, b.value) if a.percent else (a.value, b.value / 100)
+        return as_written or within(*values, tolerance)
+    return same_number(a, b, a.value * factor, b.value, tolerance)
 
 
-def same_number(a: Quantity, b: Quantity, value_a: Fraction, value_b: Fraction) -> bool:
-    """Rules 1 and 2 for two rational values."""
-    if value_a == value_b:
+def within(value: Fraction, target: Fraction, tolerance: Fraction) -> bool:
+    """Rule 10; equality where the tolerance is 0."""
+    return abs(value - target) <= tolerance * abs(target)
+
+
+def same_number(a: Quantity, b: Quantity, value_a: Fraction, value_b: Fraction, tolerance: Fraction) -> bool:
+    """Rules 1, 2 and 10 for two rational values."""
+    if within(value_a, value_b, tolerance):
         return True
     a_rounded, b_rounded = a.places >= ROUNDED_PLACES, b.places >= ROUNDED_PLACES
     if a_rounded == b_rounded:
@@ -179,16 +244,26 @@ def rounding(decimal: Quantity) -> Fraction:
 # --- everything else ------------------------------------------------------------------------------
 
 
+_DEPENDENT = re.compile(r"y|[a-zA-Z]\([a-z]\)")
+
+
 def _compare_named(a: Node, b: Node, oracle: Oracle) -> Decision:
+    relation_a, relation_b = (
+        node.relation if isinstance(node, Named) else node if isinstance(node, Relation) else None for node in (a, b)
+    )
     if isinstance(a, Named) and isinstance(b, Named):
-        if a.name == b.name:
+        if a.name == b.name or NOBODY in (a.name, b.name):
             return compare(a.value, b.value, oracle)
-        return oracle.related(a.relation, b.relation) if a.relation and b.relation else False
-    named, other = (a, b) if isinstance(a, Named) else (b, a)
-    assert isinstance(named, Named)
-    if isinstance(other, Relation):
-        return oracle.related(named.relation, other) if named.relation and len(other.terms) == 2 else False
-    return compare(named.value, other, oracle)
+        if all(_DEPENDENT.fullmatch(node.name) for node in (a, b)) and "y" in (a.name, b.name):
+            return compare(a.value, b.value, oracle)
+        return oracle.related(relation_a, relation_b) if relation_a and relation_b else False
+    if isinstance(a, Relation) or isinstance(b, Relation):
+        both = relation_a and relation_b and len(relation_a.terms) == len(relation_b.terms) == 2
+        return oracle.related(relation_a, relation_b) if both else False  # type: ignore[arg-type]
+    if NOBODY in (getattr(a, "name", ""), getattr(b, "name", "")) and not {type(a), type(b)} <= {Named, Interval}:
+        return False
+    a, b = (node.value if isinstance(node, Named) else node for node in (a, b))
+    return compare(a, b, oracle)
 
 
 _FLIP = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
@@ -216,34 +291,71 @@ def _words(a: Node, b: Node) -> bool:
         return a.text == b.text
     words, other = (a, b) if isinstance(a, Words) else (b, a)
     assert isinstance(words, Words)
+    if isinstance(other, Sequence) and not other.items:
+        return words.text == NOTHING
     if not isinstance(other, Formula):
         return False
     spelled = other.text.replace(" ", "")
     return spelled == words.letter or (not words.letter and spelled.lower() == words.text.replace(" ", ""))
 
 
+def _residues(a: Node, b: Node) -> bool:
+    if isinstance(a, Residue) and isinstance(b, Residue):
+        return a.modulus == b.modulus and (a.value - b.value) % a.modulus == 0
+    residue, other = (a, b) if isinstance(a, Residue) else (b, a)
+    assert isinstance(residue, Residue)
+    if not isinstance(other, Quantity) or other.unit or other.percent:
+        return False
+    # The number named, or what remains of it: `17 mod 5` is 2.
+    return other.value in (residue.value, residue.value % residue.modulus)
+
+
 def _sequences(a: Node, b: Node, oracle: Oracle) -> Decision:
     if not isinstance(a, Sequence) or not isinstance(b, Sequence):
-        sequence, other = (a, b) if isinstance(a, Sequence) else (b, a)
-        return _sequence_and_other(sequence, other, oracle)  # type: ignore[arg-type]
-    a, b = _distinct(a, oracle), _distinct(b, oracle)
+        shaped_a = a if isinstance(a, Sequence) else _shaped(a, b)  # type: ignore[arg-type]
+        shaped_b = b if isinstance(b, Sequence) else _shaped(b, a)  # type: ignore[arg-type]
+        return _sequences(shaped_a, shaped_b, oracle) if shaped_a and shaped_b else False
+    (a, doubt_a), (b, doubt_b) = _distinct(a, oracle), _distinct(b, oracle)
     kinds = {a.kind, b.kind}
-    if len(a.items) != len(b.items) or kinds == {"tuple", "set"}:
+    if kinds == {"tuple", "set"}:
         return False
-    if kinds == {"blanks"} or "tuple" in kinds:
+    if len(a.items) != len(b.items):
+        # Two spellings of one element, {2, \\sqrt{4}}: only a worker knows.
+        return None if doubt_a or doubt_b else False
+    if (len(kinds) == 1 and kinds <= {"blanks", "array"}) or "tuple" in kinds:
         return every(compare(x, y, oracle) for x, y in zip(a.items, b.items, strict=True))
     return _any_order(a.items, b.items, oracle)
 
 
-def _distinct(sequence: Sequence, oracle: Oracle) -> Sequence:
-    """A set without its repetitions, which say nothing; in a list of answers two equal ones are two."""
+def _distinct(sequence: Sequence, oracle: Oracle) -> tuple[Sequence, bool]:
+    """A set without its repetitions, which say nothing, and whether there may be more of them.
+
+    In a list of answers two equal ones are two.
+    """
     if sequence.kind != "set":
-        return sequence
+        return sequence, False
     kept: list[Node] = []
+    doubt = False
     for item in sequence.items:
-        if not any(compare(item, other, oracle) for other in kept):
+        decisions = [compare(item, other, oracle.exact) for other in kept]
+        doubt = doubt or None in decisions
+        if True not in decisions:
             kept.append(item)
-    return Sequence(sequence.kind, tuple(kept))
+    return Sequence(sequence.kind, tuple(kept)), doubt
+
+
+def _shaped(other: Node, like: Sequence) -> Sequence | None:
+    """What is no sequence, as one to be compared with `like`: a point, a Python list, a column, a single answer."""
+    if isinstance(other, Formula) and re.fullmatch("[A-H]{2,8}", other.text) and like.kind != "tuple":
+        # Several choices run together: ACD.
+        return Sequence("list", tuple(Formula(letter) for letter in other.text))
+    if len(like.items) == 1:
+        return Sequence(like.kind, (other,))
+    if isinstance(other, Interval) and other.ambiguous and len(like.items) == 2:
+        return Sequence("tuple" if other.left_open else "array", (other.left, other.right))
+    if isinstance(other, Matrix) and like.kind in ("tuple", "array") and all(len(row) == 1 for row in other.rows):
+        return Sequence("tuple", tuple(row[0] for row in other.rows))
+    return None
 
 
 def _any_order(a: tuple[Node, ...], b: tuple[Node, ...], oracle: Oracle) -> Decision:
@@ -264,20 +376,6 @@ def _any_order(a: tuple[Node, ...], b: tuple[Node, ...], oracle: Oracle) -> Deci
     return None if undecided else True
 
 
-def _sequence_and_other(sequence: Sequence, other: Node, oracle: Oracle) -> Decision:
-    if isinstance(other, Interval) and other.ambiguous and len(sequence.items) == 2:
-        round_brackets = other.left_open
-        if sequence.kind == "list" and not round_brackets:
-            return False
-        if sequence.kind == "set":
-            return False
-        return every(compare(x, y, oracle) for x, y in zip(sequence.items, (other.left, other.right), strict=True))
-    if isinstance(other, Matrix) and sequence.kind == "tuple" and all(len(row) == 1 for row in other.rows):
-        column = tuple(row[0] for row in other.rows)
-        return compare(sequence, Sequence("tuple", column), oracle)
-    return compare(sequence.items[0], other, oracle) if len(sequence.items) == 1 else False
-
-
 def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
     if isinstance(a, Combination) and isinstance(b, Combination):
         if a.operator != b.operator or len(a.parts) != len(b.parts):
@@ -289,28 +387,60 @@ def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
         if (a.left_open, a.right_open) != (b.left_open, b.right_open):
             return False
         return every((compare(a.left, b.left, oracle), compare(a.right, b.right, oracle)))
-    pair, other = (a, b) if isinstance(a, Interval) else (b, a)
-    if isinstance(pair, Interval) and pair.ambiguous and pair.left_open and isinstance(other, Matrix):
-        return compare(Sequence("tuple", (pair.left, pair.right)), other, oracle)
+    points = [_point(node) for node in (a, b)]
+    if isinstance(a, Matrix) or isinstance(b, Matrix):
+        return compare(points[0] or a, points[1] or b, oracle) if any(points) else False
     return False
+
+
+def _point(node: Node) -> Sequence | None:
+    if isinstance(node, Interval) and node.ambiguous and node.left_open:
+        return Sequence("tuple", (node.left, node.right))
+    return None
 
 
 def _ratios(a: Node, b: Node, oracle: Oracle) -> Decision:
     if isinstance(a, Ratio) and isinstance(b, Ratio):
         if a.clock and b.clock:
-            return a.clock == b.clock and (a.half == b.half or not a.half or not b.half)
+            return _same_time(a, b)
         if len(a.items) != len(b.items):
             return False
         values_a, values_b = _plain_values(a), _plain_values(b)
         if values_a and values_b:
             return _proportional(values_a, values_b)
-        return every(compare(x, y, oracle) for x, y in zip(a.items, b.items, strict=True))
+        return every(
+            oracle.equal(_product(x, b.items[0]), _product(y, a.items[0]))
+            for x, y in zip(a.items[1:], b.items[1:], strict=True)
+        )
     ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
     assert isinstance(ratio, Ratio)
     values = _plain_values(ratio)
     if isinstance(other, Quantity) and len(values) == 2:
         return bool(values[1]) and values[0] / values[1] == other.value
     return False
+
+
+def _same_time(a: Ratio, b: Ratio) -> bool:
+    if bool(a.half) == bool(b.half):
+        return _on_24_hours(a) == _on_24_hours(b)
+    said, other = (a, b) if a.half else (b, a)
+    return other.clock in (said.clock, _on_24_hours(said))
+
+
+def _on_24_hours(ratio: Ratio) -> str:
+    hour, _, rest = ratio.clock.partition(":")
+    return f"{int(hour) % 12 + 12 * (ratio.half == 'p')}:{rest}" if ratio.half and hour else ratio.clock
+
+
+def _product(a: Node, b: Node) -> Formula:
+    return Formula(rf"({formula_text(a)})\cdot({formula_text(b)})")
+
+
+def formula_text(node: Node) -> str:
+    """A number or formula as TeX."""
+    if isinstance(node, Quantity):
+        return rf"\frac{{{node.value.numerator}}}{{{node.value.denominator}}}"
+    return node.text if isinstance(node, Formula) else ""
 
 
 def _plain_values(ratio: Ratio) -> list[Fraction]:

@@ -18,15 +18,22 @@ _BETWEEN_BOXES = re.compile(
 )
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _PHRASE = re.compile(
-    r"(?:\b(?:final\s+)?answer\b[^.\n:=$\\]{0,60}?(?:\bis\b(?:\s*:)?|[:=])|答案\s*(?:[是为]\s*[：:]?|[：:])|(?:^|\n)\s*A:)"
-    r"(?:\s|\*\*|__)*",
+    r"(?:\b(?:(?:final\s+)?answers?|correct\s+(?:option|choice))\b[^.\n:=$\\]{0,60}?(?:\b(?:is|are)\b(?:\s*:)?|[:=])"
+    r"|(?:^|\n)\s*(?:#{1,4}|\*\*)\s*(?:final\s+)?answer\s*(?:\*\*)?\s*\n|<answer>|答案(?:应)?\s*(?:[是为选]\s*[：:]?|[：:])|(?:故|因此|所以|应|则|综上)[,，]?(?:本题|正确)?(?:答案)?选(?:择|项)?\s*[：:]?"
+    r"|(?:^|\n|。)\s*答\s*[：:]|(?:^|\n)\s*A:)"
+    r"(?:\s|\*\*|__)*(?:(?:therefore|thus|hence|simply|just|indeed|exactly)\b,?\s*)?",
     re.IGNORECASE,
 )
 _FEW_SHOT = re.compile(r"\bfinal answer is:?\s*([^\n]{1,500}?)\.?\s*I hope it is correct", re.IGNORECASE)
 _MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
-_SENTENCE_END = re.compile(r"\.(?=\s|$)|。|\n|<\|")
+_SENTENCE_END = re.compile(
+    r"\.(?=\s|$)|[。．]|\n|<\||</answer>|,?\s+(?:because|since|as (?:required|desired|claimed|needed))\b"
+)
 _POLITE = re.compile(r"\s*\.?\s*I hope it is correct.*", re.DOTALL)
 _PROSE_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}(?![a-zA-Z}])")
+_CHINESE_VERB = re.compile(r".*([是为能有要需可共还买用了比剩得到])(?=.)")
+_LAST_VALUE = re.compile(r"(?:\$[^$]+\$|\\frac\{[^{}]*\}\{[^{}]*\}|-?[¥￥]?\d[\d,.]*(?:/\d+)?)[^\d$\\，,；;]*$")
+_CHINESE_NUMERAL = re.compile(r"[负零〇一二两三四五六七八九十百千万亿点分之]+\s*[\u4e00-\u9fff]{0,4}$")
 _VERB = re.compile(r"\b(?:is|are|equals|was|be)\b|=")
 _NUMBER = re.compile(r"-?[$¥€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
 
@@ -36,7 +43,8 @@ def extract_answer(text: str, *, fallback: bool = False) -> str | None:
 
     Tried in this order, the last occurrence winning each time: `\\boxed{}` or `\\fbox{}` (several boxes joined by
     commas or "and" are several answers; "The final answer is X. I hope it is correct", the ending of the few-shot
-    prompts for MATH, counts where it comes later), a GSM8K `#### 72`, "the answer is ..." or 答案是, 答案为. Programs
+    prompts for MATH, counts where it comes later), a GSM8K `#### 72`, a phrase ("the answer is ...", "**Answer:** ...",
+    a heading "Final Answer", `<answer>`, "the correct option is ...", 答案是, 答案为, 故选, 答：). Programs
     and their output (fenced blocks marked python or output) are not searched: an answer stands in the text behind.
 
     `fallback`: where none of these is there, take the last formula between math delimiters, else the last number.
@@ -120,7 +128,14 @@ def _answer_behind(rest: str) -> str | None:
 
 
 def _without_prose(sentence: str) -> str:
-    """Of "the volume of $ABC$ is 120" what follows the verb; of other long prose its only formula or number."""
+    """Of "the volume of $ABC$ is 120" what follows the verb; of other long prose its only formula or number.
+
+    Of a Chinese sentence its last number with what is counted: 小明有5个苹果 gives 5个苹果.
+    """
+    if (verb := _CHINESE_VERB.match(sentence)) and not _CHINESE_NUMERAL.match(sentence):
+        if value := _LAST_VALUE.search(sentence):
+            return value.group().replace("$", "")
+        return sentence[verb.end() :] if verb.group(1) in "是为" else sentence
     if len(_PROSE_WORD.findall(sentence)) < 2:
         return sentence
     verbs = list(_VERB.finditer(sentence))

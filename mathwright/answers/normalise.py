@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 
+from mathwright.answers.programs import from_program
+
 MAX_ANSWER_CHARS = 2000
 """A longer text is no final answer; it is compared as a string only."""
 
 SET_OPEN, SET_CLOSE = "⦃", "⦄"
 
+_GREEK = "alpha beta gamma delta epsilon lambda mu rho sigma tau phi omega ell Delta Omega"
+_EIGHTHS = ((1, 5), (2, 5), (3, 5), (4, 5), (1, 6), (5, 6), (1, 8), (3, 8), (5, 8), (7, 8))
 _UNICODE = str.maketrans(
     {
         **dict(zip("（），：；％＝＋－／［］｛｝＜＞．", "(),:;%=+-/[]⦃⦄<>.", strict=True)),
@@ -41,8 +45,10 @@ _UNICODE = str.maketrans(
         "±": r"\pm ",
         "∓": r"\mp ",
         "∅": r"\emptyset ",
-        "²": "^{2}",
-        "³": "^{3}",
+        **{c: rf"\{name} " for c, name in zip("αβγδελμρστφωℓΔΩ", _GREEK.split(), strict=True)},
+        **{c: rf"\frac{{{n}}}{{{d}}}" for c, (n, d) in zip("⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", _EIGHTHS, strict=True)},
+        "ℝ": r"\mathbb{R} ",
+        "⁄": "/",
         "½": r"\frac{1}{2}",
         "¼": r"\frac{1}{4}",
         "¾": r"\frac{3}{4}",
@@ -59,6 +65,31 @@ _UNICODE = str.maketrans(
     }
 )
 
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
+_RAISED_RUN, _LOWERED_RUN = re.compile(f"[{_RAISED}]+"), re.compile(f"[{_LOWERED}]+")
+_TO_LINE = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
+_CUBE_ROOT = re.compile(r"∛\s*(\d+|[a-z]|\([^()]*\))")
+_CIRCLED_COMMAND = re.compile(r"\\textcircled\s*\{\s*(\d)\s*\}")
+_CIRCLED = "①②③④⑤⑥⑦⑧⑨"
+_CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*|\s*\(\d\)(?:\s*\(\d\))+\s*")
+_ORNAMENT = re.compile(
+    r"\\(?:underline|uline|bm|pmb)(?![a-zA-Z])|\\(?:text)?color\s*\{[^{}]*\}|\\(?:checkmark|blacksquare|square|qed|Box)(?![a-zA-Z])"
+)
+_HEDGE = re.compile(
+    r"^(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
+    re.IGNORECASE,
+)
+_FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=\s*(?:$|\\cup))")
+_TEMPERATURE = re.compile(r"(?:\\text\{\s*)?°(?:\s*\}|\s*\\text\{)?\s*([CF])(?![a-zA-Z])(?:\s*\})?")
+_SCALES = {"C": "celsius", "F": "fahrenheit"}
+_RATE = re.compile(r"^每(小时|分钟|秒|天|千克|公斤|米|个|人)\s*(\d+(?:\.\d+)?\s*[\u4e00-\u9fff]+)$")
+_CHINESE_FRACTION, _CHINESE_MIXED = re.compile(r"(\d+)\s*分之\s*(\d+)"), re.compile(r"(\d+)\s*又\s*(?=\d|\\frac)")
+_UNITS = re.compile(r"(?<=\S)\s*(?:\\text\{\s*)?(?:square|cubic|sq\.?|cu\.?)\s+units?(?:\s*\})?(?:\^\{?\d\}?)?\.?\s*$")
+_SYSTEM = re.compile(
+    rf"[{SET_OPEN}{{]?\s*\\begin\{{(cases|array|aligned)\}}(?:\{{[lcr]*\}})?(.*)\\end\{{\1\}}", re.DOTALL
+)
+_CHOOSE = re.compile(r"\{\s*([^{}]+?)\s*\\choose\s*([^{}]+?)\s*\}")
+_CIS = re.compile(r"(?:\\(?:operatorname|text|mathrm)\{\s*cis\s*\}|\\?cis(?![a-zA-Z]))\s*(\([^()]*\)|[^\s,+()]+)")
 _FURNITURE = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|hspace\{[^{}]*\})"
     r"(?![a-zA-Z])\.?"
@@ -83,6 +114,8 @@ _SHORT_COMMANDS = (
     (re.compile(r"\\(?:\}|rbrace(?![a-zA-Z]))"), SET_CLOSE),
     (re.compile(r"\\(?:lvert|rvert|vert|mid)(?![a-zA-Z])"), "|"),
     (re.compile(r"\\(?:bigcup)(?![a-zA-Z])"), r"\\cup "),
+    (re.compile(r"\\lg(?![a-zA-Z])"), r"\\log_{10} "),
+    (re.compile(r"\+\s*/\s*-|\+-"), r"\\pm "),
     (re.compile(r"\\(?:colon)(?![a-zA-Z])"), ":"),
     (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
     (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
@@ -105,12 +138,16 @@ _WRAPPERS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("**", "**"), ("`", "
 
 def clean(text: str) -> str:
     """The answer in its one spelling, without delimiters, furniture and final punctuation."""
-    text = _outer(text.replace("\\$", "¤"))
-    text = text.translate(_UNICODE)
+    text = from_program(_outer(text.replace("\\$", "¤")))
+    text = _ORNAMENT.sub("", _circled(text)).strip()
+    text = _CUBE_ROOT.sub(r"\\sqrt[3]{\1}", text)
+    text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_TO_LINE)}}}", text)
+    text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_TO_LINE)}}}", text)
+    text = _HEDGE.sub("", text.translate(_UNICODE))
     text = _strip_dollars(text)
     text = _NO_SPACE.sub("", text)
     # `\\` ends a row of a matrix: it is set aside, so that `\\ ` is not read as a space command.
-    if "matrix" not in text and "array" not in text:
+    if not any(environment in text for environment in ("matrix", "array", "cases", "aligned")):
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace("\\\\", "␤")
     text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
@@ -120,13 +157,36 @@ def clean(text: str) -> str:
     text = _TEXT.sub(r"\\text{\1}", text)
     text = re.sub(r"\\text\{([ei])\}", r"\1", text) if text.strip() not in (r"\text{e}", r"\text{i}") else text
     text = _STYLE.sub("", text)
+    text = _UNITS.sub("", _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text)))
+    if (system := _SYSTEM.fullmatch(text.strip())) and all("=" in row for row in system.group(2).split("␤")):
+        text = ", ".join(row.replace("&", " ").strip(" ,") for row in system.group(2).split("␤"))
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = _CIS.sub(r"(\\cos \1+i\\sin \1)", text)
     text = _DEGREE.sub("°", text)
+    text = _TEMPERATURE.sub(lambda m: rf"\text{{{_SCALES[m.group(1)]}}}", text)
+    text = _RATE.sub(r"\2/\1", text)
+    text = _FRENCH.sub(_straightened, text)
     text = _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
     text = _FUNCTION_WORDS.sub(r"\\\1 ", text) if "\\text" not in text else text
     text = _roots(_fractions(text))
     text = _power_parentheses(text)
     text = _SPACES.sub(" ", text).strip()
     return text if text.endswith("...") else text.rstrip(" .,;:?")
+
+
+def _circled(text: str) -> str:
+    """`①③` as the set {1, 3}: which of several statements hold."""
+    text = _CIRCLED_COMMAND.sub(lambda m: _CIRCLED[int(m.group(1)) - 1], text)
+    if _CIRCLED_LIST.fullmatch(text):
+        numbers = [str(_CIRCLED.index(c) + 1) if c in _CIRCLED else c for c in text if c in _CIRCLED or c.isdigit()]
+        return SET_OPEN + ",".join(numbers) + SET_CLOSE
+    return text
+
+
+def _straightened(match: re.Match[str]) -> str:
+    """`]0, 1[` as `(0, 1)`."""
+    before, left, ends, right = match.groups()
+    return f"{before}{'(' if left == ']' else '['}{ends}{')' if right == '[' else ']'}"
 
 
 def _outer(text: str) -> str:

@@ -8,99 +8,32 @@ order of a tuple and the size of a set are decided here and exactly. What remain
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
 
+from mathwright.answers.nodes import (
+    NOBODY,
+    Combination,
+    Formula,
+    Interval,
+    Matrix,
+    Named,
+    Node,
+    Ratio,
+    Relation,
+    Residue,
+    Sequence,
+    Words,
+)
 from mathwright.answers.normalise import MAX_ANSWER_CHARS, SET_CLOSE, SET_OPEN, clean
 from mathwright.answers.numbers import Quantity, parse_quantity
-from mathwright.answers.units import Unit, is_unit_word, parse_unit
+from mathwright.answers.units import is_unit_word, parse_unit
+from mathwright.answers.vocabulary import canonical
 
 
 class UnreadableError(ValueError):
     """The text is no answer we can read: empty, unbalanced, or too long."""
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A textual answer; `text` is lower case without punctuation."""
-
-    text: str
-    letter: str = ""
-    """The letter of a choice, where the answer is one: `C`, `(C)`, `C) 12`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """An expression for the TeX parser."""
-
-    text: str
-    unit: Unit | None = None
-    percent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """Several answers (list: in any order; blanks: answers to several blanks), a tuple, or a set."""
-
-    kind: Literal["list", "blanks", "tuple", "set"]
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """`[a, b)`; `ambiguous` where `(a, b)` may as well be a point, or `[a, b]` a list."""
-
-    left: Node
-    right: Node
-    left_open: bool
-    right_open: bool
-    ambiguous: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """Sets joined by ∪, ∩ or ∖."""
-
-    operator: str
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """`x = 5`, `f(x) = x + 1`, `x > 2`: a name, and the value it has or the set it lies in."""
-
-    name: str
-    value: Node
-    relation: Relation | None
-    """As it was written, where that is a relation of two sides."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """Any other chain of relations: `2x + y = 3`, `f(2) < f(1) < f(4)`, `x \\ne 3`."""
-
-    terms: tuple[str, ...]
-    operators: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    rows: tuple[tuple[Node, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """`3:2`, `1:2:3`, or a time of day."""
-
-    items: tuple[Node, ...]
-    clock: str = ""
-    """The time where it looks like one (`10:30`): two such are not compared as ratios."""
-    half: str = ""
-    """"am" or "pm", where said."""
-
-
-Node = Quantity | Words | Formula | Sequence | Interval | Combination | Named | Relation | Matrix | Ratio
 
 _OPENING, _CLOSING = "([" + SET_OPEN + "{", ")]" + SET_CLOSE + "}"
 _RELATION = re.compile(r"\\(?:le|ge|ne|in|approx|equiv|sim|implies|Rightarrow|rightarrow|to)(?![a-zA-Z])|[=<>]")
@@ -111,16 +44,22 @@ _OR = re.compile(r"or|或")
 _MATRIX = re.compile(r"\\begin\{([pbvB]?(?:small)?matrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _SYMBOL = r"(?:[a-zA-Z]|\\(?!text|frac|sqrt|pi(?![a-zA-Z])|infty|le|ge)[a-zA-Z]+)(?:_(?:\{[^{}]*\}|\w))?'*"
 _NAME = re.compile(
+    r"P\([^()]*\)|\\(?:sin|cos|tan)\s*(?:\\[a-z]+|[A-Z]{1,3})\s*|m\s*\\angle\s*\{?\s*[A-Z]{1,3}\s*\}?|"
     rf"{_SYMBOL}(?:\^\{{-1\}}|\^-1)?(?:\s*\([^()=]*\))?|\\text\{{[^{{}}]*\}}|[A-Z]{{2,4}}|[a-zA-Z]{{1,3}}"
     rf"|\|[A-Z]{{1,3}}\||\\(?:angle|overline|triangle|overrightarrow|vec|mathbf|hat|bar|widehat)\s*\{{?\s*[a-zA-Z]{{1,4}}\}}?"
     r"|\((?:\s*[a-zA-Z](?:_\w)?\s*,?)+\)|\[[A-Z]{3,6}\]"
 )
-_LETTER_CHOICE = re.compile(r"\(([A-Z])\)|([A-Z])|([A-Z])\s*[).:]\s*\S.*|\(([A-Z])\)\s*\S.*", re.DOTALL)
+_LETTER_CHOICE = re.compile(r"\(([A-Z])\)|([A-Z])|([A-Z])\s*[).:](?:\s*\S.*)?|\(([A-Z])\)\s*\S.*", re.DOTALL)
+_LETTERS = re.compile(r"\(?[A-H]\)?(?:\s*(?:,|and|or|&|和|或|,\s*and)\s*\(?[A-H]\)?)+")
+_LABELLED = re.compile(
+    r"(?:\(([A-H])\)\s*|([A-H])[).:]\s+)(?!\\(?:cdot|times|cup|cap|to|in|pm)|[-+^=*/(])\S[^=]*", re.DOTALL
+)
+_OPTION = re.compile(r"^(?:option|choice|answer)\s+(?=\(?[A-Z]\b)", re.IGNORECASE)
 _WORDY = re.compile(r"[^\W\d_][\w\s'’.,()&\"/+-]*")
 _MATH_WORDS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _TIME = re.compile(
-    r"(?:\\text\{\s*)?(\d{1,2}(?:\s*:\s*\d\d){1,2})(?:\s*(?:\\text\{)?\s*(?:\\,)?\s*([aApP])\.?\s*[mM]\.?)?\s*\}?",
+    r"(?:\\text\{\s*)?(\d{1,2}(?:(?:\s*:\s*\d\d){1,2}|(?=\s*(?:\\text\{)?\s*[aApP]\.?\s*[mM])))(?:\s*(?:\\text\{)?\s*(?:\\,)?\s*([aApP])\.?\s*[mM]\.?)?\s*\}?",
     re.DOTALL,
 )
 
@@ -178,14 +117,20 @@ def _parse(text: str, depth: int) -> Node:
     if not text or depth > 12:
         raise UnreadableError("empty" if not text else "nested too deeply")
     if text[0] == "{" and text[-1] == "}" and _encloses(text):
-        return _parse(text[1:-1], depth + 1)
+        # Braces group; with commas inside they are the set that a program prints.
+        inside = text[1:-1]
+        return _set(inside, depth) if split_top(inside, _COMMA)[1] else _parse(inside, depth + 1)
     quantity = parse_quantity(text)
     if quantity is not None:
         return quantity
     if match := _TIME.fullmatch(text):
-        clock = match.group(1).replace(" ", "").lstrip("0")
-        items = tuple(_parse(piece, depth + 1) for piece in match.group(1).split(":"))
+        clock = match.group(1).replace(" ", "").lstrip("0") + ("" if ":" in match.group(1) else ":00")
+        items = tuple(_parse(piece, depth + 1) for piece in clock.split(":"))
         return Ratio(items, clock, (match.group(2) or "").lower())
+    if _REAL_LINE.fullmatch(text):
+        return Interval(Formula(r"-\infty"), Formula(r"\infty"), True, True)
+    if residue := _residue(text, depth):
+        return residue
     words = _words(text)
     if words is not None:
         return words
@@ -194,33 +139,61 @@ def _parse(text: str, depth: int) -> Node:
     return _several(text, depth) or _relation(text, depth) or _simple(text, depth)
 
 
+_REAL_LINE = re.compile(
+    r"\\(?:mathbb|mathbf|Bbb|text)?\s*\{?R\}?|\\(?:mathbb|mathbf)\s*R|\(?-\\infty\s*<\s*[a-z]\s*<\s*\+?\\infty\)?"
+    r"|(?:\\text\{\s*)?(?:all )?(?:the )?(?:real numbers|reals)\s*\}?|全体实数|一切实数|任意实数",
+    re.IGNORECASE,
+)
+_MODULUS = re.compile(
+    r"(.+?)\s*\(?\s*(?:\\pmod|\\p?b?mod|\\text\{\s*mod\s*\}|(?<![a-zA-Z\\])mod)\s*\{?\s*(\d{1,9})\s*\}?\s*\)?"
+)
+_FREE_LETTER = re.compile(
+    r"\s*(?:\\text\{\s*(?:where|for)?\s*\}|where|for)?\s*\(?([a-zA-Z])\s*(?:\\in\s*(?:\\(?:mathbb|mathbf)\s*)?\{?[ZN]\}?(?:\^[*+])?"
+    r"|(?:\\text\{)?\s*(?:is )?(?:an |any )?integers?\s*\}?|为整数)\s*\)?\s*"
+)
+
+
+def _residue(text: str, depth: int) -> Residue | None:
+    match = _MODULUS.fullmatch(text) if "mod" in text else None
+    if match is None or int(match.group(2)) == 0:
+        return None
+    value = _parse(match.group(1), depth + 1)
+    value = value.value if isinstance(value, Named) else value
+    return Residue(value.value, int(match.group(2))) if isinstance(value, Quantity) else None
+
+
 def _several(text: str, depth: int) -> Node | None:
     """`2, 3`, `2 and 3`, `x < 1 or x > 3`, `5; 10`."""
     for pattern, kind in ((_SEMICOLON, "blanks"), (_AND_OR, "list"), (_COMMA, "list")):
         pieces, separators = split_top(text, pattern)
         if not separators:
             continue
+        if len(pieces) > 1 and (letter := _FREE_LETTER.fullmatch(pieces[-1])) and letter.group(1) in pieces[0]:
+            # `k\\pi, k \\in \\mathbb{Z}`: k stands for any integer with and without saying so.
+            pieces = pieces[:-1]
         items: list[Node] = []
         for piece in pieces:
             if piece.strip(" ,"):
                 item = _parse(piece, depth + 1)
                 items += item.items if isinstance(item, Sequence) and item.kind == kind == "list" else [item]
-        joined = _join_inequalities(items) if any(_OR.search(s) for s in separators) else None
+        joined = None
+        if kind == "list" and pattern is _AND_OR:
+            joined = _join_inequalities(items, "∪" if any(_OR.search(s) for s in separators) else "∩")
         if joined is not None:
             return joined
         return items[0] if len(items) == 1 else Sequence(kind, tuple(items))  # type: ignore[arg-type]
     return None
 
 
-def _join_inequalities(items: list[Node]) -> Node | None:
-    """`x < 1 or x > 3` is one set."""
+def _join_inequalities(items: list[Node], operator: str) -> Node | None:
+    """`x < 1 or x > 3` is one set, and so is `x > 1 and x < 3`."""
     named = [item for item in items if isinstance(item, Named)]
     if len(named) < len(items) or len({n.name for n in named}) != 1:
         return None
     equations = [n for n in named if n.relation and n.relation.operators == ("=",)]
     if equations or any(not isinstance(n.value, Interval | Combination) for n in named):
         return None
-    return Named(named[0].name, Combination("∪", tuple(n.value for n in named)), None)
+    return Named(named[0].name, Combination(operator, tuple(n.value for n in named)), None)
 
 
 def _relation(text: str, depth: int) -> Node | None:
@@ -229,6 +202,8 @@ def _relation(text: str, depth: int) -> Node | None:
         return None
     terms = [term.strip() for term in terms]
     operators = [_OPERATORS.get(operator, operator) for operator in operators]
+    if not terms[0] and operators[0] in _FLIP and len(terms) == 2:
+        terms[0] = NOBODY
     if not terms[0]:
         terms, operators = terms[1:], operators[1:]
     if "≈" in operators:
@@ -258,7 +233,7 @@ _FLIP = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 def is_name(text: str) -> bool:
     """Whether a side of an equation only names what the other side is: `x`, `f(x)`, `AB`, `(x, y)`, `a:b`."""
     text = text.strip()
-    if _NAME.fullmatch(text):
+    if text == NOBODY or _NAME.fullmatch(text):
         return True
     fraction = re.fullmatch(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text)
     parts = fraction.groups() if fraction else re.split(r"[:/]", text)
@@ -279,16 +254,35 @@ def _inequality(terms: list[str], operators: list[str], depth: int) -> Node:
         terms, operators = terms[::-1], [_FLIP[operators[0]]]
     if len(terms) == 3 and operators[0] in (">", "≥") and operators[1] in (">", "≥"):
         terms, operators = terms[::-1], [_FLIP[o] for o in reversed(operators)]
+    absolute = re.fullmatch(r"\|\s*([a-zA-Z])\s*\|", terms[0])
+    bound = parse_quantity(terms[1]) if absolute and len(terms) == 2 else None
+    if absolute and bound and bound.value > 0 and bound.unit is None and operators[0] in _FLIP:
+        return _within_absolute(absolute.group(1), bound, operators[0], Relation(tuple(terms), tuple(operators)))
     infinity = Formula(r"\infty"), Formula(r"-\infty")
     if len(terms) == 2 and is_name(terms[0]) and operators[0] in _FLIP:
         bound, is_open = _parse(terms[1], depth + 1), operators[0] in "<>"
         below = operators[0] in "<≤"
         interval = Interval(infinity[1], bound, True, is_open) if below else Interval(bound, infinity[0], is_open, True)
         return Named(terms[0].replace(" ", ""), interval, Relation(tuple(terms), tuple(operators)))
+    if len(terms) == 2 and operators == ["≠"] and is_name(terms[0]) and (hole := parse_quantity(terms[1])):
+        line = Interval(infinity[1], infinity[0], True, True)
+        excluded = Combination("∖", (line, Sequence("set", (hole,))))
+        return Named(terms[0].replace(" ", ""), excluded, Relation(tuple(terms), tuple(operators)))
     if len(terms) == 3 and is_name(terms[1]) and all(o in ("<", "≤") for o in operators):
         ends = _parse(terms[0], depth + 1), _parse(terms[2], depth + 1)
         return Named(terms[1].replace(" ", ""), Interval(*ends, operators[0] == "<", operators[1] == "<"), None)
     return Relation(tuple(terms), tuple(operators))
+
+
+def _within_absolute(name: str, bound: Quantity, operator: str, relation: Relation) -> Named:
+    """`|x| < a` as `(-a, a)`, `|x| > a` as the rest of the line."""
+    lower, upper = replace(bound, value=-bound.value), bound
+    is_open = operator in "<>"
+    if operator in "<≤":
+        return Named(name, Interval(lower, upper, is_open, is_open), relation)
+    left = Interval(Formula(r"-\infty"), lower, True, is_open)
+    right = Interval(upper, Formula(r"\infty"), is_open, True)
+    return Named(name, Combination("∪", (left, right)), relation)
 
 
 def _simple(text: str, depth: int) -> Node:
@@ -304,7 +298,14 @@ def _simple(text: str, depth: int) -> Node:
     enclosed = _enclosed(text, depth)
     if enclosed is not None:
         return enclosed
+    if match := _POINT.fullmatch(text):
+        point = _parse(match.group(2), depth + 1)
+        return Named(match.group(1), point, None)
+    if match := _IN_WORDS_RATIO.fullmatch(text):
+        return Ratio(tuple(_parse(piece, depth + 1) for piece in match.groups()))
     matrix = _MATRIX.fullmatch(text)
+    if matrix and matrix.group(1) == "vmatrix":
+        return _formula(text)
     if matrix and matrix.group(2).count(r"\begin") == 0:
         rows = [row for row in matrix.group(2).split("␤") if row.strip() and row.strip() != r"\hline"]
         return Matrix(tuple(tuple(_parse(cell, depth + 1) for cell in row.split("&")) for row in rows))
@@ -312,6 +313,10 @@ def _simple(text: str, depth: int) -> Node:
     if colons and all(piece.strip() for piece in pieces):
         return Ratio(tuple(_parse(piece, depth + 1) for piece in pieces))
     return _formula(text)
+
+
+_POINT = re.compile(r"([A-Z])\s*(\([^()]*,[^()]*\))")
+_IN_WORDS_RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?:\\text\{\s*to\s*\}|to)\s*(\d+(?:\.\d+)?)")
 
 
 def _plus_minus(text: str, depth: int) -> Node:
@@ -344,14 +349,20 @@ def _enclosed(text: str, depth: int) -> Node | None:
         if not inner.strip() or (first, last) == ("[", ")") or (first, last) == ("(", "]"):
             raise UnreadableError("an interval without two ends")
         if first == "[" and _MATRIX.fullmatch(inner.strip()) is None:
-            return _formula(text)
+            # `[x]` may be the greatest integer in x.
+            number = parse_quantity(inner)
+            if inner.strip().startswith("(") and _encloses(inner.strip()):
+                return Sequence("array", (_parse(inner, depth + 1),))
+            return Sequence("array", (number,)) if number and number.value.denominator == 1 else _formula(text)
         return _parse(inner, depth + 1)
-    items = tuple(_parse(piece, depth + 1) for piece in pieces)
+    items = tuple(_parse(piece, depth + 1) for piece in pieces if piece.strip())
+    if len(items) == 1:
+        return items[0]
     if len(items) == 2:
         return Interval(*items, first == "(", last == ")", ambiguous=(first == "(") == (last == ")"))
     if (first == "(") != (last == ")"):
         raise UnreadableError("an interval of more than two ends")
-    return Sequence("tuple", items)
+    return Sequence("tuple" if first == "(" else "array", items)
 
 
 def _set(inner: str, depth: int) -> Node:
@@ -377,11 +388,21 @@ def _words(text: str) -> Words | None:
     """A textual answer, or None where the text is mathematics."""
     bare = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).strip()
     wrapped = text.startswith(r"\text{") and _encloses_text(text)
+    if _CJK.search(bare) and re.search(r"\d\s*(?:或者?|和)\s*-?\d|=", bare):
+        return None
     if _CJK.search(bare) and not re.search(r"[=<>\\]", bare):
-        return Words(re.sub(r"[\s,.;:!?]", "", bare).lower())
-    choice = _LETTER_CHOICE.fullmatch(bare)
+        option = re.fullmatch(r"(?:故?选|选项|答案是?|故?答案为)\s*[:]?\s*\(?([A-Z])\)?(?:项|选项)?", bare)
+        return Words(canonical(re.sub(r"[\s,.;:!?]", "", bare).lower()), letter=option.group(1) if option else "")
+    if _LETTERS.fullmatch(bare):
+        return None
+    labelled = _LABELLED.fullmatch(bare)
+    if labelled:
+        return Words(_plain(bare), letter=labelled.group(1) or labelled.group(2))
+    choice = _LETTER_CHOICE.fullmatch(_OPTION.sub("", bare))
     if choice and (len(bare) > 1 or wrapped) and not re.search(r"[=\\^]", bare):
         return Words(_plain(bare), letter=next(g for g in choice.groups() if g))
+    if re.fullmatch("[A-H]{2,8}", bare) and list(bare) == sorted(set(bare)):
+        return None  # several choices run together: ACD
     if "\\" in bare or not _WORDY.fullmatch(bare) or bare.lower() in _MATH_WORDS:
         return None
     tokens = re.findall(r"[^\W\d_]+", bare)
@@ -399,7 +420,10 @@ def _encloses_text(text: str) -> bool:
 
 def _plain(text: str) -> str:
     text = re.sub(r"[^\w\s]", " ", text.lower())
-    return " ".join(word for word in text.split() if word not in ("a", "an", "the") or len(text.split()) == 1)
+    words = text.split()
+    if len(words) > 1 and words[0] in ("on", "in", "at"):
+        words = words[1:]
+    return canonical(" ".join(word for word in words if word not in ("a", "an", "the") or len(words) == 1))
 
 
 _TRAILING_UNIT = re.compile(r"(.*?)\s*((?:\\text\{[^{}]*\}(?:\^\{?\d\}?)?|°)+)", re.DOTALL)

@@ -20,13 +20,15 @@ from sympy.core.function import AppliedUndef
 from sympy.parsing import sympy_parser
 
 from mathwright.answers.compare import Decision, rounding
+from mathwright.answers.nodes import Formula, Matrix, Node, Relation
 from mathwright.answers.numbers import Quantity
-from mathwright.answers.structure import Formula, Matrix, Node, Relation, parse
+from mathwright.answers.structure import parse
 
 Tree = Any
 """An expression or matrix of sympy, whose annotations call every result a bare Basic."""
 
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)°")
+_DOUBLE_FACTORIAL = re.compile(r"(?<![\d.])(\d{1,3})!!(?!!)")
 _SHOWN_DIGITS = 30
 _WORKING_DIGITS = 200
 _POINTS_NEEDED, _POINTS_TRIED = 4, 16
@@ -66,6 +68,7 @@ def to_sympy(text: str) -> Tree:
     if "\\text" in text or re.search(r"\d\s*_|[%¤€£¥?@#]|\\(?:l|c|v)?dots", text):
         raise UnparsableError(text)
     source = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text).replace("°", r"\cdot\frac{\pi}{180}")
+    source = _DOUBLE_FACTORIAL.sub(lambda m: str(sympy.factorial2(int(m.group(1)))), source)
     source = source.replace("␤", r"\\").replace("*", r"\cdot ")
     source = re.sub(r"([a-zA-Z])('+)", lambda m: f"{m.group(1)}_{{{'p' * len(m.group(2))}}}", source)
     try:
@@ -90,22 +93,47 @@ def _checked(tree: object) -> Tree:
 class Calculator:
     """The oracle of a worker: decides every question, in its own time."""
 
-    def equal(self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix) -> Decision:
-        value_a, value_b = _value(a), _value(b)
+    def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
+        self.rel_tolerance = rel_tolerance
+
+    @property
+    def exact(self) -> Calculator:
+        return Calculator() if self.rel_tolerance else self
+
+    def equal(
+        self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix, factor: Fraction = Fraction(1)
+    ) -> Decision:
+        # A logarithm without base is natural or common, the same on both sides.
+        return any(self._equal(a, b, factor, natural_log) for natural_log in _log_readings(a, b))
+
+    def _equal(
+        self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix, factor: Fraction, natural_log: bool
+    ) -> bool:
+        value_a, value_b = _value(a, natural_log=natural_log), _value(b, natural_log=natural_log)
         if _is_matrix(value_a) or _is_matrix(value_b):
             return _is_matrix(value_a) and _is_matrix(value_b) and _same_matrix(value_a, value_b)
         if isinstance(a, Matrix) or isinstance(b, Matrix):
             return False
+        if factor != 1:
+            value_a = value_a * sympy.Rational(factor.numerator, factor.denominator)
         if a.percent != b.percent:
-            if a.percent:
-                return _same_percent(value_a, value_b)
-            return _same_percent(value_b, value_a)
+            percent = value_a if a.percent else value_b
+            as_written = percent.is_number and bool(abs(percent) >= 1) and self._same(value_a, value_b)
+            return as_written or self._same(
+                value_a / 100 if a.percent else value_a, value_b / 100 if b.percent else value_b
+            )
         decimal = next((q for q in (a, b) if isinstance(q, Quantity) and q.places >= 10), None)
         if decimal is not None and not (value_a - value_b).free_symbols:
             tolerance = sympy.Rational(*rounding(decimal).as_integer_ratio())
             distance = abs(value_a - value_b).evalf(_SHOWN_DIGITS)
-            return bool(distance.is_real and distance < tolerance)
-        return same(value_a, value_b)
+            if distance.is_real and distance < tolerance:
+                return True
+            return bool(self.rel_tolerance) and self._same(value_a, value_b)
+        return self._same(value_a, value_b)
+
+    def _same(self, value: Tree, target: Tree) -> bool:
+        value, target = _constants_read(value, target)
+        return same(value, target) or bool(self.rel_tolerance and _within(value, target, self.rel_tolerance))
 
     def related(self, a: Relation, b: Relation) -> Decision:
         kind_a, difference_a = _difference(a)
@@ -117,14 +145,23 @@ class Calculator:
         return _proportional(difference_a, difference_b, positive=kind_a in (">", "≥"))
 
 
-def _value(node: Node) -> Tree:
+def _value(node: Node, *, natural_log: bool = False) -> Tree:
     if isinstance(node, Quantity):
         return sympy.Rational(node.value.numerator, node.value.denominator)
     if isinstance(node, Matrix):
-        return sympy.Matrix([[_value(cell) for cell in row] for row in node.rows])
+        return sympy.Matrix([[_value(cell, natural_log=natural_log) for cell in row] for row in node.rows])
     if not isinstance(node, Formula):
         raise UnparsableError(str(node))
-    return to_sympy(node.text)
+    return to_sympy(_LOG_OF_NO_BASE.sub(r"\\ln", node.text) if natural_log else node.text)
+
+
+_LOG_OF_NO_BASE = re.compile(r"\\log(?![a-zA-Z])(?!\s*_)")
+
+
+def _log_readings(*nodes: Node) -> tuple[bool, ...]:
+    cells = [cell for node in nodes for cell in (sum(node.rows, ()) if isinstance(node, Matrix) else (node,))]
+    doubtful = any(isinstance(cell, Formula) and _LOG_OF_NO_BASE.search(cell.text) for cell in cells)
+    return (False, True) if doubtful else (False,)
 
 
 def _is_matrix(value: object) -> bool:
@@ -136,9 +173,27 @@ def _same_matrix(a: Tree, b: Tree) -> bool:
     return a.shape == b.shape and all(same(x, y) for x, y in zip(sympy.flatten(a), sympy.flatten(b), strict=True))
 
 
-def _same_percent(percent: Tree, bare: Tree) -> bool:
-    at_least_one = percent.is_number and bool(abs(percent) >= 1)
-    return (at_least_one and same(percent, bare)) or same(percent / 100, bare)
+def _constants_read(a: Tree, b: Tree) -> tuple[Tree, Tree]:
+    """A capital E, I or J that the other side does not have is what sympy and Python print for e and i."""
+    sides = [a, b]
+    for index in (0, 1):
+        names = {symbol.name for symbol in sides[index].free_symbols}
+        others = {symbol.name for symbol in sides[1 - index].free_symbols}
+        spelled = {sympy.Symbol(n): c for n, c in _CONSTANTS.items() if n in names and n not in others}
+        sides[index] = sides[index].xreplace(spelled) if spelled else sides[index]
+    return sides[0], sides[1]
+
+
+_CONSTANTS = {"E": sympy.E, "I": sympy.I, "J": sympy.I, "j": sympy.I}
+
+
+def _within(value: Tree, target: Tree, tolerance: Fraction) -> bool:
+    """Whether |value - target| <= tolerance |target| for two real constants."""
+    value, target = _worked_out(value), _worked_out(target)
+    if value.free_symbols or target.free_symbols:
+        return False
+    slack = (sympy.Rational(*tolerance.as_integer_ratio()) * abs(target) - abs(value - target)).evalf(_SHOWN_DIGITS)
+    return bool(value.is_real and target.is_real and slack.is_number and slack >= 0)
 
 
 def same(a: Tree, b: Tree) -> bool:

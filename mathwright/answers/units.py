@@ -43,6 +43,7 @@ _add("volume", "1/1000", "l L liter liters litre litres 升")
 _add("volume", "1/1000000", "ml mL milliliter milliliters 毫升")
 _add("volume", "0.003785411784", "gallon gallons gal")
 _add("angle", 1, "° degree degrees deg 度")
+_add("angle", "1/60", "arcmin arcminutes")
 _add("usd", 1, "¤ dollar dollars usd USD 美元")
 _add("usd", "1/100", "cent cents ¢")
 _add("eur", 1, "€ euro euros")
@@ -50,7 +51,9 @@ _add("gbp", 1, "£")
 _add("cny", 1, "¥ yuan 元 人民币")
 _add("cny", "1/10", "角")
 _add("inr", 1, "₹ rupee rupees")
-_add("count", 12, "dozen 打")
+_add("count", 12, "打")
+_add("celsius", 1, "celsius")
+_add("fahrenheit", 1, "fahrenheit")
 # Compounds whose factor is that of their parts.
 _TABLE["mph"] = ("length/time", Fraction("0.44704"), "mph")
 
@@ -67,9 +70,36 @@ class Unit:
     dimensions: tuple[tuple[str, int], ...]
 
 
+NO_UNIT = Unit(Fraction(1), (("none", 1),))
+"""Of another kind than every unit."""
+
+
 def is_unit_word(word: str) -> bool:
     """Whether a bare word behind a number is a unit: `cm` is; `m` alone may as well be a variable."""
     return word in _TABLE and word not in _SINGLE_LETTERS
+
+
+_PARTS = re.compile(r"[\s,]*(?:and\s+)?(\d+(?:\.\d+)?)\s*(?:\\text\{\s*)?([a-zA-Z]+\.?|[\u4e00-\u9fff]+)(?:\s*\})?")
+
+
+def parse_compound(text: str) -> tuple[Fraction, Unit] | None:
+    """`5 feet 6 inches` or `1小时30分`: the sum in its first unit, and this unit; None for anything else."""
+    if not text[:1].isdigit() or not re.search(r"\d[^\d]+\d", text):
+        return None
+    parts, position = [], 0
+    while match := _PARTS.match(text, position):
+        parts.append((Fraction(match.group(1)), match.group(2).rstrip(".")))
+        position = match.end()
+    if len(parts) < 2 or text[position:].strip():
+        return None
+    hours = parts[0][1] in ("小时", "时")
+    units = [parse_unit("分钟" if hours and word == "分" else word) for _, word in parts]
+    first = units[0]
+    if first is None or any(unit is None or unit.dimensions != first.dimensions for unit in units):
+        return None
+    return sum((number * unit.factor for (number, _), unit in zip(parts, units, strict=True) if unit), Fraction(0)) / (
+        first.factor
+    ), first
 
 
 def parse_unit(text: str) -> Unit | None:

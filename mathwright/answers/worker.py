@@ -1,7 +1,7 @@
 """The process that compares two answers symbolically; its parent (pool.py) kills it when it takes too long.
 
-One JSON object a line: `{"prediction": ..., "reference": ..., "timeout_s": ...}` in, `{"status": ..., "method": ...}`
-out.
+One JSON object a line: `{"prediction": ..., "reference": ..., "timeout_s": ..., "rel_tolerance": ...}` in,
+`{"status": ..., "method": ...}` out.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import json
 import os
 import resource
 import sys
+from fractions import Fraction
 
 from mathwright.answers.compare import compare
-from mathwright.answers.structure import Node, UnreadableError, parse
+from mathwright.answers.nodes import Node
+from mathwright.answers.structure import UnreadableError, parse
 
 READY = "ready"
 
@@ -33,7 +35,7 @@ def serve(memory_bytes: int) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         _limit_cpu(job["timeout_s"])
-        status, method = judge(job["prediction"], job["reference"])
+        status, method = judge(job["prediction"], job["reference"], job.get("rel_tolerance", 0.0))
         print(json.dumps({"status": status, "method": method}), file=replies, flush=True)
         if method == "memory":
             return
@@ -52,11 +54,11 @@ def _limit_cpu(timeout_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + timeout_s) + 2, hard))
 
 
-def judge(prediction: str, reference: str) -> tuple[str, str]:
+def judge(prediction: str, reference: str, rel_tolerance: float = 0.0) -> tuple[str, str]:
     """Status and method of one comparison, expressions worked out."""
     from mathwright.answers import symbolic
 
-    calculator = symbolic.Calculator()
+    calculator = symbolic.Calculator(Fraction(str(rel_tolerance)))
     try:
         left, right = parse(prediction), parse(reference)
         return ("correct" if compare(left, right, calculator) else "incorrect"), "symbolic"
@@ -85,22 +87,22 @@ def _parses(text: str) -> bool:
 
 
 def _formulas(node: Node) -> list[str]:
-    from mathwright.answers import structure
+    from mathwright.answers import nodes
 
     match node:
-        case structure.Formula():
+        case nodes.Formula():
             return [node.text]
-        case structure.Sequence() | structure.Ratio():
+        case nodes.Sequence() | nodes.Ratio():
             children = node.items
-        case structure.Interval():
+        case nodes.Interval():
             children = (node.left, node.right)
-        case structure.Combination():
+        case nodes.Combination():
             children = node.parts
-        case structure.Matrix():
+        case nodes.Matrix():
             children = tuple(cell for row in node.rows for cell in row)
-        case structure.Named():
+        case nodes.Named():
             children = (node.value,)
-        case structure.Relation():
+        case nodes.Relation():
             children = tuple(parse(term) for term in node.terms)
         case _:
             children = ()

@@ -63,7 +63,7 @@ class _Sequence:
     seed: int
     limit: int
     """Tokens it may have, inserted ones included."""
-    text: _Text
+    text: GrowingText
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     sampled: list[bool] = field(default_factory=list)
@@ -118,6 +118,7 @@ class Generator:
         tool: Tool | None = None,
         max_tool_rounds: int = 0,
         on_finished: Callable[[int], None] | None = None,
+        on_completion: Callable[[int, int, Completion], None] | None = None,
     ) -> list[list[Completion]]:
         """Sample len(seeds[i]) responses to each prompt i.
 
@@ -129,6 +130,7 @@ class Generator:
             tool: what the model may call; its output is inserted behind the call and generation goes on.
             max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
             on_finished: called with the number of responses finished since the last call.
+            on_completion: called with i, j and the completion as the j-th response to prompt i is finished.
 
         Returns the completions in the order of prompts and seeds. A prompt that leaves no room in the context gets
         empty completions with finish "length".
@@ -139,7 +141,9 @@ class Generator:
             raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
         training = self.lm.model.training
         self.lm.model.eval()
-        run = _Run(self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished)
+        run = _Run(
+            self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished, on_completion
+        )
         try:
             return run.complete()
         finally:
@@ -160,9 +164,11 @@ class _Run:
         tool: Tool | None,
         max_tool_rounds: int,
         on_finished: Callable[[int], None] | None,
+        on_completion: Callable[[int, int, Completion], None] | None,
     ) -> None:
         self.lm, self.prompts, self.sampling, self.seeds = lm, prompts, sampling, seeds
-        self.stop, self.tool, self.max_tool_rounds, self.on_finished = tuple(stop), tool, max_tool_rounds, on_finished
+        self.stop, self.tool, self.max_tool_rounds = tuple(stop), tool, max_tool_rounds
+        self.on_finished, self.on_completion = on_finished, on_completion
         self.num_slots = min(max_batch, sum(map(len, seeds)))
         self.context = min(lm.max_length, attention_window(lm.model.config) or lm.max_length)
         self.eos = lm.eos_token_ids
@@ -196,7 +202,7 @@ class _Run:
         follow = bool(self.stop) or self.tool is not None
         limit = self._limit(self.prompts[prompt])
         return [
-            _Sequence(self.first_key[prompt] + j, prompt, seed, limit, _Text(self.lm.tokenizer, follow))
+            _Sequence(self.first_key[prompt] + j, prompt, seed, limit, GrowingText(self.lm.tokenizer, follow))
             for j, seed in enumerate(self.seeds[prompt])
         ]
 
@@ -293,11 +299,14 @@ class _Run:
             finish=finish,
             num_tool_calls=sequence.num_tool_calls,
         )
-        self.results[sequence.prompt][sequence.key - self.first_key[sequence.prompt]] = completion
+        index = sequence.key - self.first_key[sequence.prompt]
+        self.results[sequence.prompt][index] = completion
         if self.tool is not None:
             self.tool.close(sequence.key)
         if self.on_finished is not None:
             self.on_finished(1)
+        if self.on_completion is not None:
+            self.on_completion(sequence.prompt, index, completion)
 
     # -- tools --
 
@@ -331,10 +340,10 @@ class _Run:
         self.ready.extendleft(reversed(back))
 
 
-class _Text:
+class GrowingText:
     """The text of a growing response, decoded token by token without decoding it all again each time."""
 
-    def __init__(self, tokenizer: Any, follow: bool) -> None:
+    def __init__(self, tokenizer: Any, follow: bool = True) -> None:
         self.value = ""
         self._tokenizer = tokenizer
         self._follow = follow  # nothing to look for, nothing to decode

@@ -23,7 +23,7 @@ from mathwright.lm import load as loading
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import gather_last, hidden_states
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
-from mathwright.lm.tokenise import encode
+from mathwright.lm.tokenise import encode, encode_prompt
 
 HEAD = "score"
 """Name of the head in transformers' sequence classifiers."""
@@ -101,7 +101,7 @@ def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]
     """Prompt and responses as the reward model reads them: each tokenised alone, the end token behind a response."""
     end = reward_model.tokenizer.eos_token_id
     return TokenGroup(
-        encode(reward_model.tokenizer, prompt),
+        encode_prompt(reward_model.tokenizer, prompt),
         [[*encode(reward_model.tokenizer, response, parse_special=False), end] for response in responses],
     )
 

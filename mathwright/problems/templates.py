@@ -8,7 +8,9 @@ thirty, for runs in which every prompt token costs time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
@@ -66,6 +68,30 @@ def response_prefix(template: str) -> str:
     if template not in TEMPLATES:
         raise _unknown(template)
     return "" if template == "tokenizer" else " "
+
+
+TEMPLATE_FILE = "mathwright.json"
+"""Beside the weights of a model we trained: how it expects to be asked."""
+
+
+def write_template(folder: Path, template: str) -> None:
+    """Say in a model's folder which template it was trained with."""
+    (folder / TEMPLATE_FILE).write_text(json.dumps({"template": template}) + "\n", encoding="utf-8")
+
+
+def usual_template(source: str | Path, tokenizer: Any) -> str:
+    """The template a model expects: the one it was trained with, else its own chat template, else the paper's.
+
+    `source` is where the model came from; `tokenizer` may be None (a server knows its model's own template).
+    """
+    path = Path(source) / TEMPLATE_FILE
+    if path.is_file():
+        named = json.loads(path.read_text(encoding="utf-8")).get("template")
+        if named not in TEMPLATES:
+            raise MathwrightError(f"{path}: unknown template {named!r}", hint=f"use one of {', '.join(TEMPLATES)}")
+        return named
+    has_chat = tokenizer is None or bool(getattr(tokenizer, "chat_template", None))
+    return "tokenizer" if has_chat else "deepseekmath"
 
 
 def _own_chat_template(content: str, tokenizer: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from mathwright.answers import check_responses
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel
-from mathwright.lm.tokenise import encode
+from mathwright.lm.tokenise import encode, encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Problem, Ranking, Verdict
 from mathwright.reward.recipe import RewardRecipe
@@ -28,7 +28,7 @@ def sample_rankings(
     total = len(chosen) * recipe.responses_per_problem
     with stage.progress("sampling responses", total=total) as advance:
         completions = Generator(lm, max_batch=recipe.generation_batch).generate(
-            [encode(lm.tokenizer, prompt) for prompt in prompts],
+            [encode_prompt(lm.tokenizer, prompt) for prompt in prompts],
             recipe.sampling,
             seeds=[[_seed(seed, p, g) for g in range(recipe.responses_per_problem)] for p in range(len(chosen))],
             on_finished=advance,
@@ -63,7 +63,7 @@ def _useless(lm: LanguageModel, prompt: str, text: str, verdict: Verdict, earlie
     if text in earlier:
         return "repeated"
     # one more for the end token; text tokenised again may be longer than what was drawn
-    num_tokens = len(encode(lm.tokenizer, prompt)) + len(encode(lm.tokenizer, text, parse_special=False)) + 1
+    num_tokens = len(encode_prompt(lm.tokenizer, prompt)) + len(encode(lm.tokenizer, text, parse_special=False)) + 1
     return "longer than context" if num_tokens > lm.max_length else ""
 
 
@@ -94,7 +94,7 @@ def _choose(
         problem = problems[index]
         if len(chosen) == recipe.num_problems:
             dropped["over num_problems"] += 1
-        elif len(encode(lm.tokenizer, prompt_text(problem, "cot", template, lm.tokenizer))) > room:
+        elif len(encode_prompt(lm.tokenizer, prompt_text(problem, "cot", template, lm.tokenizer))) > room:
             dropped["longer than context"] += 1
         else:
             chosen.append(problem)

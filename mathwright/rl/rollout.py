@@ -17,7 +17,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator, Tool
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.lm.tokenise import encode
+from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat, to_json
 from mathwright.rl.rewards import Reward, Sample, judge, weighted_sum
@@ -56,7 +56,7 @@ def prepare_prompts(
     prompts: list[Prompt] = []
     for problem in problems:
         text = prompt_text(problem, mode, template, lm.tokenizer)
-        tokens = tuple(encode(lm.tokenizer, text))
+        tokens = tuple(encode_prompt(lm.tokenizer, text))
         if len(tokens) + max_new_tokens > lm.max_length:
             stage.reject("prompts", {"problem": problem.id, "num_tokens": len(tokens)}, "longer than context")
         else:

@@ -49,6 +49,7 @@ from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.problems.templates import write_template
 from mathwright.records import Problem, RolloutGroup
 from mathwright.rl import methods, rewards
 from mathwright.rl.check import check
@@ -121,6 +122,7 @@ def run(
     training = _Training(recipe, stage, lm, frozen, method, terms, prompts, seed)
     training.complete()
     save(lm, stage.path / "model")
+    write_template(stage.path / "model", template)
     stage.finish(
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
         summary=_summary(recipe, stage),

@@ -14,9 +14,9 @@ from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
-from mathwright.lm.tokenise import encode
+from mathwright.lm.tokenise import encode, encode_prompt
 from mathwright.problems.formats import response_segments
-from mathwright.problems.templates import prompt_text
+from mathwright.problems.templates import prompt_text, write_template
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
 from mathwright.sft.recipe import SFTRecipe
@@ -64,6 +64,7 @@ def run(
         description="fine-tuning",
     )
     save(lm, stage.path / "model")
+    write_template(stage.path / "model", template)
     shutil.rmtree(stage.path / CHECKPOINTS)
     stage.finish(
         outputs={"model": stage.path / "model"},
@@ -122,7 +123,7 @@ def build_examples(
 
 
 def _example(lm: LanguageModel, prompt: str, solution: Solution, template: str, eos: int) -> Example:
-    tokens = list(encode(lm.tokenizer, prompt))
+    tokens = list(encode_prompt(lm.tokenizer, prompt))
     trained = [False] * len(tokens)
     for text, is_trained in response_segments(solution, template):
         piece = encode(lm.tokenizer, text)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import gc
+import importlib
 import io
 import itertools
 import linecache
 import os
 import random
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -26,6 +29,8 @@ COMMAND_FD, RESULT_FD = 3, 4
 MAX_TEXT = 4000
 """Characters of an error or of the value of the last expression that are reported."""
 _MAX_FRAMES = 1100
+_RELIED_ON = ("ast", "importlib", "io", "itertools", "json", "linecache", "os", "sys", "traceback")
+"""Modules this one uses to run tests."""
 
 
 def clip(text: str, max_chars: int) -> str:
@@ -39,13 +44,17 @@ def clip(text: str, max_chars: int) -> str:
 def serve(memory_bytes: int) -> None:
     """Run the programs that arrive on COMMAND_FD in one namespace, answer on RESULT_FD, until the stream ends."""
     out_of_memory = wire.pack({"status": "memory", "error": _memory_error(memory_bytes)})  # packed while there is room
-    builtin_names = dict(builtins.__dict__)
-    restore = builtins.__dict__.update
+    restore_builtins = _snapshot([builtins.__dict__])
     reply = _sender()
     namespace = _fresh_main()
+    unhook = _unhooker()
+    restore_modules = _snapshot([])
     num_blocks = 0
     random.seed(0)  # like the hash seed: a program gives the same output whenever it runs
     while (request := wire.receive(lambda size: os.read(COMMAND_FD, size))) is not None:
+        if request["guard"] is not None:
+            guarded = [_module_names(name) for name in (*_RELIED_ON, *request["guard"])]
+            restore_modules = _snapshot([*guarded, globals(), wire.__dict__])
         if request["setup"]:
             with _Silence():
                 for code in request["setup"]:
@@ -53,8 +62,15 @@ def serve(memory_bytes: int) -> None:
                     run_block(code, namespace, num_blocks)
             reply(wire.pack({"begin": True}))
         num_blocks += 1
-        outcome = run_block(request["code"], namespace, num_blocks)
-        restore(builtin_names)  # the program may have deleted what the report needs
+        names = namespace
+        if request["hide"] is not None:  # what runs now is not the program's, and tries it
+            unhook()
+            restore_modules()
+            names = {name: value for name, value in namespace.items() if name not in request["hide"]}
+            names |= {"__builtins__": builtins, "__name__": "__main__"}  # a program may have put others there
+        outcome = run_block(request["code"], names, num_blocks)
+        restore_builtins()  # the program may have deleted what the report needs
+        outcome["token"] = request["token"] if outcome.pop("finished") else None
         try:
             _flush()
             answer = out_of_memory if outcome["status"] == "memory" else wire.pack(outcome)
@@ -63,28 +79,70 @@ def serve(memory_bytes: int) -> None:
         reply(answer)
 
 
-def run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, str | None]:
-    """Run a program; its status (ok, error, memory, forbidden), the repr of its last expression, its traceback."""
+def _snapshot(namespaces: Sequence[MutableMapping[str, Any]]) -> Callable[[], None]:
+    """A function that puts the names of now back into their namespaces."""
+    # Tuples: a program could find dicts by looking at all objects, and change them.
+    kept = tuple((names.update, tuple(names.items())) for names in namespaces)
+
+    def restore() -> None:
+        for update, items in kept:
+            update(items)
+
+    return restore
+
+
+def _module_names(name: str) -> dict[str, Any]:
+    try:
+        return importlib.import_module(name).__dict__
+    except Exception:  # absent, or broken: the tests will say so
+        return {}
+
+
+def _unhooker() -> Callable[[], None]:
+    """Takes away what a program may have left to be called in the middle of other code (an audit hook stays)."""
+    settrace, setprofile, callbacks = sys.settrace, sys.setprofile, gc.callbacks
+    setitimer, timers = signal.setitimer, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+
+    def unhook() -> None:
+        settrace(None)
+        setprofile(None)
+        callbacks.clear()
+        for timer in timers:
+            setitimer(timer, 0)
+
+    return unhook
+
+
+def run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, Any]:
+    """Run a program; its status (ok, error, memory, forbidden), the repr of its last expression, its traceback.
+
+    `finished` is whether it came to its end: SystemExit(0) is ok as well.
+    """
+    outcome = _run_block(code, namespace, number)
+    return {"finished": False, "value": None, "error": None, **outcome}
+
+
+def _run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, Any]:
     filename = "<program>" if number == 1 else f"<block {number}>"
     try:
         lines = [line + "\n" for line in code.split("\n")]  # without the newline a traceback misplaces its marks
         linecache.cache[filename] = (len(code), None, lines, filename)
-        return {"status": "ok", "value": _run(code, namespace, filename), "error": None}
+        return {"status": "ok", "value": _run(code, namespace, filename), "finished": True}
     except MemoryError:
         pass  # the report is made below, when the frames that held the memory are gone
     except SystemExit as exit_:
         if exit_.code in (None, 0):
-            return {"status": "ok", "value": None, "error": None}
-        return {"status": "error", "value": None, "error": _clean(f"SystemExit: {exit_.code}")}
+            return {"status": "ok"}
+        return {"status": "error", "error": _clean(f"SystemExit: {exit_.code}")}
     except BaseException as error:  # whatever model code raises is its result
         status = "forbidden" if _has_permission_error(error) else "error"
         try:
-            return {"status": status, "value": None, "error": _clean(_describe(error))}
+            return {"status": status, "error": _clean(_describe(error))}
         except MemoryError:
             pass
         except BaseException:  # an exception class that cannot even be shown
-            return {"status": status, "value": None, "error": type(error).__name__}
-    return {"status": "memory", "value": None, "error": None}
+            return {"status": status, "error": type(error).__name__}
+    return {"status": "memory"}
 
 
 def _run(code: str, namespace: dict[str, Any], filename: str) -> str | None:

@@ -29,13 +29,15 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_
 _SECCOMP_MODE_FILTER = 2
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same everywhere
 _LANDLOCK_VERSION_FLAG, _LANDLOCK_PATH_BENEATH = 1, 1
-_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _MAKE_DIR, _MAKE_REGULAR, _REFER, _TRUNCATE = 1 << 7, 1 << 8, 1 << 13, 1 << 14
 _FILE_RIGHTS = _WRITE_FILE | _READ_FILE | _TRUNCATE
-_WRITABLE = _FILE_RIGHTS | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REGULAR | _REFER
+# Not the right to remove or rename: a file that is removed while it is mapped goes on taking space that nobody can see.
+_WRITABLE = _FILE_RIGHTS | _READ_DIR | _MAKE_DIR | _MAKE_REGULAR
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 _CAPS_TO_CHANGE_USER = 1 << 5 | 1 << 6 | 1 << 7  # KILL (the supervisor must still reach it), SETGID, SETUID
+_CAPABILITY_HEADER = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
 _NOBODY = 65534
 
 
@@ -122,6 +124,9 @@ class Jail:
         A feature the kernel lacks is left out: who must not go without asks `missing_features` first.
         """
         self.limits = limits
+        self._become_nobody, self._capabilities = (
+            _lower_privileges() if sys.platform.startswith("linux") else (False, b"")
+        )
         self._ruleset = _landlock_ruleset(readable, writable) if _landlock_available() else None
         self._filter = None
         if sys.platform.startswith("linux") and syscalls.supported() and _has_seccomp():
@@ -147,7 +152,8 @@ class Jail:
         if not sys.platform.startswith("linux"):
             return
         prctl = _libc().prctl
-        if _drop_privileges():
+        self._drop_privileges()
+        if self._become_nobody:
             # Counted by user: with a real person's user the limit would count the programs on the desktop too.
             _set_limit(resource.RLIMIT_NPROC, limits.num_threads)
         _checked(prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
@@ -160,6 +166,14 @@ class Jail:
             os.close(self._ruleset)
         if self._filter is not None:
             _checked(prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._filter, 0, 0), "PR_SET_SECCOMP")
+
+    def _drop_privileges(self) -> None:
+        if self._become_nobody:
+            _checked(_libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
+            os.setgroups([])
+            os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        _checked(_libc().capset(_CAPABILITY_HEADER, self._capabilities), "capset")
 
 
 def die_with_parent(parent: int) -> None:
@@ -184,30 +198,29 @@ def _set_limit(which: int, value: int) -> None:
 
 def _address_space_bytes() -> int:
     """Virtual size of this process; 0 where the system does not tell (macOS)."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
+    try:
+        statm = os.open("/proc/self/statm", os.O_RDONLY)  # pathlib would touch, and so copy, 100 pages more
+    except FileNotFoundError:
+        return 0
+    try:
+        return int(os.read(statm, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(statm)
 
 
-def _drop_privileges() -> bool:
-    """As root become nobody, without capabilities but that of reading; True where the user was changed.
+def _lower_privileges() -> tuple[bool, bytes]:
+    """Whether to become nobody, and the capabilities to keep (as `capset` takes them): at most that of reading.
 
     Reading stays, within what Landlock shows: Python often lies beneath root's home, where nobody may not look. Root
     of a container that may not change its user stays what it is, without any capability.
     """
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     current = ctypes.create_string_buffer(24)
-    _checked(_libc().capget(header, current), "capget")
+    _checked(_libc().capget(_CAPABILITY_HEADER, current), "capget")
     effective = struct.unpack("6I", current.raw)[0]
     reading = effective & _CAP_DAC_READ_SEARCH or effective & _CAP_DAC_OVERRIDE  # Docker grants the second only
     become_nobody = os.geteuid() == 0 and reading and effective & _CAPS_TO_CHANGE_USER == _CAPS_TO_CHANGE_USER
-    if become_nobody:
-        _checked(_libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
     keep = reading if become_nobody else 0
-    _checked(_libc().capset(header, struct.pack("6I", keep, keep, 0, 0, 0, 0)), "capset")
-    return bool(become_nobody)
+    return bool(become_nobody), struct.pack("6I", keep, keep, 0, 0, 0, 0)
 
 
 def _landlock_available() -> bool:

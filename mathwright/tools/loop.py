@@ -6,16 +6,15 @@ response, as in a notebook.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from mathwright.tools.execute import clip
+from mathwright.tools.fences import FenceReader
 from mathwright.tools.sandbox import Execution, Program, Sandbox
 
-# A response may begin with the space that stands between the prompt and it.
-_OPENING = re.compile(r"^[ \t]*```(\w*)[ \t]*$")
-_CLOSING = re.compile(r"^```[ \t]*$")
+_PYTHON = frozenset({"python", "py", "python3"})
+_TAIL_CHARS = 256  # a fence and the blank lines that one token may put behind it
 
 
 class Call(Protocol):
@@ -45,27 +44,17 @@ class PythonTool:
         self._timeout_s = timeout_s
         self._max_output_chars = max_output_chars
         self._earlier: dict[int, tuple[str, ...]] = {}
+        self._reader = FenceReader()
 
     def pending(self, text: str) -> str | None:
-        """The program to run: that of the ```python block `text` ends with, the line behind its fence begun."""
-        if not text.endswith("\n") or not text.rstrip().endswith("```"):
+        """The program to run: that of the ```python block `text` ends with, the line behind its fence begun.
+
+        Of two blocks that one token finished the second is run. Called for every token, it costs what was added.
+        """
+        if not text.endswith("\n") or not text[-_TAIL_CHARS:].rstrip().endswith("```"):
             return None
-        language: str | None = None
-        code: list[str] = []
-        finished: str | None = None
-        for line in text.split("\n"):
-            if language is None:
-                opening = _OPENING.match(line)
-                if opening is not None:
-                    language, code, finished = opening.group(1), [], None
-                elif line.strip():
-                    finished = None
-            elif _CLOSING.match(line):
-                finished = "\n".join(code) if language == "python" else None
-                language = None
-            else:
-                code.append(line)
-        return finished
+        block = self._reader.closed_at_end(text)
+        return block.text if block is not None and block.language in _PYTHON else None
 
     def run(self, calls: Sequence[Call]) -> list[str]:
         """Run programs of different responses side by side; the ```output block to insert behind each."""

@@ -11,18 +11,20 @@ at the clock: the hash seed and the module-level random generators are the same 
 from __future__ import annotations
 
 import queue
+import secrets
 import time
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from mathwright.errors import MathwrightError
 from mathwright.tools.isolation import missing_features
 from mathwright.tools.processes import LostWorkerError, Worker, Zygote
 
+_Result = TypeVar("_Result")
 ExecutionStatus = Literal["ok", "error", "timeout", "memory", "forbidden"]
 
 
@@ -52,6 +54,17 @@ class Program:
     setup: tuple[str, ...] = ()
     setup_timeout_s: float = 0.0
     """Wall-clock time for all of `setup` together, apart from the program's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Code that tries a program, see `Sandbox.run_tested`."""
+
+    code: str
+    modules: tuple[str, ...] = ()
+    """Modules whose names are put back, as they were before the program, when the tests begin."""
+    hide: tuple[str, ...] = ()
+    """Global names of the program that the tests do not see."""
 
 
 class Sandbox:
@@ -100,14 +113,33 @@ class Sandbox:
         """
         program = Program(code=code) if isinstance(code, str) else code
         request = _request(program, timeout_s=timeout_s, keep=False)
-        lost: LostWorkerError | None = None
-        for attempt in range(self.num_workers + 2):  # where the zygote was killed, every worker is lost
-            time.sleep(0.05 * attempt)  # a zygote that is just being killed still takes orders
-            try:
-                return self._ask(request)
-            except LostWorkerError as error:
-                lost = error
-        raise _lost(lost, self._zygote) from lost
+        return self._on_worker(lambda worker: _execution(worker.ask(request)))
+
+    def run_tested(self, program: str, trial: Trial, *, timeout_s: float) -> tuple[bool, Execution]:
+        """Run a program, and tests behind it in its state; whether both came to their end, and the last that ran.
+
+        `timeout_s` is for both together. The tests are sent when the program is done. Each block answers with a token
+        made for it, and only from behind its last statement, so an early exit is not taken for success. Use
+        `mathwright.tools.tests.passes_tests`. Raises MathwrightError where our own processes cannot run.
+        """
+        first = _request(Program(code=program), timeout_s=timeout_s, keep=True, guard=trial.modules)
+
+        def run_both(worker: Worker) -> tuple[bool, Execution]:
+            answer = worker.ask(first)
+            execution = _execution(answer)
+            if not execution.survived:
+                return False, execution
+            finished = answer["token"] == first["token"]
+            left_s = max(timeout_s - execution.seconds, 0.01)
+            # Where the program did not finish its process is still to be ended.
+            code = trial.code if finished else ""
+            second = _request(Program(code=code), timeout_s=left_s, keep=False, hide=trial.hide)
+            answer = worker.ask(second)
+            if not finished:
+                return False, execution
+            return answer["token"] == second["token"] and answer["status"] == "ok", _execution(answer)
+
+        return self._on_worker(run_both)
 
     def run_many(self, codes: Sequence[str | Program], *, timeout_s: float) -> list[Execution]:
         """Run programs side by side, each in a fresh state; the results are in the order of the programs."""
@@ -120,19 +152,26 @@ class Sandbox:
         """A process of its own in which variables persist from one program to the next."""
         return Session(self._zygote)
 
-    def _ask(self, request: dict[str, Any]) -> Execution:
-        worker = self._idle.get()
-        try:
-            if worker is None:
-                worker = self._zygote.spawn()
-            return _execution(worker.ask(request))
-        except LostWorkerError:
-            if worker is not None:
-                worker.close()
-            worker = None
-            raise
-        finally:
-            self._idle.put(worker)
+    def _on_worker(self, work: Callable[[Worker], _Result]) -> _Result:
+        """Do `work` with a worker that is free, and again with another one where it was lost."""
+        lost: LostWorkerError | None = None
+        for attempt in range(self.num_workers + 2):  # where the zygote was killed, every worker is lost
+            time.sleep(0.05 * attempt)  # a zygote that is just being killed still takes orders
+            worker = self._idle.get()
+            try:
+                if worker is None:
+                    worker = self._zygote.spawn()
+                return work(worker)
+            except BaseException as error:  # after a KeyboardInterrupt its answer would be the next program's
+                if worker is not None:
+                    worker.close()
+                worker = None
+                if not isinstance(error, LostWorkerError):
+                    raise
+                lost = error
+            finally:
+                self._idle.put(worker)
+        raise _lost(lost, self._zygote) from lost
 
     def close(self) -> None:
         """End every process of the sandbox, its sessions included. What still runs in other threads raises."""
@@ -163,9 +202,11 @@ class Session:
         self._worker = self._worker or self._zygote.spawn()
         try:
             return _execution(self._worker.ask(_request(Program(code=code), timeout_s=timeout_s, keep=True)))
-        except LostWorkerError as error:
+        except BaseException as error:  # after a KeyboardInterrupt its answer would be the next program's
             self.close()
-            raise _lost(error, self._zygote) from error
+            if isinstance(error, LostWorkerError):
+                raise _lost(error, self._zygote) from error
+            raise
 
     def close(self) -> None:
         """End the process."""
@@ -180,7 +221,14 @@ class Session:
         self.close()
 
 
-def _request(program: Program, *, timeout_s: float, keep: bool) -> dict[str, Any]:
+def _request(
+    program: Program,
+    *,
+    timeout_s: float,
+    keep: bool,
+    guard: Sequence[str] | None = None,
+    hide: Sequence[str] | None = None,
+) -> dict[str, Any]:
     if not timeout_s > 0:
         raise ValueError(f"timeout_s is {timeout_s}, must be positive")
     # A lone surrogate cannot be written as UTF-8; Python itself reports the "?" of a program that has one.
@@ -190,6 +238,9 @@ def _request(program: Program, *, timeout_s: float, keep: bool) -> dict[str, Any
         "timeout_s": timeout_s,
         "setup_timeout_s": program.setup_timeout_s,
         "keep": keep,
+        "token": secrets.token_hex(16),
+        "guard": guard,
+        "hide": hide,
     }
 
 

@@ -56,7 +56,7 @@ class Supervisor:
 
     def _watch(self, child: Child, request: dict[str, Any]) -> dict[str, Any]:
         """Let the child run the program until it is done, dead, out of time or out of disk."""
-        child.send(request["code"], request["setup"])
+        child.send(request)
         capture = Capture(self.max_output_bytes)
         start = time.monotonic()
         deadline = start + request["setup_timeout_s"] + request["timeout_s"]

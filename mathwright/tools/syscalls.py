@@ -15,16 +15,16 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Name, number on x86-64, number on aarch64 ("-": the architecture has no such call).
 # Not named with a purpose: chmod, chown, utimensat, setxattr, truncate (Landlock does not, or not always, guard them),
 # symlink, link, mknod, memfd_create and shmget (memory no limit counts), fallocate (it reserves disk that RLIMIT_FSIZE
-# does not count), setrlimit, tgkill, timer_create (signals).
+# does not count), setrlimit, tgkill, timer_create (signals), flock (it would lock the files of libraries for others).
 _ALLOWED = """
     read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69,
     pwritev 296 70, lseek 8 62,
     open 2 -, openat 257 56, close 3 57, close_range 436 436, dup 32 23, dup2 33 -, dup3 292 24, fcntl 72 25,
-    ioctl 16 29, flock 73 32,
+    ioctl 16 29,
     stat 4 -, fstat 5 80, lstat 6 -, newfstatat 262 79, statx 332 291, access 21 -, faccessat 269 48,
     faccessat2 439 439, readlink 89 -, readlinkat 267 78, getdents64 217 61, statfs 137 43, fstatfs 138 44,
-    getcwd 79 17, chdir 80 49, fchdir 81 50, umask 95 166, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -,
-    unlinkat 263 35, rename 82 -, renameat 264 38, renameat2 316 276,
+    getcwd 79 17, chdir 80 49, fchdir 81 50, umask 95 166, mkdir 83 -, mkdirat 258 34,
+    rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -, renameat 264 38, renameat2 316 276,
     ftruncate 77 46, fsync 74 82, fdatasync 75 83, fadvise64 221 223, sendfile 40 71,
     copy_file_range 326 285,
     pipe 22 -, pipe2 293 59, poll 7 -, ppoll 271 73, select 23 -, pselect6 270 72, epoll_create 213 -,
@@ -46,14 +46,15 @@ _ALLOWED = """
 """
 _CLONE3 = 435  # on both: glibc falls back on clone where it is missing
 
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EOPNOTSUPP = 1, 38, 95
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000  # SECCOMP_RET_*
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06  # BPF_LD|W|ABS, BPF_ALU|AND|K, BPF_RET|K
 _JEQ, _JGE, _JSET = 0x15, 0x35, 0x45  # BPF_JMP|{JEQ,JGE,JSET}|K
 _X32_BIT = 0x40000000
 _THREAD = 0x00000100 | 0x00000800 | 0x00010000  # CLONE_VM | CLONE_SIGHAND | CLONE_THREAD: a thread, not a process
 _NAMESPACES = 0x7E020080  # every CLONE_NEW*
-_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # no F_SETOWN, F_SETSIG: they send signals
+_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 1030, 1032)  # no F_SETOWN, F_SETSIG: they send signals
+_O_TMPFILE = 0x400000  # a file without a name, which a look at the folder does not count
 _IOCTL_COMMANDS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # isatty, window size, FION*: no TIOCSTI
 _PRCTL_OPTIONS = (15, 16)  # the name of a thread; not PR_SET_PDEATHSIG
 
@@ -100,6 +101,15 @@ def _deny() -> list[Instruction]:
     return [(_RETURN, 0, 0, _ERRNO | _EPERM)]
 
 
+def _pretend() -> list[Instruction]:
+    """Nothing is done and success reported.
+
+    For removals: a file that was removed while it is open or mapped takes space that nobody can see, so everything
+    stays until the program ends; but `tempfile`, and with it whatever imports it, must be able to clean up.
+    """
+    return [(_RETURN, 0, 0, _ERRNO)]
+
+
 def _load_argument(index: int, *, high: bool = False) -> Instruction:
     return (_LOAD, 0, 0, 16 + 8 * index + 4 * high)  # both architectures are little-endian
 
@@ -114,6 +124,16 @@ def _clone() -> list[Instruction]:
         *_allow(),
         *_deny(),
     ]
+
+
+def _open_named(flags_index: int) -> Callable[[], list[Instruction]]:
+    """Not O_TMPFILE, for which file systems may lack support as well: `tempfile` goes another way then."""
+
+    def rule() -> list[Instruction]:
+        refuse = (_RETURN, 0, 0, _ERRNO | _EOPNOTSUPP)
+        return [_load_argument(flags_index), (_JSET, 0, 1, _O_TMPFILE), refuse, *_allow()]
+
+    return rule
 
 
 def _one_of(index: int, values: tuple[int, ...]) -> Callable[[], list[Instruction]]:
@@ -141,6 +161,9 @@ def _prlimit64() -> list[Instruction]:
 _ARGUMENT_RULES: Mapping[str, Callable[[], list[Instruction]]] = {
     "clone": _clone,
     "fcntl": _one_of(1, _FCNTL_COMMANDS),
+    **dict.fromkeys(("rmdir", "unlink", "unlinkat"), _pretend),
+    "open": _open_named(1),
+    "openat": _open_named(2),
     "ioctl": _one_of(1, _IOCTL_COMMANDS),
     "prctl": _one_of(0, _PRCTL_OPTIONS),
     "prlimit64": _prlimit64,

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from mathwright.tools import wire
 from mathwright.tools.isolation import die_with_parent, readable_paths
+from mathwright.tools.pages import collapse_memory
 from mathwright.tools.supervisor import Supervisor
 
 # Half of sympy is imported, and tables are made, at the first use of a function: 35 to 200 ms of every program that
@@ -43,15 +44,17 @@ dsolve(Function("f")(x).diff(x) - 1), Matrix([[1, 2], [3, 4]]).eigenvals(), str(
 def main() -> None:
     """Entry of the zygote: options as JSON in the last argument, a socket to the caller among them."""
     options = json.loads(sys.argv.pop())
+    del sys.orig_argv[1:]  # paths of ours
     parent = os.getppid()
     control = socket.socket(fileno=options["control"])
     _narrow_imports()
-    os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     absent = _preimport(options["preimport"])
+    os.environ.clear()  # not before: BLAS reads there that it shall start no threads
     gc.collect()
     gc.freeze()  # so that no collection in a child touches, and so copies, these pages
     gc.disable()
+    collapse_memory()
     control.sendall(wire.pack({"absent": absent}))
     supervisors: set[int] = set()
     try:

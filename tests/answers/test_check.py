@@ -1,10 +1,8 @@
 """Statuses, symmetry, the references of the benchmarks, hostile input."""
 
-import gzip
-import json
 import random
-import time
-from collections.abc import Iterator
+import re
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mathwright.answers import check_answer, check_response, check_responses, extract_answer
+from mathwright.answers import check_answer, check_response, check_responses, choice_letter, extract_answer
 from mathwright.answers.numbers import parse_quantity
+from tests.answers.references import options, references
 
 
 def test_statuses():
@@ -143,46 +142,55 @@ def test_any_text_gets_a_status(text: str, reference: str):
     )
 
 
-def _references(data: Path) -> Iterator[tuple[str, str]]:
-    for name in ("math_train.jsonl.gz", "math_test.jsonl.gz"):
-        with gzip.open(data / "problems" / name, "rt", encoding="utf-8") as file:
-            yield from (("math", json.loads(line)["answer"]) for line in file)
-    with gzip.open(data / "problems" / "gsm8k_train.jsonl.gz", "rt", encoding="utf-8") as file:
-        yield from (("gsm8k", json.loads(line)["answer"].partition("####")[2]) for line in file)
-    for line in (data / "problems" / "gsm8k_test.jsonl").read_text(encoding="utf-8").splitlines():
-        yield "gsm8k", json.loads(line)["answer"].partition("####")[2]
-    for name in ("cmath_dev.jsonl", "cmath_test.jsonl"):
-        for line in (data / "chinese" / name).read_text(encoding="utf-8").splitlines():
-            yield "cmath", json.loads(line)["golden"]
-    for line in (data / "problems" / "ocw_test.jsonl").read_text(encoding="utf-8").splitlines():
-        yield "ocw", json.loads(line)["answer"]
-    for line in (data / "chinese" / "agieval_gaokao-mathcloze.jsonl").read_text(encoding="utf-8").splitlines():
-        yield "cloze", json.loads(line)["answer"]
+UNREADABLE = {
+    "": 2,  # MATH: two solutions whose box is empty
+    "36}": 1,  # GAOKAO-Bench: a brace that nothing opens
+}
+"""The references that cannot be scored, and how often they occur."""
 
 
-def test_every_reference_equals_itself_and_fast(shared_data: Path):
-    references = list(_references(shared_data))
-    assert sum(source == "math" for source, _ in references) == 12_500
-    failed, times = [], []
-    for source, reference in references:
-        start = time.perf_counter()
-        verdict = check_response(f"Therefore \\boxed{{{reference}}}.", reference)
-        times.append(time.perf_counter() - start)
-        # Two references of MATH are empty: these cannot be scored.
-        if verdict.status != ("correct" if reference.strip() else "unparsable_reference"):
-            failed.append((source, reference, verdict.status))
-    assert not failed
-    times.sort()
-    assert times[int(len(times) * 0.99)] < 0.050
-    assert len(times) / sum(times) > 300
+def test_every_reference_of_every_benchmark_equals_itself(shared_data: Path):
+    texts = Counter(answer for _, answer in references(shared_data))
+    sources = Counter(source for source, _ in references(shared_data))
+    assert sources["math"] == 12_500 and len(sources) == 18
+    pairs = [(f"Therefore \\boxed{{{text}}}.", text) for text in texts]
+    failed = Counter()
+    for text, verdict in zip(texts, check_responses(pairs), strict=True):
+        if not verdict.correct or not check_answer(text, text).correct:
+            failed[text.strip()] += texts[text]
+            assert verdict.status in ("unparsable_reference", "unparsable_prediction"), (text, verdict)
+    assert failed == UNREADABLE
+
+
+def test_every_correct_option_names_its_letter(shared_data: Path):
+    for choices, letter in options(shared_data):
+        for written in (letter, f"({letter})", f"{letter}. {choices[ord(letter) - ord('A')]}", f"\\text{{({letter})}}"):
+            assert choice_letter(written, choices) == letter, (written, choices)
 
 
 def test_different_references_are_seldom_equal(shared_data: Path):
     """Two references that differ as texts are the same answer only if they really are: looked at by hand."""
-    references = sorted({reference for source, reference in _references(shared_data) if source == "math"})
-    sample = random.Random(0).sample(references, 1000)
+    texts = sorted({answer for source, answer in references(shared_data) if source == "math"})
+    sample = random.Random(0).sample(texts, 1000)
     equal = [(a, b) for a, b in zip(sample[::2], sample[1::2], strict=True) if check_answer(a, b, timeout_s=2).correct]
     assert len(equal) <= 3, equal
+
+
+_DIGIT = re.compile(r"(?<![\d_^{])\d(?![\d}])")
+
+
+def test_a_reference_with_another_digit_is_another_answer(shared_data: Path):
+    """Near misses of real answers: one digit, one higher, is never accepted in a number, an interval or a formula."""
+    texts = sorted({answer for source, answer in references(shared_data) if source == "math" and len(answer) > 4})
+    accepted = []
+    for text in random.Random(1).sample(texts, 400):
+        digits = list(_DIGIT.finditer(text))
+        if digits and "text" not in text and text[digits[-1].start()] != "9":
+            place = digits[-1].start()
+            near = f"{text[:place]}{int(text[place]) + 1}{text[place + 1 :]}"
+            if check_answer(near, text, timeout_s=2).correct:
+                accepted.append((near, text))
+    assert not accepted
 
 
 @pytest.mark.parametrize(
@@ -205,15 +213,37 @@ def test_code_in_an_answer_is_not_run(text: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "unit", ["\\boxed{", "(", "\\(", "{", "$", "answer is ", "9", "\\frac", "x^", "1,", "\\text{", "}", "```python "]
+    "unit",
+    [
+        "\\boxed{",
+        "(",
+        "\\(",
+        "{",
+        "$",
+        "answer is ",
+        "9",
+        "\\frac",
+        "x^",
+        "1,",
+        "\\text{",
+        "}",
+        "```python ",
+        "故选",
+        "答：",
+        "<answer>",
+        "{x: ",
+        "Interval(",
+        "[[",
+        "①",
+        "|",
+        "1 hour ",
+    ],
 )
-def test_a_hundred_thousand_characters_cost_little(unit: str):
+def test_a_hundred_thousand_characters_get_a_status(unit: str):
     text = unit * (100_000 // len(unit))
-    start = time.perf_counter()
     extract_answer(text, fallback=True)
     assert check_response(text, "5").status in ("unparsable_prediction", "incorrect")
     assert check_answer(text, "5").status in ("unparsable_prediction", "incorrect")
-    assert time.perf_counter() - start < 2
 
 
 def test_invalid_unicode():

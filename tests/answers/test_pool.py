@@ -11,15 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from mathwright.answers import check_answer, check_responses
+from mathwright.answers import check_answer, check_answer_async, check_responses
 from mathwright.answers import worker as worker_module
 from mathwright.answers.pool import Pool, Worker, WorkerDiedError, WorkerTimeoutError
+from mathwright.records import Verdict
 
 PAIR = (r"\sqrt{8}", r"2\sqrt{2}")
 """A pair that needs a worker."""
 
 
-@pytest.mark.parametrize("bomb", ["9^{9^{9^9}}", "10000000!", r"\binom{10^9}{10^8}", r"2^{10^{12}}+1", r"x^{9^{9^9}}"])
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "9^{9^{9^9}}",
+        "10000000!",
+        "9**9**9**9",
+        "factorial(10**9)",
+        r"\binom{10^{50}}{10^{49}}",
+        r"\binom{10^9}{10^8}",
+        r"2^{10^{12}}+1",
+        r"x^{9^{9^9}}",
+    ],
+)
 def test_a_bomb_costs_its_timeout_and_nothing_else(bomb: str):
     check_answer(*PAIR)  # a warm worker
     start = time.monotonic()
@@ -135,3 +148,34 @@ def test_import_is_light_and_exit_leaves_no_process_behind():
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_coroutines_wait_for_a_hang_in_none_but_its_own():
+    """Fifty checks at once, one of which hangs: the loop goes on, and each of the others gets its verdict."""
+
+    async def gather() -> tuple[list[Verdict], int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        pairs = [(rf"\sqrt{{{2 * n * n}}}", rf"{n}\sqrt{{2}}") for n in range(2, 51)]
+        checks = [check_answer_async(*pair, timeout_s=30) for pair in pairs]
+        found = await asyncio.gather(check_answer_async("9^{9^{9^9}}", "7", timeout_s=1), *checks)
+        ticking.cancel()
+        return found, ticks
+
+    (hung, *others), ticks = asyncio.run(gather())
+    assert hung.status == "timeout"
+    assert [verdict.status for verdict in others] == ["correct"] * 49
+    assert ticks > 10, "the loop stood still"
+
+
+def test_coroutines_see_errors_of_the_caller():
+    with pytest.raises(ValueError, match="rel_tolerance"):
+        asyncio.run(check_answer_async("1", "1", rel_tolerance=-1))
+    assert asyncio.run(check_answer_async("3.1", "3", rel_tolerance=0.05)).correct

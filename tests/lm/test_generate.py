@@ -125,6 +125,31 @@ def test_more_sequences_than_slots_all_finish_each_once():
         assert completion.finish == ("stop" if completion.tokens[-1] in lm.eos_token_ids else "length")
 
 
+@pytest.mark.parametrize("max_batch", [1, 3, 32])
+def test_each_completion_is_handed_over_once_with_its_place(max_batch):
+    lm = tiny_lm()
+    prompts = [*PROMPTS, *([5] * (lm.max_length - room) for room in (8, 4, 0))]
+    seeds = [[100 * p + j for j in range(1 + p % 3)] for p in range(len(prompts))]
+    handed: list[tuple[int, int, Completion]] = []
+    results = Generator(lm, max_batch=max_batch).generate(
+        prompts, SAMPLED, seeds=seeds, on_completion=lambda *place_and_completion: handed.append(place_and_completion)
+    )
+    assert sorted((i, j) for i, j, _ in handed) == [(i, j) for i, row in enumerate(seeds) for j in range(len(row))]
+    assert all(results[i][j] is completion for i, j, completion in handed)
+    if max_batch == 32:  # all run together: a short one does not wait for the end of the call
+        lengths = [len(completion.tokens) for _, _, completion in handed]
+        assert lengths == sorted(lengths)
+        assert {0, 4, 8, 12} <= set(lengths)
+
+
+def test_an_error_in_the_callback_ends_the_call():
+    def full(prompt: int, index: int, completion: Completion) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        Generator(tiny_lm()).generate([PROMPTS[0]], GREEDY, seeds=[[0]], on_completion=full)
+
+
 def test_stop_strings_end_the_text_but_leave_the_tokens():
     lm = tiny_lm(torch.float64)
     (free,) = Generator(lm).generate([PROMPTS[0]], SAMPLED, seeds=[[3]])[0]

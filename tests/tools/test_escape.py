@@ -77,23 +77,54 @@ def test_writes_only_in_its_own_folder(sandbox, tmp_path):
         f"open({str(victim)!r}, 'w')",
         f"open({str(victim)!r}, 'a')",
         f"import os; os.truncate({str(victim)!r}, 0)",
-        f"import os; os.remove({str(victim)!r})",
         f"import os; os.rename({str(victim)!r}, 'mine')",
         f"import os; os.chmod({str(victim)!r}, 0)",
         f"import os; os.utime({str(victim)!r})",
         f"import os; os.mkdir({str(tmp_path / 'd')!r})",
-        f"import os; os.rmdir({str(tmp_path)!r})",
         "import sys; open(sys.prefix + '/x', 'w')",
         "import os; open(os.__file__, 'a')",
         "open('/dev/shm/x', 'w')",
         "open('/tmp/x', 'w')",
-        "import os; os.rmdir(os.getcwd())",
     ):
         assert attack(sandbox, code).status == "forbidden", code
     assert [path.name for path in tmp_path.iterdir()] == ["victim"]
     assert victim.read_text() == "precious"
-    own = "import tempfile, os\nwith tempfile.NamedTemporaryFile('w+') as f: f.write('x')\nopen('a', 'w').write('abc')"
-    assert attack(sandbox, own + "\nos.mkdir('d'); os.rename('a', 'd/b'); print(open('d/b').read())").stdout == "abc\n"
+    own = "import os\nos.mkdir('d')\nfor text in ('longer', 'abc'): open('d/b', 'w').write(text)\nopen('d/b').read()"
+    assert attack(sandbox, own).value == "'abc'"
+
+
+def test_removes_nothing_before_it_ends(sandbox, tmp_path):
+    """Removals are only said to be done: a removed file that is mapped would take space unseen."""
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "empty").mkdir()
+    code = f"""
+        import os
+        os.remove({str(tmp_path / "victim")!r}), os.rmdir({str(tmp_path / "empty")!r}), os.rmdir(os.getcwd())
+        open('own', 'w').write('x')
+        os.unlink('own')
+        print(os.listdir('.'))
+    """
+    assert attack(sandbox, code).stdout == "['own']\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "victim"]
+    assert attack(sandbox, "import os; open('a', 'w').close(); os.rename('a', 'b')").status == "forbidden"
+    assert attack(sandbox, "import os; open('a', 'w').close(); os.replace('a', 'b')").status == "forbidden"
+    tidy = "import tempfile\nwith tempfile.TemporaryDirectory() as d, tempfile.TemporaryFile(dir=d) as f: f.write(b'x')"
+    assert attack(sandbox, tidy).status == "ok"
+
+
+def test_the_disk_is_not_filled_with_files_that_have_no_name(sandbox):
+    mapped = """
+        import itertools, mmap, os
+        maps = []
+        for i in itertools.count():
+            with open(str(i), 'w+b') as f:
+                f.write(bytes(2**22))
+                f.flush()
+                maps.append(mmap.mmap(f.fileno(), 4096))
+            os.unlink(str(i))
+    """
+    assert attack(sandbox, mapped).error == NO_SPACE
+    assert "Operation not supported" in attack(sandbox, "import os; os.open('.', os.O_TMPFILE | os.O_RDWR)").error
 
 
 def test_the_disk_is_not_filled(sandbox):

@@ -1,12 +1,17 @@
 """The tool a generator calls in the middle of a response."""
 
+import re
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mathwright.tools import fences
 from mathwright.tools.execute import clip
 from mathwright.tools.loop import PythonTool, program_answer, tool_output
-from mathwright.tools.sandbox import Execution, ExecutionStatus
+from mathwright.tools.sandbox import Execution, ExecutionStatus, Sandbox
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,79 @@ def run(tool, code, key=0):
         ("```\nprint(1)\n```\n", None),
         ("```output\n```python\n```\n", None),
         ("```python\n1\n```\n```\n", None),  # a fence that opens a block
+        ("```py\n1\n```\n", "1"),
+        ("```Python\n1\n```\n", "1"),
+        ("```python3\n1\n```\n", "1"),
+        ("```python copy\n1\n```\n", "1"),
+        ("```pycon\n1\n```\n", None),
+        ("```c++\nint i;\n```\n```python\n1\n```\n", "1"),  # not taken for a fence that closes
+        ("```python\r\na = 1\r\na\r\n```\r\n", "a = 1\r\na"),
+        ("```python\n1\n```\n```python\n2\n```\n", "2"),  # one token finished both
+        ("```python\nprint(1)\n", None),  # never closed
+        ("```python\nx = 1\nSo x is 1.\n```output\n1\n", None),
+        ("````markdown\n```python\n1\n```\n", None),  # inside the block of four ticks
+        ("````markdown\n```python\n1\n```\n````\n", None),
+        ('````python\ns = """\n```\n"""\n````\n', 's = """\n```\n"""'),
+        ("1. So:\n   ```python\n   1\n   ```\n", "   1"),  # in a list
+        ("```python\nif x:\n    s = F(\n    ```\n    )\n```\n", "if x:\n    s = F(\n    ```\n    )"),
+        ("Inline ```python\n1\n```\n", None),  # the line does not begin with the fence: the last one opens
     ],
 )
 def test_pending(tool, text, code):
     assert tool.pending(text) == code
+
+
+def oracle(text):
+    """`pending`, read from the beginning: the state of every line."""
+    opened, block, closed = None, [], None
+    for line in text.split("\n")[:-1]:
+        line = line.rstrip()
+        fence = re.fullmatch(r"( *)(`{3,})([^`]*)", line)
+        if opened is None:
+            closed = closed if not line else None
+            if fence:
+                opened, block = (len(fence[1]), len(fence[2]), fence[3]), []
+        elif fence and not fence[3] and len(fence[1]) <= opened[0] and len(fence[2]) >= opened[1]:
+            closed = "\n".join(block) if opened[2] == "python" else None
+            opened = None
+        else:
+            block.append(line)
+    return closed if text.endswith("\n") and text.rstrip().endswith("```") else None
+
+
+LINES = ["```python\n", "```output\n", "```\n", "````\n", " ```\n", "x = 1\n", "\n", "a ```\n"]
+
+
+@given(st.lists(st.lists(st.sampled_from(LINES), min_size=1, max_size=12), min_size=2, max_size=4), st.randoms())
+def test_growing_responses_side_by_side_are_read_as_if_from_the_beginning(responses, random):
+    tool = PythonTool(cast("Sandbox", None))
+    filler = "words\n" * 1000  # long texts are remembered
+    texts = [filler] * len(responses)
+    turns = [i for i, lines in enumerate(responses) for _ in lines]
+    random.shuffle(turns)
+    places = [iter(lines) for lines in responses]
+    for i in turns:
+        texts[i] += next(places[i])
+        assert tool.pending(texts[i]) == oracle(texts[i])
+
+
+def test_a_response_of_nothing_but_fences_is_read_once(monkeypatch):
+    """50,000 of them, each read from the beginning, would be a billion lines."""
+    num_lines = 0
+    read_line = fences._read_line
+
+    def count(*arguments):
+        nonlocal num_lines
+        num_lines += 1
+        read_line(*arguments)
+
+    monkeypatch.setattr(fences, "_read_line", count)
+    tool = PythonTool(cast("Sandbox", None))
+    text = "word\n" * 2000
+    for _ in range(500):
+        text += "```\n"
+        tool.pending(text)
+    assert num_lines == 2500
 
 
 @pytest.mark.parametrize(
@@ -59,6 +133,8 @@ def test_pending(tool, text, code):
         ("1 / 0", "```output\nZeroDivisionError: division by zero\n```\n"),
         ("print('so far')\n1 / 0", "```output\nso far\nZeroDivisionError: division by zero\n```\n"),
         ("print('```')", "```output\n'''\n```\n"),
+        ("print('````')\nprint('```python')", "```output\n'''`\n'''python\n```\n"),
+        ("a = 1\r\na", "```output\n1\n```\n"),
         ("print('x' * 100)", f"```output\n{'x' * 32}\n... [36 characters left out] ...\n{'x' * 32}\n```\n"),
     ],
 )

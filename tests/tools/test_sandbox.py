@@ -138,6 +138,18 @@ def test_output_is_a_function_of_the_program(sandbox):
         assert sandbox.run(code, timeout_s=5).stdout == other.run(code, timeout_s=5).stdout != ""
 
 
+def test_numpy_starts_no_threads(sandbox):
+    code = """
+        import ctypes, numpy, pathlib
+        [blas] = pathlib.Path(numpy.__file__).parents[1].glob("numpy.libs/libscipy_openblas*")
+        print(ctypes.CDLL(blas).scipy_openblas_get_num_threads64_())
+    """
+    execution = sandbox.run(textwrap.dedent(code), timeout_s=10)
+    if execution.status != "ok":
+        pytest.skip("numpy comes without the OpenBLAS of its wheels")
+    assert execution.stdout == "1\n"
+
+
 def test_many_keep_their_order(sandbox):
     codes = [f"import time; time.sleep({0.05 * (i % 3)}); print({i})" for i in range(20)]
     assert [e.stdout for e in sandbox.run_many(codes, timeout_s=5)] == [f"{i}\n" for i in range(20)]

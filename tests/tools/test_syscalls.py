@@ -7,7 +7,7 @@ import pytest
 
 from mathwright.tools import syscalls
 
-ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x50001, 0x50026, 0x80000000
+ALLOW, PRETEND, EPERM, ENOSYS, EOPNOTSUPP, KILL = 0x7FFF0000, 0x50000, 0x50001, 0x50026, 0x5005F, 0x80000000
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 THREAD_FLAGS = 0x3D0F00  # what glibc's pthread_create passes
 PTHREAD = (THREAD_FLAGS, 0, 0, 0, 0, 0)
@@ -41,6 +41,11 @@ CASES = [
     ("memfd_create", 319, 279, (), EPERM),
     ("fallocate", 285, 47, (), EPERM),
     ("a call of tomorrow", 600, 600, (), EPERM),
+    ("flock", 73, 32, (), EPERM),
+    ("unlinkat, which is only said to be done", 263, 35, (), PRETEND),
+    ("openat O_TMPFILE", 257, 56, (0, 0, 0o20200002), EOPNOTSUPP),
+    ("openat O_CREAT", 257, 56, (0, 0, 0o100 | 0o1), ALLOW),
+    ("fcntl F_OFD_SETLK", 72, 25, (0, 37), EPERM),
     ("fcntl F_GETFL", 72, 25, (0, 3), ALLOW),
     ("fcntl F_SETOWN", 72, 25, (0, 8), EPERM),
     ("fcntl F_SETSIG", 72, 25, (0, 10), EPERM),

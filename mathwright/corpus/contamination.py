@@ -1,0 +1,281 @@
+"""Which benchmark problems stand in a training corpus: `decontaminate.py` the other way round.
+
+The rule is the paper's (§2.1), on questions only: a question of at least `ngram` grams stands in a document if one of
+its n-grams does; a shorter one if it stands there as a whole. An answer alone is no evidence, so answers are not looked
+for. An exercise with other numbers, or a phrase that many questions share, is found too: `share` tells how much of the
+question stands there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mathwright.corpus.decontaminate import ContaminatedSpan, ContaminationIndex, build_index, find_contamination
+from mathwright.corpus.documents import open_documents, read_rows
+from mathwright.corpus.grams import gram_spans, grams
+from mathwright.errors import MathwrightError
+from mathwright.problems import rows as jsonl
+from mathwright.records import Problem, write_jsonl
+
+SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".md")
+"""Files that `read_corpus` takes from a folder."""
+PIECE_CHARS = 1 << 20
+"""Plain text is read in pieces of about so many characters, so that a corpus may be one file."""
+OVERLAP_CHARS = 1 << 14
+"""Characters at the end of a piece that the next one begins with again: more than any question is long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contamination:
+    """A benchmark problem found in a document."""
+
+    task: str
+    problem_id: str
+    url: str
+    """Of the document; file and line where it has none."""
+    matched: str
+    """The longest stretch of the document that stands in the question."""
+    share: float
+    """Share of the question's grams that stand in the document, in stretches of `ngram` grams or more; 1.0 is all."""
+
+
+# --- finding --------------------------------------------------------------------------------------
+
+
+class QuestionIndex:
+    """The questions to look for, and for a stretch that was found, all those that hold it.
+
+    `ContaminationIndex` names one text for an n-gram; but MATH-500 is a part of MATH, and GSM-Hard is GSM8K with other
+    numbers, so that one stretch can stand in several questions.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, ngram: int = 10) -> None:
+        self.problems = list(problems)
+        self.index: ContaminationIndex = build_index(
+            {str(i): [problem.question] for i, problem in enumerate(self.problems)}, ngram=ngram
+        )
+        self._problem_of = [int(name) for name in self.index.benchmark_of]
+        tokens, ends = self.index.tokens, self.index.ends
+        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]]) if len(ends) else ends
+        self._by_gram = np.argsort(tokens, kind="stable")
+        self._first = np.searchsorted(tokens[self._by_gram], np.arange(len(self.index.vocabulary) + 2))
+
+    @property
+    def too_short(self) -> list[Problem]:
+        """Problems that cannot be looked for: their questions hold fewer than three words that identify them."""
+        return [self.problems[int(name)] for name in self.index.num_too_short]
+
+    def find(self, url: str, text: str) -> list[Contamination]:
+        """The problems that stand in a document, in their own order, each once."""
+        spans = find_contamination(text, self.index)
+        if not spans:
+            return []
+        offsets = list(gram_spans(text))
+        get = self.index.vocabulary.get
+        ids = np.array([get(gram, 0) for gram in grams(text)], dtype=np.int64)
+        covered: dict[int, np.ndarray] = {}  # text of the index -> [its grams] whether they stand in the document
+        longest: dict[int, tuple[int, int]] = {}  # text of the index -> (start, end) in the document
+        for first, last in _stretches(spans, offsets):
+            for which, at, start, length in self._matches(ids[first:last]):
+                hits = covered.setdefault(which, np.zeros(self._length(which), dtype=bool))
+                hits[at : at + length] = True
+                found = offsets[first + start][0], offsets[first + start + length - 1][1]
+                if found[1] - found[0] > _size(longest.get(which)):
+                    longest[which] = found
+        return [
+            self._contamination(which, url, text[slice(*longest[which])], float(covered[which].mean()))
+            for which in sorted(covered)
+        ]
+
+    def _contamination(self, which: int, url: str, matched: str, share: float) -> Contamination:
+        problem = self.problems[self._problem_of[which]]
+        # Lone surrogates (from broken escapes in a page) have no UTF-8 form.
+        url, matched = (s.encode("utf-8", "replace").decode("utf-8") for s in (url, matched))
+        return Contamination(task=problem.source, problem_id=problem.id, url=url, matched=matched, share=share)
+
+    def _length(self, which: int) -> int:
+        return int(self.index.ends[which] - self._starts[which])
+
+    def _matches(self, ids: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+        """(text of the index, first gram in it, first gram in `ids`, number of grams) of what `ids` share with texts.
+
+        Windows that follow one another in both are joined.
+        """
+        for n in self.index.tables:
+            runs: dict[int, tuple[int, int]] = {}  # place in the tokens minus place in `ids` -> first and last window
+            for i in range(len(ids) - n + 1):
+                for position in self._places(ids[i : i + n]).tolist():
+                    run = runs.get(position - i)
+                    if run is not None and run[1] == i - 1:
+                        runs[position - i] = (run[0], i)
+                        continue
+                    if run is not None:
+                        yield self._match(position - i, run, n)
+                    runs[position - i] = (i, i)
+            for shift, run in runs.items():
+                yield self._match(shift, run, n)
+
+    def _match(self, shift: int, run: tuple[int, int], n: int) -> tuple[int, int, int, int]:
+        which = int(np.searchsorted(self.index.ends, shift + run[0], side="right"))
+        return which, shift + run[0] - int(self._starts[which]), run[0], run[1] - run[0] + n
+
+    def _places(self, window: np.ndarray) -> np.ndarray:
+        """Where a window of n grams stands in the index's tokens, inside one text that is matched by n grams."""
+        n, index = len(window), self.index
+        if not window.all():
+            return np.zeros(0, dtype=np.int64)
+        rarest = int(np.argmin(self._first[window + 1] - self._first[window]))
+        gram = int(window[rarest])
+        starts = self._by_gram[self._first[gram] : self._first[gram + 1]] - rarest
+        starts = starts[(starts >= 0) & (starts + n <= len(index.tokens))]
+        which = np.searchsorted(index.ends, starts, side="right")
+        lengths = index.ends[which] - self._starts[which]
+        right_length = lengths >= n if n == index.ngram else lengths == n
+        starts = starts[right_length & (starts + n <= index.ends[which])]
+        return starts[(index.tokens[starts[:, None] + np.arange(n)] == window).all(axis=1)]
+
+
+def _stretches(spans: Sequence[ContaminatedSpan], offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First gram and the gram behind the last of each stretch that spans cover, joined where they meet."""
+    starts = np.array([start for start, _ in offsets])
+    stretches: list[tuple[int, int]] = []
+    for start, end in sorted((span.start, span.end) for span in spans):
+        first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(starts, end))
+        if stretches and first <= stretches[-1][1]:
+            stretches[-1] = (stretches[-1][0], max(last, stretches[-1][1]))
+        else:
+            stretches.append((first, last))
+    return stretches
+
+
+def _size(span: tuple[int, int] | None) -> int:
+    return span[1] - span[0] if span is not None else -1
+
+
+def find_contaminated(
+    problems: Iterable[Problem], texts: Iterable[tuple[str, str]], *, ngram: int = 10
+) -> Iterator[Contamination]:
+    """The problems whose question stands in one of the documents `texts`, given as (url, text).
+
+    A problem found in several documents is given for each, in the order of the documents. Texts with one url behind
+    each other are pieces of one document, of which the best finding is given. One text is held in memory.
+    """
+    index = QuestionIndex(problems, ngram=ngram)
+    for url, pieces in groupby(texts, key=itemgetter(0)):
+        best: dict[tuple[str, str], Contamination] = {}
+        for _, text in pieces:
+            for found in index.find(url, text):
+                key = (found.task, found.problem_id)
+                if key not in best or found.share > best[key].share:
+                    best[key] = found
+        yield from best.values()
+
+
+# --- reading a corpus -----------------------------------------------------------------------------
+
+
+def read_corpus(corpus: Path) -> Iterator[tuple[str, str]]:
+    """(url, text) of each document of a file, or of all files below a folder in the order of their paths.
+
+    Parquet with a column `text`, JSON lines (plain or .gz) with a field `text`, or plain text (.txt, .md), whose
+    pieces overlap. The url is the document's `url` or `id`, else file and line. Raises MathwrightError, naming file and
+    line, for a corpus that is not there, holds no such file, or has a document without text.
+    """
+    if not corpus.exists():
+        raise MathwrightError(
+            f"{corpus}: no such corpus", hint="give a Parquet, JSONL or text file, or a folder of them"
+        )
+    files = sorted(p for p in corpus.rglob("*") if _is_text_file(p)) if corpus.is_dir() else [corpus]
+    if not files or not all(map(_is_text_file, files)):
+        raise MathwrightError(f"{corpus}: no corpus file", hint=f"files that are read: {', '.join(SUFFIXES)}")
+    for path in files:
+        if path.name.endswith(".parquet"):
+            yield from _parquet_texts(path)
+        elif path.name.endswith((".jsonl", ".jsonl.gz")):
+            yield from _jsonl_texts(path)
+        else:
+            yield from _plain_texts(path)
+
+
+def _is_text_file(path: Path) -> bool:
+    return path.is_file() and path.name.endswith(SUFFIXES)
+
+
+def _parquet_texts(path: Path) -> Iterator[tuple[str, str]]:
+    names = open_documents(path).schema_arrow.names
+    if "text" not in names:
+        raise MathwrightError(f"{path}: no column `text`", hint=f"its columns are {', '.join(names)}")
+    try:
+        for number, row in enumerate(read_rows(path, [name for name in ("url", "id", "text") if name in names])):
+            yield str(row.get("url") or row.get("id") or f"{path}:{number}"), row["text"] or ""
+    except (pa.ArrowInvalid, OSError) as error:
+        raise MathwrightError(f"{path}: damaged: {error}", hint="get the file anew") from error
+
+
+def _jsonl_texts(path: Path) -> Iterator[tuple[str, str]]:
+    for number, row in jsonl.read_rows(path):
+        text = row.get("text")
+        if not isinstance(text, str):
+            raise MathwrightError(
+                f"{path}:{number}: no field `text`", hint="each line of a corpus is an object with its text"
+            )
+        yield str(row.get("url") or row.get("id") or f"{path}:{number}"), text
+
+
+def _plain_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """A text file in pieces; bytes that are no UTF-8 do not hide what stands around them."""
+    tail = ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while piece := file.read(PIECE_CHARS):
+            yield str(path), tail + piece
+            tail = (tail + piece)[-OVERLAP_CHARS:]
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def write_contamination(path: Path, found: Iterable[Contamination]) -> int:
+    """Write JSON lines, one a finding, as they come; the file appears when it is complete. Returns how many."""
+    return write_jsonl(path, found)
+
+
+def contamination(
+    corpus: Path,
+    problems: Sequence[Problem],
+    out: Path,
+    *,
+    ngram: int = 10,
+    min_share: float = 0.0,
+    on_text: Callable[[str, str], None] = lambda url, text: None,
+) -> dict[str, int]:
+    """Look for `problems` in a corpus, write the findings to `out`; returns the number of problems found, by task.
+
+    `min_share` keeps findings with at least that share of the question; 0.0 is the paper's rule: one n-gram is enough.
+    `on_text` is called with url and text of each document before it is looked at. Raises MathwrightError as
+    `read_corpus` does; nothing is written then.
+    """
+
+    def texts() -> Iterator[tuple[str, str]]:
+        for url, text in read_corpus(corpus):
+            on_text(url, text)
+            yield url, text
+
+    marked: set[tuple[str, str]] = set()
+
+    def noted() -> Iterator[Contamination]:
+        for found in find_contaminated(problems, texts(), ngram=ngram):
+            if found.share >= min_share:
+                marked.add((found.task, found.problem_id))
+                yield found
+
+    write_contamination(out, noted())
+    counts = Counter(task for task, _ in marked)
+    return {task: counts[task] for task in dict.fromkeys(problem.source for problem in problems)}

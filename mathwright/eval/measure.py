@@ -1,0 +1,218 @@
+"""`mathwright eval MODEL --tasks ...`: one model on published benchmarks (§2.3, §3.2, Figure 7)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mathwright.errors import MathwrightError
+from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
+from mathwright.eval.engines import Engine
+from mathwright.eval.progress import RunningAccuracy
+from mathwright.eval.prompts import build_prompt
+from mathwright.eval.settings import Settings, Shard, fixed, model_name, sampling_of
+from mathwright.eval.store import Key, Store, key_of
+from mathwright.eval.table import compare_records, markdown, tabulate
+from mathwright.eval.tasks import Task, find_task, shots_of, tolerance_of
+from mathwright.problems.benchmarks import LoadedBenchmark, load_benchmark
+from mathwright.problems.templates import usual_template
+from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, to_json
+from mathwright.run import console, write_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an evaluation gave."""
+
+    complete: bool
+    """False where other processes are not done yet: there is no table then."""
+    rows: list[dict[str, Any]]
+    records: list[EvalRecord]
+
+
+ALL = Shard()
+
+
+def measure(
+    settings: Settings,
+    out: Path,
+    open_engine: Callable[[], Engine],
+    *,
+    engine_name: str = "local",
+    shard: Shard = ALL,
+    name: str | None = None,
+    annotate: Callable[[list[EvalRecord]], list[EvalRecord]] = list,
+) -> Outcome:
+    """Draw and judge all samples that are not in `out` yet, then write the table once all processes are done.
+
+    `open_engine()` returns an `Engine`; it is called only if there is something to draw. `annotate` adds to the
+    finished records what is known of them from elsewhere (scores, contamination).
+
+    Raises MathwrightError for unknown tasks, missing files, or a folder that was made with other settings.
+    """
+    tasks = [find_task(task) for task in settings.tasks]  # all names are checked before anything is read
+    loaded = {task.name: _load(task, settings) for task in tasks}
+    store = Store(out, shard=shard.index, num_shards=shard.count)
+    store.open(fixed(settings, engine_name))
+    store.mend()
+    planned = [key for task in tasks for key in _keys(task, loaded[task.name], settings)]
+    done = store.done()
+    missing = [key for key in planned if key not in done]
+    mine = {key for key in missing if _number(key.task, key.problem_id) % shard.count == shard.index}
+    console.print(
+        f"{len(planned):,} samples: {len(planned) - len(missing):,} kept from before, {len(mine):,} to draw"
+        + (f" by process {shard.index} of {shard.count}" if shard.count > 1 else "")
+    )
+    if mine:
+        engine: Engine = open_engine()
+        try:
+            work = [w for task in tasks for w in _work(task, loaded[task.name], settings, engine, mine)]
+            with RunningAccuracy(len(work)) as progress:
+                collect(
+                    work,
+                    engine,
+                    store,
+                    model=name or model_name(settings.model),
+                    max_tool_rounds=settings.max_tool_rounds,
+                    on_record=progress.add,
+                )
+        finally:
+            engine.close()
+    return _finish(store, planned, settings, annotate)
+
+
+# --- what there is to do --------------------------------------------------------------------------
+
+
+def _load(task: Task, settings: Settings) -> LoadedBenchmark:
+    loaded = load_benchmark(task.source or task.name, settings.data)
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in loaded.dropped.items() if count)
+    problems = loaded.problems
+    if settings.limit is not None and settings.limit < len(problems):
+        chosen = random.Random(f"{settings.seed}:{task.name}").sample(range(len(problems)), len(problems))
+        problems = tuple(problems[i] for i in sorted(chosen[: settings.limit]))
+    console.print(
+        f"[bold cyan]{task.name}[/]  {len(problems):,} of {len(loaded.problems):,} problems of {loaded.where}"
+        + (f" (dropped: {dropped})" if dropped else "")
+        + (f" ({loaded.repeated:,} repeat an earlier question)" if loaded.repeated else ""),
+        soft_wrap=True,
+    )
+    size, found = loaded.benchmark.size, len(loaded.problems) + sum(loaded.dropped.values())
+    if size is not None and found != size:
+        console.print(
+            f"[yellow]{task.name} has {size:,} problems as published, {found:,} here: no published figure compares[/]"
+        )
+    if not problems:
+        raise MathwrightError(f"{task.name}: no problem in {loaded.where}", hint="check the file")
+    return dataclasses.replace(loaded, problems=problems)
+
+
+def _modes(problem: Problem, settings: Settings) -> list[SolutionFormat]:
+    """A task whose answer is a program has one mode: the program."""
+    return ["pot"] if problem.tests else list(dict.fromkeys(settings.modes))
+
+
+def _samples(settings: Settings) -> list[int]:
+    return [*([GREEDY] if settings.greedy else []), *range(settings.samples)]
+
+
+def _keys(task: Task, loaded: LoadedBenchmark, settings: Settings) -> list[Key]:
+    return [
+        Key(task.name, mode, problem.id, sample)
+        for mode in _modes(loaded.problems[0], settings)
+        for problem in loaded.problems
+        for sample in _samples(settings)
+    ]
+
+
+def _number(task: str, problem_id: str) -> int:
+    """A number of a problem, for seeds and shards, that does not depend on which others are measured."""
+    return int.from_bytes(hashlib.sha256(f"{task}:{problem_id}".encode()).digest()[:4], "big")
+
+
+def _work(task: Task, loaded: LoadedBenchmark, settings: Settings, engine: Engine, wanted: set[Key]) -> Iterator[Work]:
+    for mode in _modes(loaded.problems[0], settings):
+        shots = shots_of(task, mode, None if settings.shots == "paper" else settings.shots)
+        # a base model completes a function that it is shown no exemplar for (HumanEval)
+        plain = shots > 0 or settings.shots == "paper"
+        template = "plain" if plain else usual_template(settings.model, engine.tokenizer)
+        template = template if settings.template == "auto" else settings.template
+        for problem in loaded.problems:
+            samples = [s for s in _samples(settings) if Key(task.name, mode, problem.id, s) in wanted]
+            if not samples:
+                continue
+            prompt = build_prompt(
+                problem, mode, template=template, shots=shots, exemplars=task.exemplars, tokenizer=engine.tokenizer
+            )
+            number = _number(task.name, problem.id)
+            for sample in samples:
+                yield Work(
+                    task=task.name,
+                    mode=mode,
+                    problem=problem,
+                    prompt=prompt,
+                    sample=sample,
+                    seed=sample_seed(settings.seed, number, sample),
+                    sampling=greedy(settings.max_new_tokens) if sample == GREEDY else sampling_of(settings),
+                    rel_tolerance=tolerance_of(task, problem),
+                )
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def _finish(
+    store: Store,
+    planned: Sequence[Key],
+    settings: Settings,
+    annotate: Callable[[list[EvalRecord]], list[EvalRecord]],
+) -> Outcome:
+    """Merge what all processes kept and write the table, if nothing is missing."""
+    order = {key: i for i, key in enumerate(planned)}
+    pairs = {(key.task, key.mode) for key in planned}
+    by_key: dict[Key, EvalRecord] = {}
+    for record in store.records():
+        key = key_of(record)
+        # Of a task measured now, only what was asked for now; other tasks of the folder stay in its table.
+        if key in order or (key.task, key.mode) not in pairs:
+            by_key.setdefault(key, record)
+    missing = sum(key not in by_key for key in planned)
+    if missing:
+        console.print(f"{missing:,} samples are still missing: the process that draws the last one writes the table")
+        return Outcome(complete=False, rows=[], records=[])
+    records = annotate(sorted(by_key.values(), key=lambda record: order.get(key_of(record), -1)))
+    return Outcome(complete=True, rows=write_table(store.folder, records, settings.samples), records=records)
+
+
+def write_table(folder: Path, records: Sequence[EvalRecord], num_samples: int) -> list[dict[str, Any]]:
+    """Write records.jsonl, table.json and table.md; returns the rows."""
+    rows = tabulate(records, num_samples, by_task=True)
+    partial = folder / "records.jsonl.partial"
+    with partial.open("w", encoding="ascii") as file:
+        for record in records:
+            file.write(json.dumps(to_json(record)) + "\n")
+    partial.replace(folder / "records.jsonl")
+    write_json(folder / "table.json", rows)
+    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+    return rows
+
+
+def against(folder: Path, other: Path) -> list[dict[str, Any]]:
+    """The evaluation in `folder` compared with an earlier one on the same problems (McNemar); kept in comparison.json.
+
+    Raises MathwrightError where either has no records.jsonl, or where they share no problem.
+    """
+    before, after = (list(read_jsonl(f / "records.jsonl", EvalRecord)) for f in (other, folder))
+    rows = compare_records(before, after, str(other), str(folder))
+    if not rows:
+        raise MathwrightError(
+            f"{folder} and {other} share no problem of a task and mode", hint="evaluate both with the same --tasks"
+        )
+    write_json(folder / "comparison.json", rows)
+    return rows

