@@ -37,11 +37,6 @@ def write_rows(path: Path, rows: Sequence[Any]) -> Path:
 def problem(number: int, split: str = "train", **changes: str) -> Problem:
     fields: dict[str, Any] = {"id": f"p{number}", "question": f"What is {number} + 0?", "source": "mine"}
     return Problem(**{**fields, "answer": str(number), "split": split, **changes})
-        "question": f"What is {number} + 0?",
-        "answer": str(number),
-        "source": "mine",
-    }
-    return Problem(**{**fields, "split": split, **changes})
 
 
 GSM8K = {
