@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.eval.engines import Answer, Request
-
 from mathwright.tools.loop import PythonTool
 
 
