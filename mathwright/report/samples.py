@@ -50,7 +50,7 @@ def write_samples_page(folder: Path) -> Path:
     settings = _read_settings(folder / "settings.json")
     records = folder / "records.jsonl"
     large = _is_large(records)
-    groups = _group(_read_records(records), large=large)
+    groups = _group(read_jsonl(records, EvalRecord), large=large)
     chunks = list(_chunks(groups))
     index = {
         "statuses": STATUSES,
@@ -158,13 +158,6 @@ class _Group:
         if len({s.status for s in self.samples}) > 1:
             return True
         return len({s.prediction.strip() for s in self.samples if s.status != "correct" and s.method != "tests"}) > 1
-
-
-def _read_records(path: Path) -> Iterator[EvalRecord]:
-    try:
-        yield from read_jsonl(path, EvalRecord)
-    except UnicodeDecodeError as error:
-        raise MathwrightError(f"{path}: not UTF-8: {error}", hint="evaluate again, or mend the line") from error
 
 
 def _is_large(path: Path) -> bool:

@@ -301,7 +301,7 @@ def test_a_score_that_is_no_number_is_shown_as_such(tmp_path: Path) -> None:
         ("table.json", b'[{"model": "a", "mode": "cot"}]', "row 1 lacks 'accuracy'"),
         ("records.jsonl", None, "no such file"),
         ("records.jsonl", b'{"model": "a"}\n', "records.jsonl:1: not a EvalRecord"),
-        ("records.jsonl", b'"\xff\xfe"\n', "not UTF-8"),
+        ("records.jsonl", b'"\xff\xfe"\n', "records.jsonl:1: not a EvalRecord: 'utf-8'"),
         ("settings.json", b"[]", "not a JSON object"),
     ],
 )
