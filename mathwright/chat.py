@@ -9,7 +9,7 @@ from rich.prompt import Prompt
 
 from mathwright.answers import extract_answer
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import load
+from mathwright.lm.load import fast_dtype, load
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text, usual_template
@@ -28,7 +28,7 @@ def chat(
 
     `template` "auto" is the one the model was trained with. Raises MathwrightError where the model cannot be loaded.
     """
-    lm = load(model, dtype="bfloat16", device=device)
+    lm = load(model, dtype=fast_dtype(device), device=device)
     template = usual_template(model, lm.tokenizer) if template == "auto" else template
     sampling = SamplingRecipe(temperature=temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens)
     generator = Generator(lm, max_batch=1)

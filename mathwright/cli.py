@@ -110,7 +110,8 @@ class Eval(StageArguments):
     """What the server is asked."""
     num_concurrent: int = 16
     """Requests to the server at a time."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of the weights; auto: the faster one on this device."""
     batch_size: int = 64
     """Sequences at a time of the local engine."""
     max_length: int | None = None

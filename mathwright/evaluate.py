@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ class EngineOptions:
 
     name: EngineName = "local"
     device: str = "cpu"
-    dtype: str = "bfloat16"
+    dtype: str = "auto"
+    """bfloat16, float32, or auto: the faster one on the device; a server has its own."""
     batch_size: int = 64
     """Sequences decoded at one time by the local engine."""
     max_length: int | None = None
@@ -52,6 +54,10 @@ def evaluate(
     """
     from mathwright.report.samples import write_samples_page
 
+    if engine.dtype == "auto":
+        from mathwright.lm.load import fast_dtype
+
+        engine = dataclasses.replace(engine, dtype=fast_dtype(engine.device))
     folder = out or Path("runs") / "eval" / model_name(settings.model)
     if contamination is not None:
         with_contamination([], contamination)  # a missing file is said now, not after hours
@@ -70,6 +76,7 @@ def evaluate(
         folder,
         lambda: open_engine(settings, engine),
         engine_name=engine.name,
+        dtype="" if engine.name == "server" else engine.dtype,
         shard=shard or shard_of_environment(),
         annotate=annotate,
     )

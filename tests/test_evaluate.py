@@ -108,6 +108,14 @@ def test_a_benchmark_that_is_not_there_is_said_before_the_model_is_loaded(
     assert "gsm8k" in capsys.readouterr().err
 
 
+def test_weights_of_two_types_are_not_mixed(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_gsm8k(tmp_path / "data", 2)
+    evaluate(model, data, tmp_path / "out")
+    with pytest.raises(SystemExit):
+        evaluate(model, data, tmp_path / "out", "--dtype", "bfloat16")
+    assert "dtype = 'float32'" in capsys.readouterr().err
+
+
 def test_problems_of_a_corpus_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"question": "A farmer with nine brown hens sells four of them at the market today.", "answer": "#### 5"},

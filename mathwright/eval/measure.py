@@ -45,6 +45,7 @@ def measure(
     open_engine: Callable[[], Engine],
     *,
     engine_name: str = "local",
+    dtype: str = "float32",
     shard: Shard = ALL,
     name: str | None = None,
     annotate: Callable[[list[EvalRecord]], list[EvalRecord]] = list,
@@ -59,7 +60,7 @@ def measure(
     tasks = [find_task(task) for task in settings.tasks]  # all names are checked before anything is read
     loaded = {task.name: _load(task, settings) for task in tasks}
     store = Store(out, shard=shard.index, num_shards=shard.count)
-    store.open(fixed(settings, engine_name))
+    store.open(fixed(settings, engine_name, dtype))
     store.mend()
     planned = [key for task in tasks for key in _keys(task, loaded[task.name], settings)]
     done = store.done()

@@ -89,10 +89,10 @@ class Shard:
         return cls(index=int(index), count=int(count))
 
 
-def fixed(settings: Settings, engine_name: str) -> dict[str, Any]:
+def fixed(settings: Settings, engine_name: str, dtype: str) -> dict[str, Any]:
     """What must be equal for samples to be kept side by side."""
     values = {name: getattr(settings, name) for name in FIXED}
-    return {**values, "engine": engine_name, "weights": weights_mark(settings.model)}
+    return {**values, "engine": engine_name, "dtype": dtype, "weights": weights_mark(settings.model)}
 
 
 def sampling_of(settings: Settings) -> SamplingRecipe:

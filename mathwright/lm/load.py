@@ -75,6 +75,20 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     return LanguageModel(model.to(device).eval(), load_tokenizer(folder))
 
 
+def fast_dtype(device: str | torch.device) -> str:
+    """The faster type of weights on a device: bfloat16, but float32 on processors that only emulate it.
+
+    Without AMX or AVX512-BF16 a bfloat16 model generates at a fifth of the speed (2 cores, AVX2: 45 and 223 tokens/s).
+    """
+    if torch.device(device).type != "cpu":
+        return "bfloat16"
+    # private names of torch: where one is gone, its instruction is taken not to be there
+    checks = (
+        getattr(torch.cpu, name, lambda: False) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return "bfloat16" if any(check() for check in checks) else "float32"
+
+
 def load_tokenizer(source: str | Path) -> Any:
     """Load the tokenizer of a source as `load` takes it. Raises MathwrightError where there is none."""
     folder = _resolve(source)

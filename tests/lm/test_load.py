@@ -13,10 +13,19 @@ from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import wheels
-from mathwright.lm.load import from_scratch, load, load_tokenizer, save
+from mathwright.lm.load import fast_dtype, from_scratch, load, load_tokenizer, save
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.tokenise import encode, train_tokenizer
 from tests.lm.conftest import SCRATCH, TEXTS, tiny_lm
+
+
+def test_the_faster_type_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = ((False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16"))
+    for has_avx512, has_amx, expected in cases:
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has_avx512: has, raising=False)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has_amx: has, raising=False)
+        assert fast_dtype("cpu") == expected
+        assert fast_dtype("cuda") == "bfloat16"
 
 
 def test_from_scratch_survives_the_disk(tmp_path):
