@@ -14,10 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from transformers import logging as transformers_logging
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.attention import ATTENTION
 from mathwright.lm.recipe import ScratchRecipe
-
-ATTENTION = "sdpa"
-"""Attention of transformers' model classes that takes our masks; it picks the fastest kernel of the device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.attention import ATTENTION, NO_MASK
 from mathwright.lm.cache import additive
 from mathwright.lm.load import LanguageModel, attention_window
 from mathwright.lm.pack import GroupBatch, PackedRows
@@ -36,11 +37,12 @@ def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "
                 hint="shorten prompts or max_new_tokens, or lower the context of the recipe",
             )
     device = model.device
+    if config._attn_implementation == ATTENTION:
+        how = {"attention_mask": NO_MASK.to(device), "layout": batch.layout(device)}
+    else:
+        how = {"attention_mask": additive(batch.attention_mask().to(device), model.dtype)}
     return model.base_model(
-        input_ids=batch.tokens.to(device),
-        position_ids=batch.positions.to(device),
-        attention_mask=additive(batch.attention_mask().to(device), model.dtype),
-        use_cache=False,
+        input_ids=batch.tokens.to(device), position_ids=batch.positions.to(device), use_cache=False, **how
     ).last_hidden_state
 
 

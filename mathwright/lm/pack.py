@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from mathwright.lm.attention import Layout, layout
+
 PADDING = -1
 
 
@@ -63,7 +65,11 @@ class PackedRows:
     def num_targets(self) -> int:
         return self.targets.numel()
 
+    def layout(self, device: torch.device) -> Layout:
+        return layout(self.segments, self.segments, device)
+
     def attention_mask(self) -> Bool[Tensor, "R 1 L L"]:
+        """The same as a dense mask, for models with another attention than ours."""
         return _mask(self.segments, self.segments)
 
 
@@ -94,7 +100,11 @@ class GroupBatch:
     def num_tokens(self) -> int:
         return self.tokens.numel()
 
+    def layout(self, device: torch.device) -> Layout:
+        return layout(self.segments, self.prompts, device)
+
     def attention_mask(self) -> Bool[Tensor, "1 1 L L"]:
+        """The same as a dense mask, for models with another attention than ours."""
         return _mask(self.segments, self.prompts)
 
 
@@ -209,7 +219,8 @@ def pack_groups(groups: Sequence[TokenGroup], micro_batch_tokens: int) -> list[G
             raise ValueError(f"group {g} has an empty prompt; put a begin token before the responses")
         room = max(1, micro_batch_tokens - len(group.prompt))
         by_size = sorted(range(len(group.responses)), key=lambda i, group=group: -len(group.responses[i]))
-        pieces += [(g, sorted(part)) for part in _first_fit([(i, len(group.responses[i])) for i in by_size], room)]
+        # longest first: neighbours are of similar length, which is what attention computes side by side
+        pieces += [(g, part) for part in _first_fit([(i, len(group.responses[i])) for i in by_size], room)]
 
     def size(piece: tuple[int, list[int]]) -> int:
         g, part = piece

@@ -10,6 +10,7 @@ from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2Fo
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import logprobs as module
+from mathwright.lm.attention import ATTENTION
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import (
     gather_hidden,
@@ -50,11 +51,22 @@ def mistral() -> torch.nn.Module:
 
 SMALL = {
     "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "attn_implementation": "sdpa",
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "attn_implementation": ATTENTION,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [None, qwen2, qwen3, mistral], ids=["llama", "qwen2", "qwen3", "mistral"])
+def dense_llama() -> torch.nn.Module:
+    """With an attention that is not ours, a dense mask."""
+    model = tiny_lm(torch.float64).model
+    model.set_attn_implementation("sdpa")
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [None, dense_llama, qwen2, qwen3, mistral],
+    ids=["llama", "llama dense", "qwen2", "qwen3", "mistral"],
+)
 @pytest.mark.parametrize("micro_batch_tokens", [12, 40, 10_000])
 def test_shared_prompts_equal_the_padded_computation(make, micro_batch_tokens, monkeypatch):
     monkeypatch.setattr(module, "CHUNK_ROWS", 5)  # several chunks, the last one not full
