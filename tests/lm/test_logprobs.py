@@ -51,7 +51,8 @@ def mistral() -> torch.nn.Module:
 
 SMALL = {
     "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "attn_implementation": ATTENTION,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+    "attn_implementation": ATTENTION,
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class Mutant:
 
 ADVANTAGES, DIVERGENCE, LOSSES = (f"mathwright.rl.{name}" for name in ("advantages", "divergence", "losses"))
 RANKING = "mathwright.reward.losses"
+ATTENTION = "mathwright.lm.attention"
 
 MUTANTS = [
     # advantages
@@ -290,6 +291,28 @@ MUTANTS = [
         old="return better & present_NK[:, :, None] & present_NK[:, None, :]",
         new="return better",
         killed_by="reward.test_losses:test_equals_the_loop_over_pairs",
+    ),
+    # packed attention
+    Mutant(
+        mistake="a token sees the next one",
+        module=ATTENTION,
+        old="device=query.device).triu(1)",
+        new="device=query.device).triu(2)",
+        killed_by="lm.test_attention:test_groups_of_any_shape",
+    ),
+    Mutant(
+        mistake="outputs of padding taken for those of the next response",
+        module=ATTENTION,
+        old="return flat if self.kept is None else flat.index_select(1, self.kept)",
+        new="return flat[:, : self.stop - self.start]",
+        killed_by="lm.test_attention:test_groups_of_any_shape",
+    ),
+    Mutant(
+        mistake="heads of one key head in the order of tokens",
+        module=ATTENTION,
+        old="attn_mask=mask.repeat(repeats, 1)",
+        new="attn_mask=mask.repeat_interleave(repeats, 0)",
+        killed_by="lm.test_attention:test_groups_of_any_shape",
     ),
 ]
 
