@@ -4,7 +4,8 @@ A dense mask over a row of L tokens costs L^2, nearly all of it masked out. Here
 responses of R tokens cost P^2 / 2 + n R (P + R): on a CPU a quarter of the time at P 80, R 96, n 8, and a twentieth at
 P 96, R 96, n 64. Only PyTorch's own `scaled_dot_product_attention` is called, so every device has its kernels.
 
-The function is registered with transformers under `ATTENTION`; without a layout it is transformers' own SDPA attention.
+`mathwright.lm.load` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
+own SDPA attention.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 ATTENTION = "mathwright"
 """Name of this attention in a model's configuration."""
@@ -182,7 +181,3 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, num_before: int, scaling:
     folded = query.reshape(n, key.shape[1], repeats * length, width)
     output = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask.repeat(repeats, 1), scale=scaling)
     return output.view(n, heads, length, value.shape[-1])
-
-
-AttentionInterface.register(ATTENTION, attention)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -10,12 +10,23 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 from transformers import logging as transformers_logging
+from transformers.masking_utils import sdpa_mask
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.attention import ATTENTION
+from mathwright.lm.attention import ATTENTION, attention
 from mathwright.lm.recipe import ScratchRecipe
+
+AttentionInterface.register(ATTENTION, attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
 @dataclass(frozen=True, slots=True)
