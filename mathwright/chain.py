@@ -159,6 +159,9 @@ class Chain:
         """The problems of a split ("train" or "test"), test problems in a seeded order."""
         return list(read_jsonl(self.output("problems", split), Problem))
 
+    def _solutions(self) -> list[Solution]:
+        return list(read_jsonl(self.output("problems", "solutions"), Solution))
+
     # -- stages --
 
     def _problems(self, stage: Stage) -> None:
@@ -188,7 +191,7 @@ class Chain:
         if recipe.source == "scratch":
             if recipe.scratch is None:
                 raise MathwrightError("model.source is 'scratch' but model.scratch is missing", hint="give its sizes")
-            solutions = list(read_jsonl(self.output("problems", "solutions"), Solution))
+            solutions = self._solutions()
             texts = [p.question for p in self.problems("train")] + [
                 response_text(s, self.recipe.template) for s in solutions
             ]
@@ -269,7 +272,7 @@ class Chain:
             stage,
             model=self._start_model("sft"),
             problems=self.problems("train"),
-            solutions=list(read_jsonl(self.output("problems", "solutions"), Solution)),
+            solutions=self._solutions(),
             template=self.recipe.template,
             dtype=self.recipe.model.dtype,
             seed=self.recipe.seed,
@@ -304,6 +307,8 @@ class Chain:
             template=self.recipe.template,
             dtype=self.recipe.model.dtype,
             seed=self.recipe.seed,
+            solutions=self._solutions() if self.recipe.rl.method == "sft" else (),
+            heldout=self.problems("test") if self.recipe.rl.evaluate_every else (),
             device=self.device,
         )
 

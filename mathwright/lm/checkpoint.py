@@ -73,6 +73,12 @@ def latest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def oldest_step(folder: Path) -> int:
+    """The step of the oldest checkpoint kept: what is older is not gone back to. 0 where there is none."""
+    found = _checkpoints(folder)
+    return int(found[0].stem.removeprefix("step-")) if found else 0
+
+
 def restore(
     path: Path, *, lm: LanguageModel, optimiser: Optimiser | None, module: torch.nn.Module | None = None
 ) -> Restored:

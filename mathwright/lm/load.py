@@ -177,6 +177,25 @@ def require_supported(model: Any) -> None:
             raise MathwrightError(f"{name} scales its logits ({scaling}), which we would leave out", hint=hint)
 
 
+def require_same_vocabulary(lm: LanguageModel, other: LanguageModel, what: str) -> None:
+    """Raise MathwrightError, naming the other model `what`, unless token numbers mean the same to both."""
+    mine, theirs = lm.tokenizer.get_vocab(), other.tokenizer.get_vocab()
+    hint = "log-probabilities can be compared only between models of one tokenizer: take the model it came from"
+    if mine != theirs:
+        token = min(
+            (token for token in mine.keys() | theirs.keys() if mine.get(token) != theirs.get(token)),
+            key=lambda token: (mine.get(token, len(mine)), token),
+        )
+        raise MathwrightError(
+            f"{what} has another vocabulary: token {token!r} is {mine.get(token, 'none')} here, "
+            f"{theirs.get(token, 'none')} there",
+            hint=hint,
+        )
+    size, needed = other.model.get_input_embeddings().weight.shape[0], lm.model.get_input_embeddings().weight.shape[0]
+    if size != needed:
+        raise MathwrightError(f"{what} has {size} embeddings, the model has {needed}", hint=hint)
+
+
 def attention_window(config: Any) -> int | None:
     """Tokens a query may look back in the narrowest layer, itself included, or None where all layers see everything."""
     window = getattr(config, "sliding_window", None)

@@ -256,6 +256,14 @@ def recipe() -> Recipe:
             max_tool_rounds=4,  # §4.2: chain of thought only; concerns mode tool
             generation_batch=256,  # paper silent: memory of the cache, changes nothing else
             saved_groups=4,  # paper silent: groups written out in full at each step, to be looked at
+            step_reward="arithmetic",  # concerns grpo_process; the paper learns its step rewards (§4.1.3)
+            reference="",  # Algorithm 1: pi_ref is the policy the iteration begins with
+            num_minibatches=1,  # §4.2: one update following each exploration
+            max_resampling=0,  # the paper keeps groups of equal rewards
+            max_logprob_gap=1.0,  # paper silent: stops what would train on other tokens than were drawn
+            wave_responses=1024,  # paper silent: a whole step; what a kill costs at most
+            evaluate_every=100,  # paper silent: Figures 5 and 6 have a point about every 200
+            num_evaluated=200,  # paper silent
         ),
         # §2.3, §3.2, §5.2
         eval=EvalRecipe(

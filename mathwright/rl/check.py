@@ -19,6 +19,11 @@ def check(recipe: RLRecipe) -> None:
         ("saved_groups", 0),
         ("generation_batch", 1),
         ("micro_batch_tokens", 1),
+        ("num_minibatches", 1),
+        ("max_resampling", 0),
+        ("wave_responses", 1),
+        ("evaluate_every", 0),
+        ("num_evaluated", 1),
     ):
         if getattr(recipe, name) < lowest:
             raise MathwrightError(
@@ -30,6 +35,16 @@ def check(recipe: RLRecipe) -> None:
         raise MathwrightError(
             "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
             hint="--set rl.sampling.temperature=1.0",
+        )
+    if recipe.max_logprob_gap <= 0:
+        raise MathwrightError(
+            f"rl.max_logprob_gap is {recipe.max_logprob_gap}: rounding alone would stop the run",
+            hint="--set rl.max_logprob_gap=1.0",
+        )
+    if recipe.num_minibatches > recipe.problems_per_step:
+        raise MathwrightError(
+            f"rl.num_minibatches is {recipe.num_minibatches}, but a step has {recipe.problems_per_step} questions",
+            hint=f"a step is cut by questions: --set rl.num_minibatches={recipe.problems_per_step}",
         )
     _check_method(recipe)
 
@@ -58,9 +73,22 @@ def _check_method(recipe: RLRecipe) -> None:
             f"rl.extra_rewards has no part in rl.method={method}, which would leave it out silently",
             hint="set rl.extra_rewards=[] or rl.method=grpo",
         )
+    if recipe.max_resampling and method in ("sft", "online_rft", "rft"):
+        raise MathwrightError(
+            f"rl.max_resampling has no part in rl.method={method}, which prefers nothing within a group",
+            hint="set rl.max_resampling=0, or rl.method=grpo",
+        )
+    if method != "grpo_process" and recipe.step_reward != "arithmetic":
+        raise MathwrightError(
+            f"rl.step_reward has no part in rl.method={method}", hint="set rl.method=grpo_process, which rewards steps"
+        )
     for term in recipe.extra_rewards:
         if (term.kind == "function") != bool(term.function):
             raise MathwrightError(
                 f"rl.extra_rewards: kind {term.kind!r} with function {term.function!r}",
                 hint="kind function needs function=module:name; the other kinds take none",
+            )
+        if term.batched and term.kind != "function":
+            raise MathwrightError(
+                f"rl.extra_rewards: kind {term.kind!r} with batched", hint="batched is said of a function"
             )

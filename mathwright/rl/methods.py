@@ -4,6 +4,7 @@ token's gradient (the gradient coefficient GC of Eq. 5).
     method         data               reward         gradient coefficient
     grpo           o ~ pi_theta       rule or model  A_i + beta (pi_ref / pi - 1), A from the response's reward
     grpo_process   o ~ pi_theta       rule, a step   A_{i,t} + beta (pi_ref / pi - 1), A from its steps' rewards
+    sft            (q, o) ~ P_sft     none           1
     online_rft     o ~ pi_theta       rule           1 for a correct response, 0 for a wrong one
     rft            o ~ pi_sft         rule           the same
     dpo            o+, o- ~ pi_sft    rule           beta sigma(-margin), + on o+ and - on o-
@@ -27,6 +28,9 @@ from mathwright.rl.advantages import Std, outcome_advantages, process_advantages
 from mathwright.rl.losses import LossStats, PolicyLoss, dpo_loss, grpo_loss, likelihood_loss
 from mathwright.rl.recipe import RLRecipe
 
+Data = Literal["policy", "sft", "solutions"]
+"""policy: drawn from the policy as it is; sft: from the model the training began with; solutions: worked ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingGroup:
@@ -42,8 +46,8 @@ class TrainingGroup:
 class Method(Protocol):
     """One row of Table 10."""
 
-    data: ClassVar[Literal["policy", "sft"]]
-    """Who generates: the policy as it is now, or the model the training began with."""
+    data: ClassVar[Data]
+    """Where the responses come from."""
     unsplittable: ClassVar[bool]
     """Whether the responses of a training group must share a micro-batch."""
 
@@ -69,6 +73,7 @@ def from_recipe(recipe: RLRecipe) -> Method:
     methods: dict[str, Method] = {
         "grpo": Grpo(recipe.clip_eps, recipe.kl_coef, recipe.advantage_std, recipe.advantage_eps),
         "grpo_process": GrpoProcess(recipe.clip_eps, recipe.kl_coef, recipe.advantage_std, recipe.advantage_eps),
+        "sft": Sft(),
         "online_rft": OnlineRft(),
         "rft": Rft(),
         "dpo": Dpo(recipe.kl_coef),
@@ -87,7 +92,7 @@ class Grpo:
     kl_coef: float
     std: Std
     eps: float
-    data: ClassVar[Literal["policy", "sft"]] = "policy"
+    data: ClassVar[Data] = "policy"
     unsplittable: ClassVar[bool] = False
 
     @property
@@ -149,7 +154,7 @@ class GrpoProcess(Grpo):
 class OnlineRft:
     """Online rejection sampling fine-tuning: likelihood of the policy's own correct responses (Eq. 10)."""
 
-    data: ClassVar[Literal["policy", "sft"]] = "policy"
+    data: ClassVar[Data] = "policy"
     unsplittable: ClassVar[bool] = False
 
     @property
@@ -179,7 +184,17 @@ class OnlineRft:
 class Rft(OnlineRft):
     """Rejection sampling fine-tuning: the same, on responses of the model the training began with."""
 
-    data: ClassVar[Literal["policy", "sft"]] = "sft"
+    data: ClassVar[Data] = "sft"
+
+
+@dataclass(frozen=True, slots=True)
+class Sft(OnlineRft):
+    """Supervised fine-tuning: the same on worked solutions, each with coefficient 1."""
+
+    data: ClassVar[Data] = "solutions"
+
+    def training_groups(self, groups: Sequence[RolloutGroup]) -> list[TrainingGroup]:
+        return _all_responses(groups, torch.ones(len(groups), 1, _longest(groups)))
 
 
 # --- preference pairs -----------------------------------------------------------------------------
@@ -193,7 +208,7 @@ class Dpo:
     """
 
     beta: float
-    data: ClassVar[Literal["policy", "sft"]] = "sft"
+    data: ClassVar[Data] = "sft"
     unsplittable: ClassVar[bool] = True
 
     @property

@@ -17,16 +17,19 @@ class RewardTermRecipe:
     there falling to -1 at max_new_tokens; function: whatever `function` returns."""
     weight: float
     function: str = ""
-    """`module:name` of a function of (Problem, Completion) that returns a number, or None for unscored."""
+    """`module:name` of a function of (Problem, Completion) that returns a number, or None for unscored. It may be an
+    `async def`: then the responses are scored at the same time."""
     timeout_s: float = 10.0
-    """Seconds one call of `function` may take; then the response is unscored."""
+    """Seconds one call of `function` may take; then what it was to score is unscored."""
+    batched: bool = False
+    """Whether `function` takes all responses at once: lists of Problem and of Completion to a list of numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RLRecipe:
     """GRPO (§4.1) and its relatives (§5.2)."""
 
-    method: Literal["grpo", "grpo_process", "online_rft", "rft", "dpo", "ppo"]
+    method: Literal["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft", "ppo"]
     reward: Literal["rule", "model"]
     """rule: 1 for a correct answer, 0 for another; model: the score of the reward model."""
     mode: Literal["cot", "tool"]
@@ -54,3 +57,20 @@ class RLRecipe:
     """Responses generated at one time; bounds the memory, changes nothing else."""
     saved_groups: int = 2
     """Groups of each step written in full to rollouts.jsonl."""
+    step_reward: str = "arithmetic"
+    """What scores the steps under grpo_process: arithmetic (`rl.steps`), or `module:name` of a function of (Problem,
+    Completion) that returns pairs (end as a character offset, reward)."""
+    reference: str = ""
+    """pi_ref: a model folder or hub id of the same vocabulary; "" is the model the training begins with."""
+    num_minibatches: int = 1
+    """Parts a step is cut into by questions, with an update each, in each of the inner updates."""
+    max_resampling: int = 0
+    """How often groups of equal rewards are replaced by those of further questions (dynamic sampling of DAPO)."""
+    max_logprob_gap: float = 1.0
+    """The run stops where generator and training differ by more, in nats a token, about the drawn tokens."""
+    wave_responses: int = 1024
+    """Responses explored between two saves to the rollout buffer: what a kill costs at most."""
+    evaluate_every: int = 0
+    """Steps between two measurements of greedy accuracy on held-out problems; 0 is none."""
+    num_evaluated: int = 100
+    """Held-out problems they ask."""

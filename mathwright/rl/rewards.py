@@ -7,9 +7,7 @@ was wrong.
 
 from __future__ import annotations
 
-import importlib
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +16,7 @@ from mathwright import answers
 from mathwright.errors import MathwrightError
 from mathwright.lm.reward_head import RewardModel, score
 from mathwright.records import Completion, Problem, Verdict
+from mathwright.rl.functions import Outcome, call_batched, call_each, import_function
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
 
 
@@ -47,7 +46,19 @@ class Reward(Protocol):
     def score(self, samples: Sequence[Sample]) -> list[Score]: ...
 
 
-RewardFunction = Callable[[Problem, Completion], Any]
+RewardFunction = Callable[..., Any]
+"""Of (Problem, Completion), or batched of (list of Problem, list of Completion); plain or `async def`."""
+
+
+def as_number(value: Any) -> float | None:
+    """A value that a foreign function returned, if it is a finite number (NumPy's and torch's scalars are)."""
+    if isinstance(value, str | bytes) or value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def judge(items: Sequence[tuple[Problem, str, Completion]]) -> list[Sample]:
@@ -111,37 +122,28 @@ class LengthReward:
 
 @dataclass(frozen=True, slots=True)
 class FunctionReward:
-    """Any function of (problem, completion); what it may do wrong leaves the response unscored."""
+    """Any function of (problem, completion), or of lists of them; what it may do wrong leaves a response unscored."""
 
     function: RewardFunction
     name: str
     timeout_s: float = 10.0
+    batched: bool = False
+    """Whether it takes all responses in one call: (problems, completions) to one number each."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Unscored: the function raised, hung, or returned anything but a finite number."""
-        return [self._score(sample) for sample in samples]
+        pairs = [(sample.problem, sample.completion) for sample in samples]
+        if self.batched and pairs:
+            outcomes = call_batched(self.function, self.name, list(zip(*pairs, strict=True)), self.timeout_s)
+        else:
+            outcomes = call_each(self.function, self.name, pairs, self.timeout_s)
+        return [self._score(outcome) for outcome in outcomes]
 
-    def _score(self, sample: Sample) -> Score:
-        outcome: list[Any] = []
-        failure: list[BaseException] = []
-
-        def call() -> None:
-            try:
-                outcome.append(self.function(sample.problem, sample.completion))
-            except (Exception, SystemExit) as error:  # the edge to code that is not ours: a status, not the run's end
-                failure.append(error)
-
-        worker = threading.Thread(target=call, daemon=True)
-        worker.start()
-        worker.join(self.timeout_s)
-        if failure:
-            return Score(None, f"{self.name} raised {type(failure[0]).__name__}: {failure[0]}")
-        if not outcome:
-            return Score(None, f"{self.name} took more than {self.timeout_s:g} s")
-        value = outcome[0]
-        if isinstance(value, bool | int | float) and math.isfinite(value):
-            return Score(float(value))
-        return Score(None, f"{self.name} returned {value!r}"[:200])
+    def _score(self, outcome: Outcome) -> Score:
+        if outcome.reason:
+            return Score(None, outcome.reason)
+        number = as_number(outcome.value)
+        return Score(number) if number is not None else Score(None, f"{self.name} returned {outcome.value!r}"[:200])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,23 +215,4 @@ def _term(term: RewardTermRecipe, recipe: RLRecipe) -> Reward:
         return FormatReward()
     if term.kind == "length":
         return LengthReward(recipe.sampling.max_new_tokens)
-    return FunctionReward(import_function(term.function), term.function, term.timeout_s)
-
-
-def import_function(path: str) -> RewardFunction:
-    """The function named `module:name`. Raises MathwrightError where there is none."""
-    module, colon, name = path.partition(":")
-    if not colon or not module or not name:
-        raise MathwrightError(
-            f"reward function {path!r} is not of the form module:name", hint="for example my_rewards:f"
-        )
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise MathwrightError(
-            f"cannot import the reward function {path}: {error}",
-            hint="check the name, and that its folder is on PYTHONPATH",
-        ) from error
-    if not callable(function):
-        raise MathwrightError(f"{path} is no function", hint="name a function of (Problem, Completion)")
-    return function
+    return FunctionReward(import_function(term.function), term.function, term.timeout_s, term.batched)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 from mathwright.errors import MathwrightError
@@ -19,9 +18,9 @@ from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
-from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat, to_json
+from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
 from mathwright.rl.rewards import Reward, Sample, judge, weighted_sum
-from mathwright.rl.steps import arithmetic_steps, step_end_tokens
+from mathwright.rl.steps import StepScorer, StepScores, step_end_tokens
 from mathwright.run import Stage
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
@@ -44,6 +43,7 @@ def prepare_prompts(
     template: str,
     max_new_tokens: int,
     stage: Stage,
+    name: str = "prompts",
 ) -> list[Prompt]:
     """Prompts of the problems whose question and response fit the context; the others are counted and set aside.
 
@@ -58,11 +58,11 @@ def prepare_prompts(
         text = prompt_text(problem, mode, template, lm.tokenizer)
         tokens = tuple(encode_prompt(lm.tokenizer, text))
         if len(tokens) + max_new_tokens > lm.max_length:
-            stage.reject("prompts", {"problem": problem.id, "num_tokens": len(tokens)}, "longer than context")
+            stage.reject(name, {"problem": problem.id, "num_tokens": len(tokens)}, "longer than context")
         else:
             prompts.append(Prompt(problem=problem, text=text, tokens=tokens))
     dropped = {"longer than context": len(problems) - len(prompts)}
-    stage.funnel("prompts", unit="problems", num_in=len(problems), num_out=len(prompts), dropped=dropped)
+    stage.funnel(name, unit="problems", num_in=len(problems), num_out=len(prompts), dropped=dropped)
     if not prompts:
         raise MathwrightError(
             f"no prompt leaves room for {max_new_tokens} new tokens in the model's context of {lm.max_length}",
@@ -71,22 +71,20 @@ def prepare_prompts(
     return prompts
 
 
-def drawn_indices(num_problems: int, num_drawn: int, step: int, seed: int) -> list[int]:
-    """Which problems a step asks: seeded permutations laid end to end, a pure function of the step.
+def drawn_indices(num_problems: int, start: int, stop: int, seed: int) -> list[int]:
+    """Which problems stand at the positions from `start` to before `stop` of seeded permutations laid end to end.
 
     Every problem comes once before any comes again.
     """
-    indices = []
-    for position in range(step * num_drawn, (step + 1) * num_drawn):
-        epoch, place = divmod(position, num_problems)
-        indices.append(_permutation(num_problems, epoch, seed)[place])
-    return indices
+    places = (divmod(position, num_problems) for position in range(start, stop))
+    return [_permutation(num_problems, epoch, seed)[place] for epoch, place in places]
 
 
-def _permutation(size: int, epoch: int, seed: int) -> list[int]:
+@lru_cache(maxsize=2)
+def _permutation(size: int, epoch: int, seed: int) -> tuple[int, ...]:
     order = list(range(size))
     random.Random(f"problems/{seed}/{epoch}").shuffle(order)
-    return order
+    return tuple(order)
 
 
 def response_seed(*parts: int) -> int:
@@ -135,25 +133,32 @@ def judge_groups(
     completions: Sequence[Sequence[Completion]],
     rewards: Sequence[tuple[Reward, float]],
     *,
-    step_tokenizer: Any = None,
+    steps: StepScorer | None = None,
+    tokenizer: Any = None,
 ) -> Judged:
-    """Judge and reward all responses of a step.
+    """Judge and reward the responses to some prompts.
 
-    step_tokenizer: the tokenizer, to score the steps of the responses (process supervision); None for outcomes alone.
+    Args:
+        prompts: the questions asked.
+        completions: the responses to each.
+        rewards: terms of the reward, with their weights.
+        steps: scores the steps of the responses (process supervision); None for outcomes alone.
+        tokenizer: says which tokens the steps end with; needed with `steps`.
     """
     items = [(p.problem, p.text, c) for p, row in zip(prompts, completions, strict=True) for c in row]
     samples = judge(items)
     scored = weighted_sum(rewards, samples)
-    unscored = Counter(reason for s in scored for reason in s.reasons)
+    scored_steps = steps.score(samples) if steps is not None else [StepScores([])] * len(samples)
+    reasons = [reason for s in scored for reason in s.reasons] + [s.reason for s in scored_steps if s.reason]
     rollouts = iter(
         Rollout(
             completion=sample.completion,
             verdict=sample.verdict,
             reward=s.total,
             rewards_by_name=s.by_name,
-            **_steps(sample, step_tokenizer),
+            **_steps(sample, step_scores, tokenizer),
         )
-        for sample, s in zip(samples, scored, strict=True)
+        for sample, s, step_scores in zip(samples, scored, scored_steps, strict=True)
     )
     groups = [
         RolloutGroup(
@@ -164,20 +169,19 @@ def judge_groups(
         )
         for p, row in zip(prompts, completions, strict=True)
     ]
-    return Judged(groups=groups, unscored=unscored)
+    return Judged(groups=groups, unscored=Counter(reasons))
 
 
-def _steps(sample: Sample, tokenizer: Any) -> dict[str, Any]:
-    tokens = sample.completion.tokens
-    if tokenizer is None or not tokens:
+def _steps(sample: Sample, scores: StepScores, tokenizer: Any) -> dict[str, Any]:
+    completion = sample.completion
+    if not scores.steps or not completion.tokens:
         return {}
-    steps = arithmetic_steps(sample)
-    ends = step_end_tokens(tokenizer, tokens, [s.end for s in steps])
-    return {"step_ends": tuple(ends), "step_rewards": tuple(s.reward for s in steps)}
+    ends = step_end_tokens(tokenizer, completion.tokens, [s.end for s in scores.steps], len(completion.text))
+    return {"step_ends": tuple(ends), "step_rewards": tuple(s.reward for s in scores.steps)}
 
 
 def group_statistics(groups: Sequence[RolloutGroup]) -> dict[str, float | None]:
-    """The metrics of an exploration; each is explained in `train.METRICS`."""
+    """The metrics of an exploration; each is explained in `rl.train`."""
     rollouts = [r for group in groups for r in group.rollouts]
     rewards = [r.reward for r in rollouts if r.reward is not None]
     verdicts = [r.verdict for r in rollouts if r.verdict is not None and r.verdict.scored]
@@ -189,38 +193,13 @@ def group_statistics(groups: Sequence[RolloutGroup]) -> dict[str, float | None]:
         "response_tokens": sum(len(r.completion.tokens) for r in rollouts) / len(rollouts),
         "truncated": sum(r.completion.finish == "length" for r in rollouts) / len(rollouts),
         "tool_calls": sum(r.completion.num_tool_calls for r in rollouts) / len(rollouts),
-        "equal_reward_groups": sum(_all_equal(group) for group in groups) / len(groups),
+        "equal_reward_groups": sum(nothing_to_prefer(group) for group in groups) / len(groups),
         "unscored": sum(r.reward is None for r in rollouts) / len(rollouts),
     }
 
 
-def _all_equal(group: RolloutGroup) -> bool:
-    """Nothing to prefer: equal rewards, and equal rewards of the steps where there are any."""
+def nothing_to_prefer(group: RolloutGroup) -> bool:
+    """Whether all rewards of a group are equal, and those of its steps where there are any."""
     rewards = {r.reward for r in group.rollouts if r.reward is not None}
     steps = {reward for r in group.rollouts for reward in r.step_rewards}
     return len(rewards) <= 1 and len(steps) <= 1
-
-
-class RolloutFile:
-    """rollouts.jsonl: lines {"step": ..., "group": a RolloutGroup}."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def rewind(self, step: int) -> None:
-        """Drop groups at or behind `step`, and a last line cut short by a kill."""
-        kept = [line for line in self._whole_lines() if json.loads(line)["step"] < step]
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(self.path)
-
-    def append(self, step: int, groups: Sequence[RolloutGroup]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            for group in groups:
-                file.write(json.dumps({"step": step, "group": to_json(group)}, ensure_ascii=False) + "\n")
-
-    def _whole_lines(self) -> list[str]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(encoding="utf-8", newline="\n") as file:
-            return [line for line in file if line.endswith("\n")]

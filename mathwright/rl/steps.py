@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from mathwright.rl.rewards import Sample
+from mathwright.errors import MathwrightError
+from mathwright.rl.functions import call_each, import_function
+from mathwright.rl.rewards import Sample, as_number
 
 
 class Step(NamedTuple):
@@ -23,6 +26,81 @@ class Step(NamedTuple):
     end: int
     """End as a character offset into the response (exclusive)."""
     reward: float
+
+
+class StepScores(NamedTuple):
+    """The steps of a response; none, and why, where they could not be scored."""
+
+    steps: list[Step]
+    reason: str = ""
+
+
+class StepScorer(Protocol):
+    """Cuts responses into steps and scores them, many at once."""
+
+    def score(self, samples: Sequence[Sample]) -> list[StepScores]: ...
+
+
+def step_scorer(name: str, timeout_s: float = 10.0) -> StepScorer:
+    """The scorer a recipe names: `arithmetic`, or `module:name` of a function (see `FunctionSteps`).
+
+    Raises MathwrightError where the function cannot be imported.
+    """
+    if name == "arithmetic":
+        return ArithmeticSteps()
+    if ":" not in name:
+        raise MathwrightError(
+            f"unknown step reward {name!r}", hint="set rl.step_reward to arithmetic, or to module:name of a function"
+        )
+    return FunctionSteps(import_function(name, "step reward"), name, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class ArithmeticSteps:
+    """`arithmetic_steps` of each response."""
+
+    def score(self, samples: Sequence[Sample]) -> list[StepScores]:
+        return [
+            StepScores(steps, "" if steps else f"{sample.verdict.status}: no steps")
+            for sample in samples
+            for steps in [arithmetic_steps(sample)]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSteps:
+    """Any function of (Problem, Completion), plain or `async def`, that returns pairs (end, reward) in order.
+
+    `end` is a character offset into the response's text (exclusive), `reward` a finite number. A response for which the
+    function raises, hangs or returns anything else has no steps: its tokens have advantage 0.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    timeout_s: float = 10.0
+
+    def score(self, samples: Sequence[Sample]) -> list[StepScores]:
+        pairs = [(sample.problem, sample.completion) for sample in samples]
+        outcomes = call_each(self.function, self.name, pairs, self.timeout_s)
+        return [
+            StepScores([], outcome.reason) if outcome.reason else self._checked(outcome.value, sample)
+            for outcome, sample in zip(outcomes, samples, strict=True)
+        ]
+
+    def _checked(self, value: Any, sample: Sample) -> StepScores:
+        wrong = StepScores([], f"{self.name} returned {value!r}, which is no list of steps"[:200])
+        steps: list[Step] = []
+        try:
+            for end, reward in value:
+                number = as_number(reward)
+                if number is None or isinstance(end, bool) or int(end) != end:
+                    return wrong
+                steps.append(Step(int(end), number))
+        except (TypeError, ValueError):
+            return wrong
+        ends = [0, *(step.end for step in steps), len(sample.completion.text) + 1]
+        in_order = all(before < after for before, after in itertools.pairwise(ends))
+        return StepScores(steps) if steps and in_order else wrong
 
 
 def arithmetic_steps(sample: Sample) -> list[Step]:
@@ -44,14 +122,14 @@ def arithmetic_steps(sample: Sample) -> list[Step]:
     return [*steps, Step(len(text), float(sample.verdict.correct))]
 
 
-def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int]) -> list[int]:
+def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int], text_length: int) -> list[int]:
     """index(j): for each character offset (exclusive end, ascending) the token that holds the last character before it.
 
-    The last step of a response ends at its last token, so that the end token belongs to it.
+    A step that reaches the end of the text, `text_length`, ends at the last token: the end token belongs to it.
     """
     indices = []
-    for number, end in enumerate(ends):
-        if number == len(ends) - 1:
+    for end in ends:
+        if end >= text_length:
             indices.append(len(tokens) - 1)
             continue
         low, high = 0, len(tokens) - 1  # the first token whose prefix decodes to at least `end` characters

@@ -25,6 +25,12 @@ GREEDY = dataclasses.replace(toy.recipe().sampling, temperature=0.0)
         ({"method": "rft", "extra_rewards": toy.recipe().extra_rewards}, "leave it out silently"),
         ({"extra_rewards": (RewardTermRecipe(kind="function", weight=1.0),)}, "kind 'function'"),
         ({"extra_rewards": (RewardTermRecipe(kind="length", weight=1.0, function="a:b"),)}, "kind 'length'"),
+        ({"extra_rewards": (RewardTermRecipe(kind="length", weight=1.0, batched=True),)}, "'length' with batched"),
+        ({"step_reward": "a:b"}, "step_reward has no part"),
+        ({"method": "sft", "max_resampling": 1}, "max_resampling has no part"),
+        ({"num_minibatches": 3}, "a step has 2 questions"),
+        ({"max_logprob_gap": 0.0}, "max_logprob_gap is 0.0"),
+        ({"wave_responses": 0}, "wave_responses is 0"),
         ({"num_steps": 0}, "num_steps is 0"),
         ({"problems_per_step": 0}, "problems_per_step is 0"),
         ({"inner_updates": 0}, "inner_updates is 0"),
@@ -39,7 +45,7 @@ def test_bad_recipes_are_named(changes, message):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("method", ["grpo", "grpo_process", "online_rft", "rft", "dpo"])
+@pytest.mark.parametrize("method", ["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft"])
 def test_good_recipes_pass(method):
     check(toy.recipe(method=method))
 

@@ -1,5 +1,6 @@
 """Rewards: the rules, weighted sums, and everything a reward function can do wrong."""
 
+import asyncio
 import sys
 import time
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 
 from mathwright.errors import MathwrightError
 from mathwright.records import Completion, FinishReason, Problem, Verdict
-from mathwright.rl import rewards
+from mathwright.rl import functions, rewards
 from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judge, weighted_sum
 from tests.rl import toy
 
@@ -78,6 +79,75 @@ def test_a_function_may_return_any_number():
         assert values(FunctionReward(lambda p, c, v=value: v, "mine"), samples("7")) == [expected]
 
 
+def test_batched_functions_see_all_responses_at_once():
+    calls = []
+
+    def lengths(problems, completions):
+        calls.append(len(problems))
+        return [len(c.text) for c in completions]
+
+    async def awaited(problems, completions):
+        await asyncio.sleep(0)
+        return lengths(problems, completions)
+
+    for function in (lengths, awaited):
+        assert values(FunctionReward(function, "mine", batched=True), samples("a", "bb", "ccc")) == [1.0, 2.0, 3.0]
+    assert calls == [3, 3]
+    assert FunctionReward(lengths, "mine", batched=True).score([]) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda p, c: [1.0], "returned 1 values for 2 responses"),
+        (lambda p, c: 1.0, "raised TypeError"),
+        (lambda p, c: 1 / 0, "raised ZeroDivisionError"),
+        (lambda p, c: time.sleep(60), "took more than 0.05 s"),
+    ],
+)
+def test_whatever_a_batched_function_does_wrong_leaves_all_unscored(function, reason):
+    scores = FunctionReward(function, "mine", timeout_s=0.05, batched=True).score(samples("7", "8"))
+    assert [s.value for s in scores] == [None, None]
+    assert all(reason in s.reason for s in scores)
+
+
+def test_one_bad_value_of_a_batch_is_unscored_alone():
+    scores = FunctionReward(lambda p, c: [1.0, float("nan"), "x"], "mine", batched=True).score(samples("7", "8", "9"))
+    assert [s.value for s in scores] == [1.0, None, None]
+
+
+def test_async_functions_run_at_the_same_time_and_fail_alone():
+    together = asyncio.Event()
+    waiting = []
+
+    async def reward(problem, completion):
+        waiting.append(completion.text)
+        if completion.text == "hangs":
+            await asyncio.sleep(60)
+        if completion.text == "raises":
+            raise KeyError("mine")
+        if len(waiting) == 4:
+            together.set()
+        await together.wait()  # would never come to an end one after another
+        return len(completion.text)
+
+    scores = FunctionReward(reward, "mine", timeout_s=0.5).score(samples("a", "hangs", "raises", "bb"))
+    assert [s.value for s in scores] == [1.0, None, None, 2.0]
+    assert "took more than 0.5 s" in scores[1].reason
+    assert "raised KeyError" in scores[2].reason
+
+
+def test_an_async_function_that_never_awaits_is_given_up(monkeypatch):
+    monkeypatch.setattr(functions, "GRACE_S", 0.1)
+
+    async def reward(problem, completion):
+        time.sleep(60)
+
+    (score,) = FunctionReward(reward, "mine", timeout_s=0.05).score(samples("7"))
+    assert score.value is None
+    assert "took more than" in score.reason
+
+
 def test_a_sum_is_weighted_and_unscored_as_soon_as_one_term_is():
     def picky(problem, completion):
         return None if "8" in completion.text else 10
@@ -91,7 +161,7 @@ def test_a_sum_is_weighted_and_unscored_as_soon_as_one_term_is():
 
 
 def test_functions_are_named_by_module_and_name():
-    assert rewards.import_function("tests.rl.toy:share_of_digits") is toy.share_of_digits
+    assert functions.import_function("tests.rl.toy:share_of_digits") is toy.share_of_digits
     for path, message in (
         ("no_colon", "not of the form"),
         ("no.such.module:f", "cannot import"),
@@ -99,7 +169,7 @@ def test_functions_are_named_by_module_and_name():
         ("tests.rl.toy:PROBLEMS", "no function"),
     ):
         with pytest.raises(MathwrightError, match=message):
-            rewards.import_function(path)
+            functions.import_function(path)
 
 
 def test_a_recipe_that_wants_a_reward_model_needs_one():

@@ -7,25 +7,26 @@ import pytest
 from mathwright.errors import MathwrightError
 from mathwright.records import Completion, RolloutGroup, from_json
 from mathwright.rl import rollout
+from mathwright.rl.buffer import RolloutFile
 from mathwright.rl.rewards import AnswerReward
 from mathwright.rl.rollout import (
-    RolloutFile,
     drawn_indices,
     group_statistics,
     judge_groups,
     prepare_prompts,
     response_seed,
 )
+from mathwright.rl.steps import ArithmeticSteps
 from tests.rl import toy
 
 
 def test_every_problem_is_asked_once_before_any_is_asked_again():
-    drawn = [i for step in range(10) for i in drawn_indices(5, 3, step, seed=1)]
+    drawn = [i for step in range(10) for i in drawn_indices(5, 3 * step, 3 * step + 3, seed=1)]
     for epoch in range(6):
         assert sorted(drawn[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
     assert drawn[:5] != drawn[5:10]
-    assert drawn_indices(5, 3, 7, seed=1) == drawn[21:24]  # a pure function of the step
-    assert [i for step in range(10) for i in drawn_indices(5, 3, step, seed=2)] != drawn
+    assert drawn_indices(5, 21, 24, seed=1) == drawn[21:24]  # a pure function of the position
+    assert drawn_indices(5, 0, 30, seed=2) != drawn
 
 
 def test_no_two_responses_of_a_run_have_one_seed():
@@ -76,7 +77,11 @@ def groups_of(lm, texts, *, process=False):
             Completion(tokens=tokens, logprobs=(-1.0,) * n, sampled=(True,) * n, text=text, finish="stop")
         )
     return judge_groups(
-        [prompt], [completions], [(AnswerReward(), 1.0)], step_tokenizer=lm.tokenizer if process else None
+        [prompt],
+        [completions],
+        [(AnswerReward(), 1.0)],
+        steps=ArithmeticSteps() if process else None,
+        tokenizer=lm.tokenizer,
     )
 
 

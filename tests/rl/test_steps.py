@@ -1,10 +1,20 @@
 """Arithmetic on the lines of a solution, and where its steps end."""
 
+import time
+
 import pytest
 
+from mathwright.errors import MathwrightError
 from mathwright.records import Completion, Problem, Verdict, VerdictStatus
 from mathwright.rl.rewards import Sample
-from mathwright.rl.steps import arithmetic_holds, arithmetic_steps, step_end_tokens
+from mathwright.rl.steps import (
+    ArithmeticSteps,
+    FunctionSteps,
+    arithmetic_holds,
+    arithmetic_steps,
+    step_end_tokens,
+    step_scorer,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,5 +115,42 @@ class Characters:
 
 def test_a_step_ends_at_the_token_that_holds_its_last_character():
     tokens = range(6)  # "3 + 4 = 7\nso 7<eos>"
-    assert step_end_tokens(Characters(), tokens, [9, 14]) == [2, 5]  # the end token belongs to the last step
-    assert step_end_tokens(Characters(), tokens, [2, 9, 14]) == [0, 2, 5]
+    assert step_end_tokens(Characters(), tokens, [9, 14], 14) == [2, 5]  # the end token belongs to the last step
+    assert step_end_tokens(Characters(), tokens, [2, 9, 14], 14) == [0, 2, 5]
+    assert step_end_tokens(Characters(), tokens, [2, 9], 14) == [0, 2]  # what follows the last step is of no step
+
+
+# --- functions that score steps ---
+
+
+def test_a_function_names_ends_and_rewards():
+    scorer = FunctionSteps(lambda p, c: [(2, 1), (len(c.text), 0.5)], "mine")
+    assert scorer.score([sample("abcd")]) == [([(2, 1.0), (4, 0.5)], "")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 1.0, [], [1.0], [(2, float("nan"))], [(2, "1")], [(3, 1.0), (3, 1.0)], [(0, 1.0)], [(5, 1.0)], [(1.5, 1.0)]],
+)
+def test_what_is_no_list_of_steps_gives_no_steps_and_a_reason(value):
+    ((steps, reason),) = FunctionSteps(lambda p, c: value, "mine").score([sample("abcd")])
+    assert steps == []
+    assert "is no list of steps" in reason
+
+
+def test_a_function_that_raises_or_hangs_gives_no_steps_and_a_reason():
+    assert "raised" in FunctionSteps(lambda p, c: 1 / 0, "mine").score([sample("a")])[0].reason
+    assert (
+        "took more" in FunctionSteps(lambda p, c: time.sleep(60), "mine", timeout_s=0.05).score([sample("a")])[0].reason
+    )
+
+
+def test_step_scorers_are_named():
+    assert step_scorer("arithmetic") == ArithmeticSteps()
+    assert step_scorer("tests.rl.test_train:first_character").score([sample("22")])[0].steps == [(2, 1.0)]
+    for name, message in (
+        ("nonsense", "unknown step reward"),
+        ("tests.rl.toy:no_such", "cannot import the step reward"),
+    ):
+        with pytest.raises(MathwrightError, match=message):
+            step_scorer(name)

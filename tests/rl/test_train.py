@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.generate import Generator
+from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
-from mathwright.records import RolloutGroup, Verdict, from_json
-from mathwright.rl import rewards, train
+from mathwright.records import Part, RolloutGroup, Solution, Verdict, from_json
+from mathwright.rl import methods, rewards, train
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
 
@@ -34,7 +36,15 @@ def model(tmp_path_factory) -> Path:
     return toy.model_folder(tmp_path_factory.mktemp("rl") / "model")
 
 
-def run(path: Path, model: Path, *, problems: Sequence = toy.PROBLEMS, **changes):
+def run(
+    path: Path,
+    model: Path,
+    *,
+    problems: Sequence = toy.PROBLEMS,
+    solutions: Sequence = (),
+    heldout: Sequence = (),
+    **changes,
+):
     stage = toy.stage(path)
     train.run(
         toy.recipe(**changes),
@@ -45,6 +55,8 @@ def run(path: Path, model: Path, *, problems: Sequence = toy.PROBLEMS, **changes
         template="short",
         dtype="float32",
         seed=3,
+        solutions=solutions,
+        heldout=heldout,
     )
     return stage
 
@@ -141,8 +153,8 @@ def test_an_interrupted_training_goes_on_to_the_bit(tmp_path, model, monkeypatch
     whole = run(tmp_path / "whole", model, num_steps=3, checkpoint_every=2, inner_updates=2)
     report = train._Training._report
 
-    def stop(self, step, values):
-        report(self, step, values)
+    def stop(self, step, values, found):
+        report(self, step, values, found)
         if step == stopped_at:
             raise KeyboardInterrupt
 
@@ -168,20 +180,20 @@ import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
 from mathwright.rl import rewards
-from tests.rl import toy
-from tests.rl.test_train import run
+from tests.rl import test_train, toy
 judge, calls = rewards.answers.check_responses, []
 def kill_in_the_second_step(pairs):
     calls.append(1)
-    if len(calls) == 2:
+    if len(calls) == 6:
         os.kill(os.getpid(), signal.SIGKILL)
     return judge(pairs)
 rewards.answers.check_responses = kill_in_the_second_step
-run(Path(sys.argv[1]), Path(sys.argv[2]))
+test_train.run(Path(sys.argv[1]), Path(sys.argv[2]), **test_train.IN_WAVES)
 """
+IN_WAVES = {"problems_per_step": 4, "wave_responses": 4, "checkpoint_every": 2}
 
 
-def test_a_run_killed_in_the_middle_of_a_step_goes_on_to_the_bit(tmp_path, model):
+def test_a_run_killed_in_the_middle_of_an_exploration_goes_on_to_the_bit(tmp_path, model, monkeypatch):
     root = Path(__file__).resolve().parents[2]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(model)],
@@ -190,11 +202,162 @@ def test_a_run_killed_in_the_middle_of_a_step_goes_on_to_the_bit(tmp_path, model
         capture_output=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert len(list((tmp_path / "killed/rl" / CHECKPOINTS).iterdir())) == 1
-    resumed = run(tmp_path / "killed", model)
-    whole = run(tmp_path / "whole", model)
+    assert not (tmp_path / "killed/rl" / CHECKPOINTS).exists(), "before the first checkpoint"
+    waves = sorted(p.relative_to(tmp_path / "killed/rl/buffer") for p in (tmp_path / "killed/rl/buffer").glob("*/*"))
+    assert [str(p) for p in waves] == [
+        *(f"step-00000000/wave-{i:04d}.json" for i in range(4)),
+        "step-00000001/wave-0000.json",
+    ]
+    judged: list[int] = []
+    check = rewards.answers.check_responses
+    monkeypatch.setattr(rewards.answers, "check_responses", lambda pairs: judged.append(len(pairs)) or check(pairs))
+    resumed = run(tmp_path / "killed", model, **IN_WAVES)
+    assert judged == [4] * 7, "three steps have twelve waves; five were finished before the kill"
+    whole = run(tmp_path / "whole", model, **IN_WAVES)
     assert same_weights(whole.path / "model", resumed.path / "model")
     assert (whole.path / "rollouts.jsonl").read_bytes() == (resumed.path / "rollouts.jsonl").read_bytes()
+    assert not (resumed.path / "buffer").exists()
+
+
+def test_the_buffer_keeps_what_the_older_checkpoint_needs(tmp_path, model, monkeypatch):
+    def stop(self, step, values, found):
+        if step == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train._Training, "_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", model, num_steps=9, checkpoint_every=2)
+    checkpoints = sorted(p.stem for p in (tmp_path / "run/rl" / CHECKPOINTS).iterdir())
+    assert checkpoints == ["step-00000004", "step-00000006"]
+    kept = sorted(p.name for p in (tmp_path / "run/rl/buffer").iterdir())
+    assert kept == ["step-00000004", "step-00000005", "step-00000006"]
+
+
+def test_waves_change_only_what_runs_together(tmp_path, model):
+    one = run(tmp_path / "one", model, num_steps=2, problems_per_step=4)
+    many = run(tmp_path / "many", model, num_steps=2, problems_per_step=4, wave_responses=1)
+    a, b = toy.weights(one.path / "model"), toy.weights(many.path / "model")
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=2e-5)
+
+
+# --- minibatches, dynamic sampling, references, gates, measurements on the way ---
+
+
+def test_minibatches_make_an_update_each_against_the_policy_that_explored(tmp_path, model):
+    whole = measured(run(tmp_path / "whole", model, num_steps=2, problems_per_step=4, inner_updates=2))
+    parts = measured(
+        run(tmp_path / "parts", model, num_steps=2, problems_per_step=4, inner_updates=1, num_minibatches=2)
+    )
+    assert [r["num_trained"] for r in parts] == [16, 16]
+    # the second minibatch is seen for the first time, but the policy has moved
+    assert all(abs(r["ratio"] - 1) > 1e-4 for r in parts)
+    # pi_old is the policy that explored, before either update
+    assert all(r["logprob_gap_max"] < 1e-4 for r in parts)
+    assert whole[0]["reward_mean"] == parts[0]["reward_mean"]
+    assert whole[0]["loss"] != parts[0]["loss"]
+
+
+def test_one_minibatch_of_several_is_the_update_on_its_questions_alone(tmp_path, model):
+    """Two questions cut in two: the first update is that of a step with the first question alone."""
+    changes = {"num_steps": 1, "optimiser": dataclasses.replace(toy.recipe().optimiser, clip_norm=0.0)}
+    parts = run(tmp_path / "parts", model, problems_per_step=2, num_minibatches=2, **changes)
+    (both,) = measured(parts)
+    alone = run(tmp_path / "alone", model, problems_per_step=1, **changes)
+    halves = toy.weights(parts.path / "model"), toy.weights(alone.path / "model")
+    assert any(not torch.equal(halves[0][name], halves[1][name]) for name in halves[0])
+    assert both["num_trained"] == 8 == 2 * measured(alone)[0]["num_trained"]
+
+
+def test_groups_of_equal_rewards_are_replaced_under_dynamic_sampling(tmp_path, model, monkeypatch):
+    """Rewards differ only within the groups of two of the five questions."""
+
+    def reward(problem, completion):
+        return float(len(completion.text)) if problem.id in ("p1", "p3") else 0.5
+
+    monkeypatch.setattr(toy, "share_of_digits", reward)
+    plain = measured(run(tmp_path / "plain", model, num_steps=2))
+    stage = run(tmp_path / "dynamic", model, num_steps=2, max_resampling=5, saved_groups=9)
+    lines = [json.loads(line) for line in (stage.path / "rollouts.jsonl").read_text().splitlines()]
+    assert {line["group"]["problem"]["id"] for line in lines} <= {"p1", "p3"}
+    assert [line["step"] for line in lines] == [0, 0, 1, 1]
+    rows = measured(stage)
+    assert all(r["num_trained"] == 8 and r["resampled_groups"] > 0 for r in rows)
+    assert "resampled_groups" not in plain[0]
+
+
+def test_resampling_that_finds_nothing_ends_and_makes_no_update(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(toy, "share_of_digits", lambda p, c: 1.0)
+    stage = run(tmp_path / "run", model, num_steps=1, max_resampling=3)
+    (row,) = measured(stage)
+    assert (row["num_trained"], row["resampled_groups"], row["equal_reward_groups"]) == (0, 6, 1.0)
+    assert same_weights(stage.path / "model", model)
+
+
+def test_a_run_with_dynamic_sampling_goes_on_to_the_bit(tmp_path, model, monkeypatch):
+    def reward(problem, completion):
+        return float(len(completion.text)) if problem.id in ("p1", "p3") else 0.5
+
+    monkeypatch.setattr(toy, "share_of_digits", reward)
+    whole = run(tmp_path / "whole", model, num_steps=4, max_resampling=5, checkpoint_every=2)
+    report = train._Training._report
+
+    def stop(self, step, values, found):
+        report(self, step, values, found)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train._Training, "_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", model, num_steps=4, max_resampling=5, checkpoint_every=2)
+    monkeypatch.setattr(train._Training, "_report", report)
+    broken = run(tmp_path / "broken", model, num_steps=4, max_resampling=5, checkpoint_every=2)
+    assert same_weights(whole.path / "model", broken.path / "model")
+    assert (whole.path / "rollouts.jsonl").read_bytes() == (broken.path / "rollouts.jsonl").read_bytes()
+
+
+def test_the_kl_is_to_the_reference_that_the_recipe_names(tmp_path, model):
+    other = run(tmp_path / "other", model, num_steps=1).path / "model"
+    (row,) = measured(run(tmp_path / "run", model, num_steps=1, reference=str(other)))
+    assert row["kl"] > 1e-4, "the policy begins apart from it"
+    (row,) = measured(run(tmp_path / "self", model, num_steps=1, reference=str(model)))
+    assert row["kl"] == 0.0
+
+
+def test_a_reference_of_another_vocabulary_is_an_error_before_the_first_step(tmp_path, model):
+    texts = ["another text of other merges " * 3, "than the first"]
+    scratch = dataclasses.replace(toy.SCRATCH, vocab_size=270)
+    save(from_scratch(scratch, texts, max_length=96, seed=0), tmp_path / "other")
+    with pytest.raises(MathwrightError, match="has another vocabulary: token"):
+        run(tmp_path / "run", model, reference=str(tmp_path / "other"))
+    assert not (tmp_path / "run/rl/metrics.jsonl").exists()
+
+
+def test_a_generator_that_draws_from_another_model_is_stopped_by_the_gate(tmp_path, model, monkeypatch):
+    stranger = toy.tiny(toy.model_folder(tmp_path / "stranger", seed=7))
+    for parameter in stranger.model.parameters():
+        parameter.data.mul_(4.0)  # random models of small weights all draw nearly uniformly
+    generator = train._Training._generator
+    monkeypatch.setattr(train._Training, "_generator", lambda self: Generator(stranger))
+    with pytest.raises(MathwrightError, match=r"differ by .* on average .*; the batch is in .*logprob-gap-step-0.pt"):
+        run(tmp_path / "run", model)
+    assert (tmp_path / "run/rl/logprob-gap-step-0.pt").is_file()
+    monkeypatch.setattr(train._Training, "_generator", generator)
+    run(tmp_path / "sane", model, num_steps=1)
+
+
+def test_heldout_accuracy_is_measured_before_on_the_way_and_after(tmp_path, model, monkeypatch):
+    def odd_is_right(pairs):
+        return [dataclasses.replace(v, status="incorrect" if v.correct else "correct") for v in even_is_right(pairs)]
+
+    monkeypatch.setattr(rewards.answers, "check_responses", odd_is_right)
+    stage = run(
+        tmp_path / "run", model, method="online_rft", **SHORT, heldout=toy.PROBLEMS, evaluate_every=6, num_evaluated=4
+    )
+    rows = measured(stage, "eval")
+    assert [r["step"] for r in rows] == [0, 6, 12, 15]
+    assert all(r["num_problems"] == 4 for r in rows)
+    assert rows[-1]["accuracy"] == 1.0 > rows[0]["accuracy"]
 
 
 # --- the other rows of Table 10 ---
@@ -230,6 +393,33 @@ def test_relatives_learn_from_correct_responses(tmp_path, model, monkeypatch, me
     assert all(r["kl"] is None for r in rows if "kl" in r)
 
 
+def solution(problem, text: str, form="cot") -> Solution:
+    return Solution(problem_id=problem.id, format=form, parts=(Part(kind="text", text=text),), answer=problem.answer)
+
+
+def test_sft_raises_the_likelihood_of_the_solutions(tmp_path, model):
+    solutions = [solution(p, "7") for p in toy.PROBLEMS] + [solution(toy.PROBLEMS[0], "8", "pot")]
+    stage = run(
+        tmp_path / "run", model, method="sft", **{**SHORT, "sampling": toy.recipe().sampling}, solutions=solutions
+    )
+    rows = measured(stage)
+    assert all(r["num_trained"] == 64 and r["gradient_coefficient"] == 1.0 and r["kl"] is None for r in rows)
+    assert rows[-1]["loss"] < 0.5 < rows[0]["loss"]
+    (funnel,) = [f for f in manifest(stage)["funnels"] if f["step"] == "solutions"]
+    assert (funnel["num_out"], funnel["dropped"]) == (5, {"other format": 1})
+    assert "accuracy" not in rows[0], "nothing is generated"
+
+
+def manifest(stage) -> dict:
+    return json.loads((stage.path / "manifest.json").read_text())
+
+
+def test_sft_without_solutions_is_an_error_before_the_first_step(tmp_path, model):
+    with pytest.raises(MathwrightError, match="no solution in format cot"):
+        run(tmp_path / "run", model, method="sft", solutions=[solution(toy.PROBLEMS[0], "8", "pot")])
+    assert not (tmp_path / "run/rl/metrics.jsonl").exists()
+
+
 @torch.no_grad()
 def share_of_right(lm) -> float:
     """Probability that a response begins rightly."""
@@ -251,6 +441,19 @@ def test_process_supervision_rewards_steps(tmp_path, model, monkeypatch):
     assert sum(r["accuracy"] for r in rows[-5:]) > sum(r["accuracy"] for r in rows[:5]) + 1.0
     group = json.loads((stage.path / "rollouts.jsonl").read_text().splitlines()[-1])["group"]
     assert all(len(r["step_ends"]) == len(r["step_rewards"]) >= 1 for r in group["rollouts"])
+
+
+def first_character(problem, completion):
+    """A step score for the tests: one step, the whole response."""
+    return [(len(completion.text), float(is_right(completion.text)))] if completion.text else None
+
+
+def test_process_supervision_takes_any_step_score(tmp_path, model):
+    stage = run(
+        tmp_path / "run", model, method="grpo_process", step_reward="tests.rl.test_train:first_character", **SHORT
+    )
+    before, after = (share_of_right(toy.tiny(folder)) for folder in (model, stage.path / "model"))
+    assert after > before + 0.25
 
 
 # --- failing well ---
@@ -281,8 +484,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, 
         result = original(*arguments, **options)
         return result._replace(loss=result.loss * math.nan)
 
-    original = train.methods.grpo_loss
-    monkeypatch.setattr(train.methods, "grpo_loss", broken)
+    original = methods.grpo_loss
+    monkeypatch.setattr(methods, "grpo_loss", broken)
     with pytest.raises(MathwrightError, match=r"loss of step 0 is not finite; its batch is in"):
         run(tmp_path / "run", model)
     (saved,) = (tmp_path / "run/rl").glob("not-finite-*.pt")

@@ -1,0 +1,86 @@
+"""Rollouts on disk: the buffer an interrupted step goes on from, and the file people read.
+
+    buffer/step-00000012/wave-0000.json   a finished wave of an exploration: its judged groups
+    rollouts.jsonl                        some groups of each step
+
+Exploring costs most of the time, so what has been explored and judged is kept until no checkpoint needs it: a run that
+was killed computes none of it twice. JSON keeps floats to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mathwright.records import RolloutGroup, from_json, to_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Some groups of a step, explored and judged together."""
+
+    groups: tuple[RolloutGroup, ...]
+    unscored: Mapping[str, int]
+    """Why responses have no reward."""
+    seconds_generate: float
+    seconds_reward: float
+
+
+class RolloutBuffer:
+    """The waves of the steps that may have to be trained on again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def wave(self, step: int, number: int, explore: Callable[[], Wave]) -> Wave:
+        """The wave of that number: read where it was finished before, else explored and kept."""
+        path = self._step(step) / f"wave-{number:04d}.json"
+        if path.is_file():
+            return from_json(Wave, json.loads(path.read_text(encoding="utf-8")))
+        wave = explore()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(to_json(wave), file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        return wave
+
+    def forget(self, before: int) -> None:
+        """Remove the waves of steps that no checkpoint goes on from."""
+        for folder in self.folder.glob("step-*"):
+            if folder < self._step(before):
+                shutil.rmtree(folder)
+
+    def _step(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}"
+
+
+class RolloutFile:
+    """rollouts.jsonl: lines {"step": ..., "group": a RolloutGroup}."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Drop groups at or behind `step`, and a last line cut short by a kill."""
+        kept = [line for line in self._whole_lines() if json.loads(line)["step"] < step]
+        partial = self.path.with_name(self.path.name + ".partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(self.path)
+
+    def append(self, step: int, groups: Sequence[RolloutGroup]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            for group in groups:
+                file.write(json.dumps({"step": step, "group": to_json(group)}, ensure_ascii=False) + "\n")
+
+    def _whole_lines(self) -> list[str]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(encoding="utf-8", newline="\n") as file:
+            return [line for line in file if line.endswith("\n")]

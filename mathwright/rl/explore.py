@@ -1,0 +1,156 @@
+"""The exploration of a step: wave after wave of prompts, each generated, judged and kept before the next.
+
+    positions of the run's order of problems -> prompts -> G responses each -> rewards -> groups to train on
+                                                └────────── a wave ──────────┘
+
+What a wave asks is a function of the step, the position and earlier waves alone. So a run that was killed reads the
+waves it had finished, explores the rest, and has the same groups to the bit on CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mathwright.lm.generate import Tool
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.records import Completion, RolloutGroup
+from mathwright.rl.buffer import RolloutBuffer, Wave
+from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.rewards import Reward
+from mathwright.rl.rollout import (
+    Prompt,
+    drawn_indices,
+    group_statistics,
+    judge_groups,
+    nothing_to_prefer,
+    response_seed,
+)
+from mathwright.rl.steps import StepScorer
+
+Values = dict[str, float | int | str | None]
+
+
+class Generates(Protocol):
+    """What explores: `lm.generate.Generator`, or another engine with the same call."""
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: SamplingRecipe,
+        *,
+        seeds: Sequence[Sequence[int]],
+        tool: Tool | None = None,
+        max_tool_rounds: int = 0,
+    ) -> list[list[Completion]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """What a step is trained on, and how it was found."""
+
+    groups: list[RolloutGroup]
+    position: int
+    """Where the next step goes on in the order of the problems."""
+    values: Values
+    """Measurements of everything explored, the groups that were replaced among them."""
+    unscored: Counter[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explorer:
+    """Explores for the methods that generate."""
+
+    recipe: RLRecipe
+    prompts: Sequence[Prompt]
+    rewards: Sequence[tuple[Reward, float]]
+    steps: StepScorer | None
+    tokenizer: Any
+    buffer: RolloutBuffer
+    seed: int
+
+    def explore(self, step: int, position: int, generator: Callable[[], Generates], tool: Tool | None) -> Exploration:
+        """The groups of a step, from `position` of the problems on.
+
+        With `recipe.max_resampling` groups that prefer nothing are replaced (dynamic sampling of DAPO, Yu et al. 2025):
+        as many problems are asked as groups are missing, at most so many times over.
+
+        Args:
+            step: the step.
+            position: where it begins in the order of the problems.
+            generator: gives what generates, with the weights of this step; asked only if something is to be explored.
+            tool: what responses may call.
+        """
+        recipe = self.recipe
+        kept: list[RolloutGroup] = []
+        waves: list[Wave] = []
+        asked = 0
+        for _ in range(1 + recipe.max_resampling):
+            stop = asked + recipe.problems_per_step - len(kept)
+            while asked < stop:
+                size = min(stop - asked, max(1, recipe.wave_responses // recipe.group_size))
+                wave = self.buffer.wave(
+                    step,
+                    len(waves),
+                    lambda first=asked, size=size: self._wave(step, position, first, size, generator, tool),
+                )
+                waves.append(wave)
+                kept += [g for g in wave.groups if not recipe.max_resampling or not nothing_to_prefer(g)]
+                asked += size
+            if len(kept) == recipe.problems_per_step:
+                break
+        everything = [group for wave in waves for group in wave.groups]
+        unscored = sum((Counter(wave.unscored) for wave in waves), Counter[str]())
+        values: Values = dict(group_statistics(everything))
+        if recipe.max_resampling:
+            values["resampled_groups"] = len(everything) - recipe.problems_per_step
+        return Exploration(
+            groups=kept, position=position + asked, values=values | _speed(waves, everything), unscored=unscored
+        )
+
+    def _wave(
+        self,
+        step: int,
+        position: int,
+        first: int,
+        size: int,
+        generator: Callable[[], Generates],
+        tool: Tool | None,
+    ) -> Wave:
+        """Ask the problems of a step from the `first` on."""
+        recipe = self.recipe
+        start = position + first
+        prompts = [self.prompts[i] for i in drawn_indices(len(self.prompts), start, start + size, self.seed)]
+        began = time.monotonic()
+        completions = generator().generate(
+            [p.tokens for p in prompts],
+            recipe.sampling,
+            seeds=[
+                [response_seed(self.seed, step, first + p, g) for g in range(recipe.group_size)] for p in range(size)
+            ],
+            tool=tool,
+            max_tool_rounds=recipe.max_tool_rounds if tool is not None else 0,
+        )
+        generated = time.monotonic()
+        judged = judge_groups(prompts, completions, self.rewards, steps=self.steps, tokenizer=self.tokenizer)
+        return Wave(
+            groups=tuple(judged.groups),
+            unscored=dict(judged.unscored),
+            seconds_generate=generated - began,
+            seconds_reward=time.monotonic() - generated,
+        )
+
+
+def _speed(waves: Sequence[Wave], groups: Sequence[RolloutGroup]) -> Values:
+    """Of the waves, when they were explored."""
+    num_tokens = sum(len(r.completion.tokens) for group in groups for r in group.rollouts)
+    seconds = math.fsum(wave.seconds_generate for wave in waves)
+    return {
+        "seconds_generate": round(seconds, 3),
+        "seconds_reward": round(math.fsum(wave.seconds_reward for wave in waves), 3),
+        "generated_tokens_per_s": round(num_tokens / seconds, 1),
+    }

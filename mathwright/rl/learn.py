@@ -1,0 +1,228 @@
+"""The learning of a step: packed micro-batches, log-probabilities of reference and behaviour, mu updates.
+
+    training groups ─┬─ minibatch 1 ── micro-batches ── loss, backward ── update ┐
+                     └─ minibatch 2 ── ...                                       ├─ mu times
+                                                                                 ┘
+log pi_old are those of the policy as it explored: of the first minibatch they are those of its first forward pass,
+which no update precedes; of the others they are computed before the first update.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel
+from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.optimise import Optimiser
+from mathwright.lm.pack import GroupBatch, pack_groups
+from mathwright.records import RolloutGroup
+from mathwright.rl.losses import LossStats
+from mathwright.rl.methods import Method, TrainingGroup
+from mathwright.rl.recipe import RLRecipe
+from mathwright.run import Stage
+
+Values = dict[str, float | int | str | None]
+
+
+@dataclass(slots=True)
+class MicroBatch:
+    """Some responses of a step, with what the updates need of them; all tensors [B, T]."""
+
+    batch: GroupBatch
+    weights: Tensor
+    sampled_logprobs: Tensor
+    """What the generator says."""
+    ref_logprobs: Tensor | None
+    behavior_logprobs: Tensor | None = None
+    """log pi_old, as training computes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minibatch:
+    """What one update is made on."""
+
+    micro_batches: list[MicroBatch]
+    num_sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """Updates a policy on the groups of a step."""
+
+    recipe: RLRecipe
+    stage: Stage
+    lm: LanguageModel
+    reference: LanguageModel | None
+    method: Method
+
+    def learn(self, step: int, groups: Sequence[RolloutGroup], optimiser: Optimiser) -> Values:
+        """The updates of a step. Where the method finds nothing to train on (DPO without a pair) there is none.
+
+        Raises MathwrightError, the batch saved, where loss or gradient is not finite, or the generator and the training
+        disagree by more than the recipe allows about the log-probabilities of the drawn tokens.
+        """
+        began = time.monotonic()
+        chosen = self.method.training_groups(groups) if groups else []
+        if not any(group.tokens.responses for group in chosen):
+            return {"num_trained": 0}
+        minibatches = [self._minibatch(part) for part in _parts(chosen, self.recipe.num_minibatches)]
+        for minibatch in minibatches[1:]:
+            for micro in minibatch.micro_batches:
+                micro.behavior_logprobs = self._frozen_logprobs(self.lm, micro.batch)
+        values: Values = {"num_trained": sum(m.num_sequences for m in minibatches)}
+        gaps = Gaps()
+        for update in range(self.recipe.inner_updates):
+            for minibatch in minibatches:
+                lr = optimiser.lr
+                values |= self._update(step, minibatch, optimiser, gaps if update == 0 else None)
+                values["lr"] = lr
+        if self.method.data == "policy":
+            values |= gaps.values(whole=self._whole_distribution)
+        seconds = time.monotonic() - began
+        micro_batches = [micro for minibatch in minibatches for micro in minibatch.micro_batches]
+        num_tokens = self.recipe.inner_updates * sum(micro.batch.num_tokens for micro in micro_batches)
+        return values | {
+            "seconds_train": round(seconds, 3),
+            "trained_tokens_per_s": round(num_tokens / seconds, 1),
+        }
+
+    @property
+    def _whole_distribution(self) -> bool:
+        """Whether nothing is cut off in sampling, so that generator and training speak of one distribution."""
+        return self.recipe.sampling.top_p >= 1 and self.recipe.sampling.top_k == 0
+
+    # -- batches --
+
+    def _minibatch(self, groups: Sequence[TrainingGroup]) -> Minibatch:
+        tokens = [group.tokens for group in groups]
+        limit = self.recipe.micro_batch_tokens
+        if self.method.unsplittable:
+            limit = max(limit, *(len(group.prompt) + sum(map(len, group.responses)) for group in tokens))
+        return Minibatch(
+            [self._micro_batch(batch, groups) for batch in pack_groups(tokens, limit)],
+            sum(len(group.responses) for group in tokens),
+        )
+
+    def _micro_batch(self, batch: GroupBatch, groups: Sequence[TrainingGroup]) -> MicroBatch:
+        width = batch.response_mask.shape[1]
+        weights = torch.stack([groups[g].weights[i, :width] for g, i in batch.rows])
+        sampled = torch.zeros(weights.shape)
+        for b, (g, i) in enumerate(batch.rows):
+            logprobs = groups[g].sampled_logprobs[i]
+            sampled[b, : len(logprobs)] = torch.tensor(logprobs)
+        ref = None
+        if self.method.uses_reference:
+            assert self.reference is not None
+            ref = self._frozen_logprobs(self.reference, batch)
+        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref)
+
+    @torch.no_grad()
+    def _frozen_logprobs(self, lm: LanguageModel, batch: GroupBatch) -> Tensor:
+        return response_logprobs(lm, batch, self.recipe.sampling.temperature)
+
+    # -- updates --
+
+    def _update(self, step: int, minibatch: Minibatch, optimiser: Optimiser, gaps: Gaps | None) -> Values:
+        """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
+        loss, stats = 0.0, [0.0] * len(LossStats._fields)
+        for micro in minibatch.micro_batches:
+            mask = micro.batch.response_mask.to(self.lm.device)
+            policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
+            constant = policy.detach()
+            if micro.behavior_logprobs is None:
+                micro.behavior_logprobs = constant
+            if gaps is not None:
+                gaps.add(micro.behavior_logprobs, micro.sampled_logprobs, mask)
+            result = self.method.loss(
+                policy,
+                micro.behavior_logprobs,
+                constant if micro.ref_logprobs is None else micro.ref_logprobs,
+                micro.weights,
+                mask,
+                num_sequences=minibatch.num_sequences,
+            )
+            if not math.isfinite(result.loss.item()):
+                raise self._not_finite(step, "loss", [micro])
+            result.loss.backward()
+            optimiser.accumulate()
+            loss += result.loss.item()
+            stats = [total + value.item() for total, value in zip(stats, result.stats, strict=True)]
+        if gaps is not None and self.method.data == "policy" and self._whole_distribution:
+            self._require_agreement(step, gaps, minibatch)
+        norm = optimiser.step()
+        if not math.isfinite(norm):
+            raise self._not_finite(step, "gradient", minibatch.micro_batches)
+        named: Values = dict(zip(LossStats._fields, stats, strict=True))
+        if not self.method.uses_reference or self.recipe.method == "dpo":
+            named["kl"] = None  # not measured, rather than 0
+        return named | {"loss": loss, "grad_norm": norm}
+
+    def _not_finite(self, step: int, what: str, micro_batches: Sequence[MicroBatch]) -> MathwrightError:
+        path = self._saved(f"not-finite-step-{step}.pt", micro_batches)
+        return MathwrightError(
+            f"{self.stage.name}: the {what} of step {step} is not finite; its batch is in {path}",
+            hint="lower the learning rate or clip_norm; runs in bfloat16 may need float32 weights",
+        )
+
+    def _require_agreement(self, step: int, gaps: Gaps, minibatch: Minibatch) -> None:
+        if gaps.mean <= self.recipe.max_logprob_gap:
+            return
+        path = self._saved(f"logprob-gap-step-{step}.pt", minibatch.micro_batches)
+        raise MathwrightError(
+            f"{self.stage.name}: at step {step} the log-probabilities of the drawn tokens differ by {gaps.mean:.3g} on "
+            f"average between generator and training, more than rl.max_logprob_gap = {self.recipe.max_logprob_gap:g}; "
+            f"the batch is in {path}",
+            hint="what would be trained is not what was drawn: look for other weights, a wrong prompt or mask, or "
+            "another temperature; rounding alone stays below 0.1 (float32 weights have less)",
+        )
+
+    def _saved(self, name: str, micro_batches: Sequence[MicroBatch]) -> str:
+        path = self.stage.path / name
+        torch.save(list(micro_batches), path)
+        return str(path)
+
+
+@dataclass(slots=True)
+class Gaps:
+    """Sums over the drawn tokens of a step."""
+
+    num_tokens: int = 0
+    surprise: float = 0.0
+    gap: float = 0.0
+    largest: float = 0.0
+
+    def add(self, policy: Tensor, sampled: Tensor, mask: Tensor) -> None:
+        """What training says, what the generator says, which tokens were drawn; all [B, T]."""
+        gaps = (policy - sampled).abs().where(mask, 0.0)
+        self.num_tokens += int(mask.sum())
+        self.surprise -= float(policy.where(mask, 0.0).sum())
+        self.gap += float(gaps.sum())
+        self.largest = max(self.largest, float(gaps.max()) if gaps.numel() else 0.0)
+
+    @property
+    def mean(self) -> float:
+        return self.gap / self.num_tokens if self.num_tokens else 0.0
+
+    def values(self, *, whole: bool) -> Values:
+        """whole: nothing was cut off in sampling, so that generator and training speak of one distribution."""
+        if not self.num_tokens:
+            return {}
+        found: Values = {"entropy": self.surprise / self.num_tokens}
+        if whole:
+            found |= {"logprob_gap": self.mean, "logprob_gap_max": self.largest}
+        return found
+
+
+def _parts(groups: Sequence[TrainingGroup], num_parts: int) -> list[Sequence[TrainingGroup]]:
+    """Cut into at most `num_parts` runs of as nearly equal numbers of groups as can be; none is empty."""
+    num_parts = min(num_parts, len(groups))
+    bounds = [round(i * len(groups) / num_parts) for i in range(num_parts + 1)]
+    return [groups[start:stop] for start, stop in pairwise(bounds)]

@@ -1,0 +1,97 @@
+"""P_sft(Q, O): worked solutions in the place of generated responses, the data source of SFT in Table 10."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel
+from mathwright.lm.tokenise import encode
+from mathwright.problems.formats import response_segments, response_text
+from mathwright.records import Completion, Rollout, RolloutGroup, Solution
+from mathwright.rl.explore import Exploration
+from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.rollout import Prompt, drawn_indices
+from mathwright.run import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solutions:
+    """Solutions as groups of one response each, in the run's random order."""
+
+    groups: Sequence[RolloutGroup]
+    num_per_step: int
+    seed: int
+
+    @classmethod
+    def prepare(
+        cls,
+        recipe: RLRecipe,
+        lm: LanguageModel,
+        prompts: Sequence[Prompt],
+        solutions: Sequence[Solution],
+        *,
+        template: str,
+        seed: int,
+        stage: Stage,
+    ) -> Solutions:
+        """Those in the recipe's format, of the prompts' problems, within max_new_tokens; the others are counted.
+
+        A step takes problems_per_step * group_size of them, as many as other methods generate. Raises MathwrightError
+        where none is left.
+        """
+        by_id = {prompt.problem.id: prompt for prompt in prompts}
+        groups: list[RolloutGroup] = []
+        dropped = {"other format": 0, "no such prompt": 0, "longer than max_new_tokens": 0}
+        for solution in solutions:
+            if solution.format != recipe.mode:
+                dropped["other format"] += 1
+            elif (prompt := by_id.get(solution.problem_id)) is None:
+                dropped["no such prompt"] += 1
+            else:
+                group = _group(lm, prompt, solution, template)
+                if len(group.rollouts[0].completion.tokens) > recipe.sampling.max_new_tokens:
+                    dropped["longer than max_new_tokens"] += 1
+                else:
+                    groups.append(group)
+        stage.funnel("solutions", unit="solutions", num_in=len(solutions), num_out=len(groups), dropped=dropped)
+        if not groups:
+            raise MathwrightError(
+                f"no solution in format {recipe.mode} is left to train on",
+                hint="rl.method=sft needs worked solutions of its problems: look at the counts above and at rl.mode",
+            )
+        return cls(groups=groups, num_per_step=recipe.problems_per_step * recipe.group_size, seed=seed)
+
+    def explore(self, step: int, position: int) -> Exploration:
+        """The solutions of a step, from `position` of their order on."""
+        stop = position + self.num_per_step
+        groups = [self.groups[i] for i in drawn_indices(len(self.groups), position, stop, self.seed)]
+        num_tokens = sum(len(group.rollouts[0].completion.tokens) for group in groups)
+        return Exploration(
+            groups=groups, position=stop, values={"response_tokens": num_tokens / len(groups)}, unscored=Counter()
+        )
+
+
+def _group(lm: LanguageModel, prompt: Prompt, solution: Solution, template: str) -> RolloutGroup:
+    """Each part is tokenised on its own, as it is when a tool's output is inserted during generation."""
+    tokens: list[int] = []
+    sampled: list[bool] = []
+    for text, is_trained in response_segments(solution, template):
+        piece = encode(lm.tokenizer, text)
+        tokens += piece
+        sampled += [is_trained] * len(piece)
+    completion = Completion(
+        tokens=(*tokens, lm.tokenizer.eos_token_id),
+        logprobs=(0.0,) * (len(tokens) + 1),  # nobody drew them
+        sampled=(*sampled, True),
+        text=response_text(solution, template),
+        finish="stop",
+    )
+    return RolloutGroup(
+        problem=prompt.problem,
+        prompt=prompt.text,
+        prompt_tokens=prompt.tokens,
+        rollouts=(Rollout(completion=completion, verdict=None, reward=None),),
+    )
