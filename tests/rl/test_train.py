@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
-from mathwright.records import Part, RolloutGroup, Solution, Verdict, from_json
+from mathwright.records import Part, RolloutGroup, Solution, SolutionFormat, Verdict, from_json
 from mathwright.rl import methods, rewards, train
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
@@ -178,6 +179,7 @@ def test_an_interrupted_training_goes_on_to_the_bit(tmp_path, model, monkeypatch
 KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
+from typing import Any
 torch.set_num_threads(1)
 from mathwright.rl import rewards
 from tests.rl import test_train, toy
@@ -190,7 +192,7 @@ def kill_in_the_second_step(pairs):
 rewards.answers.check_responses = kill_in_the_second_step
 test_train.run(Path(sys.argv[1]), Path(sys.argv[2]), **test_train.IN_WAVES)
 """
-IN_WAVES = {"problems_per_step": 4, "wave_responses": 4, "checkpoint_every": 2}
+IN_WAVES: dict[str, Any] = {"problems_per_step": 4, "wave_responses": 4, "checkpoint_every": 2}
 
 
 def test_a_run_killed_in_the_middle_of_an_exploration_goes_on_to_the_bit(tmp_path, model, monkeypatch):
@@ -393,18 +395,17 @@ def test_relatives_learn_from_correct_responses(tmp_path, model, monkeypatch, me
     assert all(r["kl"] is None for r in rows if "kl" in r)
 
 
-def solution(problem, text: str, form="cot") -> Solution:
+def solution(problem, text: str, form: SolutionFormat = "cot") -> Solution:
     return Solution(problem_id=problem.id, format=form, parts=(Part(kind="text", text=text),), answer=problem.answer)
 
 
 def test_sft_raises_the_likelihood_of_the_solutions(tmp_path, model):
     solutions = [solution(p, "7") for p in toy.PROBLEMS] + [solution(toy.PROBLEMS[0], "8", "pot")]
-    stage = run(
-        tmp_path / "run", model, method="sft", **{**SHORT, "sampling": toy.recipe().sampling}, solutions=solutions
-    )
+    changes = {**SHORT, "sampling": toy.recipe().sampling}
+    stage = run(tmp_path / "run", model, method="sft", **changes, solutions=solutions)
     rows = measured(stage)
     assert all(r["num_trained"] == 64 and r["gradient_coefficient"] == 1.0 and r["kl"] is None for r in rows)
-    assert rows[-1]["loss"] < 0.5 < rows[0]["loss"]
+    assert rows[-1]["loss"] < 0.2 * rows[0]["loss"]
     (funnel,) = [f for f in manifest(stage)["funnels"] if f["step"] == "solutions"]
     assert (funnel["num_out"], funnel["dropped"]) == (5, {"other format": 1})
     assert "accuracy" not in rows[0], "nothing is generated"
