@@ -17,7 +17,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel
 
 
-def decoder_layers(model: Any) -> list[torch.nn.Module]:
+def decoder_layers(model: Any) -> list[Any]:
     """The layers of a transformers model, first to last.
 
     Raises MathwrightError for a model whose layers transformers does not mark as such.

@@ -7,7 +7,7 @@ second copy of it for pi_ref.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,13 +17,14 @@ from torch import Tensor
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import LoraRecipe
+from mathwright.lm.reward_head import HEAD, RewardModel
 
 BASE = ".base_layer"
 """What peft inserts into the name of a weight it has put an adapter beside."""
 
 
 def attach(lm: LanguageModel, recipe: LoraRecipe, *, seed: int) -> None:
-    """Put adapters beside the linear layers named in the recipe and freeze everything else.
+    """Put adapters beside the linear layers named in the recipe and freeze everything else but a reward model's head.
 
     An adapted layer computes W x + (alpha / rank) B A x. A is uniform as in `torch.nn.Linear`, B is 0, so the model
     computes what it did before.
@@ -49,10 +50,11 @@ def attach(lm: LanguageModel, recipe: LoraRecipe, *, seed: int) -> None:
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets)
     )
     training = lm.model.training
-    lm.model.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):  # peft draws a first A from the shared random state
         peft.inject_adapter_in_model(config, lm.model)
     lm.model.train(training)
+    if isinstance(lm, RewardModel):
+        getattr(lm.model, HEAD).requires_grad_(True)  # new, so it has nothing to keep
     generator = torch.Generator().manual_seed(seed)
     for _, layer in _layers(lm.model):
         for adapter in (layer.lora_A, layer.lora_B):
@@ -87,43 +89,42 @@ def reference(lm: LanguageModel) -> Iterator[None]:
             del layer.forward
 
 
-@torch.no_grad()
 def merge(lm: LanguageModel) -> None:
     """Add the adapters to the weights and remove them: the model is a plain one again, all of it trainable.
 
-    The weights must not be sharded. Nothing happens to a model without adapters.
+    `lm.load.save` does not need it: it writes a plain model anyway. The weights must not be sharded. Nothing happens to
+    a model without adapters.
     """
-    for name, layer in _layers(lm.model):
-        weight = layer.base_layer.weight
-        weight.copy_(_merged(layer))
+    layers = _layers(lm.model)
+    if not layers:
+        return
+    plain = plain_weights(lm.model, lm.model.state_dict())
+    for name, layer in layers:
         parent, _, leaf = name.rpartition(".")
         setattr(lm.model.get_submodule(parent), leaf, layer.base_layer)
+    lm.model.load_state_dict(plain)
     lm.model.requires_grad_(True)
 
 
 @torch.no_grad()
-def plain_weights(model: Any) -> dict[str, Tensor]:
-    """The state of a model by the names of the model without adapters, these added to the weights.
+def plain_weights(model: Any, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A model's state by the names of the model without adapters, these added to the weights; without any, the same.
 
-    Without adapters it is the model's own state. Weights are not copied where nothing is added.
+    An adapted weight is W + (alpha / rank) B A, summed in float32: peft would round the product to bfloat16 before.
     """
-    adapted = {f"{name}.weight": layer for name, layer in _layers(model)}
-    plain = {}
-    for name, value in model.state_dict(keep_vars=True).items():
-        if ".lora_" not in name:
-            own = name.replace(BASE, "")
-            plain[own] = _merged(adapted[own]) if own in adapted else value.detach()
+    scalings = {f"{name}.weight": layer.scaling for name, layer in _layers(model)}
+    plain: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if ".lora_" in name:
+            continue
+        own = name.replace(BASE, "")
+        merged = value
+        for adapter, scaling in scalings.get(own, {}).items():
+            a, b = (state[f"{own.removesuffix('weight')}lora_{part}.{adapter}.weight"] for part in "AB")
+            wide = torch.promote_types(value.dtype, torch.float32)
+            merged = (value.to(wide) + scaling * (b.to(wide) @ a.to(wide))).to(value.dtype)
+        plain[own] = merged
     return plain
-
-
-def _merged(layer: Any) -> Tensor:
-    """W + (alpha / rank) B A, summed in float32: peft would round the product to bfloat16 before."""
-    weight = layer.base_layer.weight
-    wide = torch.promote_types(weight.dtype, torch.float32)
-    merged = weight.to(wide, copy=True)
-    for name, scaling in layer.scaling.items():
-        merged += scaling * (layer.lora_B[name].weight.to(wide) @ layer.lora_A[name].weight.to(wide))
-    return merged.to(weight.dtype)
 
 
 def _layers(model: Any) -> list[tuple[str, Any]]:

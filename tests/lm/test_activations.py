@@ -78,7 +78,7 @@ def test_at_most_half_is_kept_in_either_mode(training):
     assert saved_bytes(lm) == without
 
 
-def test_every_layer_is_computed_again(monkeypatch):
+def test_every_layer_is_computed_again():
     lm = tiny_lm()
     calls: list[int] = []
     for number, layer in enumerate(decoder_layers(lm.model)):
