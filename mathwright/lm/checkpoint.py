@@ -158,6 +158,12 @@ def keep_only(path: Path) -> None:
                 _remove(other)
 
 
+def remove_all(folder: Path) -> None:
+    """Remove the checkpoints of a training that is over."""
+    if parallel.world().is_main:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.suffix in (".pt", ".ranks"))
 

@@ -147,8 +147,8 @@ def reshard(module: torch.nn.Module) -> None:
 
     To be called before weights change (`Optimiser.step` does): a gathered copy would go on with the old ones.
     """
-    if isinstance(module, FSDPModule):
-        module.reset_iter_state()  # also forgets the order of those passes, which differs between processes
+    for part in _shards(module):
+        part.reshard()
 
 
 @contextmanager
@@ -187,9 +187,9 @@ def full_state(lm: LanguageModel) -> Iterator[dict[str, Tensor]]:
 def share_of_rank(items: Sequence[T], world: World) -> list[tuple[T, bool]]:
     """This process's share of what all processes have listed alike, equally long in each, and whether an item counts.
 
-    Every backward pass takes part in sums over all processes, so all must run equally many. Where the items do not
-    divide, processes at the end of the list get the last item once more, which does not count: run it and multiply its
-    loss by 0.
+    Every pass through a sharded model takes part in exchanges between all processes, so all must run equally many of
+    each kind. Where the items do not divide, some processes get the last item once more, which does not count: every
+    pass that an item needs is to be run for it too, its loss multiplied by 0 and its measurements left out.
     """
     if world.size == 1:
         return [(item, True) for item in items]
