@@ -30,6 +30,8 @@ STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward",
 """Names of the stages, each the name of its folder in the run."""
 
 
+PARALLEL_STAGES = ("model", "pretrain", "sft")
+"""Stages that several processes, started by torchrun, run together; problems are read by the first of them."""
 MINIMUM_DISK_BYTES = 200 * 2**20
 CHECKPOINT_BYTES_PER_PARAMETER = 3 * 14 + 4
 """Two checkpoints kept and one being written (weights, float32 copy, two moments), and the model itself."""
@@ -66,10 +68,20 @@ class Chain:
         return name in ("problems", "model") or getattr(self.recipe, name) is not None
 
     def _run_stage(self, name: str) -> None:
+        from mathwright.lm import parallel
+
+        world = parallel.world()
         stage = self.stage(name)
-        if stage.finished:
+        finished = stage.finished
+        parallel.barrier(world)  # all have looked before the first can finish it
+        if finished:
             stage.say("finished before, skipped")
             return
+        if world.size > 1 and name not in ("problems", *PARALLEL_STAGES):
+            raise MathwrightError(
+                f"stage {name!r} runs in one process, not in {world.size}",
+                hint="run it without torchrun; started by torchrun run: mathwright pretrain, mathwright sft",
+            )
         work: dict[str, Callable[[Stage], None]] = {
             "problems": self._problems,
             "model": self._model,
@@ -83,7 +95,9 @@ class Chain:
         }
         self._require_disk(name, stage)
         try:
-            work[name](stage)
+            if stage.writes or name in PARALLEL_STAGES:
+                work[name](stage)
+            parallel.barrier(world)  # until the first process has written what the next stage reads
         except BaseException:
             stage.pause()
             raise

@@ -21,6 +21,7 @@ import json
 import os
 import resource
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,8 +81,16 @@ class Funnel:
             )
 
 
+def this_process_writes() -> bool:
+    """Whether this process writes into a run: of the processes that torchrun starts, the first does."""
+    return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
 class Stage:
     """The directory and the record of one stage of a run. Stages get it from `RunDirectory.stage`."""
+
+    writes = True
+    """Whether this process writes the artefacts of the stage."""
 
     def __init__(self, name: str, path: Path, fingerprint: str) -> None:
         self.name = name
@@ -205,6 +214,41 @@ class Stage:
         write_json(self._clock, {"seconds": earlier["seconds"] + time.monotonic() - self._started})
 
 
+class SilentStage(Stage):
+    """A stage as every process but the first of a training sees it: it reads, writes nothing and says nothing."""
+
+    writes = False
+
+    def log(self, step: int, **values: float | int | str | None) -> None:
+        pass
+
+    def rewind_metrics(self, step: int, kind: str | None = None) -> None:
+        pass
+
+    def reject(self, step: str, row: Mapping[str, Any], reason: str) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        pass
+
+    @contextmanager
+    def progress(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        yield lambda amount=1: None
+
+    def once(self, name: str, work: Callable[[Path], Any]) -> Any:
+        mark = self.path / f"{name}.done.json"
+        if mark.is_file():
+            return json.loads(mark.read_text(encoding="utf-8"))["value"]
+        with tempfile.TemporaryDirectory() as folder:
+            return work(Path(folder))
+
+    def finish(self, *, outputs: Mapping[str, Path | str], summary: Mapping[str, Any] | None = None) -> None:
+        pass
+
+    def pause(self) -> None:
+        pass
+
+
 class RunDirectory:
     """One run of one recipe on disk."""
 
@@ -214,6 +258,8 @@ class RunDirectory:
         Raises MathwrightError where it holds something else: another recipe's run, or files that are not ours.
         """
         self.path = Path(path).absolute()
+        if not this_process_writes():
+            return  # the first process is looking at it, or making it
         known = self.path / "recipe.json"
         if self.path.exists() and not self.path.is_dir():
             raise MathwrightError(f"{path} is a file", hint="name a folder with --out")
@@ -243,6 +289,8 @@ class RunDirectory:
         """
         path = self.path / name
         mark = self.fingerprint(name, *inputs)
+        if not this_process_writes():
+            return SilentStage(name, path, mark)
         begun = path / "begun.json"
         if path.exists():
             theirs = json.loads(begun.read_text(encoding="utf-8"))["fingerprint"] if begun.is_file() else None

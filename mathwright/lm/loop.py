@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint
+from mathwright.lm import checkpoint, parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.optimise import Optimiser
+from mathwright.lm.parallel import World
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.run import Stage
 
@@ -41,6 +42,9 @@ def fit(
     Each step logs a measurement of kind "train": loss, lr, grad_norm, seconds and the stats of `loss`; `evaluate`
     logs one of kind "eval" before the first step and after the last.
 
+    Under torchrun (`lm.parallel`) all processes call this alike and share each step's micro-batches; the model is
+    sharded then, and stays so.
+
     Args:
         lm: the model; trained in place, in evaluation mode on return.
         stage: holds checkpoints and measurements.
@@ -54,12 +58,19 @@ def fit(
         description: of the progress bar.
         module: what is trained and kept in checkpoints where it is more than lm.model (a model with a head).
 
-    Raises MathwrightError, the guilty micro-batch saved, when loss or gradient is not finite.
+    Raises MathwrightError, the guilty micro-batch saved, when loss or gradient is not finite; ValueError for a module
+    beside the model under torchrun, which would not be sharded.
     """
+    world = parallel.world()
+    if module is not None and world.size > 1:
+        raise ValueError("over several processes only lm.model is trained: make the head a part of it")
+    if not parallel.sharded(lm.model):
+        parallel.shard(lm, world)
     trained = module if module is not None else lm.model
     updater = Optimiser(trained, optimiser, num_steps=num_steps)
     folder = stage.path / CHECKPOINTS
     start = 0
+    parallel.barrier(world)  # until rank 0 has made, or cleared, the stage's folder
     if (newest := checkpoint.latest(folder)) is not None:
         start = checkpoint.restore(newest, lm=lm, optimiser=updater, module=trained).step
         stage.say(f"{description}: going on behind step {start} of {num_steps}")
@@ -71,7 +82,7 @@ def fit(
         for step in range(start, num_steps):
             if evaluate is not None and (step == 0 or (evaluate_every and step % evaluate_every == 0)):
                 _evaluate(stage, trained, evaluate, step)
-            _train_step(lm, trained, updater, stage, step, batches(step), loss)
+            _train_step(lm, trained, updater, stage, step, batches(step), loss, world)
             advance(1)
             if checkpoint_every and (step + 1) % checkpoint_every == 0 and step + 1 < num_steps:
                 checkpoint.save(folder, lm=lm, optimiser=updater, step=step + 1, module=trained)
@@ -91,25 +102,27 @@ def _train_step(
     step: int,
     micro_batches: Sequence[M],
     loss: Callable[[LanguageModel, M], tuple[Tensor, dict[str, float]]],
+    world: World,
 ) -> None:
     began = time.monotonic()
     trained.train()
     total, stats = 0.0, defaultdict(float)
-    for micro_batch in micro_batches:
+    for micro_batch, counts in parallel.share_of_rank(micro_batches, world):
         value, values = loss(lm, micro_batch)
         if not math.isfinite(value.item()):
-            raise _not_finite(stage, step, "loss", micro_batch)
-        value.backward()
+            raise _not_finite(stage, step, "loss", micro_batch, world)
+        (value if counts else 0 * value).backward()
         updater.accumulate()
-        total += value.item()
+        total += value.item() if counts else 0.0
         for name, number in values.items():
-            stats[name] += number
+            stats[name] += number if counts else 0
+    sums = parallel.add_up({"loss": total, **stats}, world, lm.device)
     lr = updater.lr
     norm = updater.step()
     if not math.isfinite(norm):
-        raise _not_finite(stage, step, "gradient", micro_batches)
+        raise _not_finite(stage, step, "gradient", micro_batches, world)
     seconds = round(time.monotonic() - began, 4)
-    stage.log(step, kind="train", loss=total, lr=lr, grad_norm=norm, seconds=seconds, **stats)
+    stage.log(step, kind="train", lr=lr, grad_norm=norm, seconds=seconds, **sums)
 
 
 def _evaluate(stage: Stage, trained: torch.nn.Module, evaluate: Callable[[int], dict[str, float]], step: int) -> None:
@@ -118,8 +131,9 @@ def _evaluate(stage: Stage, trained: torch.nn.Module, evaluate: Callable[[int], 
         stage.log(step, kind="eval", **evaluate(step))
 
 
-def _not_finite(stage: Stage, step: int, what: str, batch: Any) -> MathwrightError:
-    path = stage.path / f"not-finite-step-{step}.pt"
+def _not_finite(stage: Stage, step: int, what: str, batch: Any, world: World) -> MathwrightError:
+    of_rank = f"-rank-{world.rank}" if world.size > 1 else ""
+    path = stage.path / f"not-finite-step-{step}{of_rank}.pt"
     torch.save(batch, path)
     return MathwrightError(
         f"{stage.name}: the {what} of step {step} is not finite; its batch is in {path}",

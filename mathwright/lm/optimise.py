@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mathwright.lm import parallel
 from mathwright.lm.recipe import OptimiserRecipe
 
 
@@ -34,16 +35,22 @@ class Optimiser:
 
     Call `accumulate` after each backward pass and `step` once they are all done. Matrices decay, vectors (norms,
     biases) do not.
+
+    Of weights sharded over processes (`lm.parallel`) it sees this process's shards alone, but for the norm of the
+    gradient; then `accumulate`, `step` and `state_dict` are to be called in every process.
     """
 
     def __init__(self, module: torch.nn.Module, recipe: OptimiserRecipe, *, num_steps: int) -> None:
         self.recipe = recipe
         self.num_steps = num_steps
         self.num_updates = 0
+        self._module = module
+        parallel.reshard(module)
         self._weights = [p for p in module.parameters() if p.requires_grad]
         if not self._weights:
             raise ValueError("the module has no trainable parameter")
-        self._masters = [p if p.dtype in (torch.float32, torch.float64) else _master(p) for p in self._weights]
+        self._local = [parallel.local(p.detach()) if parallel.sharded(module) else p for p in self._weights]
+        self._masters = [p if p.dtype in (torch.float32, torch.float64) else _master(p) for p in self._local]
         decayed = [m for m in self._masters if m.ndim >= 2]
         others = [m for m in self._masters if m.ndim < 2]
         groups = [
@@ -66,10 +73,11 @@ class Optimiser:
         for weight, master in zip(self._weights, self._masters, strict=True):
             if weight is master or weight.grad is None:
                 continue
+            grad = parallel.local(weight.grad)
             if master.grad is None:
-                master.grad = weight.grad.float()
+                master.grad = grad.to(master.dtype)
             else:
-                master.grad.add_(weight.grad)
+                master.grad.add_(grad)
             weight.grad = None
 
     @torch.no_grad()
@@ -81,7 +89,8 @@ class Optimiser:
         grads = [m.grad for m in self._masters if m.grad is not None]
         if not grads:
             raise ValueError("no gradient: call backward and accumulate before step")
-        norm = float(torch.nn.utils.get_total_norm(grads))
+        norm = float(parallel.norm_over_processes(torch.nn.utils.get_total_norm(grads), self._weights[0]))
+        parallel.reshard(self._module)
         if math.isfinite(norm):
             if self.recipe.clip_norm and norm > self.recipe.clip_norm:
                 for grad in grads:
@@ -90,9 +99,8 @@ class Optimiser:
                 group["lr"] = self.lr
             self._adamw.step()
             self.num_updates += 1
-            for weight, master in zip(self._weights, self._masters, strict=True):
-                if weight is not master:
-                    weight.copy_(master)
+            for weight, master in self._pairs():
+                weight.copy_(master)
         self.zero_grad()
         return norm
 
@@ -106,13 +114,13 @@ class Optimiser:
         return {
             "num_updates": self.num_updates,
             "adamw": self._adamw.state_dict(),
-            "masters": [m.detach() for w, m in zip(self._weights, self._masters, strict=True) if w is not m],
+            "masters": [master.detach() for _, master in self._pairs()],
         }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`; bfloat16 weights are set from the float32 copies."""
-        pairs = [(w, m) for w, m in zip(self._weights, self._masters, strict=True) if w is not m]
+        pairs = self._pairs()
         if len(pairs) != len(state["masters"]):
             raise ValueError(f"the state has {len(state['masters'])} float32 copies, the module needs {len(pairs)}")
         for (weight, master), saved in zip(pairs, state["masters"], strict=True):
@@ -120,6 +128,10 @@ class Optimiser:
             weight.copy_(master)
         self._adamw.load_state_dict(dict(state["adamw"]))
         self.num_updates = int(state["num_updates"])
+
+    def _pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """The weights (or this process's shards of them) that have a float32 copy, and the copy."""
+        return [(w, m) for w, m in zip(self._local, self._masters, strict=True) if w is not m]
 
 
 def _master(weight: Tensor) -> Tensor:

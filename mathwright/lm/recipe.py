@@ -58,3 +58,17 @@ class SamplingRecipe:
     top_k: int
     """0 is off."""
     max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraRecipe:
+    """Low-rank adapters in place of training all weights (arXiv 2106.09685)."""
+
+    rank: int
+    alpha: float
+    """The adapters' output is multiplied by alpha / rank."""
+    dropout: float = 0.0
+    """On the adapters' input. Must be 0 in RL: with it pi_theta would not be the policy that drew the responses, and
+    the ratios of a step on the same weights would not be 1."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Names of the linear layers that get one."""

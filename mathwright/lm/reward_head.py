@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import load as loading
+from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import gather_last, hidden_states
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
@@ -81,7 +82,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
             f"{folder} holds a model without a reward head",
             hint="train one with the reward stage; this is no reward model",
         )
-    return RewardModel(model.to(device).eval(), loading.load_tokenizer(folder))
+    return RewardModel(model.to(parallel.world().device(device)).eval(), loading.load_tokenizer(folder))
 
 
 def save(reward_model: RewardModel, folder: str | Path) -> None:

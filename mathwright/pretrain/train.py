@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import checkpoint
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
@@ -73,7 +73,7 @@ def run(
     )
     after = measure(num_steps) if test is not None else {}
     save(lm, stage.path / "model")
-    shutil.rmtree(stage.path / CHECKPOINTS)
+    checkpoint.remove_all(stage.path / CHECKPOINTS)
     summary: dict[str, float | int] = {"num_steps": num_steps, "num_tokens": num_steps * num_targets}
     if test is not None:
         summary |= {

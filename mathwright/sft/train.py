@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import checkpoint
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
@@ -64,8 +64,9 @@ def run(
         description="fine-tuning",
     )
     save(lm, stage.path / "model")
-    write_template(stage.path / "model", template)
-    shutil.rmtree(stage.path / CHECKPOINTS)
+    if stage.writes:
+        write_template(stage.path / "model", template)
+    checkpoint.remove_all(stage.path / CHECKPOINTS)
     stage.finish(
         outputs={"model": stage.path / "model"},
         summary={
