@@ -6,6 +6,7 @@ tensor by tensor through memory, and forgets the keys and values computed with t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,6 @@ class VllmGenerator:
         max_length: int | None = None,
         max_batch: int = 64,
         cache_bytes: int | None = None,
-        enforce_eager: bool | None = None,
     ) -> None:
         """Open an engine with the weights of `model`.
 
@@ -55,8 +55,6 @@ class VllmGenerator:
             max_batch: sequences decoded at one time.
             cache_bytes: size of the cache of keys and values; None is what max_batch sequences of max_length need, and
                 at most a quarter of the free memory. With less than all need, some wait.
-            enforce_eager: whether to do without compilation and CUDA graphs; None: on a CPU, where compiling takes
-                longer than it saves with the models that fit there.
 
         Raises MathwrightError where vLLM is not installed or cannot load the model.
         """
@@ -78,7 +76,8 @@ class VllmGenerator:
                 kv_cache_memory_bytes=wanted,
                 enable_prefix_caching=True,
                 logprobs_mode="processed_logprobs",
-                enforce_eager=not on_gpu if enforce_eager is None else enforce_eager,
+                # Compiled for a CPU, vLLM's layers would keep the weights they were compiled with.
+                enforce_eager=not on_gpu,
                 **({} if on_gpu else {"block_size": BLOCK_TOKENS}),
             )
         self._loop = VllmLoop(
@@ -99,7 +98,9 @@ class VllmGenerator:
         """
         weights = _checkpoint_weights(model)
         _require_same(self._expected(), {name: tuple(tensor.shape) for name, tensor in weights.items()})
-        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights.items())})
+        with _quiet_reload():
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights.items())})
+        self._llm.apply_model(_repack_embeddings)
         self._forget()
 
     def generate(
@@ -180,6 +181,16 @@ def _checkpoint_weights(model: Any) -> dict[str, Tensor]:
     return revert_weight_conversion(model, weights)
 
 
+def _repack_embeddings(model: Any) -> None:
+    """On a CPU, pack anew the weights that vLLM keeps in plain form too: those of embeddings and output layers.
+
+    Its reload leaves out an output layer that is tied to the embedding: logits would go on being the old model's.
+    """
+    for module in model.modules():
+        if hasattr(module, "cpu_linear") and module.weight.numel():
+            module.quant_method.process_weights_after_loading(module)
+
+
 def _require_same(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]]) -> None:
     hint = "open the generator with the model that is trained"
     for name in sorted(expected.keys() | given.keys()):
@@ -214,6 +225,18 @@ def _free_bytes() -> int:
     import psutil  # vLLM needs it too
 
     return psutil.virtual_memory().available
+
+
+@contextmanager
+def _quiet_reload() -> Iterator[None]:
+    """Keep vLLM from warning of layers without weights of their own; that all weights are there we have checked."""
+    logger = logging.getLogger("vllm.model_executor.model_loader.reload.layerwise")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

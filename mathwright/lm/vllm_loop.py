@@ -245,9 +245,7 @@ class _Run:
         if self.tool is not None:
             self.tool.close(drawn.index)
         drawn.finish = finish
-        drawn.text = (
-            text if text is not None else self.loop.tokenizer.decode(drawn.tokens, skip_special_tokens=True)
-        )
+        drawn.text = text if text is not None else self.loop.tokenizer.decode(drawn.tokens, skip_special_tokens=True)
         self.on_finished(drawn)
 
 
