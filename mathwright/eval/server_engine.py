@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mathwright.errors import MathwrightError
-from mathwright.eval.engines import Answer, Request, round_seed
+from mathwright.eval.engines import Answer, Request
 from mathwright.eval.server_replies import FENCE, Finish, GoOn, Reply, RunTool, advance, estimate_tokens, parse_reply
+from mathwright.lm.seeds import round_seed
 from mathwright.records import FinishReason
 from mathwright.run import console
 from mathwright.tools.loop import PythonTool

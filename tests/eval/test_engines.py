@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from mathwright.eval.engines import Answer, LocalEngine, answer_of, round_seed
+from mathwright.eval.engines import Answer, LocalEngine, answer_of
 from mathwright.lm import generate as generation
 from mathwright.lm.generate import Generator
+from mathwright.lm.seeds import round_seed
 from mathwright.lm.tokenise import encode
 from tests.eval.asking import GREEDY, SAMPLED, answers, request
 from tests.eval.vllm_worker import EveryFewCharacters
