@@ -30,7 +30,7 @@ STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward",
 """Names of the stages, each the name of its folder in the run."""
 
 
-PARALLEL_STAGES = ("model", "pretrain", "sft")
+PARALLEL_STAGES = ("model", "pretrain", "sft", "rl")
 """Stages that several processes, started by torchrun, run together; problems are read by the first of them."""
 MINIMUM_DISK_BYTES = 200 * 2**20
 CHECKPOINT_BYTES_PER_PARAMETER = 3 * 14 + 4
@@ -80,7 +80,7 @@ class Chain:
         if world.size > 1 and name not in ("problems", *PARALLEL_STAGES):
             raise MathwrightError(
                 f"stage {name!r} runs in one process, not in {world.size}",
-                hint="run it without torchrun; started by torchrun run: mathwright pretrain, mathwright sft",
+                hint=f"run it without torchrun, under which these run: {', '.join(PARALLEL_STAGES)}",
             )
         work: dict[str, Callable[[Stage], None]] = {
             "problems": self._problems,

@@ -21,6 +21,7 @@ from torch import Tensor
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Tool
 from mathwright.lm.load import _dtype, attention_window, load_tokenizer
+from mathwright.lm.lora import plain_weights
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.vllm_loop import Asked, Drawn, VllmLoop, close_engine, folder_of, import_vllm, open_engine
 from mathwright.records import Completion
@@ -184,7 +185,8 @@ def _checkpoint_weights(model: Any) -> dict[str, Tensor]:
     """The weights under the names they have in a model folder, which are those vLLM reads."""
     from transformers.core_model_loading import revert_weight_conversion
 
-    weights = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    weights = plain_weights(model, state)  # adapters are added: vLLM runs a plain model
     if model.config.tie_word_embeddings:  # the output layer is the embedding, once more
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("lm_head.")}
     return revert_weight_conversion(model, weights)

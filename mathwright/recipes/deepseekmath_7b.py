@@ -264,6 +264,9 @@ def recipe() -> Recipe:
             wave_responses=1024,  # paper silent: a whole step; what a kill costs at most
             evaluate_every=100,  # paper silent: Figures 5 and 6 have a point about every 200
             num_evaluated=200,  # paper silent
+            lora=None,  # paper silent: all weights
+            checkpoint_activations=True,  # paper silent: memory, changes nothing else
+            engine="local",  # paper silent
         ),
         # §2.3, §3.2, §5.2
         eval=EvalRecipe(

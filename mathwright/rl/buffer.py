@@ -33,8 +33,10 @@ class Wave:
 class RolloutBuffer:
     """The waves of the steps that may have to be trained on again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        """writes: whether this process keeps what all explore; the others read the same folder."""
         self.folder = folder
+        self.writes = writes
 
     def wave(self, step: int, number: int, explore: Callable[[], Wave]) -> Wave:
         """The wave of that number: read where it was finished before, else explored and kept."""
@@ -42,6 +44,8 @@ class RolloutBuffer:
         if path.is_file():
             return from_json(Wave, json.loads(path.read_text(encoding="utf-8")))
         wave = explore()
+        if not self.writes:
+            return wave
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         with partial.open("w", encoding="utf-8") as file:
@@ -54,7 +58,7 @@ class RolloutBuffer:
     def forget(self, before: int) -> None:
         """Remove the waves of steps that no checkpoint goes on from."""
         for folder in self.folder.glob("step-*"):
-            if folder < self._step(before):
+            if self.writes and folder < self._step(before):
                 shutil.rmtree(folder)
 
     def _step(self, step: int) -> Path:
@@ -64,17 +68,22 @@ class RolloutBuffer:
 class RolloutFile:
     """rollouts.jsonl: lines {"step": ..., "group": a RolloutGroup}."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path = path
+        self.writes = writes
 
     def rewind(self, step: int) -> None:
         """Drop groups at or behind `step`, and a last line cut short by a kill."""
+        if not self.writes:
+            return
         kept = [line for line in self._whole_lines() if json.loads(line)["step"] < step]
         partial = self.path.with_name(self.path.name + ".partial")
         partial.write_text("".join(kept), encoding="utf-8")
         partial.replace(self.path)
 
     def append(self, step: int, groups: Sequence[RolloutGroup]) -> None:
+        if not self.writes:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             for group in groups:
                 file.write(json.dumps({"step": step, "group": to_json(group)}, ensure_ascii=False) + "\n")

@@ -82,6 +82,15 @@ def _check_method(recipe: RLRecipe) -> None:
         raise MathwrightError(
             f"rl.step_reward has no part in rl.method={method}", hint="set rl.method=grpo_process, which rewards steps"
         )
+    if recipe.lora is not None and recipe.lora.dropout:
+        raise MathwrightError(
+            f"rl.lora.dropout is {recipe.lora.dropout}: the policy that is trained would not be the one that explored",
+            hint="--set rl.lora.dropout=0",
+        )
+    if recipe.lora is not None and recipe.lora.rank < 1:
+        raise MathwrightError(
+            f"rl.lora.rank is {recipe.lora.rank}", hint="it must be at least 1: --set rl.lora.rank=16"
+        )
     for term in recipe.extra_rewards:
         if (term.kind == "function") != bool(term.function):
             raise MathwrightError(

@@ -13,9 +13,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mathwright.lm import parallel
 from mathwright.lm.generate import Tool
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.records import Completion, RolloutGroup
@@ -49,6 +51,9 @@ class Generates(Protocol):
     ) -> list[list[Completion]]: ...
 
 
+OpenExplorer = Callable[[], AbstractContextManager[Generates]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exploration:
     """What a step is trained on, and how it was found."""
@@ -73,7 +78,7 @@ class Explorer:
     buffer: RolloutBuffer
     seed: int
 
-    def explore(self, step: int, position: int, generator: Callable[[], Generates], tool: Tool | None) -> Exploration:
+    def explore(self, step: int, position: int, explorer: OpenExplorer, tool: Tool | None) -> Exploration:
         """The groups of a step, from `position` of the problems on.
 
         With `recipe.max_resampling` groups that prefer nothing are replaced (dynamic sampling of DAPO, Yu et al. 2025):
@@ -82,7 +87,7 @@ class Explorer:
         Args:
             step: the step.
             position: where it begins in the order of the problems.
-            generator: gives what generates, with the weights of this step; asked only if something is to be explored.
+            explorer: opens what generates, with the weights of this step; only if something is to be explored.
             tool: what responses may call.
         """
         recipe = self.recipe
@@ -96,7 +101,7 @@ class Explorer:
                 wave = self.buffer.wave(
                     step,
                     len(waves),
-                    lambda first=asked, size=size: self._wave(step, position, first, size, generator, tool),
+                    lambda first=asked, size=size: self._wave(step, position, first, size, explorer, tool),
                 )
                 waves.append(wave)
                 kept += [g for g in wave.groups if not recipe.max_resampling or not nothing_to_prefer(g)]
@@ -118,28 +123,30 @@ class Explorer:
         position: int,
         first: int,
         size: int,
-        generator: Callable[[], Generates],
+        explorer: OpenExplorer,
         tool: Tool | None,
     ) -> Wave:
-        """Ask the problems of a step from the `first` on."""
-        recipe = self.recipe
+        """Ask the problems of a step from the `first` on; several processes share them."""
+        recipe, world = self.recipe, parallel.world()
         start = position + first
-        prompts = [self.prompts[i] for i in drawn_indices(len(self.prompts), start, start + size, self.seed)]
+        drawn = drawn_indices(len(self.prompts), start, start + size, self.seed)
+        mine = range(world.rank, size, world.size)
+        prompts = [self.prompts[drawn[p]] for p in mine]
         began = time.monotonic()
-        completions = generator().generate(
-            [p.tokens for p in prompts],
-            recipe.sampling,
-            seeds=[
-                [response_seed(self.seed, step, first + p, g) for g in range(recipe.group_size)] for p in range(size)
-            ],
-            tool=tool,
-            max_tool_rounds=recipe.max_tool_rounds if tool is not None else 0,
-        )
+        with explorer() as generator:
+            completions = generator.generate(
+                [p.tokens for p in prompts],
+                recipe.sampling,
+                seeds=[[response_seed(self.seed, step, first + p, g) for g in range(recipe.group_size)] for p in mine],
+                tool=tool,
+                max_tool_rounds=recipe.max_tool_rounds if tool is not None else 0,
+            )
         generated = time.monotonic()
         judged = judge_groups(prompts, completions, self.rewards, steps=self.steps, tokenizer=self.tokenizer)
+        reasons = parallel.gather(list(judged.unscored.elements()), world)
         return Wave(
-            groups=tuple(judged.groups),
-            unscored=dict(judged.unscored),
+            groups=tuple(parallel.gather(judged.groups, world)),
+            unscored=dict(Counter(reasons)),
             seconds_generate=generated - began,
             seconds_reward=time.monotonic() - generated,
         )

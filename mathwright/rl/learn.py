@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.optimise import Optimiser
@@ -26,6 +27,7 @@ from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
 from mathwright.rl.losses import LossStats
 from mathwright.rl.methods import Method, TrainingGroup
+from mathwright.rl.models import Frozen
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage
 
@@ -41,6 +43,8 @@ class MicroBatch:
     sampled_logprobs: Tensor
     """What the generator says."""
     ref_logprobs: Tensor | None
+    counts: bool
+    """False where a process runs it only to keep the others company (`lm.parallel.share_of_rank`)."""
     behavior_logprobs: Tensor | None = None
     """log pi_old, as training computes it."""
 
@@ -50,7 +54,10 @@ class Minibatch:
     """What one update is made on."""
 
     micro_batches: list[MicroBatch]
+    """Of this process."""
     num_sequences: int
+    """Of all."""
+    num_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Learner:
     recipe: RLRecipe
     stage: Stage
     lm: LanguageModel
-    reference: LanguageModel | None
+    reference: Frozen | None
     method: Method
 
     def learn(self, step: int, groups: Sequence[RolloutGroup], optimiser: Optimiser) -> Values:
@@ -85,10 +92,9 @@ class Learner:
                 values |= self._update(step, minibatch, optimiser, gaps if update == 0 else None)
                 values["lr"] = lr
         if self.method.data == "policy":
-            values |= gaps.values(whole=self._whole_distribution)
+            values |= gaps.everywhere(self.lm).values(whole=self._whole_distribution)
         seconds = time.monotonic() - began
-        micro_batches = [micro for minibatch in minibatches for micro in minibatch.micro_batches]
-        num_tokens = self.recipe.inner_updates * sum(micro.batch.num_tokens for micro in micro_batches)
+        num_tokens = self.recipe.inner_updates * sum(minibatch.num_tokens for minibatch in minibatches)
         return values | {
             "seconds_train": round(seconds, 3),
             "trained_tokens_per_s": round(num_tokens / seconds, 1),
@@ -106,12 +112,15 @@ class Learner:
         limit = self.recipe.micro_batch_tokens
         if self.method.unsplittable:
             limit = max(limit, *(len(group.prompt) + sum(map(len, group.responses)) for group in tokens))
+        batches = pack_groups(tokens, limit)
+        mine = parallel.share_of_rank(batches, parallel.world())
         return Minibatch(
-            [self._micro_batch(batch, groups) for batch in pack_groups(tokens, limit)],
+            [self._micro_batch(batch, groups, counts) for batch, counts in mine],
             sum(len(group.responses) for group in tokens),
+            sum(batch.num_tokens for batch in batches),
         )
 
-    def _micro_batch(self, batch: GroupBatch, groups: Sequence[TrainingGroup]) -> MicroBatch:
+    def _micro_batch(self, batch: GroupBatch, groups: Sequence[TrainingGroup], counts: bool) -> MicroBatch:
         width = batch.response_mask.shape[1]
         weights = torch.stack([groups[g].weights[i, :width] for g, i in batch.rows])
         sampled = torch.zeros(weights.shape)
@@ -121,8 +130,9 @@ class Learner:
         ref = None
         if self.method.uses_reference:
             assert self.reference is not None
-            ref = self._frozen_logprobs(self.reference, batch)
-        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref)
+            with self.reference.use() as reference:
+                ref = self._frozen_logprobs(reference, batch)
+        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref, counts)
 
     @torch.no_grad()
     def _frozen_logprobs(self, lm: LanguageModel, batch: GroupBatch) -> Tensor:
@@ -132,14 +142,14 @@ class Learner:
 
     def _update(self, step: int, minibatch: Minibatch, optimiser: Optimiser, gaps: Gaps | None) -> Values:
         """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
-        loss, stats = 0.0, [0.0] * len(LossStats._fields)
+        sums = dict.fromkeys(("loss", *LossStats._fields), 0.0)
         for micro in minibatch.micro_batches:
             mask = micro.batch.response_mask.to(self.lm.device)
             policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
             constant = policy.detach()
             if micro.behavior_logprobs is None:
                 micro.behavior_logprobs = constant
-            if gaps is not None:
+            if gaps is not None and micro.counts:
                 gaps.add(micro.behavior_logprobs, micro.sampled_logprobs, mask)
             result = self.method.loss(
                 policy,
@@ -151,19 +161,21 @@ class Learner:
             )
             if not math.isfinite(result.loss.item()):
                 raise self._not_finite(step, "loss", [micro])
-            result.loss.backward()
+            (result.loss if micro.counts else 0 * result.loss).backward()
             optimiser.accumulate()
-            loss += result.loss.item()
-            stats = [total + value.item() for total, value in zip(stats, result.stats, strict=True)]
+            if micro.counts:
+                sums["loss"] += result.loss.item()
+                for name, value in zip(LossStats._fields, result.stats, strict=True):
+                    sums[name] += value.item()
+        values: Values = {**parallel.add_up(sums, parallel.world(), self.lm.device)}
         if gaps is not None and self.method.data == "policy" and self._whole_distribution:
-            self._require_agreement(step, gaps, minibatch)
+            self._require_agreement(step, gaps.everywhere(self.lm), minibatch)
         norm = optimiser.step()
         if not math.isfinite(norm):
             raise self._not_finite(step, "gradient", minibatch.micro_batches)
-        named: Values = dict(zip(LossStats._fields, stats, strict=True))
         if not self.method.uses_reference or self.recipe.method == "dpo":
-            named["kl"] = None  # not measured, rather than 0
-        return named | {"loss": loss, "grad_norm": norm}
+            values["kl"] = None  # not measured, rather than 0
+        return values | {"grad_norm": norm}
 
     def _not_finite(self, step: int, what: str, micro_batches: Sequence[MicroBatch]) -> MathwrightError:
         path = self._saved(f"not-finite-step-{step}.pt", micro_batches)
@@ -186,6 +198,8 @@ class Learner:
 
     def _saved(self, name: str, micro_batches: Sequence[MicroBatch]) -> str:
         path = self.stage.path / name
+        if (world := parallel.world()).size > 1:
+            path = path.with_stem(f"{path.stem}-rank-{world.rank}")
         torch.save(list(micro_batches), path)
         return str(path)
 
@@ -206,6 +220,14 @@ class Gaps:
         self.surprise -= float(policy.where(mask, 0.0).sum())
         self.gap += float(gaps.sum())
         self.largest = max(self.largest, float(gaps.max()) if gaps.numel() else 0.0)
+
+    def everywhere(self, lm: LanguageModel) -> Gaps:
+        """Those of all processes together."""
+        world = parallel.world()
+        sums = {"num_tokens": self.num_tokens, "surprise": self.surprise, "gap": self.gap}
+        total = parallel.add_up(sums, world, lm.device)
+        largest = max(parallel.gather([self.largest], world))
+        return Gaps(int(total["num_tokens"]), total["surprise"], total["gap"], largest)
 
     @property
     def mean(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
+from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +74,9 @@ class RLRecipe:
     """Steps between two measurements of greedy accuracy on held-out problems; 0 is none."""
     num_evaluated: int = 100
     """Held-out problems they ask."""
+    lora: LoraRecipe | None = None
+    """Train adapters in place of the weights; pi_ref is then the model without them."""
+    checkpoint_activations: bool = False
+    """Compute each layer again in the backward pass: a third more time, a fraction of the memory."""
+    engine: Literal["local", "vllm"] = "local"
+    """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave."""

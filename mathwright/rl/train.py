@@ -38,24 +38,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mathwright.lm import checkpoint, reward_head
-from mathwright.lm.generate import Generator, Tool
-from mathwright.lm.load import LanguageModel, load, require_same_vocabulary, save
+from mathwright.lm import checkpoint, parallel, reward_head
+from mathwright.lm.generate import Tool
+from mathwright.lm.load import save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
-from mathwright.lm.recipe import SamplingRecipe
 from mathwright.problems.templates import write_template
 from mathwright.records import Problem, Solution
 from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check
-from mathwright.rl.explore import Exploration, Explorer, Generates
+from mathwright.rl.explore import Exploration, Explorer
 from mathwright.rl.guards import Guards
 from mathwright.rl.learn import Learner, Values
-from mathwright.rl.methods import Method
+from mathwright.rl.models import Models
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judge
 from mathwright.rl.rollout import Prompt, prepare_prompts, tool_for
@@ -99,14 +98,9 @@ def run(
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
     """
     check(recipe)
-    lm = load(model, dtype=dtype, device=device)
     method = methods.from_recipe(recipe)
-    start = _frozen(model, dtype, device) if method.data == "sft" else None
-    reference = None
-    if method.uses_reference:
-        reference = start if start is not None and not recipe.reference else None
-        reference = reference or _frozen(recipe.reference or model, dtype, device)
-        require_same_vocabulary(lm, reference, f"the reference {recipe.reference or model}")
+    models = Models.load(recipe, method, model, dtype=dtype, device=device, seed=seed)
+    lm = models.policy
     judge_model = reward_head.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
     steps = step_scorer(recipe.step_reward) if recipe.method == "grpo_process" else None
@@ -123,13 +117,12 @@ def run(
         )
 
     prompts = prepared(problems, "prompts")
-    buffer = RolloutBuffer(stage.path / BUFFER)
+    models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
+    buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
     training = _Training(
         recipe=recipe,
         stage=stage,
-        lm=lm,
-        start=start,
-        method=method,
+        models=models,
         source=Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
         if method.data == "solutions"
         else Explorer(
@@ -141,26 +134,22 @@ def run(
             buffer=buffer,
             seed=seed,
         ),
-        learner=Learner(recipe, stage, lm, reference, method),
+        learner=Learner(recipe, stage, lm, models.reference, method),
         buffer=buffer,
         heldout=prepared(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
     )
     training.complete()
+    models.close()
     save(lm, stage.path / "model")
-    write_template(stage.path / "model", template)
+    if stage.writes:
+        write_template(stage.path / "model", template)
     stage.finish(
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
         summary=_summary(recipe, stage),
     )
-    for folder in (CHECKPOINTS, BUFFER):
-        shutil.rmtree(stage.path / folder, ignore_errors=True)
-
-
-def _frozen(source: str | Path, dtype: str, device: str) -> LanguageModel:
-    """A model that is only read. On a CPU its weights stay in the file's own pages where they are stored in `dtype`."""
-    lm = load(source, dtype=dtype, device=device)
-    lm.model.requires_grad_(False)
-    return lm
+    if stage.writes:
+        for folder in (CHECKPOINTS, BUFFER):
+            shutil.rmtree(stage.path / folder, ignore_errors=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,10 +158,7 @@ class _Training:
 
     recipe: RLRecipe
     stage: Stage
-    lm: LanguageModel
-    start: LanguageModel | None
-    """The model the training began with, where it is that which explores."""
-    method: Method
+    models: Models
     source: Explorer | Solutions
     learner: Learner
     buffer: RolloutBuffer
@@ -183,11 +169,14 @@ class _Training:
         """Train from the last checkpoint, or from the beginning, to the last step."""
         recipe, stage = self.recipe, self.stage
         num_updates = recipe.num_steps * recipe.inner_updates * recipe.num_minibatches
-        optimiser = Optimiser(self.lm.model, recipe.optimiser, num_steps=num_updates)
-        folder, rollouts = stage.path / CHECKPOINTS, RolloutFile(stage.path / "rollouts.jsonl")
+        lm = self.models.policy
+        optimiser = Optimiser(lm.model, recipe.optimiser, num_steps=num_updates)
+        folder = stage.path / CHECKPOINTS
+        rollouts = RolloutFile(stage.path / "rollouts.jsonl", writes=stage.writes)
         start = position = 0
+        parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(folder)) is not None:
-            restored = checkpoint.restore(newest, lm=self.lm, optimiser=optimiser)
+            restored = checkpoint.restore(newest, lm=lm, optimiser=optimiser)
             start, position = restored.step, restored.extra["position"]
             stage.say(f"going on behind step {start} of {recipe.num_steps}")
         for kind in ("train", "eval", "warning", "unscored"):
@@ -196,7 +185,7 @@ class _Training:
         for earlier in stage.metrics():
             if earlier.get("kind") == "train":
                 self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
-        self.lm.model.eval()
+        lm.model.eval()
         with tool_for(recipe.mode) as tool, stage.progress(recipe.method, total=recipe.num_steps) as advance:
             advance(start)
             for step in range(start, recipe.num_steps):
@@ -209,9 +198,7 @@ class _Training:
                 self._report(step, values, found)
                 advance(1)
                 if recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0:
-                    checkpoint.save(
-                        folder, lm=self.lm, optimiser=optimiser, step=step + 1, extra={"position": position}
-                    )
+                    checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             if self.heldout:
                 self._evaluate(recipe.num_steps, tool)
@@ -219,23 +206,23 @@ class _Training:
     def _explore(self, step: int, position: int, tool: Tool | None) -> Exploration:
         if isinstance(self.source, Solutions):
             return self.source.explore(step, position)
-        return self.source.explore(step, position, self._generator, tool)
-
-    def _generator(self) -> Generates:
-        """What explores: the policy as it is now, or the model the training began with."""
-        return Generator(self.start or self.lm, max_batch=self.recipe.generation_batch)
+        return self.source.explore(step, position, self.models.explorer, tool)
 
     def _evaluate(self, step: int, tool: Tool | None) -> None:
-        """Greedy answers of the policy to the held-out problems."""
-        greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=self.recipe.sampling.max_new_tokens)
-        completions = Generator(self.lm, max_batch=self.recipe.generation_batch).generate(
-            [p.tokens for p in self.heldout],
-            greedy,
-            seeds=[[0]] * len(self.heldout),
-            tool=tool,
-            max_tool_rounds=self.recipe.max_tool_rounds if tool is not None else 0,
-        )
-        samples = judge([(p.problem, p.text, row[0]) for p, row in zip(self.heldout, completions, strict=True)])
+        """Greedy answers of the policy to the held-out problems, which several processes share."""
+        greedy = replace(self.recipe.sampling, temperature=0.0)
+        world = parallel.world()
+        mine = self.heldout[world.rank :: world.size]
+        with self.models.generator() as generator:
+            completions = generator.generate(
+                [p.tokens for p in mine],
+                greedy,
+                seeds=[[0]] * len(mine),
+                tool=tool,
+                max_tool_rounds=self.recipe.max_tool_rounds if tool is not None else 0,
+            )
+        samples = judge([(p.problem, p.text, row[0]) for p, row in zip(mine, completions, strict=True)])
+        samples = parallel.gather(samples, world)
         scored = [s.verdict.correct for s in samples if s.verdict.scored]
         self.stage.log(
             step,

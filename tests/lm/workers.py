@@ -1,4 +1,4 @@
-"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOB FOLDER`, or `run` in one process."""
+"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOB FOLDER`, or `run` in one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The training loop on a toy world: it learns, repeats to the bit, resumes, and computes Eq. 3."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -20,6 +21,7 @@ from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.records import Part, RolloutGroup, Solution, SolutionFormat, Verdict, from_json
 from mathwright.rl import methods, rewards, train
+from mathwright.rl.models import Models
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
 
@@ -339,12 +341,11 @@ def test_a_generator_that_draws_from_another_model_is_stopped_by_the_gate(tmp_pa
     stranger = toy.tiny(toy.model_folder(tmp_path / "stranger", seed=7))
     for parameter in stranger.model.parameters():
         parameter.data.mul_(4.0)  # random models of small weights all draw nearly uniformly
-    generator = train._Training._generator
-    monkeypatch.setattr(train._Training, "_generator", lambda self: Generator(stranger))
-    with pytest.raises(MathwrightError, match=r"differ by .* on average .*; the batch is in .*logprob-gap-step-0.pt"):
-        run(tmp_path / "run", model)
+    with monkeypatch.context() as patched:
+        patched.setattr(Models, "explorer", lambda self: contextlib.nullcontext(Generator(stranger)))
+        with pytest.raises(MathwrightError, match=r"differ by .* on average .*logprob-gap-step-0.pt"):
+            run(tmp_path / "run", model)
     assert (tmp_path / "run/rl/logprob-gap-step-0.pt").is_file()
-    monkeypatch.setattr(train._Training, "_generator", generator)
     run(tmp_path / "sane", model, num_steps=1)
 
 

@@ -1,0 +1,139 @@
+"""The models of a training: the policy, and what it is compared with or began as.
+
+pi_ref and the model the training began with are models of their own that are only read, or, under LoRA, the policy with
+its adapters off. Which of the two is nobody's business outside: `Frozen.use` gives a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mathwright.errors import MathwrightError
+from mathwright.lm import lora, parallel
+from mathwright.lm.activations import checkpoint_activations
+from mathwright.lm.generate import Generator
+from mathwright.lm.load import LanguageModel, load, require_same_vocabulary
+from mathwright.rl.explore import Generates
+from mathwright.rl.methods import Method
+from mathwright.rl.recipe import RLRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A model that is only read."""
+
+    lm: LanguageModel
+    without_adapters: bool
+    """Whether it is `lm` with its adapters off."""
+
+    @contextmanager
+    def use(self) -> Iterator[LanguageModel]:
+        with ExitStack() as stack:
+            if self.without_adapters:
+                stack.enter_context(lora.reference(self.lm))
+            yield self.lm
+
+
+@dataclass(slots=True, kw_only=True)
+class Models:
+    """The policy and the frozen models its method needs."""
+
+    recipe: RLRecipe
+    source: str | Path
+    """Where the policy's first weights came from."""
+    dtype: str
+    policy: LanguageModel
+    reference: Frozen | None
+    """pi_ref."""
+    start: Frozen | None
+    """The model the training began with, where it is that which explores."""
+    max_length: int
+    """Most tokens of a prompt and its response."""
+    _vllm: Any = field(default=None, init=False)
+
+    @classmethod
+    def load(cls, recipe: RLRecipe, method: Method, model: str | Path, *, dtype: str, device: str, seed: int) -> Models:
+        """Load what is needed, attach adapters, and shard over the processes where there are several.
+
+        Raises MathwrightError where a source cannot be loaded, or the reference has another vocabulary.
+        """
+        policy = load(model, dtype=dtype, device=device)
+        if recipe.lora is not None:
+            lora.attach(policy, recipe.lora, seed=seed)
+
+        def frozen(source: str | Path) -> Frozen:
+            if recipe.lora is not None and source == model:
+                return Frozen(policy, without_adapters=True)
+            other = load(source, dtype=dtype, device=device)
+            # on a CPU the weights stay in the file's own pages where they are stored in `dtype`
+            other.model.requires_grad_(False)
+            return Frozen(other, without_adapters=False)
+
+        start = frozen(model) if method.data == "sft" else None
+        reference = None
+        if method.uses_reference:
+            reference = start if start is not None and not recipe.reference else frozen(recipe.reference or model)
+            require_same_vocabulary(policy, reference.lm, f"the reference {recipe.reference or model}")
+        if recipe.checkpoint_activations:
+            checkpoint_activations(policy, True)
+        world = parallel.world()
+        if recipe.engine == "vllm" and world.size > 1:
+            raise MathwrightError(
+                "rl.engine=vllm runs in one process, not under torchrun",
+                hint="set rl.engine=local, or start it without torchrun",
+            )
+        for lm in {id(f.lm): f.lm for f in (Frozen(policy, False), reference, start) if f is not None}.values():
+            parallel.shard(lm, world)
+        return cls(
+            recipe=recipe,
+            source=model,
+            dtype=dtype,
+            policy=policy,
+            reference=reference,
+            start=start,
+            max_length=policy.max_length,
+        )
+
+    @contextmanager
+    def explorer(self) -> Iterator[Generates]:
+        """What explores, with the weights of now: the policy, or the model the training began with.
+
+        To be entered by all processes.
+        """
+        if self.start is not None:
+            with self.start.use() as lm, parallel.unsharded(lm):
+                yield Generator(lm, max_batch=self.recipe.generation_batch)
+        elif self.recipe.engine == "vllm":
+            yield self._updated_vllm()
+        else:
+            with self.generator() as generator:
+                yield generator
+
+    @contextmanager
+    def generator(self) -> Iterator[Generator]:
+        """Our own generator on the policy's weights. To be entered by all processes."""
+        with parallel.unsharded(self.policy):
+            yield Generator(self.policy, max_batch=self.recipe.generation_batch)
+
+    def _updated_vllm(self) -> Generates:
+        from mathwright.lm.vllm import VllmGenerator
+
+        if self._vllm is None:
+            self._vllm = VllmGenerator(
+                self.source,
+                dtype=self.dtype,
+                max_length=self.max_length,
+                max_batch=self.recipe.generation_batch,
+            )
+        self._vllm.update_weights(self.policy.model)
+        return self._vllm
+
+    def close(self) -> None:
+        """Free what an engine holds."""
+        if self._vllm is not None:
+            self._vllm.close()
+            self._vllm = None
