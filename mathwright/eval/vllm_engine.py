@@ -58,7 +58,9 @@ class VllmEngine:
             tensor_parallel_size=tensor_parallel_size,
             enforce_eager=not torch.cuda.is_available() if enforce_eager is None else enforce_eager,
         )
-        self._loop = VllmLoop(self._llm, self.tokenizer, max_in_flight=MAX_IN_FLIGHT, with_logprobs=False)
+        self._loop = VllmLoop(
+            self._llm, self.tokenizer, max_in_flight=MAX_IN_FLIGHT, with_logprobs=False, repeatable=False
+        )
 
     def generate(
         self,

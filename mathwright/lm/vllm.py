@@ -91,6 +91,7 @@ class VllmGenerator:
             context=min(context, attention_window(self.config) or context),  # training sees no farther
             max_in_flight=max_batch,
             with_logprobs=True,
+            repeatable=True,
         )
 
     def update_weights(self, model: Any) -> None:
@@ -126,7 +127,7 @@ class VllmGenerator:
         """Sample len(seeds[i]) responses to each prompt i: see `mathwright.lm.generate.Generator.generate`.
 
         Where it differs: the random numbers are vLLM's (of each response its own, from its seed; behind each tool call
-        a new stream begins), so the responses are others; and `tool.run` is called from several threads.
+        a new stream begins), so the responses are others.
         """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} rows of seeds")

@@ -1,8 +1,7 @@
 """vLLM in this process, stepped by hand: what evaluation and rollouts share.
 
 After each step the new tokens are looked at just as our own generator looks at its own, so that stop strings and tool
-calls mean the same under both, finished responses are handed over at once, and a response that waits for its tool, or
-is slow, holds up no other.
+calls mean the same under both, and finished responses are handed over at once.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import GrowingText, Tool, ToolCall
+from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool, ToolCall
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.seeds import round_seed
 from mathwright.lm.tokenise import encode
@@ -62,7 +61,14 @@ class VllmLoop:
     """Draws responses from one vLLM engine, call by call."""
 
     def __init__(
-        self, llm: Any, tokenizer: Any, *, context: int | None = None, max_in_flight: int, with_logprobs: bool
+        self,
+        llm: Any,
+        tokenizer: Any,
+        *,
+        context: int | None = None,
+        max_in_flight: int,
+        with_logprobs: bool,
+        repeatable: bool,
     ) -> None:
         """Prepare.
 
@@ -72,10 +78,13 @@ class VllmLoop:
             context: tokens of a prompt and its response; None is what the engine was opened with.
             max_in_flight: responses in vLLM at a time; those that come back from their tool enter first.
             with_logprobs: whether vLLM computes them, one pass over the vocabulary a token.
+            repeatable: whether tool calls run together, in the caller's thread, once a quarter of the responses wait
+                for them or nothing else can run; so what runs together in vLLM is decided by counts. Otherwise each
+                runs at once in a thread of its own, vLLM goes on meanwhile, and the clock decides.
         """
         self.engine, self.tokenizer = llm.llm_engine, tokenizer
         self.context = context or int(self.engine.model_config.max_model_len)
-        self.max_in_flight, self.with_logprobs = max_in_flight, with_logprobs
+        self.max_in_flight, self.with_logprobs, self.repeatable = max_in_flight, with_logprobs, repeatable
 
     def draw(
         self,
@@ -87,8 +96,8 @@ class VllmLoop:
     ) -> None:
         """Draw all responses; hands each over as it is finished, with text and finish.
 
-        A prompt that leaves no room in the context gets an empty response with finish "length". `tool.run` is called
-        from several threads, one call at a time each, those of one response in their order.
+        A prompt that leaves no room in the context gets an empty response with finish "length". Unless
+        repeatable, `tool.run` is called from several threads, for one call at a time each; those of a response in turn.
 
         Raises MathwrightError where vLLM died or its log-probabilities are not finite.
         """
@@ -122,11 +131,14 @@ class _Run:
         self.back: deque[Drawn] = deque()  # tool output inserted, ready to go on
         self.running: dict[str, Drawn] = {}  # by vLLM's id
         self.calling: dict[Future[list[str]], Drawn] = {}
+        self.parked: list[tuple[Drawn, str]] = []  # with the programs that are to run together
+        self.num_parked = -(-min(loop.max_in_flight, len(asked)) // PARKED_SHARE)
         self.threads = ThreadPoolExecutor(NUM_TOOL_THREADS, thread_name_prefix="tool")
 
     def complete(self) -> None:
-        while self.waiting or self.back or self.running or self.calling:
+        while self.waiting or self.back or self.running or self.calling or self.parked:
             self._collect_outputs()
+            self._run_parked()
             self._fill()
             if self.running:
                 for output in self.engine.step():
@@ -220,9 +232,21 @@ class _Run:
         assert self.tool is not None
         if drawn.num_tool_calls >= self.max_tool_rounds:
             self._finish(drawn, "tool_limit")
+        elif self.loop.repeatable:
+            self.parked.append((drawn, code))
         else:
             call = ToolCall(drawn.index, code)
             self.calling[self.threads.submit(self.tool.run, [call])] = drawn
+
+    def _run_parked(self) -> None:
+        idle = not (self.running or self.back or self.waiting)
+        if not self.parked or (not idle and len(self.parked) < self.num_parked):
+            return
+        assert self.tool is not None
+        parked, self.parked = self.parked, []
+        outputs = self.tool.run([ToolCall(drawn.index, code) for drawn, code in parked])
+        for (drawn, _), output in zip(parked, outputs, strict=True):
+            self._insert(drawn, output)
 
     def _collect_outputs(self) -> None:
         """Insert the output of the calls that are done; waits for one only where nothing else can run."""
@@ -231,15 +255,18 @@ class _Run:
         for future in sorted(done, key=lambda f: self.calling[f].index):
             drawn = self.calling.pop(future)
             (output,) = future.result()
-            drawn.num_tool_calls += 1
-            # The output is not the model's: it is tokenised alone, and cannot spell a special token.
-            inserted = encode(self.loop.tokenizer, output, parse_special=False)[: drawn.limit - len(drawn.tokens)]
-            drawn.tokens += inserted
-            drawn.sampled += [False] * len(inserted)
-            if self.loop.with_logprobs:
-                drawn.logprobs += [0.0] * len(inserted)
-            drawn.growing.insert(output)
-            self.back.append(drawn)
+            self._insert(drawn, output)
+
+    def _insert(self, drawn: Drawn, output: str) -> None:
+        drawn.num_tool_calls += 1
+        # The output is not the model's: it is tokenised alone, and cannot spell a special token.
+        inserted = encode(self.loop.tokenizer, output, parse_special=False)[: drawn.limit - len(drawn.tokens)]
+        drawn.tokens += inserted
+        drawn.sampled += [False] * len(inserted)
+        if self.loop.with_logprobs:
+            drawn.logprobs += [0.0] * len(inserted)
+        drawn.growing.insert(output)
+        self.back.append(drawn)
 
     def _finish(self, drawn: Drawn, finish: FinishReason, *, text: str | None = None) -> None:
         if self.tool is not None:

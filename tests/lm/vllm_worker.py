@@ -7,6 +7,8 @@ to RESULTS. Nothing here needs pytest.
 import json
 import random
 import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import Generator
+from mathwright.lm.generate import Generator, ToolCall
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.pack import TokenGroup, pack_groups
@@ -25,9 +27,17 @@ from tests.eval.vllm_worker import EveryFewCharacters
 MAX_BATCH = 4
 
 
+class InTurn(EveryFewCharacters):
+    """A tool that no other thread may call."""
+
+    def run(self, calls: Sequence[ToolCall]) -> list[str]:
+        assert threading.current_thread() is threading.main_thread()
+        return super().run(calls)
+
+
 def generated(generator: Any, case: dict[str, Any]) -> list[list[Completion]]:
     """The completions of one call of `generate`; checks what was handed over meanwhile."""
-    tool: Any = EveryFewCharacters(case["tool_output"]) if "tool_output" in case else None
+    tool: Any = InTurn(case["tool_output"]) if "tool_output" in case else None
     handed: dict[tuple[int, int], Completion] = {}
     counts: list[int] = []
     rows = generator.generate(
