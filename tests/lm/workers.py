@@ -1,4 +1,4 @@
-"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOB FOLDER`, or `run` in one process."""
+"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOBS FOLDER`; `run` in one process."""
 
 from __future__ import annotations
 
@@ -131,7 +131,14 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
         prompts = [[3 + step, 4, 5 + n] for n in range(3)]
         mine = list(range(3))[world.rank :: world.size]
         sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=9)
-        with parallel.unsharded(lm):
+        if parallel.sharded(lm.model):
+            try:
+                Generator(lm).generate(prompts, sampling, seeds=[[1], [2], [3]])
+            except RuntimeError as error:
+                assert "within `parallel.unsharded" in str(error)
+            else:
+                raise AssertionError("generation would have waited for other processes at each token")
+        with parallel.unsharded(lm), parallel.full_state(lm):  # one within the other is no harm
             completions = Generator(lm).generate(
                 [prompts[i] for i in mine], sampling, seeds=[[100 * step + 10 * i, 7 * i + 1] for i in mine]
             )
