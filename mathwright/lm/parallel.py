@@ -167,11 +167,12 @@ def unsharded(lm: LanguageModel) -> Iterator[None]:
     inference mode (`Generator.generate` is within it). Weights must not change inside.
     """
     parts = _shards(lm.model)
+    for part in parts:
+        part.unshard()
     if not parts or lm.model.is_gathered:
         yield
         return
     for part in parts:
-        part.unshard()
         part.set_reshard_after_forward(False, recurse=False)
     lm.model.is_gathered = True
     try:
@@ -189,7 +190,7 @@ def full_state(lm: LanguageModel) -> Iterator[dict[str, Tensor]]:
 
     To be entered on every process.
     """
-    names = list(lm.model.state_dict())
+    names = list(lm.model.state_dict())  # this shards the weights again, where they were gathered
     with unsharded(lm):
         yield {name: attrgetter(name)(lm.model).detach() for name in names}
 

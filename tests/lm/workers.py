@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from mathwright.lm import lora, parallel, reward_head
 from mathwright.lm.activations import checkpoint_activations
@@ -138,7 +139,11 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
                 assert "within `parallel.unsharded" in str(error)
             else:
                 raise AssertionError("generation would have waited for other processes at each token")
-        with parallel.unsharded(lm), parallel.full_state(lm):  # one within the other is no harm
+        with parallel.unsharded(lm):
+            if step == 2:  # asking for the state leaves the weights gathered
+                with parallel.full_state(lm):
+                    pass
+                assert not any(isinstance(p, DTensor) for p in lm.model.parameters())
             completions = Generator(lm).generate(
                 [prompts[i] for i in mine], sampling, seeds=[[100 * step + 10 * i, 7 * i + 1] for i in mine]
             )
