@@ -127,10 +127,18 @@ def _gather_with_decoder(model: Any) -> None:
     All of this package calls `model.base_model`, never the model, whose forward would make logits for every position.
     """
     decoder = model.base_model
-    decode = decoder.forward
-    model.decode = lambda *args, **kwargs: decode(*args, **kwargs)
+    compute = decoder.forward
+    model.is_gathered = False
+    model.decode = lambda *args, **kwargs: compute(*args, **kwargs)
     register_fsdp_forward_method(model, "decode")
-    decoder.forward = model.decode
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        if torch.is_inference_mode_enabled() and not model.is_gathered:
+            # every pass would wait for the other processes, for ever where they run fewer
+            raise RuntimeError("a sharded model generates within `parallel.unsharded(lm)` only")
+        return model.decode(*args, **kwargs)
+
+    decoder.forward = forward
 
 
 def sharded(module: torch.nn.Module) -> bool:
@@ -161,10 +169,16 @@ def unsharded(lm: LanguageModel) -> Iterator[None]:
     parts = _shards(lm.model)
     for part in parts:
         part.unshard()
+    if not parts or lm.model.is_gathered:
+        yield
+        return
+    for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
+    lm.model.is_gathered = True
     try:
         yield
     finally:
+        lm.model.is_gathered = False
         for part in parts:
             part.set_reshard_after_forward(part is not lm.model, recurse=False)
         reshard(lm.model)
@@ -176,7 +190,7 @@ def full_state(lm: LanguageModel) -> Iterator[dict[str, Tensor]]:
 
     To be entered on every process.
     """
-    names = list(lm.model.state_dict())
+    names = list(lm.model.state_dict())  # this shards the weights again, where they were gathered
     with unsharded(lm):
         yield {name: attrgetter(name)(lm.model).detach() for name in names}
 

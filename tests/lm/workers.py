@@ -1,4 +1,4 @@
-"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOB FOLDER`, or `run` in one."""
+"""What the processes of test_parallel.py run: `torchrun ... -m tests.lm.workers JOBS FOLDER`; `run` in one process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from mathwright.lm import lora, parallel, reward_head
 from mathwright.lm.activations import checkpoint_activations
@@ -131,7 +132,18 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
         prompts = [[3 + step, 4, 5 + n] for n in range(3)]
         mine = list(range(3))[world.rank :: world.size]
         sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=9)
+        if parallel.sharded(lm.model):
+            try:
+                Generator(lm).generate(prompts, sampling, seeds=[[1], [2], [3]])
+            except RuntimeError as error:
+                assert "within `parallel.unsharded" in str(error)
+            else:
+                raise AssertionError("generation would have waited for other processes at each token")
         with parallel.unsharded(lm):
+            if step == 2:  # asking for the state leaves the weights gathered
+                with parallel.full_state(lm):
+                    pass
+                assert not any(isinstance(p, DTensor) for p in lm.model.parameters())
             completions = Generator(lm).generate(
                 [prompts[i] for i in mine], sampling, seeds=[[100 * step + 10 * i, 7 * i + 1] for i in mine]
             )
