@@ -35,7 +35,7 @@ from mathwright.sft import train as sft
 from mathwright.sft.recipe import SFTRecipe
 
 QUESTIONS = "add_then_subtract,sum_times,difference_times,gains_then_loses,buy_two_kinds,change"
-NUM_SFT = 6_000
+NUM_SFT, NUM_RL = 1_500, 6_000
 TEMPLATE = "short"
 ARMS = ("grpo", "grpo_process", "online_rft", "rft")
 SCRATCH = ScratchRecipe(vocab_size=512, width=128, num_layers=4, num_heads=4, num_kv_heads=4, ffn_width=352)
@@ -65,7 +65,7 @@ SFT = SFTRecipe(
     num_examples=0,
     context=512,
     batch_rows=2,
-    num_steps=3_000,
+    num_steps=1_500,
     optimiser=adamw(2e-3, warmup_steps=20, weight_decay=0.1, decay=((0.8, 0.316),)),
     checkpoint_every=500,
 )
@@ -111,16 +111,18 @@ class Experiment:
     def __init__(self, out: Path, num_steps: int) -> None:
         self.run = RunDirectory(out, recipe_name="learning_curves", recipe={"sft": to_json(SFT)})
         self.num_steps = num_steps
-        source = ProblemSourceRecipe(source="procedural", path=QUESTIONS, num_train=2 * NUM_SFT, num_test=400)
+        source = ProblemSourceRecipe(source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL, num_test=400)
         loaded = load_problems(ProblemsRecipe(sources=(source,), difficulty=1, seed=0))
-        shuffled = [loaded.train[i] for i in torch.randperm(2 * NUM_SFT, generator=torch.Generator().manual_seed(0))]
+        shuffled = [
+            loaded.train[i] for i in torch.randperm(NUM_SFT + NUM_RL, generator=torch.Generator().manual_seed(0))
+        ]
         self.sft_problems, self.rl_problems = shuffled[:NUM_SFT], shuffled[NUM_SFT:]
         self.test = [loaded.test[i] for i in torch.randperm(400, generator=torch.Generator().manual_seed(1))]
         ids = {problem.id for problem in self.sft_problems}
         self.solutions = [s for s in loaded.solutions if s.format == "cot" and s.problem_id in ids]
 
     def fine_tuned(self) -> Path:
-        stage = self.run.stage("sft", SFT, SCRATCH, QUESTIONS)
+        stage = self.run.stage("sft", SFT, SCRATCH, QUESTIONS, NUM_SFT)
         if not stage.finished:
             fine_tune(stage, self.sft_problems, self.solutions)
         return stage.path / "model"
