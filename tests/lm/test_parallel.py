@@ -14,7 +14,7 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, parallel
-from mathwright.lm.load import load, save
+from mathwright.lm.load import load
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.parallel import World
 from mathwright.run import read_manifest, read_metrics
@@ -35,7 +35,7 @@ def torchrun(jobs: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def jobs_here() -> str:
     adapters = ",adapters,reinforce_adapters" if importlib.util.find_spec("peft") else ""
-    return "full,reward,reinforce,sft,narrow" + adapters
+    return "full,untied,reward,reinforce,sft,pretrain,narrow" + adapters
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for folder in (one, two):
-        save(tiny_lm(), folder / "start")
+        workers.write_start(folder)
     workers.run(jobs_here(), one)
     torch.set_num_threads(threads)
     done = torchrun(jobs_here(), two)
@@ -64,7 +64,7 @@ def assert_equal_models(one: Path, two: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["full", "adapters", "reward", "sft"])
+@pytest.mark.parametrize("job", ["full", "untied", "adapters", "reward", "sft", "pretrain"])
 def test_two_processes_train_as_one(both: tuple[Path, Path], job: str) -> None:
     if job not in jobs_here().split(","):
         pytest.skip("peft is not installed")
@@ -109,6 +109,15 @@ def test_a_stage_is_written_once(both: tuple[Path, Path]) -> None:
     assert manifests[1] is not None
     for name in ("fingerprint", "outputs", "funnels", "summary"):
         assert manifests[0][name] == manifests[1][name]
+
+
+@pytest.mark.slow
+def test_held_out_text_is_measured_alike(both: tuple[Path, Path]) -> None:
+    expected, found = (read_manifest(folder / "pretrain" / "train") for folder in both)
+    assert expected is not None
+    assert found is not None
+    assert found["summary"] == pytest.approx(expected["summary"], rel=1e-5)
+    assert found["summary"]["bits_per_byte_after"] < found["summary"]["bits_per_byte_before"]
 
 
 @pytest.mark.slow

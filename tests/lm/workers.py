@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from mathwright.lm import lora, parallel, reward_head
 from mathwright.lm.activations import checkpoint_activations
+from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.logprobs import next_token_losses, response_entropies, response_logprobs
@@ -23,6 +25,10 @@ from mathwright.lm.loop import fit
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, GroupBatch, PackedRows, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
+from mathwright.lm.shards import ShardWriter
+from mathwright.lm.tokenise import encode
+from mathwright.pretrain import train as pretraining
+from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage
 from mathwright.sft.recipe import SFTRecipe
@@ -65,6 +71,17 @@ def train(folder: Path, lm: LanguageModel, *, kill_at: int | None = None) -> Lan
 
 def full(folder: Path) -> None:
     train(folder, tiny_lm())
+
+
+def untied(folder: Path) -> None:
+    """An output layer of its own, biases, and rows of weights that do not divide by the processes."""
+    config = Qwen2Config(
+        vocab_size=301, hidden_size=32, intermediate_size=47, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=False,
+    )  # fmt: skip
+    config._attn_implementation = ATTENTION
+    torch.manual_seed(0)
+    train(folder, LanguageModel(Qwen2ForCausalLM(config).eval(), tiny_lm().tokenizer))
 
 
 def adapters(folder: Path) -> None:
@@ -195,8 +212,33 @@ def sft(folder: Path) -> None:
     )  # fmt: skip
 
 
+PRETRAIN = PretrainRecipe(
+    mixture=(MixtureRecipe(name="text", path="", weight=1.0),), num_tokens=1536, batch_tokens=256,
+    micro_batch_tokens=64, context=32, optimiser=adamw(), heldout_tokens=100, checkpoint_every=2,
+)  # fmt: skip
+
+
+def write_start(folder: Path) -> None:
+    """What the stages start from: a model and shards of text."""
+    lm = tiny_lm()
+    save(lm, folder / "start")
+    with ShardWriter(folder / "shards", vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
+        for solution in SOLUTIONS * 9:
+            writer.write(encode(lm.tokenizer, solution.parts[0].text), num_bytes=len(solution.parts[0].text))
+
+
+def pretrain(folder: Path) -> None:
+    """The whole stage, held-out text measured before and after."""
+    shards = folder.parent / "shards"
+    pretraining.run(
+        PRETRAIN, stage(folder), model=folder.parent / "start", corpora={"text": shards}, heldout=shards,
+        dtype="float32", seed=0,
+    )  # fmt: skip
+
+
 JOBS: dict[str, Callable[[Path], None]] = {
-    f.__name__: f for f in (full, adapters, narrow, narrow_killed, reward, reinforce, reinforce_adapters, sft)
+    f.__name__: f
+    for f in (full, untied, adapters, narrow, narrow_killed, reward, reinforce, reinforce_adapters, sft, pretrain)
 }
 
 
