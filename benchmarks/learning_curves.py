@@ -5,9 +5,10 @@
 
 A Llama of 0.9M parameters from scratch is fine-tuned on worked solutions of two-step arithmetic questions (chain of
 thought, a line a step), then each arm goes on from it: GRPO with outcome and with process supervision, online RFT and
-RFT, all on the same number of samples of the same questions, none of which fine-tuning has seen. Held-out questions
-have other numbers than either. Greedy accuracy is measured on the way; Maj@K and Pass@K (16 samples at 0.7, §5.2.2)
-before and after. The folder resumes; the same command prints the tables again.
+RFT, all on the same number of samples of the same questions, none of which fine-tuning has seen. Held-out questions are
+further ones of the same templates; those of "new numbers" also have numbers that stand in no training question. Greedy
+accuracy is measured on the way; Maj@K and Pass@K (16 samples at 0.7, §5.2.2) before and after. The folder resumes; the
+same command prints the tables again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from mathwright.sft import train as sft
 from mathwright.sft.recipe import SFTRecipe
 
 QUESTIONS = "add_then_subtract,sum_times,difference_times,gains_then_loses,buy_two_kinds,change"
-NUM_SFT, NUM_RL = 1_500, 6_000
+NUM_SFT, NUM_RL, NUM_HELDOUT = 1_500, 6_000, 400
 TEMPLATE = "short"
 ARMS = ("grpo", "grpo_process", "online_rft", "rft")
 SCRATCH = ScratchRecipe(vocab_size=512, width=128, num_layers=4, num_heads=4, num_kv_heads=4, ffn_width=352)
@@ -111,15 +112,17 @@ class Experiment:
     def __init__(self, out: Path, num_steps: int) -> None:
         self.run = RunDirectory(out, recipe_name="learning_curves", recipe={"sft": to_json(SFT)})
         self.num_steps = num_steps
-        source = ProblemSourceRecipe(source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL, num_test=400)
+        source = ProblemSourceRecipe(
+            source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL + NUM_HELDOUT, num_test=400
+        )
         loaded = load_problems(ProblemsRecipe(sources=(source,), difficulty=1, seed=0))
-        shuffled = [
-            loaded.train[i] for i in torch.randperm(NUM_SFT + NUM_RL, generator=torch.Generator().manual_seed(0))
-        ]
-        self.sft_problems, self.rl_problems = shuffled[:NUM_SFT], shuffled[NUM_SFT:]
-        self.test = [loaded.test[i] for i in torch.randperm(400, generator=torch.Generator().manual_seed(1))]
+        order = torch.randperm(len(loaded.train), generator=torch.Generator().manual_seed(0))
+        shuffled = [loaded.train[i] for i in order]
+        assert len({p.question for p in shuffled}) == len(shuffled), "no question is asked twice"
+        self.sft_problems, self.rl_problems = shuffled[:NUM_SFT], shuffled[NUM_SFT : NUM_SFT + NUM_RL]
         ids = {problem.id for problem in self.sft_problems}
         self.solutions = [s for s in loaded.solutions if s.format == "cot" and s.problem_id in ids]
+        self.sets = {"heldout": shuffled[-NUM_HELDOUT:], "new numbers": list(loaded.test)}
 
     def fine_tuned(self) -> Path:
         stage = self.run.stage("sft", SFT, SCRATCH, QUESTIONS, NUM_SFT)
@@ -140,19 +143,22 @@ class Experiment:
                 template=TEMPLATE,
                 dtype="float32",
                 seed=seed,
-                heldout=self.test,
+                heldout=self.sets["heldout"],
             )
         return stage
 
-    def evaluation(self, name: str, model: Path) -> dict[str, Any]:
-        """The row of a model's table; each model has a stage of its own, so that arms can be added."""
-        stage = self.run.stage(f"eval-{name}", EVAL, SFT, name, self.num_steps)
-        if not stage.finished:
-            models = {name: EvaluatedModel(path=model, template=TEMPLATE)}
-            evaluate(EVAL, stage, models=models, problems=self.test, dtype="float32", seed=0)
-        manifest = read_manifest(stage.path)
-        assert manifest is not None
-        return manifest["summary"]["table"][0]
+    def evaluation(self, name: str, model: Path) -> dict[str, dict[str, Any]]:
+        """The rows of a model, a row a set; each has a stage of its own, so that arms can be added."""
+        rows = {}
+        for kind, problems in self.sets.items():
+            stage = self.run.stage(f"eval-{name}-{kind.replace(' ', '-')}", EVAL, SFT, name, self.num_steps)
+            if not stage.finished:
+                models = {name: EvaluatedModel(path=model, template=TEMPLATE)}
+                evaluate(EVAL, stage, models=models, problems=problems, dtype="float32", seed=0)
+            manifest = read_manifest(stage.path)
+            assert manifest is not None
+            rows[kind] = manifest["summary"]["table"][0]
+        return rows
 
 
 def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution]) -> None:
@@ -175,17 +181,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def print_tables(rows: dict[str, dict[str, Any]], curves: dict[str, dict[int, float]]) -> None:
-    print("\n| model | greedy | one sample | Maj@16 | Pass@16 |\n|---|---|---|---|---|")
-    for name, row in rows.items():
-        figures = [
-            (row["accuracy"], row["accuracy_interval"]),
-            (row["pass_at"]["1"], row["pass_at_interval"]["1"]),
-            (row["maj_at"]["16"], row["maj_at_interval"]["16"]),
-            (row["pass_at"]["16"], row["pass_at_interval"]["16"]),
-        ]
-        cells = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, (low, high) in figures)
-        print(f"| {name} | {' | '.join(cells)} |")
+def print_tables(rows: dict[str, dict[str, dict[str, Any]]], curves: dict[str, dict[int, float]]) -> None:
+    print("\n| model | problems | greedy | one sample | Maj@16 | Pass@16 |\n|---|---|---|---|---|---|")
+    for name, kinds in rows.items():
+        for kind, row in kinds.items():
+            figures = [
+                (row["accuracy"], row["accuracy_interval"]),
+                (row["pass_at"]["1"], row["pass_at_interval"]["1"]),
+                (row["maj_at"]["16"], row["maj_at_interval"]["16"]),
+                (row["pass_at"]["16"], row["pass_at_interval"]["16"]),
+            ]
+            cells = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, (low, high) in figures)
+            print(f"| {name} | {kind} | {' | '.join(cells)} |")
     steps = sorted({step for curve in curves.values() for step in curve})
     print("\n| greedy accuracy after step | " + " | ".join(map(str, steps)) + " |\n|---|" + "---|" * len(steps))
     for name, curve in curves.items():
@@ -197,7 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
