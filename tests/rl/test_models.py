@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import save
+from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.rl import train
@@ -213,7 +213,10 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), engine="vllm", num_steps=12, problems_
 
 
 @pytest.mark.skipif(VLLM is None, reason="MATHWRIGHT_VLLM_PYTHON does not name a Python with vllm")
-def test_the_reward_rises_on_rollouts_of_vllm(tmp_path, model):
+def test_the_reward_rises_on_rollouts_of_vllm(tmp_path):
+    model = tmp_path / "start"  # heads of width 32, the least that vLLM's kernels for a CPU take
+    wide = dataclasses.replace(toy.SCRATCH, width=64)
+    save(from_scratch(wide, [p.question for p in toy.PROBLEMS] * 3, max_length=96, seed=0), model)
     script = tmp_path / "job.py"
     script.write_text(VLLM_JOB)
     done = subprocess.run(
