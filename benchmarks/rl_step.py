@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         drawn = {tuple(r["group"]["prompt_tokens"]) for r in _rows(stage.path / "rollouts.jsonl")}
     _require_full_length(case, [m["response_tokens"] for m in measured])
     return {
-        "seconds": [later["time"] - earlier["time"] for earlier, later in zip(measured, measured[1:], strict=False)],
+        "seconds": [later["time"] - earlier["time"] for earlier, later in pairwise(measured)],
         "generate": [m["seconds_generate"] for m in measured[1:]],
         "prompt": _prompt_mark(min(drawn)),
         "grad_norm": measured[-1]["grad_norm"],
@@ -173,7 +174,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
-    import trl
+    import trl  # pyright: ignore[reportMissingImports]
     from datasets import Dataset
     from transformers import TrainerCallback
 
@@ -245,7 +246,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     logged = [row for row in trainer.state.log_history if "grad_norm" in row]
     _require_full_length(case, [row["completions/min_length"] for row in logged])
     return {
-        "seconds": [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)],
+        "seconds": [later - earlier for earlier, later in pairwise(ends)],
         "generate": generations[1:],
         "prompt": _prompt_mark(min(map(tuple, trainer.processing_class(text=texts)["input_ids"]))),
         "grad_norm": logged[-1]["grad_norm"],
@@ -287,7 +288,7 @@ def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
     path.write_text(json.dumps(job), encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
     command = [python, str(Path(__file__).absolute()), "--side", side, "--job", str(path)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
     return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
