@@ -58,6 +58,14 @@ CASES = {
     "group": Case(prompt=96, new=96, num_prompts=1, group=64),
 }
 
+MEASURES = {
+    "s": "s/step",
+    "generate_s": "generation s",
+    "rest_s": "rest s",
+    "cpu_s": "processor s",
+    "peak_mb": "peak MB",
+}
+
 
 def digit_share(text: str) -> float:
     """The reward of both sides: costs nothing, and differs between responses."""
@@ -67,6 +75,25 @@ def digit_share(text: str) -> float:
 def digit_reward(_: object, completion: Any) -> float:
     """`digit_share` as `mathwright.rl` calls a reward function."""
     return digit_share(completion.text)
+
+
+class Clock:
+    """Looked at as each step ends, the warm-up's first."""
+
+    def __init__(self) -> None:
+        self._wall: list[float] = []
+        self._cpu: list[float] = []
+
+    def tick(self) -> None:
+        self._wall.append(time.perf_counter())
+        self._cpu.append(time.process_time())
+
+    def steps(self) -> dict[str, list[float]]:
+        """Seconds of the steps behind the warm-up, and processor seconds of all threads."""
+        return {
+            "seconds": [later - earlier for earlier, later in pairwise(self._wall)],
+            "cpu": [later - earlier for earlier, later in pairwise(self._cpu)],
+        }
 
 
 # --- what both sides are given --------------------------------------------------------------------
@@ -114,7 +141,17 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.records import Problem
     from mathwright.rl import train
     from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
-    from mathwright.run import RunDirectory
+    from mathwright.run import Stage
+
+    clock = Clock()
+
+    class ClockedStage(Stage):
+        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
+
+        def log(self, step: int, **values: float | int | str | None) -> None:
+            super().log(step, **values)
+            if values.get("kind") == "train":
+                clock.tick()
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     prompts = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))
@@ -142,7 +179,8 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         generation_batch=case.num_prompts * case.group,
     )
     with tempfile.TemporaryDirectory() as directory:
-        stage = RunDirectory(Path(directory) / "run", recipe_name="benchmark", recipe=asdict(recipe)).stage("rl")
+        stage = ClockedStage("rl", Path(directory) / "rl", fingerprint="benchmark")
+        stage.path.mkdir()
         train.run(
             recipe,
             stage,
@@ -157,7 +195,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         drawn = {tuple(r["group"]["prompt_tokens"]) for r in _rows(stage.path / "rollouts.jsonl")}
     _require_full_length(case, [m["response_tokens"] for m in measured])
     return {
-        "seconds": [later["time"] - earlier["time"] for earlier, later in pairwise(measured)],
+        **clock.steps(),
         "generate": [m["seconds_generate"] for m in measured[1:]],
         "prompt": _prompt_mark(min(drawn)),
         "grad_norm": measured[-1]["grad_norm"],
@@ -184,12 +222,12 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     per_device = min(job["trl_batch"] or batch, batch)
     if batch % per_device:
         raise SystemExit(f"--trl-batch {per_device} does not divide the {batch} responses of a step")
-    ends: list[float] = []
+    clock = Clock()
     generations: list[float] = []
 
-    class Clock(TrainerCallback):
+    class Ticking(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
+            clock.tick()
 
     with tempfile.TemporaryDirectory() as directory:
         arguments = trl.GRPOConfig(
@@ -231,7 +269,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
             reward_funcs=lambda completions, **_: [digit_share(text) for text in completions],
             args=arguments,
             train_dataset=Dataset.from_dict({"prompt": texts * (1 + job["steps"])}),
-            callbacks=[Clock()],
+            callbacks=[Ticking()],
         )
         generate = trainer.model.generate
 
@@ -246,7 +284,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     logged = [row for row in trainer.state.log_history if "grad_norm" in row]
     _require_full_length(case, [row["completions/min_length"] for row in logged])
     return {
-        "seconds": [later - earlier for earlier, later in pairwise(ends)],
+        **clock.steps(),
         "generate": generations[1:],
         "prompt": _prompt_mark(min(map(tuple, trainer.processing_class(text=texts)["input_ids"]))),
         "grad_norm": logged[-1]["grad_norm"],
@@ -301,29 +339,25 @@ def summary(case: Case, results: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {**asdict(case), "num_steps": {}}
     for side in ("ours", "trl"):
         own = [result for result in results if result["side"] == side]
-        seconds, generate = ([s for r in own for s in r[key]] for key in ("seconds", "generate"))
+        seconds, generate, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "generate", "cpu"))
         row["num_steps"][side] = len(seconds)
-        row |= {f"{side}_s": statistics.median(seconds), f"{side}_generate_s": statistics.median(generate)}
-        row |= {f"{side}_rest_s": statistics.median(s - g for s, g in zip(seconds, generate, strict=True))}
-        row |= {f"{side}_peak_mb": max(r["peak_mb"] for r in own)}
-    row["speed_ratio"] = row["trl_s"] / row["ours_s"]
-    row["memory_ratio"] = row["trl_peak_mb"] / row["ours_peak_mb"]
+        rest = [s - g for s, g in zip(seconds, generate, strict=True)]
+        for name, values in (("s", seconds), ("generate_s", generate), ("rest_s", rest), ("cpu_s", cpu)):
+            row[f"{side}_{name}"] = statistics.median(values)
+        row[f"{side}_peak_mb"] = max(r["peak_mb"] for r in own)
+    row |= {f"ratio_{key}": row[f"trl_{key}"] / row[f"ours_{key}"] for key in MEASURES}
     return row
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [
-        "| case | side | s/step | generation s | rest s | peak MB | steps |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"| case | side | {' | '.join(MEASURES.values())} | steps |", "|---" * (len(MEASURES) + 3) + "|"]
     for name, row in rows.items():
         shape = f"{name}: {row['num_prompts']} x {row['group']}, {row['prompt']} + {row['new']} tokens"
         for side in ("ours", "trl"):
-            cells = [f"{row[f'{side}_{key}']:.2f}" for key in ("s", "generate_s", "rest_s")]
-            cells += [f"{row[f'{side}_peak_mb']:.0f}", str(row["num_steps"][side])]
-            lines.append(f"| {shape} | {side} | {' | '.join(cells)} |")
-        ratios = [f"{row[f'trl_{key}'] / row[f'ours_{key}']:.2f}" for key in ("s", "generate_s", "rest_s", "peak_mb")]
-        lines.append(f"| {shape} | **trl / ours** | {' | '.join(ratios)} | |")
+            cells = [f"{row[f'{side}_{key}']:.{0 if key == 'peak_mb' else 2}f}" for key in MEASURES]
+            lines.append(f"| {shape} | {side} | {' | '.join(cells)} | {row['num_steps'][side]} |")
+        ratios = [f"**{row[f'ratio_{key}']:.2f}**" for key in MEASURES]
+        lines.append(f"| {shape} | trl / ours | {' | '.join(ratios)} | |")
     return "\n".join(lines)
 
 
