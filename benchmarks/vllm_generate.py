@@ -84,7 +84,7 @@ def serve(settings: Mapping[str, Any]) -> None:
         answers.write(json.dumps(values) + "\n")
         answers.flush()
 
-    llm = vllm.LLM(**settings, skip_tokenizer_init=True)
+    llm = vllm.LLM(**settings)
     answer(version=vllm.__version__)
     for line in sys.stdin:
         job = json.loads(line)
