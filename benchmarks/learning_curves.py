@@ -89,8 +89,8 @@ def rl_recipe(method: Any, num_steps: int) -> RLRecipe:
         reward="rule",
         mode="cot",
         num_steps=num_steps,
-        problems_per_step=16,
-        group_size=16,
+        problems_per_step=32,
+        group_size=8,
         inner_updates=1,
         clip_eps=0.2,
         kl_coef=0.04,
@@ -98,10 +98,10 @@ def rl_recipe(method: Any, num_steps: int) -> RLRecipe:
         advantage_eps=1e-6,
         sampling=sampling(1.0),
         micro_batch_tokens=4_096,
-        optimiser=adamw(2e-4, warmup_steps=0, weight_decay=0.0, decay=()),
+        optimiser=adamw(3e-4, warmup_steps=10, weight_decay=0.0, decay=()),
         checkpoint_every=50,
         generation_batch=256,
-        evaluate_every=25,
+        evaluate_every=50,
         num_evaluated=200,
     )
 
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

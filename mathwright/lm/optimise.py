@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +36,8 @@ class Optimiser:
     they are float32, the weights themselves and their `.grad` serve, and nothing is kept twice.
 
     Call `accumulate` after each backward pass and `step` once they are all done. Matrices decay, vectors (norms,
-    biases) do not.
+    biases) do not. In one process each bfloat16 gradient goes into its sum as soon as the backward pass has made it, so
+    that they are never all there; a module has one optimiser at a time.
 
     Of weights sharded over processes (`lm.parallel`) it sees this process's shards alone, but for the norm of the
     gradient; then `accumulate`, `step` and `state_dict` are to be called in every process.
@@ -51,6 +54,8 @@ class Optimiser:
             raise ValueError("the module has no trainable parameter")
         self._local = [parallel.local(p.detach()) if parallel.sharded(module) else p for p in self._weights]
         self._masters = [p if p.dtype in (torch.float32, torch.float64) else _master(p) for p in self._local]
+        if not parallel.sharded(module):
+            self._add_at_once()
         decayed = [m for m in self._masters if m.ndim >= 2]
         others = [m for m in self._masters if m.ndim < 2]
         groups = [
@@ -67,18 +72,33 @@ class Optimiser:
         """The rate of the next update."""
         return learning_rate(self.recipe, self.num_updates, self.num_steps)
 
-    @torch.no_grad()
+    def _add_at_once(self) -> None:
+        own = weakref.ref(self)  # the module may live longer
+
+        def add(weight: Tensor, index: int) -> None:
+            if (optimiser := own()) is not None:
+                optimiser._accumulate(index)
+
+        for index, (weight, master) in enumerate(zip(self._weights, self._masters, strict=True)):
+            if weight is not master:
+                weight.register_post_accumulate_grad_hook(functools.partial(add, index=index))
+
     def accumulate(self) -> None:
         """Move the gradients of the last backward pass into the float32 sums and free them."""
-        for weight, master in zip(self._weights, self._masters, strict=True):
-            if weight is master or weight.grad is None:
-                continue
-            grad = parallel.local(weight.grad)
-            if master.grad is None:
-                master.grad = grad.to(master.dtype)
-            else:
-                master.grad.add_(grad)
-            weight.grad = None
+        for index in range(len(self._weights)):
+            self._accumulate(index)
+
+    @torch.no_grad()
+    def _accumulate(self, index: int) -> None:
+        weight, master = self._weights[index], self._masters[index]
+        if weight is master or weight.grad is None:
+            return
+        grad = parallel.local(weight.grad)
+        if master.grad is None:
+            master.grad = grad.to(master.dtype)
+        else:
+            master.grad.add_(grad)
+        weight.grad = None
 
     @torch.no_grad()
     def step(self) -> float:
