@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
@@ -27,6 +29,7 @@ class Mutant:
 ADVANTAGES, DIVERGENCE, LOSSES = (f"mathwright.rl.{name}" for name in ("advantages", "divergence", "losses"))
 RANKING = "mathwright.reward.losses"
 ATTENTION = "mathwright.lm.attention"
+LEARN, EXPLORE = "mathwright.rl.learn", "mathwright.rl.explore"
 
 MUTANTS = [
     # advantages
@@ -314,6 +317,56 @@ MUTANTS = [
         new="attn_mask=mask.repeat_interleave(repeats, 0)",
         killed_by="lm.test_attention:test_groups_of_any_shape",
     ),
+    # the step
+    Mutant(
+        mistake="pi_old of later minibatches taken after the first update",
+        module=LEARN,
+        old="for minibatch in minibatches[1:]:",
+        new="for minibatch in minibatches[:0]:",
+        killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
+    ),
+    Mutant(
+        mistake="pi_old taken anew in each inner update",
+        module=LEARN,
+        old="if micro.behavior_logprobs is None:",
+        new="if True:",
+        killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
+    ),
+    Mutant(
+        mistake="the mean over the responses of a micro-batch in the place of all",
+        module=LEARN,
+        old="num_sequences=minibatch.num_sequences,",
+        new="num_sequences=len(micro.batch.rows),",
+        killed_by="rl.test_learn:test_micro_batches_add_up_to_the_mean_over_all_responses",
+    ),
+    Mutant(
+        mistake="a gate that never closes",
+        module=LEARN,
+        old="if gaps.mean <= self.recipe.max_logprob_gap:",
+        new="if True:",
+        killed_by="rl.test_learn:test_the_gate_closes_where_the_generator_says_something_else",
+    ),
+    Mutant(
+        mistake="seeds by the place in the wave: two waves draw the same",
+        module=EXPLORE,
+        old="response_seed(self.seed, step, first + p, g)",
+        new="response_seed(self.seed, step, p, g)",
+        killed_by="rl.test_explore:test_seeds_belong_to_the_place_in_the_step_not_in_the_wave",
+    ),
+    Mutant(
+        mistake="further problems asked at the places of those already asked",
+        module=EXPLORE,
+        old="start = position + first",
+        new="start = position",
+        killed_by="rl.test_explore:test_seeds_belong_to_the_place_in_the_step_not_in_the_wave",
+    ),
+    Mutant(
+        mistake="dynamic sampling keeps the groups it replaces",
+        module=EXPLORE,
+        old="if not recipe.max_resampling or not nothing_to_prefer(g)",
+        new="if True",
+        killed_by="rl.test_explore:test_dynamic_sampling_asks_further_problems_for_groups_of_equal_rewards",
+    ),
 ]
 
 
@@ -362,7 +415,7 @@ def killed(mutant: Mutant) -> bool:
         for call in calls(mutant.killed_by):
             try:
                 call()
-            except (AssertionError, RuntimeError):
+            except (AssertionError, RuntimeError, pytest.fail.Exception):
                 return True
     return False
 

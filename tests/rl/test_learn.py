@@ -1,0 +1,123 @@
+"""The updates of a step, from groups made by hand: what is compared with what, and how much each counts."""
+
+import dataclasses
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from mathwright.errors import MathwrightError
+from mathwright.lm.load import LanguageModel, from_scratch
+from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.optimise import Optimiser
+from mathwright.lm.pack import TokenGroup, pack_groups
+from mathwright.records import Completion, Rollout, RolloutGroup
+from mathwright.rl import learn
+from mathwright.rl.losses import PolicyLoss
+from mathwright.rl.methods import Grpo
+from mathwright.rl.models import Frozen
+from tests.rl import toy
+
+TEXTS = [p.question for p in toy.PROBLEMS] * 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recording(Grpo):
+    """GRPO that keeps what its loss was given."""
+
+    calls: list[dict[str, torch.Tensor]] = dataclasses.field(default_factory=list)
+
+    def loss(self, policy_logprobs, behavior_logprobs, ref_logprobs, weights, response_mask, **options) -> PolicyLoss:
+        result = Grpo.loss(self, policy_logprobs, behavior_logprobs, ref_logprobs, weights, response_mask, **options)
+        policy = policy_logprobs.detach()
+        self.calls.append({"policy": policy, "behavior": behavior_logprobs, "mask": response_mask})
+        return result
+
+
+def model() -> LanguageModel:
+    return from_scratch(toy.SCRATCH, TEXTS, max_length=96, seed=0)
+
+
+def groups(lm: LanguageModel, num_groups: int = 4, group_size: int = 4) -> list[RolloutGroup]:
+    """Random responses of unequal lengths and rewards, with the log-probabilities the model gives them."""
+    rng = random.Random(0)
+    made = []
+    for _ in range(num_groups):
+        prompt = tuple(rng.randrange(200) for _ in range(rng.randrange(3, 9)))
+        responses = [tuple(rng.randrange(200) for _ in range(rng.randrange(1, 8))) for _ in range(group_size)]
+        (batch,) = pack_groups([TokenGroup(prompt, responses)], 10_000)
+        with torch.no_grad():
+            logprobs = response_logprobs(lm, batch)
+        rows = {i: logprobs[b, : len(responses[i])].tolist() for b, (_, i) in enumerate(batch.rows)}
+        rollouts = tuple(
+            Rollout(
+                completion=Completion(
+                    tokens=response,
+                    logprobs=tuple(rows[i]),
+                    sampled=(True,) * len(response),
+                    text="",
+                    finish="stop",
+                ),
+                verdict=None,
+                reward=rng.random(),
+            )
+            for i, response in enumerate(responses)
+        )
+        made.append(RolloutGroup(problem=toy.PROBLEMS[0], prompt="", prompt_tokens=prompt, rollouts=rollouts))
+    return made
+
+
+def learned(lm: LanguageModel, chosen: list[RolloutGroup], method: Grpo, **changes):
+    recipe = toy.recipe(problems_per_step=4, **changes)
+    frozen = Frozen(model(), without_adapters=False)
+    with tempfile.TemporaryDirectory() as folder:
+        learner = learn.Learner(recipe, toy.stage(Path(folder) / "run"), lm, frozen, method)
+        return learner.learn(0, chosen, Optimiser(lm.model, recipe.optimiser, num_steps=10))
+
+
+def test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update():
+    lm, method = model(), Recording(0.2, 0.04, "population", 1e-6)
+    chosen = groups(lm)
+    sampled = [list(r.completion.logprobs) for g in chosen for r in g.rollouts]
+    learned(lm, chosen, method, num_minibatches=4, inner_updates=2, micro_batch_tokens=1000)
+    assert len(method.calls) == 8
+    for first, again in zip(method.calls[:4], method.calls[4:], strict=True):
+        torch.testing.assert_close(first["behavior"], again["behavior"], rtol=0, atol=0)
+    kept = [row[mask].tolist() for c in method.calls[:4] for row, mask in zip(c["behavior"], c["mask"], strict=True)]
+    assert sorted(map(len, kept)) == sorted(map(len, sampled))
+    for row in kept:
+        assert any(row == pytest.approx(other, abs=1e-5) for other in sampled)
+    moved = [(c["policy"] - c["behavior"]).abs().max().item() for c in method.calls]
+    assert moved[0] == 0.0
+    assert all(gap > 1e-4 for gap in moved[1:]), "the policy itself has moved"
+
+
+def test_micro_batches_add_up_to_the_mean_over_all_responses():
+    lm = model()
+    chosen = groups(lm)
+    method = Recording(0.2, 0.04, "population", 1e-6)
+    whole = learned(model(), chosen, method, micro_batch_tokens=1000)
+    parts = learned(model(), chosen, method, micro_batch_tokens=20)
+    assert len(method.calls) > 5
+    for name in ("loss", "grad_norm", "gradient_coefficient", "ratio"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-4, abs=1e-7), name
+    assert parts["num_trained"] == whole["num_trained"] == 16
+
+
+def two_nats_off(rollout: Rollout) -> Rollout:
+    completion = rollout.completion
+    said = tuple(value - 2 for value in completion.logprobs)
+    return dataclasses.replace(rollout, completion=dataclasses.replace(completion, logprobs=said))
+
+
+def test_the_gate_closes_where_the_generator_says_something_else():
+    lm = model()
+    chosen = groups(lm)
+    wrong = [dataclasses.replace(g, rollouts=tuple(map(two_nats_off, g.rollouts))) for g in chosen]
+    method = Grpo(0.2, 0.04, "population", 1e-6)
+    with pytest.raises(MathwrightError, match="differ by 2 on average"):
+        learned(model(), wrong, method, max_logprob_gap=1.5)
+    assert learned(model(), wrong, method, max_logprob_gap=2.5)["logprob_gap"] == pytest.approx(2.0, abs=1e-4)
+    assert learned(model(), chosen, method)["logprob_gap_max"] == pytest.approx(0.0, abs=1e-5)
