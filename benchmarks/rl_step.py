@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="processes of each side and case")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--micro-batch-tokens", type=int, default=2048, help="ours: tokens of a micro-batch")
+    parser.add_argument("--also-checkpointing", action="store_true", help="ours: once more with activations recomputed")
     parser.add_argument("--trl-batch", type=int, default=8, help="TRL: responses of a micro-batch; 0 is the whole step")
     parser.add_argument(
         "--trl-weights",
@@ -102,6 +103,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
     options = parser.parse_args()
     compare(options)
+
+
+def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """By label: the side, its python, and what it is told beside the job."""
+    ours = {"ours": False, **({"ours, checkpointing": True} if options.also_checkpointing else {})}
+    return {
+        **{label: ("ours", sys.executable, {"checkpointing": on}) for label, on in ours.items()},
+        **{trl_label(w, options): ("trl", options.trl_python, {"trl_weights": w}) for w in options.trl_weights},
+    }
 
 
 def trl_label(weights: str, options: argparse.Namespace) -> str:
@@ -118,11 +128,10 @@ def compare(options: argparse.Namespace) -> None:
         job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
         measure(sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
         for name, case in cases.items():
-            runs[name] = {"ours": [], **{trl_label(weights, options): [] for weights in options.trl_weights}}
+            runs[name] = {label: [] for label in sides(options)}
             for _ in range(options.rounds):
-                for label, weights in zip(runs[name], (None, *options.trl_weights), strict=True):
-                    side, python = ("trl", options.trl_python) if weights else ("ours", sys.executable)
-                    result = measure(python, side, {**job, "name": name, "case": case, "trl_weights": weights})
+                for label, (side, python, told) in sides(options).items():
+                    result = measure(python, side, {**job, "name": name, "case": case, **told})
                     runs[name][label].append(result)
                     print(json.dumps({"side": label, **result}), file=sys.stderr, flush=True)
             rows[name] = summary(Case(**case), runs[name])

@@ -146,6 +146,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         optimiser=OptimiserRecipe(lr=LR, clip_norm=CLIP_NORM, warmup_steps=0, decay=(), **ADAM),
         checkpoint_every=0,
         generation_batch=case.num_prompts * case.group,
+        checkpoint_activations=job["checkpointing"],
         saved_groups=case.num_prompts,  # to see that all prompts were those of the other side
     )
     with tempfile.TemporaryDirectory() as directory:
