@@ -79,4 +79,5 @@ class RLRecipe:
     checkpoint_activations: bool = False
     """Compute each layer again in the backward pass: a third more time, a fraction of the memory."""
     engine: Literal["local", "vllm"] = "local"
-    """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave."""
+    """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave (where
+    the model the training began with explores, it is ours)."""
