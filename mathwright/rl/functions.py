@@ -48,11 +48,11 @@ def import_function(path: str, what: str = "reward function") -> Callable[..., A
 def call_each(
     function: Callable[..., Any], name: str, arguments: Sequence[tuple[Any, ...]], timeout_s: float
 ) -> list[Outcome]:
-    """function(*a) for each a: one after another, or up to `MAX_CONCURRENT` at once for an `async def` function.
+    """function(*a) for each a: one after another, or up to `MAX_CONCURRENT` at once where it is an `async def`.
 
     timeout_s: of each call.
     """
-    if not inspect.iscoroutinefunction(function):
+    if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)):
         return [_in_thread(lambda a=a: function(*a), name, timeout_s) for a in arguments]
     late = Outcome(None, f"{name} took more than {timeout_s:g} s")
     outcomes = [late] * len(arguments)

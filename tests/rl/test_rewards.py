@@ -137,6 +137,15 @@ def test_async_functions_run_at_the_same_time_and_fail_alone():
     assert "raised KeyError" in scores[2].reason
 
 
+def test_an_object_with_an_async_call_is_awaited_too():
+    class Reward:
+        async def __call__(self, problem, completion):
+            await asyncio.sleep(0)
+            return 3
+
+    assert values(FunctionReward(Reward(), "mine"), samples("7")) == [3.0]
+
+
 def test_an_async_function_that_never_awaits_is_given_up(monkeypatch):
     monkeypatch.setattr(functions, "GRACE_S", 0.1)
 
