@@ -247,7 +247,7 @@ def tiny() -> Recipe:
             num_examples=0,
             context=512,
             batch_rows=2,  # many small updates teach so small a model more than few large ones
-            num_steps=420,
+            num_steps=380,
             optimiser=_adamw(2e-3, warmup_steps=10, decay=((0.8, 0.316),)),
             checkpoint_every=150,
         ),
