@@ -6,16 +6,15 @@ import contextlib
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import Generator, Tool
+from mathwright.lm.generate import Tool
 from mathwright.lm.load import LanguageModel
-from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
@@ -97,27 +96,6 @@ def tool_for(mode: SolutionFormat) -> Iterator[Tool | None]:
     """What responses of the mode may call: Python in the sandbox under tool, else nothing."""
     with contextlib.ExitStack() as stack:
         yield PythonTool(stack.enter_context(Sandbox())) if mode == "tool" else None
-
-
-def explore(
-    generator: Generator,
-    prompts: Sequence[Prompt],
-    sampling: SamplingRecipe,
-    *,
-    seeds: Sequence[Sequence[int]],
-    tool: Tool | None,
-    max_tool_rounds: int,
-    on_finished: Callable[[int], None] | None = None,
-) -> list[list[Completion]]:
-    """G responses to each prompt."""
-    return generator.generate(
-        [p.tokens for p in prompts],
-        sampling,
-        seeds=seeds,
-        tool=tool,
-        max_tool_rounds=max_tool_rounds if tool is not None else 0,
-        on_finished=on_finished,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
