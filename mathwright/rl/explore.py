@@ -110,7 +110,7 @@ class Explorer:
                 break
         everything = [group for wave in waves for group in wave.groups]
         unscored = sum((Counter(wave.unscored) for wave in waves), Counter[str]())
-        values: Values = dict(group_statistics(everything))
+        values: Values = dict(group_statistics(everything, by_step=self.steps is not None))
         if recipe.max_resampling:
             values["resampled_groups"] = len(everything) - recipe.problems_per_step
         return Exploration(

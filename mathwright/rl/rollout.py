@@ -158,8 +158,11 @@ def _steps(sample: Sample, scores: StepScores, tokenizer: Any) -> dict[str, Any]
     return {"step_ends": tuple(ends), "step_rewards": tuple(s.reward for s in scores.steps)}
 
 
-def group_statistics(groups: Sequence[RolloutGroup]) -> dict[str, float | None]:
-    """The metrics of an exploration; each is explained in `rl.train`."""
+def group_statistics(groups: Sequence[RolloutGroup], *, by_step: bool = False) -> dict[str, float | None]:
+    """The metrics of an exploration; each is explained in `rl.train`.
+
+    by_step: whether steps are rewarded, so that a response without a scored step is unscored.
+    """
     rollouts = [r for group in groups for r in group.rollouts]
     rewards = [r.reward for r in rollouts if r.reward is not None]
     verdicts = [r.verdict for r in rollouts if r.verdict is not None and r.verdict.scored]
@@ -172,7 +175,7 @@ def group_statistics(groups: Sequence[RolloutGroup]) -> dict[str, float | None]:
         "truncated": sum(r.completion.finish == "length" for r in rollouts) / len(rollouts),
         "tool_calls": sum(r.completion.num_tool_calls for r in rollouts) / len(rollouts),
         "equal_reward_groups": sum(nothing_to_prefer(group) for group in groups) / len(groups),
-        "unscored": sum(r.reward is None for r in rollouts) / len(rollouts),
+        "unscored": sum(not r.step_rewards if by_step else r.reward is None for r in rollouts) / len(rollouts),
     }
 
 

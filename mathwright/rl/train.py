@@ -22,7 +22,7 @@ Measurements of kind "train", one a step:
     tool_calls                  programs run, mean over responses
     equal_reward_groups         share of groups in which there is nothing to prefer
     resampled_groups            further groups explored in the place of such ones (dynamic sampling)
-    unscored                    share of responses without a reward
+    unscored                    share of responses without a reward (under grpo_process: without a scored step)
     logprob_gap, _max           |log-probability in the generator - in training|, mean and maximum over tokens
     ratio, clip_fraction        pi / pi_old, and the share of tokens clipped; of the last update
     gradient_coefficient        mean |GC| of Eq. 5

@@ -450,6 +450,19 @@ def first_character(problem, completion):
     return [(len(completion.text), float(is_right(completion.text)))] if completion.text else None
 
 
+def no_steps(problem, completion):
+    """A step score that fails for every other response."""
+    return [(1, 1.0)] if len(completion.text) % 2 else 1 / 0
+
+
+def test_responses_whose_steps_cannot_be_scored_are_counted(tmp_path, model):
+    stage = run(tmp_path / "run", model, method="grpo_process", step_reward="tests.rl.test_train:no_steps", num_steps=2)
+    rows = measured(stage)
+    failed = [m for m in measured(stage, "unscored") if "ZeroDivisionError" in m["reason"]]
+    assert [r["unscored"] * 8 for r in rows] == [m["count"] for m in failed]
+    assert all(0 < r["unscored"] < 1 for r in rows)
+
+
 def test_process_supervision_takes_any_step_score(tmp_path, model):
     stage = run(
         tmp_path / "run", model, method="grpo_process", step_reward="tests.rl.test_train:first_character", **SHORT
