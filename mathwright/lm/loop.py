@@ -6,6 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -110,7 +111,7 @@ def _train_step(
     for micro_batch, counts in parallel.share_of_rank(micro_batches, world):
         value, values = loss(lm, micro_batch)
         if not math.isfinite(value.item()):
-            raise _not_finite(stage, step, "loss", micro_batch, world)
+            raise not_finite(stage, step, "loss", micro_batch)
         (value if counts else 0 * value).backward()
         updater.accumulate()
         total += value.item() if counts else 0.0
@@ -120,7 +121,7 @@ def _train_step(
     lr = updater.lr
     norm = updater.step()
     if not math.isfinite(norm):
-        raise _not_finite(stage, step, "gradient", micro_batches, world)
+        raise not_finite(stage, step, "gradient", micro_batches)
     seconds = round(time.monotonic() - began, 4)
     stage.log(step, kind="train", lr=lr, grad_norm=norm, seconds=seconds, **sums)
 
@@ -131,11 +132,19 @@ def _evaluate(stage: Stage, trained: torch.nn.Module, evaluate: Callable[[int], 
         stage.log(step, kind="eval", **evaluate(step))
 
 
-def _not_finite(stage: Stage, step: int, what: str, batch: Any, world: World) -> MathwrightError:
-    of_rank = f"-rank-{world.rank}" if world.size > 1 else ""
-    path = stage.path / f"not-finite-step-{step}{of_rank}.pt"
-    torch.save(batch, path)
+def not_finite(stage: Stage, step: int, what: str, batch: Any) -> MathwrightError:
+    """The error of a loss or gradient that is not finite, its batch saved."""
+    path = save_batch(stage, f"not-finite-step-{step}", batch)
     return MathwrightError(
         f"{stage.name}: the {what} of step {step} is not finite; its batch is in {path}",
         hint="lower the learning rate or clip_norm; runs in bfloat16 may need float32 weights",
     )
+
+
+def save_batch(stage: Stage, name: str, batch: Any) -> Path:
+    """Keep what stopped a run; of several processes each has its own file."""
+    world = parallel.world()
+    of_rank = f"-rank-{world.rank}" if world.size > 1 else ""
+    path = stage.path / f"{name}{of_rank}.pt"
+    torch.save(batch, path)
+    return path

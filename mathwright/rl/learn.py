@@ -22,6 +22,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.loop import not_finite, save_batch
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
@@ -160,7 +161,7 @@ class Learner:
                 num_sequences=minibatch.num_sequences,
             )
             if not math.isfinite(result.loss.item()):
-                raise self._not_finite(step, "loss", [micro])
+                raise not_finite(self.stage, step, "loss", [micro])
             (result.loss if micro.counts else 0 * result.loss).backward()
             optimiser.accumulate()
             if micro.counts:
@@ -172,22 +173,15 @@ class Learner:
             self._require_agreement(step, gaps.everywhere(self.lm), minibatch)
         norm = optimiser.step()
         if not math.isfinite(norm):
-            raise self._not_finite(step, "gradient", minibatch.micro_batches)
+            raise not_finite(self.stage, step, "gradient", minibatch.micro_batches)
         if not self.method.uses_reference or self.recipe.method == "dpo":
             values["kl"] = None  # not measured, rather than 0
         return values | {"grad_norm": norm}
 
-    def _not_finite(self, step: int, what: str, micro_batches: Sequence[MicroBatch]) -> MathwrightError:
-        path = self._saved(f"not-finite-step-{step}.pt", micro_batches)
-        return MathwrightError(
-            f"{self.stage.name}: the {what} of step {step} is not finite; its batch is in {path}",
-            hint="lower the learning rate or clip_norm; runs in bfloat16 may need float32 weights",
-        )
-
     def _require_agreement(self, step: int, gaps: Gaps, minibatch: Minibatch) -> None:
         if gaps.mean <= self.recipe.max_logprob_gap:
             return
-        path = self._saved(f"logprob-gap-step-{step}.pt", minibatch.micro_batches)
+        path = save_batch(self.stage, f"logprob-gap-step-{step}", minibatch.micro_batches)
         raise MathwrightError(
             f"{self.stage.name}: at step {step} the log-probabilities of the drawn tokens differ by {gaps.mean:.3g} on "
             f"average between generator and training, more than rl.max_logprob_gap = {self.recipe.max_logprob_gap:g}; "
@@ -195,13 +189,6 @@ class Learner:
             hint="what would be trained is not what was drawn: look for other weights, a wrong prompt or mask, or "
             "another temperature; rounding alone stays below 0.1 (float32 weights have less)",
         )
-
-    def _saved(self, name: str, micro_batches: Sequence[MicroBatch]) -> str:
-        path = self.stage.path / name
-        if (world := parallel.world()).size > 1:
-            path = path.with_stem(f"{path.stem}-rank-{world.rank}")
-        torch.save(list(micro_batches), path)
-        return str(path)
 
 
 @dataclass(slots=True)
