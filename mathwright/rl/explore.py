@@ -35,6 +35,7 @@ from mathwright.rl.rollout import (
 from mathwright.rl.steps import StepScorer
 
 Values = dict[str, float | int | str | None]
+"""Measurements by name."""
 
 
 class Generates(Protocol):
@@ -51,7 +52,7 @@ class Generates(Protocol):
     ) -> list[list[Completion]]: ...
 
 
-OpenExplorer = Callable[[], AbstractContextManager[Generates]]
+OpenGenerator = Callable[[], AbstractContextManager[Generates]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class Explorer:
     buffer: RolloutBuffer
     seed: int
 
-    def explore(self, step: int, position: int, explorer: OpenExplorer, tool: Tool | None) -> Exploration:
+    def explore(self, step: int, position: int, open_generator: OpenGenerator, tool: Tool | None) -> Exploration:
         """The groups of a step, from `position` of the problems on.
 
         With `recipe.max_resampling` groups that prefer nothing are replaced (dynamic sampling of DAPO, Yu et al. 2025):
@@ -87,7 +88,7 @@ class Explorer:
         Args:
             step: the step.
             position: where it begins in the order of the problems.
-            explorer: opens what generates, with the weights of this step; only if something is to be explored.
+            open_generator: opens what generates, with the weights of this step; only if something is to be explored.
             tool: what responses may call.
         """
         recipe = self.recipe
@@ -101,7 +102,7 @@ class Explorer:
                 wave = self.buffer.wave(
                     step,
                     len(waves),
-                    lambda first=asked, size=size: self._wave(step, position, first, size, explorer, tool),
+                    lambda first=asked, size=size: self._wave(step, position, first, size, open_generator, tool),
                 )
                 waves.append(wave)
                 kept += [g for g in wave.groups if not recipe.max_resampling or not nothing_to_prefer(g)]
@@ -123,7 +124,7 @@ class Explorer:
         position: int,
         first: int,
         size: int,
-        explorer: OpenExplorer,
+        open_generator: OpenGenerator,
         tool: Tool | None,
     ) -> Wave:
         """Ask the problems of a step from the `first` on; several processes share them."""
@@ -133,7 +134,7 @@ class Explorer:
         mine = range(world.rank, size, world.size)
         prompts = [self.prompts[drawn[p]] for p in mine]
         began = time.monotonic()
-        with explorer() as generator:
+        with open_generator() as generator:
             completions = generator.generate(
                 [p.tokens for p in prompts],
                 recipe.sampling,

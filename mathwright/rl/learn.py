@@ -26,13 +26,12 @@ from mathwright.lm.loop import not_finite, save_batch
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
+from mathwright.rl.explore import Values
 from mathwright.rl.losses import LossStats
 from mathwright.rl.methods import Method, TrainingGroup
 from mathwright.rl.models import Frozen
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage
-
-Values = dict[str, float | int | str | None]
 
 
 @dataclass(slots=True)

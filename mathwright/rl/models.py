@@ -99,7 +99,7 @@ class Models:
         )
 
     @contextmanager
-    def explorer(self) -> Iterator[Generates]:
+    def exploring_generator(self) -> Iterator[Generates]:
         """What explores, with the weights of now: the policy, or the model the training began with.
 
         To be entered by all processes.

@@ -51,9 +51,9 @@ from mathwright.records import Problem, Solution
 from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check
-from mathwright.rl.explore import Exploration, Explorer
+from mathwright.rl.explore import Exploration, Explorer, Values
 from mathwright.rl.guards import Guards
-from mathwright.rl.learn import Learner, Values
+from mathwright.rl.learn import Learner
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judge
@@ -206,7 +206,7 @@ class _Training:
     def _explore(self, step: int, position: int, tool: Tool | None) -> Exploration:
         if isinstance(self.source, Solutions):
             return self.source.explore(step, position)
-        return self.source.explore(step, position, self.models.explorer, tool)
+        return self.source.explore(step, position, self.models.exploring_generator, tool)
 
     def _evaluate(self, step: int, tool: Tool | None) -> None:
         """Greedy answers of the policy to the held-out problems, which several processes share."""

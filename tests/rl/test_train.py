@@ -342,7 +342,7 @@ def test_a_generator_that_draws_from_another_model_is_stopped_by_the_gate(tmp_pa
     for parameter in stranger.model.parameters():
         parameter.data.mul_(4.0)  # random models of small weights all draw nearly uniformly
     with monkeypatch.context() as patched:
-        patched.setattr(Models, "explorer", lambda self: contextlib.nullcontext(Generator(stranger)))
+        patched.setattr(Models, "exploring_generator", lambda self: contextlib.nullcontext(Generator(stranger)))
         with pytest.raises(MathwrightError, match=r"differ by .* on average .*logprob-gap-step-0.pt"):
             run(tmp_path / "run", model)
     assert (tmp_path / "run/rl/logprob-gap-step-0.pt").is_file()
