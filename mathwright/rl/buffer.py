@@ -61,6 +61,11 @@ class RolloutBuffer:
             if self.writes and folder < self._step(before):
                 shutil.rmtree(folder)
 
+    def remove(self) -> None:
+        """Remove it all: the training is over."""
+        if self.writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def _step(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
 

@@ -36,14 +36,14 @@ held-out problems, response_tokens and truncated of them; of kind "unscored": re
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, parallel, reward_head
 from mathwright.lm.generate import Tool
-from mathwright.lm.load import save
+from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
 from mathwright.problems.templates import write_template
@@ -98,6 +98,11 @@ def run(
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
     """
     check(recipe)
+    if recipe.evaluate_every and not heldout:
+        raise MathwrightError(
+            "rl.evaluate_every is set, but there are no held-out problems",
+            hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
+        )
     method = methods.from_recipe(recipe)
     models = Models.load(recipe, method, model, dtype=dtype, device=device, seed=seed)
     lm = models.policy
@@ -119,13 +124,10 @@ def run(
     prompts = prepared(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
-    training = _Training(
-        recipe=recipe,
-        stage=stage,
-        models=models,
-        source=Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
-        if method.data == "solutions"
-        else Explorer(
+    if method.data == "solutions":
+        source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
+    else:
+        source = Explorer(
             recipe=recipe,
             prompts=prompts,
             rewards=terms,
@@ -133,13 +135,24 @@ def run(
             tokenizer=lm.tokenizer,
             buffer=buffer,
             seed=seed,
-        ),
+        )
+    training = _Training(
+        recipe=recipe,
+        stage=stage,
+        models=models,
+        source=source,
         learner=Learner(recipe, stage, lm, models.reference, method),
         buffer=buffer,
         heldout=prepared(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
     )
-    training.complete()
-    models.close()
+    try:
+        training.complete()
+    finally:
+        models.close()
+    _finish(recipe, stage, lm, template)
+
+
+def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str) -> None:
     save(lm, stage.path / "model")
     if stage.writes:
         write_template(stage.path / "model", template)
@@ -147,9 +160,8 @@ def run(
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
         summary=_summary(recipe, stage),
     )
-    if stage.writes:
-        for folder in (CHECKPOINTS, BUFFER):
-            shutil.rmtree(stage.path / folder, ignore_errors=True)
+    checkpoint.remove_all(stage.path / CHECKPOINTS)
+    RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
 
 
 @dataclass(slots=True, kw_only=True)

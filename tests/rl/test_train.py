@@ -515,6 +515,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, 
         ({"method": "ppo"}, toy.PROBLEMS, "value model"),
         ({}, [], "no problems"),
         ({"reward": "model"}, toy.PROBLEMS, "no reward model"),
+        ({"evaluate_every": 1}, toy.PROBLEMS, "no held-out problems"),
     ],
 )
 def test_bad_input_is_an_error_before_the_first_step(tmp_path, model, changes, problems, message):
