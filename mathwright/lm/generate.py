@@ -135,10 +135,7 @@ class Generator:
         Returns the completions in the order of prompts and seeds. A prompt that leaves no room in the context gets
         empty completions with finish "length".
         """
-        if len(prompts) != len(seeds):
-            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} rows of seeds")
-        if empty := [i for i, prompt in enumerate(prompts) if not len(prompt)]:
-            raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
+        check_prompts(prompts, seeds)
         training = self.lm.model.training
         self.lm.model.eval()
         run = _Run(
@@ -148,6 +145,14 @@ class Generator:
             return run.complete()
         finally:
             self.lm.model.train(training)
+
+
+def check_prompts(prompts: Sequence[Sequence[int]], seeds: Sequence[Sequence[int]]) -> None:
+    """Raise ValueError where there is not a row of seeds for each prompt, or a prompt is empty."""
+    if len(prompts) != len(seeds):
+        raise ValueError(f"{len(prompts)} prompts but {len(seeds)} rows of seeds")
+    if empty := [i for i, prompt in enumerate(prompts) if not len(prompt)]:
+        raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
 
 
 class _Run:

@@ -74,7 +74,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
 
     folder = _resolve(source)
     model, report = _from_pretrained(
-        AutoModelForCausalLM, folder, dtype=_dtype(dtype), attn_implementation=ATTENTION, output_loading_info=True
+        AutoModelForCausalLM, folder, dtype=torch_dtype(dtype), attn_implementation=ATTENTION, output_loading_info=True
     )
     if report["missing_keys"]:  # transformers would go on with random weights in their place
         names = sorted(report["missing_keys"])
@@ -256,7 +256,8 @@ def _from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
         raise MathwrightError(f"cannot load {source}: {first_line}", hint=hint) from error
 
 
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """The type that is named so. Raises MathwrightError for an unknown name."""
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
     if isinstance(dtype, torch.dtype):
         return dtype

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import Tool
-from mathwright.lm.load import _dtype, attention_window, load_tokenizer
+from mathwright.lm.generate import Tool, check_prompts
+from mathwright.lm.load import attention_window, load_tokenizer, torch_dtype
 from mathwright.lm.lora import plain_weights
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.vllm_loop import Asked, Drawn, VllmLoop, close_engine, folder_of, import_vllm, open_engine
@@ -129,10 +129,7 @@ class VllmGenerator:
         Where it differs: the random numbers are vLLM's (of each response its own, from its seed; behind each tool call
         a new stream begins), so the responses are others.
         """
-        if len(prompts) != len(seeds):
-            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} rows of seeds")
-        if empty := [i for i, prompt in enumerate(prompts) if not len(prompt)]:
-            raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
+        check_prompts(prompts, seeds)
         results: list[list[Completion | None]] = [[None] * len(row) for row in seeds]
         places = [(i, j) for i, row in enumerate(seeds) for j in range(len(row))]
 
@@ -226,7 +223,7 @@ def _config(source: str) -> Any:
 def _cache_bytes(config: Any, dtype: str, max_length: int, max_batch: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * _dtype(dtype).itemsize
+    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * torch_dtype(dtype).itemsize
     blocks = max_batch * (-(-max_length // BLOCK_TOKENS) + 1) + 1  # vLLM keeps one for itself
     return min(blocks * BLOCK_TOKENS * token_bytes, _free_bytes() // CACHE_SHARE)
 
