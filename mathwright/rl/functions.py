@@ -54,17 +54,16 @@ def call_each(
     """
     if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)):
         return [_in_thread(lambda a=a: function(*a), name, timeout_s) for a in arguments]
-    late = Outcome(None, f"{name} took more than {timeout_s:g} s")
-    outcomes = [late] * len(arguments)
+    outcomes: list[Outcome | None] = [None] * len(arguments)
 
     async def one(index: int, gate: asyncio.Semaphore) -> None:
         async with gate:
+            clock = asyncio.timeout(timeout_s)
             try:
-                outcomes[index] = Outcome(await asyncio.wait_for(function(*arguments[index]), timeout_s))
-            except TimeoutError:
-                pass
-            except Exception as error:  # code that is not ours
-                outcomes[index] = _raised(name, error)
+                async with clock:
+                    outcomes[index] = Outcome(await function(*arguments[index]))
+            except (Exception, SystemExit) as error:  # code that is not ours
+                outcomes[index] = _late(name, timeout_s) if clock.expired() else _raised(name, error)
 
     async def everything() -> None:
         gate = asyncio.Semaphore(MAX_CONCURRENT)
@@ -72,9 +71,7 @@ def call_each(
 
     num_rounds = math.ceil(len(arguments) / MAX_CONCURRENT)
     whole = _in_thread(lambda: asyncio.run(everything()), name, num_rounds * timeout_s + GRACE_S)
-    if whole.reason and all(outcome is late for outcome in outcomes):
-        return [whole] * len(arguments)
-    return list(outcomes)  # a copy: a call given up may still write
+    return [outcome or whole for outcome in outcomes]  # none: the event loop was given up
 
 
 def call_batched(
@@ -111,7 +108,11 @@ def _in_thread(call: Callable[[], Any], name: str, timeout_s: float) -> Outcome:
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     worker.join(timeout_s)
-    return outcomes[0] if outcomes else Outcome(None, f"{name} took more than {timeout_s:g} s")
+    return outcomes[0] if outcomes else _late(name, timeout_s)
+
+
+def _late(name: str, timeout_s: float) -> Outcome:
+    return Outcome(None, f"{name} took more than {timeout_s:g} s")
 
 
 def _raised(name: str, error: BaseException) -> Outcome:

@@ -137,6 +137,23 @@ def test_async_functions_run_at_the_same_time_and_fail_alone():
     assert "raised KeyError" in scores[2].reason
 
 
+def test_the_reason_of_an_async_function_is_its_own():
+    async def reward(problem, completion):
+        if completion.text == "exits":
+            await asyncio.sleep(0.05)
+            sys.exit(1)
+        if completion.text == "its own timeout":
+            raise TimeoutError("the server did not answer")
+        await asyncio.sleep(0 if completion.text == "quick" else 60)
+        return 1
+
+    scores = FunctionReward(reward, "mine", timeout_s=0.5).score(samples("quick", "its own timeout", "exits", "slow"))
+    assert [s.value for s in scores] == [1.0, None, None, None]
+    assert "raised TimeoutError: the server did not answer" in scores[1].reason
+    assert "raised SystemExit" in scores[2].reason
+    assert "took more than 0.5 s" in scores[3].reason
+
+
 def test_an_object_with_an_async_call_is_awaited_too():
     class Reward:
         async def __call__(self, problem, completion):
