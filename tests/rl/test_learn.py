@@ -106,6 +106,20 @@ def test_micro_batches_add_up_to_the_mean_over_all_responses():
     assert parts["num_trained"] == whole["num_trained"] == 16
 
 
+def test_a_minibatch_is_an_update_on_its_own_questions():
+    """At rate 0 nothing moves: the second of two updates is that of the second question alone."""
+    chosen = groups(model(), num_groups=2)
+    changes = {"optimiser": dataclasses.replace(toy.recipe().optimiser, lr=0.0)}
+    method = Grpo(0.2, 0.04, "population", 1e-6)
+    both = learned(model(), chosen, method, **changes)
+    parts = learned(model(), chosen, method, num_minibatches=2, **changes)
+    alone = learned(model(), chosen[1:], method, **changes)
+    for name in ("loss", "grad_norm", "gradient_coefficient"):
+        assert parts[name] == pytest.approx(alone[name], rel=1e-4, abs=1e-7), name
+    assert parts["grad_norm"] != pytest.approx(both["grad_norm"], rel=0.05)
+    assert parts["num_trained"] == 8
+
+
 def two_nats_off(rollout: Rollout) -> Rollout:
     completion = rollout.completion
     said = tuple(value - 2 for value in completion.logprobs)

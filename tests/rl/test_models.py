@@ -19,23 +19,10 @@ from mathwright.rl.check import check
 from mathwright.rl.methods import Grpo
 from mathwright.rl.models import Models
 from tests.rl import toy
-from tests.rl.test_train import measured, run, same_weights
+from tests.rl.toy import measured, run, same_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 LORA = LoraRecipe(rank=4, alpha=8.0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return toy.model_folder(tmp_path_factory.mktemp("rl") / "model")
 
 
 # --- adapters ---
@@ -118,7 +105,7 @@ def test_layers_computed_again_change_nothing(tmp_path, model):
 
 JOBS = {
     "grpo": {"num_steps": 4, "problems_per_step": 3, "checkpoint_every": 2, "micro_batch_tokens": 60},
-    "process": {"num_steps": 2, "method": "grpo_process", "step_reward": "tests.rl.test_train:first_character"},
+    "process": {"num_steps": 2, "method": "grpo_process", "step_reward": "tests.rl.test_methods:first_character"},
     "lora": {"num_steps": 2, "lora": LORA},
     "dpo": {"num_steps": 2, "method": "rft", "num_minibatches": 2},
 }
@@ -128,7 +115,7 @@ from pathlib import Path
 torch.set_num_threads(1)
 from mathwright.rl import train
 from tests.rl import test_models, toy
-from tests.rl.test_train import run
+from tests.rl.toy import run
 kill_at = int(sys.argv[4])
 report = train._Training._report
 def stop(self, step, values, found):
@@ -207,7 +194,7 @@ VLLM = os.environ.get("MATHWRIGHT_VLLM_PYTHON")
 VLLM_JOB = """
 import sys, torch
 from pathlib import Path
-from tests.rl.test_train import run
+from tests.rl.toy import run
 run(Path(sys.argv[1]), Path(sys.argv[2]), engine="vllm", num_steps=12, problems_per_step=4, group_size=8)
 """
 

@@ -1,6 +1,7 @@
 """A toy world: a random Llama of a few thousand weights, digits to write, and a reward for writing them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 
 from mathwright.lm.load import LanguageModel, from_scratch, load, save
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
-from mathwright.records import Completion, Problem
+from mathwright.records import Completion, Problem, Verdict
+from mathwright.rl import train
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
 from mathwright.run import RunDirectory, Stage
 
@@ -66,3 +68,63 @@ def tiny(folder: Path) -> LanguageModel:
 
 def stage(path: Path, name: str = "rl") -> Stage:
     return RunDirectory(path, recipe_name="toy", recipe={}).stage(name)
+
+
+# --- trainings ---
+
+SHORT = {
+    "sampling": dataclasses.replace(recipe().sampling, max_new_tokens=2),
+    "optimiser": dataclasses.replace(recipe().optimiser, lr=2e-2),
+    "num_steps": 15,
+    "problems_per_step": 4,
+    "group_size": 16,
+    "checkpoint_every": 0,
+}
+
+
+def run(
+    path: Path,
+    model: Path,
+    *,
+    problems: Sequence = PROBLEMS,
+    solutions: Sequence = (),
+    heldout: Sequence = (),
+    **changes: Any,
+) -> Stage:
+    """A training by a recipe with changes."""
+    where = stage(path)
+    train.run(
+        recipe(**changes),
+        where,
+        model=model,
+        reward_model=None,
+        problems=problems,
+        template="short",
+        dtype="float32",
+        seed=3,
+        solutions=solutions,
+        heldout=heldout,
+    )
+    return where
+
+
+def measured(stage: Stage, kind: str = "train") -> list[dict[str, Any]]:
+    return [m for m in stage.metrics() if m["kind"] == kind]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = weights(a), weights(b)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def is_right(text: str) -> bool:
+    """A question a random model answers rightly about half of the time: is the code of the first character even?"""
+    return text != "" and ord(text[0]) % 2 == 0
+
+
+def even_is_right(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    """Stands in for the checker of answers."""
+    return [
+        Verdict(status="correct" if is_right(text) else "incorrect", prediction=text, reference=reference)
+        for text, reference in pairs
+    ]
