@@ -77,7 +77,7 @@ class RLRecipe:
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
     checkpoint_activations: bool = False
-    """Compute each layer again in the backward pass: a third more time, a fraction of the memory."""
+    """Compute each layer again in the backward pass: 6 to 20% more time, a fraction of the memory (docs/speed.md)."""
     engine: Literal["local", "vllm"] = "local"
     """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave (where
     the model the training began with explores, it is ours)."""
