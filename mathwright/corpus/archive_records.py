@@ -1,0 +1,327 @@
+"""All records of an archive, whatever happened to the file.
+
+A record is handed on when it is known to end where its length says: at the next record, the end of its frame (whose
+checksum is then verified), or the end of the file. Where that fails, or bytes cannot be decompressed, the reader
+looks for the next intact record and reports what lies between: first in the same frame, if that is sound, then from
+frame to frame.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mathwright.corpus.archive_frames import (
+    MAGICS,
+    PIECE_BYTES,
+    SEARCH_OVERLAP,
+    ArchiveFile,
+    compression_at,
+    frame_extent,
+    open_frames,
+    sound_frame_end,
+)
+from mathwright.corpus.archive_grammar import ARC, MAX_HEADER_BYTES, WARC, Grammar, RecordHeader
+from mathwright.corpus.archive_stream import ArchiveStream
+
+MAX_BLOCK_BYTES = 64 << 20
+"""A larger record is passed over: no page of text is so large, and memory stays bounded."""
+
+_ANY_START = re.compile(b"|".join([*map(re.escape, MAGICS), WARC.start.pattern, ARC.start.pattern]))
+
+@dataclass(slots=True)
+class Record:
+    """A record that is intact."""
+
+    offset: int
+    """Where reading can begin to get this record: its own offset, or that of the compressed frame that holds it."""
+    header: RecordHeader
+    block: bytes | None
+    """What follows the header; None for kinds nobody asked for, and where there is more than MAX_BLOCK_BYTES."""
+
+
+@dataclass(slots=True)
+class Gap:
+    """What was passed over to reach the next intact record."""
+
+    offset: int
+    size: int
+    reason: str
+
+
+class _BadRecord(Exception):
+    """Bytes that are no intact record, though they can be decompressed."""
+
+    def __init__(self, offset: int, restart: tuple[int, int], reason: str) -> None:
+        super().__init__(reason)
+        self.offset = offset
+        self.restart = restart
+        """Start and skip of a stream that begins with these bytes."""
+
+
+class _BadFrame(Exception):
+    """Bytes that cannot be decompressed, or that end in the middle of a frame."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
+def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> Iterator[Record | Gap]:
+    """The records from offset `start` on, in order, with the blocks of the wanted kinds; and the gaps between them."""
+    grammar = grammar_of(archive)
+    stretch: _Stretch | None = _Stretch(archive, grammar, wanted, ArchiveStream(archive, start))
+    gap: Gap | None = None
+    while stretch is not None:
+        record = None
+        try:
+            record = stretch.next_record()
+        except (_BadRecord, _BadFrame) as bad:
+            gap = gap or Gap(bad.offset, 0, str(bad))
+            stretch = _behind(stretch, bad)
+            if stretch is not None:
+                continue
+        if gap is not None:
+            gap.size = (archive.size if record is None else record.offset) - gap.offset
+            if gap.size == 0 or not archive.is_blank(gap.offset, gap.offset + gap.size):
+                yield gap
+            gap = None
+        if record is None:
+            return
+        yield record
+
+
+def grammar_of(archive: ArchiveFile) -> Grammar:
+    """WARC or ARC, as the first record says that can be made out."""
+    for offset in itertools.islice(archive.find(_ANY_START, 0), 100):
+        magic = compression_at(archive, offset)
+        try:
+            head = open_frames(archive, offset, magic).read(8 << 10) if magic else archive.read(offset, 8 << 10)
+        except OSError:
+            continue
+        for grammar in (WARC, ARC):
+            if grammar.start.match(head.lstrip(b"\r\n")):
+                return grammar
+    return WARC
+
+
+# --- intact records, one after the other ---------------------------------------------------------------
+
+
+class _Stretch:
+    """Records that follow each other without damage."""
+
+    def __init__(self, archive: ArchiveFile, grammar: Grammar, wanted: Collection[str], stream: ArchiveStream) -> None:
+        self.archive, self.grammar, self.wanted, self.stream = archive, grammar, wanted, stream
+        self._ahead: Record | None = None
+        self._damage_behind: _BadFrame | None = None
+
+    def read_ahead(self) -> bool:
+        """Read the record now that `next_record` will give; False at the end, raises as that does."""
+        self._ahead = self.next_record()
+        return self._ahead is not None
+
+    def next_record(self) -> Record | None:
+        """The next record; None at the end of the archive. Raises _BadRecord or _BadFrame."""
+        if self._ahead is not None:
+            record, self._ahead = self._ahead, None
+            return record
+        if self._damage_behind is not None:
+            raise self._damage_behind
+        stream = self.stream
+        offset = stream.frame
+        try:
+            begin = stream.begin_record()
+        except OSError as error:
+            raise _BadFrame(offset, str(error)) from error
+        if begin is None:
+            self._check_end()
+            return None
+        restart = stream.restart()
+        try:
+            header, block = self._read(begin)
+        except OSError as error:
+            raise _BadFrame(begin, str(error)) from error
+        except ValueError as error:
+            raise _BadRecord(begin, restart, str(error)) from error
+        return Record(begin, header, block)
+
+    def _read(self, offset: int) -> tuple[RecordHeader, bytes | None]:
+        """The record that begins here. Raises ValueError where there is none, or not with the length it names."""
+        stream = self.stream
+        header = self._read_header()
+        start = stream.restart()
+        block = None
+        if header.kind in self.wanted and header.length <= MAX_BLOCK_BYTES:
+            block = stream.take(header.length)
+        num_read = stream.skip(header.length) if block is None else len(block)
+        stream.settle()
+        if num_read < header.length:
+            reason = f"the file ends {header.length - num_read} bytes before the record does"
+            if stream.magic and frame_extent(self.archive, stream.frame).end is None:
+                raise OSError(reason)
+            raise ValueError(reason)
+        if stream.magic and stream.frame != offset and self._begins_record(frame_extent(self.archive, offset).end):
+            raise ValueError(f"the record of {header.length} bytes reaches into the next one")
+        if self._ends_here():
+            return header, block
+        # Garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
+        if not _has_digest(block, header.block_digest) or self._has_start(start, header.length):
+            raise ValueError("a wrong length, to the middle of something else")
+        return header, block
+
+    def _read_header(self) -> RecordHeader:
+        stream, grammar = self.stream, self.grammar
+        while (end := grammar.header_end.search(stream.buffer)) is None:
+            if len(stream.buffer) >= 16 and not grammar.prefix.match(stream.buffer):
+                raise ValueError("no record begins here")
+            if len(stream.buffer) > MAX_HEADER_BYTES or not stream.fill_header():
+                raise ValueError("a header without end")
+        header = grammar.parse(stream.buffer[: end.end()])
+        if header is None:
+            is_record = grammar.prefix.match(stream.buffer)
+            raise ValueError("a malformed header" if is_record else "no record begins here")
+        stream.take(end.end())
+        return header
+
+    def _ends_here(self) -> bool:
+        """Whether a record ends here for sure: its frame does, or another begins, or the archive ends.
+
+        False where something else follows behind the line ends of a record. Raises ValueError where these lack, and
+        OSError where the frame of the record is damaged behind it; damage that begins behind the frame is kept
+        for later.
+        """
+        stream, frame = self.stream, self.stream.frame
+        num_line_ends = 0
+        try:
+            while (stream.buffer or stream.fill(1)) and stream.buffer[:1] in (b"\r", b"\n"):
+                num_line_ends += stream.take(1) == b"\n"
+            if not stream.buffer or stream.frame != frame:
+                return True
+            if len(stream.buffer) < 16:
+                stream.fill(15)
+        except OSError as error:
+            if not stream.buffer:
+                end = sound_frame_end(self.archive, stream.frame)
+                if end is None:
+                    raise
+                self._damage_behind = _BadFrame(end, str(error))
+                return True
+        if self.grammar.prefix.match(stream.buffer):
+            return True
+        if num_line_ends < self.grammar.line_ends:
+            raise ValueError("the record does not end where its length says")
+        return False
+
+    def _check_end(self) -> None:
+        """Raises _BadFrame where the archive ends inside a frame, or behind one that is not its last."""
+        stream = self.stream
+        if not stream.magic or stream.ends_with_frame():
+            return
+        end = sound_frame_end(self.archive, stream.frame)
+        if end is None:
+            raise _BadFrame(stream.frame, "the file ends in the middle of a compressed frame")
+        if end < self.archive.size:
+            raise _BadFrame(end, "no compressed frame begins here")
+
+    def _begins_record(self, offset: int | None) -> bool:
+        """Whether a compressed frame begins there with a record."""
+        magic = b"" if offset is None else compression_at(self.archive, offset)
+        try:
+            return bool(magic) and bool(self.grammar.prefix.match(open_frames(self.archive, offset, magic).read(16)))
+        except OSError:
+            return False
+
+    def _has_start(self, restart: tuple[int, int], size: int) -> bool:
+        """Whether something like a record begins in the block there."""
+        for position in _find_starts(ArchiveStream(self.archive, *restart), self.grammar):
+            return position < size
+        return False
+
+
+def _has_digest(block: bytes | None, digest: str) -> bool:
+    """Whether the block has the digest its header names; True where there is nothing to compare."""
+    algorithm, _, value = digest.partition(":")
+    if block is None or algorithm.lower() != "sha1" or len(value) != 32:
+        return True
+    return base64.b32encode(hashlib.sha1(block, usedforsecurity=False).digest()).decode() == value.upper()
+
+
+# --- behind damage: the next intact record -------------------------------------------------------------
+
+
+def _behind(stretch: _Stretch, bad: _BadRecord | _BadFrame) -> _Stretch | None:
+    """Where reading goes on behind damage: at the next record that is intact; None where there is none."""
+    archive, grammar = stretch.archive, stretch.grammar
+    for start, skip in _candidates(archive, grammar, bad):
+        candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
+        try:
+            if candidate.read_ahead():
+                return candidate
+        except (_BadRecord, _BadFrame):
+            continue
+    return None
+
+
+def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> Iterator[tuple[int, int]]:
+    """Start and skip of the streams that may begin with an intact record, in the order of the archive."""
+    start, skip = bad.restart if isinstance(bad, _BadRecord) else (bad.offset, 0)
+    if isinstance(bad, _BadRecord) and compression_at(archive, start):
+        try:
+            for position in _find_starts(ArchiveStream(archive, start, skip + 1), grammar):
+                yield start, skip + 1 + position
+            return
+        except OSError:
+            pass  # the frame, or a later one, is damaged as well
+    elif _begins_other_kind(archive, grammar, bad):
+        yield bad.offset, 0
+    search_from = bad.offset + 1
+    if compression_at(archive, bad.offset):
+        end = frame_extent(archive, bad.offset).end
+        if end is not None and (end == archive.size or compression_at(archive, end)):
+            search_from = end  # only the content of the frame is damaged: what lies in it is no record
+    elif isinstance(bad, _BadFrame):
+        search_from = bad.offset
+    for offset in archive.find(_start_pattern(archive, grammar), search_from):
+        yield offset, 0
+
+
+def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> bool:
+    """Whether plain records end and frames begin there, or the reverse: archives can be joined."""
+    if isinstance(bad, _BadRecord):
+        return bool(compression_at(archive, bad.offset))
+    return bool(grammar.prefix.match(archive.read(bad.offset, 16)))
+
+
+def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:
+    """What records, or the frames that hold them, begin with in this archive, judged by how it begins itself."""
+    magic = compression_at(archive, 0)
+    if magic:
+        return re.compile(re.escape(magic))
+    return grammar.start if grammar.prefix.match(archive.read(0, 16)) else _ANY_START
+
+
+def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
+    """How far ahead in the stream records may begin, in order. Raises OSError behind the last before damage."""
+    origin = stream.position
+    damage: OSError | None = None
+    while damage is None:
+        try:
+            if not stream.fill(PIECE_BYTES):
+                break
+        except OSError as error:
+            damage = error
+        length = max(0, len(stream.buffer) - SEARCH_OVERLAP)
+        for match in grammar.start.finditer(stream.buffer):
+            if match.start() >= length:
+                break
+            yield stream.position - origin + match.start()
+        stream.take(length)
+    for match in grammar.start.finditer(stream.buffer):
+        yield stream.position - origin + match.start()
+    if damage is not None:
+        raise damage
