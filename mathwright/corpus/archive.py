@@ -119,19 +119,19 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
         return None
     if header.kind == "resource":
         return _resource_page(archive, record, counts)
-    status = _STATUS_LINE.match(record.block)
+    status = _STATUS_LINE.match(record.block.head)
     if status is None or not header.url:
         counts["no_url" if status else "not_http"] += 1
         return None
     if status[1] != b"200":
         counts[f"status:{status[1].decode()}"] += 1
         return None
-    fields, start = _http_fields(record.block)
+    fields, start = _http_fields(record.block.head)
     content_type, charset = _content_type(fields.get("content-type", ""))
     if content_type not in HTML_TYPES:
         counts[f"type:{content_type[:60]}"] += 1
         return None
-    payload = record.block[start:]
+    payload = record.block.behind(start)
     body, complete = decode_body(payload, fields.get("transfer-encoding", ""), fields.get("content-encoding", ""))
     if not complete:
         counts["body_cut"] += 1
@@ -147,11 +147,11 @@ def _resource_page(archive: str, record: Record, counts: Counter[str]) -> Page |
     if not record.header.url:
         counts["no_url"] += 1
         return None
-    return _page(archive, record, record.block or b"", charset, counts)
+    return _page(archive, record, record.block.behind(0) if record.block else b"", charset, counts)
 
 
 def _page(archive: str, record: Record, body: bytes, charset: str | None, counts: Counter[str]) -> Page | None:
-    if not body.strip():
+    if not body or body.isspace():
         counts["empty_body"] += 1
         return None
     return Page(
@@ -176,23 +176,23 @@ def _to_document(archive: str, record: Record, counts: Counter[str]) -> Document
         "too_large" if record.block is None
         else f"type:{content_type[:60]}" if content_type != "text/plain"
         else "no_url" if not header.url
-        else "empty_body" if not record.block.strip()
+        else "empty_body" if not (block := record.block.behind(0)) or block.isspace()
         else ""
     )  # fmt: skip
     if reason or record.block is None:
         counts[reason] += 1
         return None
     try:
-        text = record.block.decode(charset or "utf-8", "replace")
+        text = block.decode(charset or "utf-8", "replace")
     except LookupError:  # a charset nobody knows
-        text = record.block.decode("utf-8", "replace")
+        text = block.decode("utf-8", "replace")
     return Document(
         url=header.url,
         title="",
         text=text,
         archive=archive,
         offset=record.offset,
-        digest=_digest(record.block),
+        digest=_digest(block),
         date=header.date,
     )
 

@@ -14,6 +14,9 @@ _WARC_HEADER_END = re.compile(rb"\r?\n[ \t]*\r?\n")
 _WARC_TYPES = frozenset(
     {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}
 )
+_WARC_FIELD = re.compile(
+    rb"(?im)^(warc-type|content-length|warc-target-uri|warc-date|content-type|warc-block-digest)[ \t]*:[ \t]*([^\r\n]*)"
+)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LENGTH = re.compile(rb"\d{1,18}")
 # URL (with spaces, in the wild), IP address, date, type, any more fields of version 2, length
@@ -46,31 +49,36 @@ class Grammar:
     """Matches the first bytes of a record, as many as there are up to 16."""
     start: re.Pattern[bytes]
     """Finds where a record may begin; no match is longer than 8 KB."""
-    header_end: re.Pattern[bytes]
+    find_end: Callable[[bytes], int]
+    """Where the header ends with which these bytes begin; 0 where its end is not among them."""
     parse: Callable[[bytes], RecordHeader | None]
     """The header in these bytes, which end with it; None where it is none."""
     line_ends: int
     """How many line ends stand behind a block."""
 
 
+def _find_warc_end(data: bytes) -> int:
+    end = data.find(b"\r\n\r\n")
+    if end >= 0 and data.find(b"\n\n", 0, end) < 0:  # as nearly always, and faster than the expression
+        return end + 4
+    match = _WARC_HEADER_END.search(data)
+    return match.end() if match else 0
+
+
 def _parse_warc(head: bytes) -> RecordHeader | None:
-    version = _WARC_START.match(head)
-    if version is None:
+    if _WARC_START.match(head) is None:
         return None
-    lines = head[version.end() :]
-    if b"\n " in lines or b"\n\t" in lines:
-        lines = _FOLD.sub(b" ", lines)
-    fields: dict[bytes, bytes] = {}
-    for line in lines.split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            fields.setdefault(name.strip().lower(), value.strip())  # of several the first: the others say the same
-    kind = fields.get(b"warc-type", b"").decode("latin-1").lower()
-    length = fields.get(b"content-length", b"")
+    size = len(head)
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head.rstrip()) + b"\n"
+    # Of several the first counts: as a rule the others say the same.
+    fields = {name.lower(): value for name, value in reversed(_WARC_FIELD.findall(head))}
+    kind = fields.get(b"warc-type", b"").strip().decode("latin-1").lower()
+    length = fields.get(b"content-length", b"").strip()
     if not kind or not _LENGTH.fullmatch(length):
         return None
     return RecordHeader(
-        size=len(head),
+        size=size,
         length=int(length),
         kind=kind if kind in _WARC_TYPES else "unknown",
         url=_text(fields.get(b"warc-target-uri", b"")).removeprefix("<").removesuffix(">"),
@@ -102,22 +110,22 @@ def _parse_arc(line: bytes) -> RecordHeader | None:
 def _text(value: bytes) -> str:
     """Header text: UTF-8, as the standard has it, or Latin-1 where it is not."""
     try:
-        return value.decode()
+        return value.decode().strip()
     except UnicodeDecodeError:
-        return value.decode("latin-1")
+        return value.decode("latin-1").strip()
 
 
 WARC = Grammar(
     prefix=re.compile(rb"WARC/[01]\."),
     start=_WARC_START,
-    header_end=_WARC_HEADER_END,
+    find_end=_find_warc_end,
     parse=_parse_warc,
     line_ends=2,
 )
 ARC = Grammar(
     prefix=re.compile(rb"[a-z][a-z0-9+.-]*(?:$|:)"),
     start=re.compile(rb"(?m:^)" + _ARC_START.pattern),
-    header_end=re.compile(rb"\r?\n"),
+    find_end=lambda data: data.find(b"\n") + 1,
     parse=_parse_arc,
     line_ends=1,
 )

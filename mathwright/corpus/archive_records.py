@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mathwright.corpus.archive_frames import (
     MAGICS,
@@ -33,6 +34,18 @@ MAX_BLOCK_BYTES = 64 << 20
 
 _ANY_START = re.compile(b"|".join([*map(re.escape, MAGICS), WARC.start.pattern, ARC.start.pattern]))
 
+class Block(NamedTuple):
+    """The content of a record, in two pieces, to copy it less often."""
+
+    head: bytes
+    """Up to the first empty line, if there is one soon, and a little more."""
+    rest: bytes
+
+    def behind(self, start: int) -> bytes:
+        """The content from `start` on, which must lie in the head."""
+        return self.head[start:] + self.rest if start < len(self.head) else self.rest
+
+
 @dataclass(slots=True)
 class Record:
     """A record that is intact."""
@@ -40,7 +53,7 @@ class Record:
     offset: int
     """Where reading can begin to get this record: its own offset, or that of the compressed frame that holds it."""
     header: RecordHeader
-    block: bytes | None
+    block: Block | None
     """What follows the header; None for kinds nobody asked for, and where there is more than MAX_BLOCK_BYTES."""
 
 
@@ -150,15 +163,16 @@ class _Stretch:
             raise _BadRecord(begin, restart, str(error)) from error
         return Record(begin, header, block)
 
-    def _read(self, offset: int) -> tuple[RecordHeader, bytes | None]:
+    def _read(self, offset: int) -> tuple[RecordHeader, Block | None]:
         """The record that begins here. Raises ValueError where there is none, or not with the length it names."""
         stream = self.stream
         header = self._read_header()
         start = stream.restart()
         block = None
         if header.kind in self.wanted and header.length <= MAX_BLOCK_BYTES:
-            block = stream.take(header.length)
-        num_read = stream.skip(header.length) if block is None else len(block)
+            head = stream.take_head(header.length)
+            block = Block(head, stream.take(header.length - len(head)))
+        num_read = stream.skip(header.length) if block is None else len(block.head) + len(block.rest)
         stream.settle()
         if num_read < header.length:
             reason = f"the file ends {header.length - num_read} bytes before the record does"
@@ -176,16 +190,16 @@ class _Stretch:
 
     def _read_header(self) -> RecordHeader:
         stream, grammar = self.stream, self.grammar
-        while (end := grammar.header_end.search(stream.buffer)) is None:
+        while not (end := grammar.find_end(stream.buffer)):
             if len(stream.buffer) >= 16 and not grammar.prefix.match(stream.buffer):
                 raise ValueError("no record begins here")
             if len(stream.buffer) > MAX_HEADER_BYTES or not stream.fill_header():
                 raise ValueError("a header without end")
-        header = grammar.parse(stream.buffer[: end.end()])
+        header = grammar.parse(stream.buffer[:end])
         if header is None:
             is_record = grammar.prefix.match(stream.buffer)
             raise ValueError("a malformed header" if is_record else "no record begins here")
-        stream.take(end.end())
+        stream.take(end)
         return header
 
     def _ends_here(self) -> bool:
@@ -198,8 +212,15 @@ class _Stretch:
         stream, frame = self.stream, self.stream.frame
         num_line_ends = 0
         try:
-            while (stream.buffer or stream.fill(1)) and stream.buffer[:1] in (b"\r", b"\n"):
-                num_line_ends += stream.take(1) == b"\n"
+            if not stream.buffer:
+                stream.fill(2 * self.grammar.line_ends)
+            while True:
+                num_line_ends += stream.take_line_ends().count(b"\n")
+                stream.settle()
+                if stream.buffer or not stream.fill(1):
+                    break
+                if stream.buffer not in (b"\r", b"\n"):
+                    break
             if not stream.buffer or stream.frame != frame:
                 return True
             if len(stream.buffer) < 16:
@@ -243,12 +264,12 @@ class _Stretch:
         return False
 
 
-def _has_digest(block: bytes | None, digest: str) -> bool:
+def _has_digest(block: Block | None, digest: str) -> bool:
     """Whether the block has the digest its header names; True where there is nothing to compare."""
     algorithm, _, value = digest.partition(":")
     if block is None or algorithm.lower() != "sha1" or len(value) != 32:
         return True
-    return base64.b32encode(hashlib.sha1(block, usedforsecurity=False).digest()).decode() == value.upper()
+    return base64.b32encode(hashlib.sha1(block.behind(0), usedforsecurity=False).digest()).decode() == value.upper()
 
 
 # --- behind damage: the next intact record -------------------------------------------------------------

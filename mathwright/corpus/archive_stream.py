@@ -7,9 +7,11 @@ import re
 from mathwright.corpus.archive_frames import GZIP_MAGIC, PIECE_BYTES, ArchiveFile, compression_at, open_frames
 
 _PLAIN_STEP = 4096
-_FRAME_STEP = 64
+_FRAME_STEP = 128
 """Headers in frames are read in small steps: a step that reads over the end of a record may reach the next frame,
 whose place is then not known to the byte, and has to be read again."""
+_HEAD_STEP = 1024
+_MAX_HEAD_BYTES = 64 << 10
 _MAX_REWIND_BYTES = 16 << 20
 _NOT_LINE_END = re.compile(rb"[^\r\n]")
 
@@ -93,19 +95,28 @@ class ArchiveStream:
 
     def fill_header(self) -> bool:
         """Read a little more of a header."""
-        return self.fill(_FRAME_STEP)
+        return self.fill(_FRAME_STEP if len(self.buffer) > 16 else 2 * _FRAME_STEP)
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, or fewer at the end."""
-        if len(self.buffer) >= size:
-            taken, self.buffer = self.buffer[:size], self.buffer[size:]
-            return taken
-        pieces, self.buffer = [self.buffer], b""
-        missing = size - len(pieces[0])
-        while missing and (piece := self._read(missing)):
-            pieces.append(piece)
-            missing -= len(piece)
-        return b"".join(pieces)
+        while (missing := size - len(self.buffer)) > 0 and (piece := self._read(missing)):
+            self.buffer = self.buffer + piece if self.buffer else piece
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
+
+    def take_head(self, size: int) -> bytes:
+        """The next bytes up to the first empty line and a little more, at most `size` of them.
+
+        What follows can then be taken without being copied once more.
+        """
+        while b"\n\r\n" not in self.buffer[:size] and len(self.buffer) < min(size, _MAX_HEAD_BYTES):
+            if not self.fill(min(size - len(self.buffer), _HEAD_STEP)):
+                break
+        return self.take(min(size, len(self.buffer)))
+
+    def take_line_ends(self) -> bytes:
+        """The line ends that the buffer begins with."""
+        return self.take(len(self.buffer) - len(self.buffer.lstrip(b"\r\n")))
 
     def skip(self, size: int) -> int:
         """Pass over the next `size` bytes, or fewer at the end; returns how many."""
@@ -115,9 +126,10 @@ class ArchiveStream:
             self.buffer = self.buffer[position - start :]
             self._end = position + len(self.buffer)
             return position - start
-        while (left := start + size - self.position) > 0 and self.take(min(left, PIECE_BYTES)):
-            pass
-        return self.position - start
+        self.buffer, left = self.buffer[size:], size - min(size, len(self.buffer))
+        while left and (piece := self._read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+        return size - left
 
     def begin_record(self) -> int | None:
         """Pass over line ends; where the next record begins: its frame, or its own offset in a plain archive.
