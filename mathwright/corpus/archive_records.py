@@ -12,6 +12,7 @@ import base64
 import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -110,16 +111,22 @@ def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> I
 
 def grammar_of(archive: ArchiveFile) -> Grammar:
     """WARC or ARC, as the first record says that can be made out."""
-    for offset in itertools.islice(archive.find(_ANY_START, 0), 100):
-        magic = compression_at(archive, offset)
-        try:
-            head = open_frames(archive, offset, magic).read(8 << 10) if magic else archive.read(offset, 8 << 10)
-        except OSError:
-            continue
-        for grammar in (WARC, ARC):
-            if grammar.start.match(head.lstrip(b"\r\n")):
-                return grammar
+    for offset in itertools.chain([0], itertools.islice(archive.find(_ANY_START, 0), 100)):
+        grammar = _grammar_at(archive, offset)
+        if grammar is not None:
+            return grammar
     return WARC
+
+
+def _grammar_at(archive: ArchiveFile, offset: int) -> Grammar | None:
+    """The grammar of the record that begins there, or in the frame that begins there; None where none does."""
+    stream = ArchiveStream(archive, offset)
+    try:
+        stream.fill_header()
+        head = stream.buffer
+    except OSError:
+        return None
+    return next((grammar for grammar in (WARC, ARC) if grammar.start.match(head.lstrip(b"\r\n"))), None)
 
 
 # --- intact records, one after the other ---------------------------------------------------------------
@@ -184,7 +191,10 @@ class _Stretch:
         if self._ends_here():
             return header, block
         # Garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
-        if not _has_digest(block, header.block_digest) or self._has_start(start, header.length):
+        is_right = _has_digest(block, header.block_digest)
+        if is_right is None:
+            is_right = not self._has_start(start, header.length)
+        if not is_right:
             raise ValueError("a wrong length, to the middle of something else")
         return header, block
 
@@ -258,17 +268,22 @@ class _Stretch:
             return False
 
     def _has_start(self, restart: tuple[int, int], size: int) -> bool:
-        """Whether something like a record begins in the block there."""
+        """Whether something like a record begins in the block there, behind an empty line as records do."""
         for position in _find_starts(ArchiveStream(self.archive, *restart), self.grammar):
-            return position < size
+            if position >= size:
+                break
+            start, skip = restart
+            before = ArchiveStream(self.archive, start, skip + max(0, position - 4)).take(min(4, position))
+            if before.replace(b"\r", b"").endswith(b"\n" * self.grammar.line_ends):
+                return True
         return False
 
 
-def _has_digest(block: Block | None, digest: str) -> bool:
-    """Whether the block has the digest its header names; True where there is nothing to compare."""
+def _has_digest(block: Block | None, digest: str) -> bool | None:
+    """Whether the block has the digest its header names; None where there is nothing to compare."""
     algorithm, _, value = digest.partition(":")
     if block is None or algorithm.lower() != "sha1" or len(value) != 32:
-        return True
+        return None
     return base64.b32encode(hashlib.sha1(block.behind(0), usedforsecurity=False).digest()).decode() == value.upper()
 
 
@@ -279,11 +294,11 @@ def _behind(stretch: _Stretch, bad: _BadRecord | _BadFrame) -> _Stretch | None:
     """Where reading goes on behind damage: at the next record that is intact; None where there is none."""
     archive, grammar = stretch.archive, stretch.grammar
     for start, skip in _candidates(archive, grammar, bad):
-        candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
         try:
+            candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
             if candidate.read_ahead():
                 return candidate
-        except (_BadRecord, _BadFrame):
+        except (_BadRecord, _BadFrame, OSError):  # OSError: the frame cannot be read again up to the candidate
             continue
     return None
 
@@ -319,11 +334,21 @@ def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord |
 
 
 def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:
-    """What records, or the frames that hold them, begin with in this archive, judged by how it begins itself."""
+    """What records, or the frames that hold them, begin with in this archive.
+
+    Its first bytes tell; where they are damaged, what is found most: pages can hold archives, but not so many.
+    """
     magic = compression_at(archive, 0)
-    if magic:
-        return re.compile(re.escape(magic))
-    return grammar.start if grammar.prefix.match(archive.read(0, 16)) else _ANY_START
+    if _grammar_at(archive, 0) is None:
+        found = Counter(
+            compression_at(archive, offset)
+            for offset in itertools.islice(archive.find(_ANY_START, 0), 100)
+            if _grammar_at(archive, offset) is not None
+        )
+        # In members that are stored, not compressed, the records can be seen as well.
+        magic = max(MAGICS, key=lambda magic: found[magic])
+        magic = magic if 2 * found[magic] > found[b""] else b""
+    return re.compile(re.escape(magic)) if magic else grammar.start
 
 
 def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
