@@ -68,21 +68,24 @@ class Gap:
 
 
 class _BadRecord(Exception):
-    """Bytes that are no intact record, though they can be decompressed."""
+    """Bytes that are no intact record, in a plain archive or in a frame that can be decompressed."""
 
-    def __init__(self, offset: int, restart: tuple[int, int], reason: str) -> None:
+    def __init__(self, offset: int, restart: tuple[int, int], in_frame: bool, reason: str) -> None:
         super().__init__(reason)
         self.offset = offset
         self.restart = restart
         """Start and skip of a stream that begins with these bytes."""
+        self.in_frame = in_frame
 
 
 class _BadFrame(Exception):
     """Bytes that cannot be decompressed, or that end in the middle of a frame."""
 
-    def __init__(self, offset: int, reason: str) -> None:
+    def __init__(self, offset: int, reason: str, *, behind_frame: bool = False) -> None:
         super().__init__(reason)
         self.offset = offset
+        self.behind_frame = behind_frame
+        """Whether a sound frame ends there, and no other of its kind begins."""
 
 
 def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> Iterator[Record | Gap]:
@@ -167,7 +170,7 @@ class _Stretch:
         except OSError as error:
             raise _BadFrame(begin, str(error)) from error
         except ValueError as error:
-            raise _BadRecord(begin, restart, str(error)) from error
+            raise _BadRecord(begin, restart, bool(stream.magic), str(error)) from error
         return Record(begin, header, block)
 
     def _read(self, offset: int) -> tuple[RecordHeader, Block | None]:
@@ -240,7 +243,7 @@ class _Stretch:
                 end = sound_frame_end(self.archive, stream.frame)
                 if end is None:
                     raise
-                self._damage_behind = _BadFrame(end, str(error))
+                self._damage_behind = _BadFrame(end, str(error), behind_frame=True)
                 return True
         if self.grammar.prefix.match(stream.buffer):
             return True
@@ -257,7 +260,7 @@ class _Stretch:
         if end is None:
             raise _BadFrame(stream.frame, "the file ends in the middle of a compressed frame")
         if end < self.archive.size:
-            raise _BadFrame(end, "no compressed frame begins here")
+            raise _BadFrame(end, "no compressed frame begins here", behind_frame=True)
 
     def _begins_record(self, offset: int | None) -> bool:
         """Whether a compressed frame begins there with a record."""
@@ -305,8 +308,8 @@ def _behind(stretch: _Stretch, bad: _BadRecord | _BadFrame) -> _Stretch | None:
 
 def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> Iterator[tuple[int, int]]:
     """Start and skip of the streams that may begin with an intact record, in the order of the archive."""
-    start, skip = bad.restart if isinstance(bad, _BadRecord) else (bad.offset, 0)
-    if isinstance(bad, _BadRecord) and compression_at(archive, start):
+    if isinstance(bad, _BadRecord) and bad.in_frame:
+        start, skip = bad.restart
         try:
             for position in _find_starts(ArchiveStream(archive, start, skip + 1), grammar):
                 yield start, skip + 1 + position
@@ -327,10 +330,11 @@ def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFr
 
 
 def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> bool:
-    """Whether plain records end and frames begin there, or the reverse: archives can be joined."""
+    """Whether records stored in another way begin there: archives can be joined."""
+    begins_frame = bool(compression_at(archive, bad.offset))
     if isinstance(bad, _BadRecord):
-        return bool(compression_at(archive, bad.offset))
-    return bool(grammar.prefix.match(archive.read(bad.offset, 16)))
+        return begins_frame
+    return bad.behind_frame and (begins_frame or bool(grammar.prefix.match(archive.read(bad.offset, 16))))
 
 
 def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:

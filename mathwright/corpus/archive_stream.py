@@ -35,7 +35,7 @@ class ArchiveStream:
         self._anchor = (start, 0)
         """The last frame of which both places are known: in the archive and in the stream."""
         self._has_crossed = False
-        """Whether several bytes were read at once over the beginning of a frame."""
+        """Whether it was read ahead over the beginning of a frame."""
         if self.magic:
             self._reopen()
 
@@ -63,7 +63,7 @@ class ArchiveStream:
             frame = self._base + (self._reader.frame_start_position() or 0)
             if piece and frame != self.frame:
                 self.frame = frame
-                if len(piece) == 1:
+                if len(piece) == 1 and not self.buffer:
                     self._anchor = (frame, self._end)
                 else:
                     self._has_crossed = True

@@ -1,6 +1,7 @@
 """Damage at random places: what it did not touch comes back unchanged, and what it took is reported with its place."""
 
 import functools
+import os
 import random
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from mathwright.records import Damage, Page
 from tests.corpus.archives import STORAGES, page_records, read, starts_of
 
+NUM_EXAMPLES = int(os.environ.get("DAMAGE_EXAMPLES", "60"))
 LAYOUTS = [
     "plain", "plain with bare newlines", "gzip", "gzip, a page a member", "gzip, one member", "stored gzip", "lz4",
     "zstd",
@@ -106,7 +108,7 @@ def harms(draw: st.DrawFn, layout: str) -> Harm:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(data=st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_damage_costs_what_it_touches_and_no_more(layout: str, data: st.DataObject) -> None:
     whole = whole_archive(layout)
     harm = data.draw(harms(layout))
@@ -134,7 +136,7 @@ def test_damage_costs_what_it_touches_and_no_more(layout: str, data: st.DataObje
     spans = [(damage.offset, damage.offset + damage.size_bytes) for damage in damages]
     assert all(0 <= start <= stop <= len(harmed) for start, stop in spans)
     assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False)), "not in order"
-    for page in pages:
+    for page in untouched:
         if not layout.endswith(("one member", "a member")):
             assert not any(start <= page.offset < stop for start, stop in spans), "a page lies in a gap"
     if len(pages) < 12 and harm.at + harm.removed < len(whole.data):  # else the file may end between two records
