@@ -64,6 +64,7 @@ class Gap:
 
     offset: int
     size: int
+    """In bytes of the archive; 0 where both ends lie in the same compressed frame."""
     reason: str
 
 
@@ -93,18 +94,23 @@ def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> I
     grammar = grammar_of(archive)
     stretch: _Stretch | None = _Stretch(archive, grammar, wanted, ArchiveStream(archive, start))
     gap: Gap | None = None
+    in_frame = False
     while stretch is not None:
         record = None
         try:
             record = stretch.next_record()
         except (_BadRecord, _BadFrame) as bad:
-            gap = gap or Gap(bad.offset, 0, str(bad))
+            if gap is None:
+                gap = Gap(bad.offset, 0, str(bad))
+                in_frame = isinstance(bad, _BadRecord) and bad.in_frame
             stretch = _behind(stretch, bad)
             if stretch is not None:
                 continue
         if gap is not None:
             gap.size = (archive.size if record is None else record.offset) - gap.offset
-            if gap.size == 0 or not archive.is_blank(gap.offset, gap.offset + gap.size):
+            if gap.size == 0 and in_frame:
+                yield Gap(gap.offset, 0, f"{gap.reason} (in a compressed frame that holds further records)")
+            elif not archive.is_blank(gap.offset, gap.offset + gap.size):
                 yield gap
             gap = None
         if record is None:
