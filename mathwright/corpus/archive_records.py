@@ -33,6 +33,7 @@ from mathwright.corpus.archive_stream import ArchiveStream
 MAX_BLOCK_BYTES = 64 << 20
 """A larger record is passed over: no page of text is so large, and memory stays bounded."""
 
+_NUM_SAMPLES = 100
 _ANY_START = re.compile(b"|".join([*map(re.escape, MAGICS), WARC.start.pattern, ARC.start.pattern]))
 
 class Block(NamedTuple):
@@ -119,8 +120,8 @@ def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> I
 
 
 def grammar_of(archive: ArchiveFile) -> Grammar:
-    """WARC or ARC, as the first record says that can be made out."""
-    for offset in itertools.chain([0], itertools.islice(archive.find(_ANY_START, 0), 100)):
+    """WARC or ARC, as the first record says whose header can be made out."""
+    for offset in itertools.chain([0], itertools.islice(archive.find(_ANY_START, 0), _NUM_SAMPLES)):
         grammar = _grammar_at(archive, offset)
         if grammar is not None:
             return grammar
@@ -128,14 +129,16 @@ def grammar_of(archive: ArchiveFile) -> Grammar:
 
 
 def _grammar_at(archive: ArchiveFile, offset: int) -> Grammar | None:
-    """The grammar of the record that begins there, or in the frame that begins there; None where none does."""
-    stream = ArchiveStream(archive, offset)
-    try:
-        stream.fill_header()
-        head = stream.buffer
-    except OSError:
-        return None
-    return next((grammar for grammar in (WARC, ARC) if grammar.start.match(head.lstrip(b"\r\n"))), None)
+    """The grammar of the header that begins there, or in the frame that begins there; None where none does."""
+    for grammar in (WARC, ARC):
+        stretch = _Stretch(archive, grammar, (), ArchiveStream(archive, offset))
+        try:
+            stretch.stream.begin_record()
+            stretch.read_header()
+        except (OSError, ValueError):
+            continue
+        return grammar
+    return None
 
 
 # --- intact records, one after the other ---------------------------------------------------------------
@@ -182,7 +185,7 @@ class _Stretch:
     def _read(self, offset: int) -> tuple[RecordHeader, Block | None]:
         """The record that begins here. Raises ValueError where there is none, or not with the length it names."""
         stream = self.stream
-        header = self._read_header()
+        header = self.read_header()
         start = stream.restart()
         block = None
         if header.kind in self.wanted and header.length <= MAX_BLOCK_BYTES:
@@ -207,7 +210,8 @@ class _Stretch:
             raise ValueError("a wrong length, to the middle of something else")
         return header, block
 
-    def _read_header(self) -> RecordHeader:
+    def read_header(self) -> RecordHeader:
+        """The header that begins here. Raises ValueError where none does."""
         stream, grammar = self.stream, self.grammar
         while not (end := grammar.find_end(stream.buffer)):
             if len(stream.buffer) >= 16 and not grammar.prefix.match(stream.buffer):
@@ -317,9 +321,11 @@ def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFr
     if isinstance(bad, _BadRecord) and bad.in_frame:
         start, skip = bad.restart
         try:
-            for position in _find_starts(ArchiveStream(archive, start, skip + 1), grammar):
+            stream = ArchiveStream(archive, start, skip + 1)
+            for position in _find_starts(stream, grammar):
                 yield start, skip + 1 + position
-            return
+            if frame_extent(archive, stream.frame).end is not None:
+                return
         except OSError:
             pass  # the frame, or a later one, is damaged as well
     elif _begins_other_kind(archive, grammar, bad):
@@ -346,19 +352,16 @@ def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord |
 def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:
     """What records, or the frames that hold them, begin with in this archive.
 
-    Its first bytes tell; where they are damaged, what is found most: pages can hold archives, but not so many.
+    That is what most of the first ones begin with. Pages can hold archives, but not so many; and in gzip members that
+    are stored, not compressed, the records are seen too, about as often as the members.
     """
-    magic = compression_at(archive, 0)
-    if _grammar_at(archive, 0) is None:
-        found = Counter(
-            compression_at(archive, offset)
-            for offset in itertools.islice(archive.find(_ANY_START, 0), 100)
-            if _grammar_at(archive, offset) is not None
-        )
-        # In members that are stored, not compressed, the records can be seen as well.
-        magic = max(MAGICS, key=lambda magic: found[magic])
-        magic = magic if 2 * found[magic] > found[b""] else b""
-    return re.compile(re.escape(magic)) if magic else grammar.start
+    found = Counter(
+        compression_at(archive, offset)
+        for offset in itertools.islice(archive.find(_ANY_START, 0), _NUM_SAMPLES)
+        if _grammar_at(archive, offset) is not None
+    )
+    magic = max(MAGICS, key=lambda magic: found[magic])
+    return re.compile(re.escape(magic)) if 2 * found[magic] > found[b""] else grammar.start
 
 
 def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:

@@ -19,6 +19,8 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*(?:://|::)")
 _PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 451})
 
+_pause = time.sleep
+
 T = TypeVar("T")
 
 
@@ -157,7 +159,7 @@ def _patiently(url: str, request: Callable[[], T]) -> T:
         except Exception as error:  # every file system has errors of its own
             if pause_s is None or _is_permanent(error):
                 raise _unreachable(url, error) from error
-            time.sleep(pause_s)
+            _pause(pause_s)
     raise AssertionError("the last pause is None")
 
 
@@ -173,7 +175,7 @@ def _is_permanent(error: BaseException) -> bool:
 
 def _unreachable(url: str, error: BaseException) -> MathwrightError:
     detail = error.__cause__ or error
-    reason = f"{type(detail).__name__}: {detail}" if str(detail) else type(detail).__name__
+    reason = " ".join(f"{type(detail).__name__}: {detail}".removesuffix(": ").split())
     hint = "check the URL and your connection"
     if url.startswith("s3://"):
         hint = "check your AWS credentials; Common Crawl is open without any at https://data.commoncrawl.org/"

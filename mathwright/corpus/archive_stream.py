@@ -50,6 +50,7 @@ class ArchiveStream:
         self._base, self._end = self._anchor
         self.frame = self._base
         self._reader = open_frames(self._archive, self._base, self.magic)
+        self._damage: OSError | None = None  # having met damage, a reader may give what comes behind it
         self.buffer = b""
         self.skip(wanted - self._end)
         self._has_crossed = False
@@ -59,7 +60,13 @@ class ArchiveStream:
         if not self.magic:
             piece = self._archive.read(self._start + self._end, size)
         else:
-            piece = self._reader.read(size)
+            if self._damage is not None:
+                raise self._damage
+            try:
+                piece = self._reader.read(size)
+            except OSError as error:
+                self._damage = error
+                raise
             frame = self._base + (self._reader.frame_start_position() or 0)
             if piece and frame != self.frame:
                 self.frame = frame
@@ -94,8 +101,9 @@ class ArchiveStream:
         return len(self.buffer) > before
 
     def fill_header(self) -> bool:
-        """Read a little more of a header."""
-        return self.fill(_FRAME_STEP if len(self.buffer) > 16 else 2 * _FRAME_STEP)
+        """Read a little more of a header; the longer it is already, the more."""
+        size = len(self.buffer) // 2 if len(self.buffer) > 1 else 2 * _FRAME_STEP
+        return self.fill(max(size, _FRAME_STEP))
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, or fewer at the end."""
@@ -166,5 +174,5 @@ class ArchiveStream:
         """
         start, known = self._anchor
         size = (self._end - known) % (1 << 32)
-        tail = self._archive.read(self._archive.size - 4, 4)
+        tail = self._archive.read(max(0, self._archive.size - 4), 4)
         return self.magic == GZIP_MAGIC and start == self.frame and tail == size.to_bytes(4, "little")
