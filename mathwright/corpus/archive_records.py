@@ -150,7 +150,7 @@ class _Stretch:
     def __init__(self, archive: ArchiveFile, grammar: Grammar, wanted: Collection[str], stream: ArchiveStream) -> None:
         self.archive, self.grammar, self.wanted, self.stream = archive, grammar, wanted, stream
         self._ahead: Record | None = None
-        self._damage_behind: _BadFrame | None = None
+        self._damage_behind: tuple[int, str] | None = None
 
     def read_ahead(self) -> bool:
         """Read the record now that `next_record` will give; False at the end, raises as that does."""
@@ -163,7 +163,7 @@ class _Stretch:
             record, self._ahead = self._ahead, None
             return record
         if self._damage_behind is not None:
-            raise self._damage_behind
+            raise _BadFrame(*self._damage_behind, behind_frame=True)
         stream = self.stream
         offset = stream.frame
         try:
@@ -253,7 +253,7 @@ class _Stretch:
                 end = sound_frame_end(self.archive, stream.frame)
                 if end is None:
                     raise
-                self._damage_behind = _BadFrame(end, str(error), behind_frame=True)
+                self._damage_behind = (end, str(error))
                 return True
         if self.grammar.prefix.match(stream.buffer):
             return True
@@ -367,13 +367,13 @@ def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:
 def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
     """How far ahead in the stream records may begin, in order. Raises OSError behind the last before damage."""
     origin = stream.position
-    damage: OSError | None = None
-    while damage is None:
+    damage = ""
+    while not damage:
         try:
             if not stream.fill(PIECE_BYTES):
                 break
         except OSError as error:
-            damage = error
+            damage = str(error)
         length = max(0, len(stream.buffer) - SEARCH_OVERLAP)
         for match in grammar.start.finditer(stream.buffer):
             if match.start() >= length:
@@ -382,5 +382,5 @@ def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
         stream.take(length)
     for match in grammar.start.finditer(stream.buffer):
         yield stream.position - origin + match.start()
-    if damage is not None:
-        raise damage
+    if damage:
+        raise OSError(damage)

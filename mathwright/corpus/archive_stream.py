@@ -50,7 +50,9 @@ class ArchiveStream:
         self._base, self._end = self._anchor
         self.frame = self._base
         self._reader = open_frames(self._archive, self._base, self.magic)
-        self._damage: OSError | None = None  # having met damage, a reader may give what comes behind it
+        # Having met damage, a reader may give what comes behind it. Kept as text: an exception kept here would keep
+        # the reader alive, with its buffers, until the garbage collector comes.
+        self._damage = ""
         self.buffer = b""
         self.skip(wanted - self._end)
         self._has_crossed = False
@@ -60,12 +62,12 @@ class ArchiveStream:
         if not self.magic:
             piece = self._archive.read(self._start + self._end, size)
         else:
-            if self._damage is not None:
-                raise self._damage
+            if self._damage:
+                raise OSError(self._damage)
             try:
                 piece = self._reader.read(size)
             except OSError as error:
-                self._damage = error
+                self._damage = str(error)
                 raise
             frame = self._base + (self._reader.frame_start_position() or 0)
             if piece and frame != self.frame:
