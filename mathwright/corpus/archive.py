@@ -172,14 +172,15 @@ def _to_document(archive: str, record: Record, counts: Counter[str]) -> Document
         counts[f"record:{header.kind}"] += 1
         return None
     content_type, charset = _content_type(header.content_type)
+    block = b"" if record.block is None else record.block.behind(0)
     reason = (
         "too_large" if record.block is None
         else f"type:{content_type[:60]}" if content_type != "text/plain"
         else "no_url" if not header.url
-        else "empty_body" if not (block := record.block.behind(0)) or block.isspace()
+        else "empty_body" if not block or block.isspace()
         else ""
     )  # fmt: skip
-    if reason or record.block is None:
+    if reason:
         counts[reason] += 1
         return None
     try:
@@ -202,7 +203,7 @@ def _digest(body: bytes) -> str:
 
 
 def _http_fields(block: bytes) -> tuple[dict[str, str], int]:
-    """The header fields of an HTTP response (names in lower case, the last of several), and where its payload begins."""
+    """The fields of an HTTP header (names in lower case, the last of several), and where the payload begins."""
     end = _HEADER_END.search(block)
     head, start = (block, len(block)) if end is None else (block[: end.start()], end.end())
     fields: dict[str, str] = {}

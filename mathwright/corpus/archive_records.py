@@ -24,7 +24,6 @@ from mathwright.corpus.archive_frames import (
     ArchiveFile,
     compression_at,
     frame_extent,
-    open_frames,
     sound_frame_end,
 )
 from mathwright.corpus.archive_grammar import ARC, MAX_HEADER_BYTES, WARC, Grammar, RecordHeader
@@ -35,6 +34,7 @@ MAX_BLOCK_BYTES = 64 << 20
 
 _NUM_SAMPLES = 100
 _ANY_START = re.compile(b"|".join([*map(re.escape, MAGICS), WARC.start.pattern, ARC.start.pattern]))
+
 
 class Block(NamedTuple):
     """The content of a record, in two pieces, to copy it less often."""
@@ -69,7 +69,7 @@ class Gap:
     reason: str
 
 
-class _BadRecord(Exception):
+class _BadRecordError(Exception):
     """Bytes that are no intact record, in a plain archive or in a frame that can be decompressed."""
 
     def __init__(self, offset: int, restart: tuple[int, int], in_frame: bool, reason: str) -> None:
@@ -80,7 +80,7 @@ class _BadRecord(Exception):
         self.in_frame = in_frame
 
 
-class _BadFrame(Exception):
+class _BadFrameError(Exception):
     """Bytes that cannot be decompressed, or that end in the middle of a frame."""
 
     def __init__(self, offset: int, reason: str, *, behind_frame: bool = False) -> None:
@@ -88,6 +88,9 @@ class _BadFrame(Exception):
         self.offset = offset
         self.behind_frame = behind_frame
         """Whether a sound frame ends there, and no other of its kind begins."""
+
+
+_Bad = _BadRecordError | _BadFrameError
 
 
 def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> Iterator[Record | Gap]:
@@ -100,10 +103,10 @@ def read_records(archive: ArchiveFile, start: int, wanted: Collection[str]) -> I
         record = None
         try:
             record = stretch.next_record()
-        except (_BadRecord, _BadFrame) as bad:
+        except (_BadRecordError, _BadFrameError) as bad:
             if gap is None:
                 gap = Gap(bad.offset, 0, str(bad))
-                in_frame = isinstance(bad, _BadRecord) and bad.in_frame
+                in_frame = isinstance(bad, _BadRecordError) and bad.in_frame
             stretch = _behind(stretch, bad)
             if stretch is not None:
                 continue
@@ -158,18 +161,18 @@ class _Stretch:
         return self._ahead is not None
 
     def next_record(self) -> Record | None:
-        """The next record; None at the end of the archive. Raises _BadRecord or _BadFrame."""
+        """The next record; None at the end of the archive. Raises _BadRecordError or _BadFrameError."""
         if self._ahead is not None:
             record, self._ahead = self._ahead, None
             return record
         if self._damage_behind is not None:
-            raise _BadFrame(*self._damage_behind, behind_frame=True)
+            raise _BadFrameError(*self._damage_behind, behind_frame=True)
         stream = self.stream
         offset = stream.frame
         try:
             begin = stream.begin_record()
         except OSError as error:
-            raise _BadFrame(offset, str(error)) from error
+            raise _BadFrameError(offset, str(error)) from error
         if begin is None:
             self._check_end()
             return None
@@ -177,9 +180,9 @@ class _Stretch:
         try:
             header, block = self._read(begin)
         except OSError as error:
-            raise _BadFrame(begin, str(error)) from error
+            raise _BadFrameError(begin, str(error)) from error
         except ValueError as error:
-            raise _BadRecord(begin, restart, bool(stream.magic), str(error)) from error
+            raise _BadRecordError(begin, restart, bool(stream.magic), str(error)) from error
         return Record(begin, header, block)
 
     def _read(self, offset: int) -> tuple[RecordHeader, Block | None]:
@@ -262,21 +265,25 @@ class _Stretch:
         return False
 
     def _check_end(self) -> None:
-        """Raises _BadFrame where the archive ends inside a frame, or behind one that is not its last."""
+        """Raises _BadFrameError where the archive ends inside a frame, or behind one that is not its last."""
         stream = self.stream
         if not stream.magic or stream.ends_with_frame():
             return
         end = sound_frame_end(self.archive, stream.frame)
         if end is None:
-            raise _BadFrame(stream.frame, "the file ends in the middle of a compressed frame")
+            raise _BadFrameError(stream.frame, "the file ends in the middle of a compressed frame")
         if end < self.archive.size:
-            raise _BadFrame(end, "no compressed frame begins here", behind_frame=True)
+            raise _BadFrameError(end, "no compressed frame begins here", behind_frame=True)
 
     def _begins_record(self, offset: int | None) -> bool:
         """Whether a compressed frame begins there with a record."""
-        magic = b"" if offset is None else compression_at(self.archive, offset)
+        if offset is None or not compression_at(self.archive, offset):
+            return False
+        stream = ArchiveStream(self.archive, offset)
         try:
-            return bool(magic) and bool(self.grammar.prefix.match(open_frames(self.archive, offset, magic).read(16)))
+            return (
+                stream.begin_record() is not None and stream.fill(15) and bool(self.grammar.prefix.match(stream.buffer))
+            )
         except OSError:
             return False
 
@@ -303,7 +310,7 @@ def _has_digest(block: Block | None, digest: str) -> bool | None:
 # --- behind damage: the next intact record -------------------------------------------------------------
 
 
-def _behind(stretch: _Stretch, bad: _BadRecord | _BadFrame) -> _Stretch | None:
+def _behind(stretch: _Stretch, bad: _Bad) -> _Stretch | None:
     """Where reading goes on behind damage: at the next record that is intact; None where there is none."""
     archive, grammar = stretch.archive, stretch.grammar
     for start, skip in _candidates(archive, grammar, bad):
@@ -311,14 +318,20 @@ def _behind(stretch: _Stretch, bad: _BadRecord | _BadFrame) -> _Stretch | None:
             candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
             if candidate.read_ahead():
                 return candidate
-        except (_BadRecord, _BadFrame, OSError):  # OSError: the frame cannot be read again up to the candidate
+        except (
+            _BadRecordError,
+            _BadFrameError,
+            OSError,
+        ):  # OSError: the frame cannot be read again up to the candidate
             continue
     return None
 
 
-def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> Iterator[tuple[int, int]]:
+def _candidates(
+    archive: ArchiveFile, grammar: Grammar, bad: _BadRecordError | _BadFrameError
+) -> Iterator[tuple[int, int]]:
     """Start and skip of the streams that may begin with an intact record, in the order of the archive."""
-    if isinstance(bad, _BadRecord) and bad.in_frame:
+    if isinstance(bad, _BadRecordError) and bad.in_frame:
         start, skip = bad.restart
         try:
             stream = ArchiveStream(archive, start, skip + 1)
@@ -335,16 +348,16 @@ def _candidates(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFr
         end = frame_extent(archive, bad.offset).end
         if end is not None and (end == archive.size or compression_at(archive, end)):
             search_from = end  # only the content of the frame is damaged: what lies in it is no record
-    elif isinstance(bad, _BadFrame):
+    elif isinstance(bad, _BadFrameError):
         search_from = bad.offset
     for offset in archive.find(_start_pattern(archive, grammar), search_from):
         yield offset, 0
 
 
-def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _BadRecord | _BadFrame) -> bool:
+def _begins_other_kind(archive: ArchiveFile, grammar: Grammar, bad: _Bad) -> bool:
     """Whether records stored in another way begin there: archives can be joined."""
     begins_frame = bool(compression_at(archive, bad.offset))
-    if isinstance(bad, _BadRecord):
+    if isinstance(bad, _BadRecordError):
         return begins_frame
     return bad.behind_frame and (begins_frame or bool(grammar.prefix.match(archive.read(bad.offset, 16))))
 

@@ -19,7 +19,9 @@ from mathwright.records import Damage, Page
 HTML = "Content-Type: text/html; charset=UTF-8"
 
 
-def record(kind: str, block: bytes, url: str = "http://example.org/", *, line_end: str = "\r\n", more: str = "") -> bytes:
+def record(
+    kind: str, block: bytes, url: str = "http://example.org/", *, line_end: str = "\r\n", more: str = ""
+) -> bytes:
     lines = [
         "WARC/1.0", f"WARC-Type: {kind}", f"WARC-Target-URI: {url}", "WARC-Date: 2024-01-02T03:04:05Z",
         "WARC-Record-ID: <urn:uuid:0>", *more.splitlines(), f"Content-Length: {len(block)}", "", "",

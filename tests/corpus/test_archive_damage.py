@@ -1,6 +1,7 @@
 """Damage at random places: what it did not touch comes back unchanged, and what it took is reported with its place."""
 
 import functools
+import itertools
 import os
 import random
 import tempfile
@@ -115,9 +116,7 @@ def test_damage_costs_what_it_touches_and_no_more(layout: str, data: st.DataObje
     harmed = harm.apply(whole.data)
     pages, damages, num_others = read_bytes(harmed)
 
-    touched = [
-        harm.touches(start, start + len(unit)) for start, unit in zip(whole.starts, whole.units, strict=True)
-    ]
+    touched = [harm.touches(start, start + len(unit)) for start, unit in zip(whole.starts, whole.units, strict=True)]
     untouched = [
         replace(page, offset=harm.moved(page.offset))
         for page, unit in zip(whole.pages, whole.unit_of, strict=True)
@@ -135,7 +134,7 @@ def test_damage_costs_what_it_touches_and_no_more(layout: str, data: st.DataObje
 
     spans = [(damage.offset, damage.offset + damage.size_bytes) for damage in damages]
     assert all(0 <= start <= stop <= len(harmed) for start, stop in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False)), "not in order"
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans)), "not in order"
     for page in untouched:
         if not layout.endswith(("one member", "a member")):
             assert not any(start <= page.offset < stop for start, stop in spans), "a page lies in a gap"

@@ -1,6 +1,7 @@
 """Kinds of archives and of records, odd headers, and reading from the middle."""
 
 import gzip
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -23,7 +24,7 @@ def archive(tmp_path: Path) -> Path:
 ARC_PAGES = [
     arc_record("http://a/1", b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=ISO-8859-1\r\n\r\n<p>one"),
     arc_record("dns:a", b"20080430204825\na. 589 IN A 1.2.3.4", content_type="text/dns"),
-    arc_record("http://a/with a space", b"HTTP/1.1 200 OK\nContent-Type: text/html\n\n<p>two\n\nhttp://b/ 1.2.3.4 text"),
+    arc_record("http://a/with a space", b"HTTP/1.1 200 OK\nContent-Type: text/html\n\n<p>two\n\nhttp://b/ 1.2.3.4 x"),
     arc_record("http://a/3", b"HTTP/1.0 404 No\r\nContent-Type: text/html\r\n\r\n<p>none"),
     arc_record("http://a/4", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>four"),
 ]
@@ -35,7 +36,7 @@ def test_arc(archive: Path, storage: str) -> None:
     pages, damages, counts = read(archive, b"".join(units))
     assert [(page.url, page.html, page.charset) for page in pages] == [
         ("http://a/1", b"<p>one", "iso-8859-1"),
-        ("http://a/with a space", b"<p>two\n\nhttp://b/ 1.2.3.4 text", None),
+        ("http://a/with a space", b"<p>two\n\nhttp://b/ 1.2.3.4 x", None),
         ("http://a/4", b"<p>four", None),
     ]
     assert [page.offset for page in pages] == [sum(map(len, units[:number])) for number in (1, 3, 5)]
@@ -271,10 +272,9 @@ def test_samples_from_the_offset_of_each_page(shared_data: Path) -> None:
 
 def test_pages_of_samples_by_their_place(shared_data: Path) -> None:
     """The place and length as an index has them, from FastWARC's own account of the file."""
-    path = shared_data / "resiliparse" / "warcfile.warc.gz"
     path = shared_data / "warc_samples" / "resiliparse" / "warcfile.warc.gz"
     pages = [page for page in read_pages(path) if isinstance(page, Page)]
-    for page, following in zip(pages, pages[1:], strict=False):
+    for page, following in itertools.pairwise(pages):
         assert read_page_at(path, page.offset, following.offset - page.offset) == page
 
 
@@ -284,7 +284,7 @@ def test_arc_samples_hold_what_their_warc_twins_do(shared_data: Path) -> None:
              "webarchive-commons/IAH-20080430204825-00000-blackbook-truncated.arc": 2}  # fmt: skip
     for name, number in names.items():
         counts: Counter[str] = Counter()
-        pages = list(read_pages(samples / name, counts=counts))
+        list(read_pages(samples / name, counts=counts))
         assert counts["pages"] == number and counts["damaged"] == 0, name
     arc = [page for page in read_pages(samples / "aut/example.arc.gz") if isinstance(page, Page)]
     warc = [page for page in read_pages(samples / "aut/example.warc.gz") if isinstance(page, Page)]

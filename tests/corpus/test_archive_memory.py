@@ -68,7 +68,9 @@ def test_memory_is_flat(tmp_path: Path, storage: str) -> None:
         units = [gzip.compress(data) if storage.startswith("gzip") else data for data in records]
         times = repeated(path, units, damaged_every=5 if "damage" in storage else 0)
     pages, damaged, _, early, peak = measure(path)
-    print(f"{storage}: {path.stat().st_size >> 20} MiB, {pages} pages, {early:.0f} MiB after 500, {peak:.0f} MiB at most")
+    print(
+        f"{storage}: {path.stat().st_size >> 20} MiB, {pages} pages, {early:.0f} MiB after 500, {peak:.0f} MiB at most"
+    )
     assert pages == 20 * times
     assert damaged == (-(-times // 5) if "damage" in storage else 0)
     assert peak < early + 8 and peak < 200
