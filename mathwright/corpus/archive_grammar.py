@@ -66,7 +66,8 @@ def _find_warc_end(data: bytes) -> int:
 
 
 def _parse_warc(head: bytes) -> RecordHeader | None:
-    if _WARC_START.match(head) is None or b"\nWARC/" in head:  # the latter is a header cut off, and the next one
+    # A header that was cut off may be followed by another, or by a compressed one.
+    if _WARC_START.match(head) is None or b"\nWARC/" in head or b"\0" in head:
         return None
     size = len(head)
     if b"\n " in head or b"\n\t" in head:

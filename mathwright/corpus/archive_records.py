@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mathwright.corpus.archive_frames import (
+    GZIP_MAGIC,
     MAGICS,
     PIECE_BYTES,
     SEARCH_OVERLAP,
@@ -281,11 +282,11 @@ class _Stretch:
             return False
         stream = ArchiveStream(self.archive, offset)
         try:
-            return (
-                stream.begin_record() is not None and stream.fill(15) and bool(self.grammar.prefix.match(stream.buffer))
-            )
+            if stream.begin_record() is not None:
+                stream.fill(15)
         except OSError:
             return False
+        return self.grammar.prefix.match(stream.buffer) is not None
 
     def _has_start(self, restart: tuple[int, int], size: int) -> bool:
         """Whether something like a record begins in the block there, behind an empty line as records do."""
@@ -318,11 +319,7 @@ def _behind(stretch: _Stretch, bad: _Bad) -> _Stretch | None:
             candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
             if candidate.read_ahead():
                 return candidate
-        except (
-            _BadRecordError,
-            _BadFrameError,
-            OSError,
-        ):  # OSError: the frame cannot be read again up to the candidate
+        except (_BadRecordError, _BadFrameError, OSError):  # OSError: the frame breaks in front of the candidate
             continue
     return None
 
@@ -344,11 +341,13 @@ def _candidates(
     elif _begins_other_kind(archive, grammar, bad):
         yield bad.offset, 0
     search_from = bad.offset + 1
-    if compression_at(archive, bad.offset):
+    magic = compression_at(archive, bad.offset)
+    if magic == GZIP_MAGIC:
         end = frame_extent(archive, bad.offset).end
         if end is not None and (end == archive.size or compression_at(archive, end)):
+            # LZ4 and Zstandard only name sizes: bytes cut out there can join two frames to one that seems whole.
             search_from = end  # only the content of the frame is damaged: what lies in it is no record
-    elif isinstance(bad, _BadFrameError):
+    elif not magic and isinstance(bad, _BadFrameError):
         search_from = bad.offset
     for offset in archive.find(_start_pattern(archive, grammar), search_from):
         yield offset, 0

@@ -177,4 +177,4 @@ class ArchiveStream:
         start, known = self._anchor
         size = (self._end - known) % (1 << 32)
         tail = self._archive.read(max(0, self._archive.size - 4), 4)
-        return self.magic == GZIP_MAGIC and start == self.frame and tail == size.to_bytes(4, "little")
+        return self.magic == GZIP_MAGIC and start == self.frame and size > 0 and tail == size.to_bytes(4, "little")
