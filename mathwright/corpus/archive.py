@@ -40,7 +40,7 @@ _MAX_HEADER_BYTES = 64 << 10
 _INFLATE_STEP = 256 << 10
 
 
-def read_pages(path: str | Path, *, counts: Counter[str] | None = None) -> Iterator[Page | Damage]:
+def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None = None) -> Iterator[Page | Damage]:
     """The HTML pages of a WARC file (plain or gzip), in order, and a `Damage` for each stretch that is unreadable.
 
     A page is a response record with status 200 and an HTML content type; its body comes without HTTP chunking and
@@ -65,7 +65,7 @@ def read_pages(path: str | Path, *, counts: Counter[str] | None = None) -> Itera
             yield Damage(archive=str(path), offset=0, size_bytes=0, reason="empty file")
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-            for item in _read_tolerantly(raw):
+            for item in _read_tolerantly(raw, start):
                 if isinstance(item, _Gap):
                     counts["damaged"] += 1
                     yield Damage(archive=str(path), offset=item.offset, size_bytes=item.size, reason=item.reason)
@@ -121,9 +121,8 @@ class _Window:
         """The archive stays open: whoever mapped it closes it."""
 
 
-def _read_tolerantly(raw: mmap.mmap) -> Iterator[_Record | _Gap]:
+def _read_tolerantly(raw: mmap.mmap, start: int) -> Iterator[_Record | _Gap]:
     """All records of an archive; where reading fails, the gap, and then on from the next intact record."""
-    start = 0
     while start < len(raw):
         pending: _Record | None = None
         frame = start
