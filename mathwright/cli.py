@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mathwright import recipe as recipes
-from mathwright.errors import MathwrightError
+from mathwright.errors import MathwrightError, SharedWorkDone
 from mathwright.run import console
 
 Positional = tyro.conf.Positional
@@ -215,6 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True
         )
         sys.exit(2)
+    except SharedWorkDone as done:
+        console.print(escape(str(done)), soft_wrap=True)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mathwright"):
             raise
