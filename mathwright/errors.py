@@ -17,5 +17,5 @@ class MathwrightError(Exception):
         return f"{self.message} (hint: {self.hint})"
 
 
-class SharedWorkDone(Exception):
+class SharedWorkDoneError(Exception):
     """This process has done its share of a stage, and another one goes on with the rest: the CLI says so and ends."""

@@ -113,7 +113,9 @@ def discard_documents(folder: Path) -> None:
     """Remove what `join_archives` has written elsewhere. The archives' counts stay: by them a process that comes late
     sees that nothing is left to do."""
     plan = Plan.read(folder)
-    for number in range(len(plan.archives) if plan is not None else 0):
+    if plan is None:
+        return
+    for number in range(len(plan.archives)):
         for name in ("documents.parquet", "rejected.jsonl"):
             (plan.folder(folder, number) / name).unlink(missing_ok=True)
 

@@ -42,7 +42,7 @@ from mathwright.corpus.mine import Mined, Pool, mine
 from mathwright.corpus.pages import discard_documents, extract_archives, join_archives
 from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
-from mathwright.errors import MathwrightError, SharedWorkDone
+from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
 from mathwright.run import Stage
@@ -115,7 +115,7 @@ def _run(
 def _help(recipe: CorpusRecipe, stage: Stage) -> Claim:
     """Share the extraction with the process that came first; returns where that one has died, to do the rest.
 
-    Raises SharedWorkDone where it lives and goes on.
+    Raises SharedWorkDoneError where it lives and goes on.
     """
     stage.say("another process is at this stage: sharing the extraction with it")
     while not (_pages_done(stage) or (stage.path / "archives" / "plan.json").is_file()):
@@ -127,7 +127,7 @@ def _help(recipe: CorpusRecipe, stage: Stage) -> Claim:
         _extract(_archives(recipe.web, stage), stage, recipe)
     lead = Claim.take(stage.path / "lead.lock")
     if lead is None:
-        raise SharedWorkDone("the pages are extracted; the process that came first goes on with them")
+        raise SharedWorkDoneError("the pages are extracted; the process that came first goes on with them")
     return lead
 
 

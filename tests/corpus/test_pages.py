@@ -195,6 +195,10 @@ def process(function, *arguments):
     return started
 
 
+def kill(running) -> None:
+    os.kill(running.pid, signal.SIGKILL)
+
+
 def committed(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*/block-*.json"), *folder.glob("*/archive.json")])
 
@@ -213,7 +217,7 @@ def test_killed_again_and_again(archives, tmp_path, extracted):
             time.sleep(0.02)
         time.sleep(0.3 * rng.random())
         if running.is_alive():
-            os.kill(running.pid, signal.SIGKILL)
+            kill(running)
             kills += 1
         running.join()
     found, funnels, _ = finish(folder, archives, tmp_path / "out", extract=warc_making.slow)
@@ -249,7 +253,7 @@ def test_what_a_dead_process_held_is_taken_over(archives, tmp_path, extracted):
         time.sleep(0.01)
     second = process(warc_making.run_extraction, names, str(folder), 1)
     time.sleep(1)
-    os.kill(first.pid, signal.SIGKILL)
+    kill(first)
     second.join(60)
     assert second.exitcode == 0
     assert len(list(folder.glob("*/archive.json"))) == 1
@@ -317,7 +321,7 @@ def test_an_archive_that_is_gone_stops_the_others_not(archives, tmp_path):
     gone.write_bytes(archives[2].read_bytes())
     names = [str(gone), str(archives[2])]
     gone.unlink()
-    with pytest.raises(MathwrightError, match="1 of 2 archives could not be read.*gone.warc.gz") as caught:
+    with pytest.raises(MathwrightError, match=r"1 of 2 archives could not be read.*gone\.warc\.gz") as caught:
         finish(tmp_path / "work", names, tmp_path / "out")
     assert "run the same command again" in caught.value.hint
     assert len(list((tmp_path / "work").glob("000001-*/archive.json"))) == 1
