@@ -245,7 +245,10 @@ class _Supervisor:
             raise_news(worker.heard)
         phase, archive, page, _ = self.slots[number].get()
         if phase == Slot.IDLE:
-            raise RuntimeError(f"a worker ended without a page at hand ({_cause(code)})")
+            raise RuntimeError(
+                f"a worker ended without a page at hand ({_cause(code)}); a script that calls this needs "
+                "`if __name__ == '__main__':`, since each worker imports it"
+            )
         stalled = worker.stalled == (archive, page)
         # SIGKILL may be the system's, out of memory, and another process to blame.
         sure = phase == Slot.EXTRACT and (stalled or code not in (-signal.SIGKILL, -signal.SIGTERM))
