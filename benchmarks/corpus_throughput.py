@@ -26,7 +26,6 @@ import json
 import os
 import platform
 import pstats
-import resource
 import statistics
 import subprocess
 import sys
@@ -83,41 +82,44 @@ def run_ours(job: dict[str, Any]) -> dict[str, int]:
 
 def measure(command: Sequence[str]) -> dict[str, Any]:
     """Run a command that prints a JSON object; with its seconds and the peak memory of its tree of processes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     ours = command[0] == sys.executable
     environment = {name: value for name, value in os.environ.items() if ours or name != "PYTHONPATH"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = 0
+    ticks: dict[int, int] = {}  # datatrove's server of processes does not wait for them: they are watched instead
     while process.poll() is None:
-        peak = max(peak, tree_memory(process.pid))
+        tree = process_tree(process.pid)
+        ticks.update(tree)
+        peak = max(peak, sum(_pss(pid) for pid in tree))
         time.sleep(SAMPLE_S)
     out, err = process.communicate()
     seconds = time.monotonic() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    processor = sum(ticks.values()) / os.sysconf("SC_CLK_TCK")
     if process.returncode:
         raise SystemExit(f"{' '.join(command[:3])} failed:\n{err[-4000:]}")
     return {"seconds": seconds, "processor_s": processor, "peak_mb": peak / 2**20, **json.loads(out.splitlines()[-1])}
 
 
-def tree_memory(root: int) -> int:
-    """Bytes (PSS) of a process and all below it."""
+def process_tree(root: int) -> dict[int, int]:
+    """Clock ticks used by a process and by all below it, by their ids."""
     parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        parents[int(path.parent.name)] = int(fields[1])
-    total = 0
+        pid = int(path.parent.name)
+        parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
+    found = {}
     for pid in parents:
         above = pid
         while above not in (root, 0, 1) and above in parents:
             above = parents[above]
         if above == root:
-            total += _pss(pid)
-    return total
+            found[pid] = ticks[pid]
+    return found
 
 
 def _pss(pid: int) -> int:
