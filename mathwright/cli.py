@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mathwright import recipe as recipes
-from mathwright.errors import MathwrightError
+from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.run import console
 
 Positional = tyro.conf.Positional
@@ -49,6 +49,36 @@ class Corpus(StageArguments):
 
 class Pretrain(StageArguments):
     """§2.3 Continue the pre-training of a model on a mixture of corpora."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """§2.1 Look pages up in Common Crawl's index and fetch them into WARC files, for `corpus.web.archives`.
+
+    `mathwright fetch --index https://index.commoncrawl.org/CC-MAIN-2024-10-index --url-prefix docs.sympy.org/latest/
+    --out fetched`. What is fetched is kept: the same command goes on where it was stopped.
+    """
+
+    index: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """A CDX server, .cdxj files, .parquet files of the columnar index, or cc-index-table.paths.gz (repeatable)."""
+    out: Path
+    """Folder for the WARC files."""
+    url_prefix: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Pages below this: docs.sympy.org/latest/ (repeatable)."""
+    domain: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Pages of this domain and the hosts below it: sympy.org (repeatable)."""
+    language: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Leave out pages in other languages than this, in three letters: eng (repeatable)."""
+    limit: int | None = None
+    """Fetch this many pages at most."""
+    archives: str = "https://data.commoncrawl.org/"
+    """Where the archives lie that the index names: https://, s3://commoncrawl/ or a folder."""
+    threads: int = 4
+    """Requests under way at a time."""
+    requests_per_s: float = 10.0
+    """Requests for records a second, at most."""
+    index_requests_per_s: float = 1.0
+    """Requests to a CDX server a second, at most."""
 
 
 class Compare(StageArguments):
@@ -184,7 +214,8 @@ class Report:
 
 
 Command = (
-    Annotated[Corpus, tyro.conf.subcommand("corpus")]
+    Annotated[Fetch, tyro.conf.subcommand("fetch")]
+    | Annotated[Corpus, tyro.conf.subcommand("corpus")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
     | Annotated[Sft, tyro.conf.subcommand("sft")]
@@ -215,6 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True
         )
         sys.exit(2)
+    except SharedWorkDoneError as done:
+        console.print(escape(str(done)), soft_wrap=True)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mathwright"):
             raise
@@ -253,6 +286,8 @@ def _perform(command: Any) -> None:
             )
         case Run():
             stages(command, None)
+        case Fetch():
+            fetch(command)
         case Eval() if command.tasks:
             evaluate(command)
         case Contamination():
@@ -291,6 +326,25 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     chain.run(STAGES if only is None else ("problems", "model", only))
     if only is None:
         print_headline(out, report(out))
+
+
+def fetch(arguments: Fetch) -> None:
+    """Fetch chosen pages of Common Crawl and say where they are."""
+    from mathwright.corpus.cc_fetch import fetch as run
+    from mathwright.corpus.cc_index import Wanted
+    from mathwright.corpus.polite_http import PoliteClient
+
+    run(
+        arguments.index,
+        Wanted(prefixes=arguments.url_prefix, domains=arguments.domain, languages=arguments.language),
+        arguments.out,
+        archives=arguments.archives,
+        limit=arguments.limit,
+        index_client=PoliteClient(requests_per_s=arguments.index_requests_per_s),
+        data_client=PoliteClient(requests_per_s=arguments.requests_per_s),
+        num_threads=arguments.threads,
+    )
+    print(arguments.out / "fetched-*.warc.gz")
 
 
 def evaluate(arguments: Eval) -> None:

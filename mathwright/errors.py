@@ -15,3 +15,7 @@ class MathwrightError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} (hint: {self.hint})"
+
+
+class SharedWorkDoneError(Exception):
+    """This process has done its share of a stage, and another one goes on with the rest: the CLI says so and ends."""

@@ -9,6 +9,7 @@ from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
 
 VERBS = (
+    "fetch",
     "corpus",
     "compare",
     "pretrain",

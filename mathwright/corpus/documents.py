@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,8 @@ SCHEMA = pa.schema(
 
 BATCH_ROWS = 512
 """Rows of a Parquet row group: a few megabytes of text at a time."""
+BATCH_BYTES = 32 << 20
+"""Bytes of text from which a row group is closed early, so that a run of huge pages does not pile up in memory."""
 
 
 def to_row(document: Document) -> dict[str, Any]:
@@ -74,16 +77,18 @@ class DocumentWriter:
         self._partial = path.with_name(path.name + ".partial")
         self._file = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
         self._rows: list[dict[str, Any]] = []
+        self._num_bytes = 0
 
     def write(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) >= BATCH_ROWS:
+        self._num_bytes += row["num_bytes"]
+        if len(self._rows) >= BATCH_ROWS or self._num_bytes >= BATCH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._rows:
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
-            self._rows = []
+            self._rows, self._num_bytes = [], 0
 
     def __enter__(self) -> DocumentWriter:
         return self
@@ -93,7 +98,37 @@ class DocumentWriter:
             self._flush()
         self._file.close()
         if kind is None:
-            self._partial.replace(self.path)
+            _replace_durably(self._partial, self.path)
+
+
+def _replace_durably(partial: Path, path: Path) -> None:
+    """Give a written file its name; its content is on the disk before."""
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    partial.replace(path)
+
+
+def join_documents(paths: Iterable[Path], output: Path) -> int:
+    """Write the rows of documents files into one, in order; returns how many. Memory does not grow with them."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(output.name + ".partial")
+    num_rows = 0
+    with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
+        waiting: list[pa.RecordBatch] = []
+        for path in paths:
+            for batch in open_documents(path).iter_batches(batch_size=BATCH_ROWS):
+                num_rows += batch.num_rows
+                waiting.append(batch)
+                if sum(b.num_rows for b in waiting) >= BATCH_ROWS or sum(b.nbytes for b in waiting) >= BATCH_BYTES:
+                    writer.write_table(pa.Table.from_batches(waiting, schema=SCHEMA))
+                    waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, schema=SCHEMA))
+    _replace_durably(partial, output)
+    return num_rows
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

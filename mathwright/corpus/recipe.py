@@ -14,7 +14,7 @@ class WebRecipe:
     """package_docs: crawl the documentation of the installed Python packages, served on the loopback;
     archives: read WARC files that are there; crawl: crawl the given start URLs."""
     archives: tuple[str, ...]
-    """Paths, globs or URLs of WARC files (kind archives)."""
+    """Paths, globs or URLs of WARC files, or of lists of them such as warc.paths.gz (kind archives)."""
     packages: tuple[str, ...]
     """Import names of packages (kind package_docs)."""
     start_urls: tuple[str, ...]
@@ -27,6 +27,9 @@ class WebRecipe:
     user_agent: str
     port: int = 0
     """Port on which package_docs serves; 0 is any that is free."""
+    archives_prefix: str = ""
+    """What the lines of a list of archives (.paths, .paths.gz) are relative to; "" is the root of the list's host or
+    bucket, or the folder of a list on disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +85,8 @@ class CorpusRecipe:
     """JSONL files whose questions and answers are kept out, beside the run's own evaluation problems."""
     heldout_share: float
     """Share of the final documents kept out of the shards to measure bits per byte."""
+    page_classifier: str = ""
+    """Folder of a trained classifier by which pages are dropped as soon as they are extracted, for archives too large
+    to keep (iteration-K of an earlier run); "" keeps all pages."""
+    page_min_score: float = 0.5
+    """Probability below which page_classifier drops a page."""

@@ -2,18 +2,22 @@
 
     corpus/
       crawl/                     WARC files of the crawl (not for kind "archives")
+      archives/                  what is extracted of each archive so far; in the end only its counts
       pages/pages.parquet        every page with enough text
       pool/pool.parquet          without duplicates: what is mined
       iteration-K/               classifier, scores and collected pages, domains, rules.toml
       documents/documents.parquet  collected and decontaminated
       shards/ heldout/           tokens
 
-Each folder is a part that is done once; an interrupted one starts again, finished ones are kept.
+Each folder is a part that is done once; an interrupted one starts again, finished ones are kept. The extraction of
+archives goes on where it stopped, and is shared by all processes that were started with the same command: the first of
+them does the rest.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,6 +25,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mathwright.corpus.archive_list import find_archives
+from mathwright.corpus.claims import Claim
 from mathwright.corpus.crawl import crawl
 from mathwright.corpus.decontaminate import (
     ContaminationIndex,
@@ -33,10 +39,10 @@ from mathwright.corpus.dedup import find_duplicates
 from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.mine import Mined, Pool, mine
-from mathwright.corpus.pages import extract_archives, find_archives
+from mathwright.corpus.pages import discard_documents, extract_archives, join_archives
 from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
-from mathwright.errors import MathwrightError
+from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
 from mathwright.run import Stage
@@ -50,6 +56,16 @@ def run(
     `decontaminate` are the run's own evaluation problems, kept out beside the benchmarks of the recipe. Raises
     MathwrightError for an empty seed, no pages, malformed benchmarks or rules, before the long work where possible.
     """
+    lead = Claim.take(stage.path / "lead.lock")
+    if lead is None:
+        lead = _help(recipe, stage)
+    with lead:
+        _run(recipe, stage, tokenizer_source=tokenizer_source, decontaminate=decontaminate, seed=seed)
+
+
+def _run(
+    recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
+) -> None:
     index = build_benchmark_index(recipe, decontaminate)  # first: a malformed benchmark should not cost a crawl
     tokenizer = load_tokenizer(tokenizer_source)
     tokenizer.model_max_length = sys.maxsize  # documents of any length: it is the training that cuts them into rows
@@ -57,7 +73,10 @@ def run(
 
     archives = _collect_archives(recipe.web, stage)
     pages = stage.path / "pages" / "pages.parquet"
-    stage.once("pages", lambda _: _extract(archives, pages, stage, recipe.min_words))
+    if not _pages_done(stage):
+        _extract(archives, stage, recipe)
+    stage.once("pages", lambda _: _join(archives, pages, stage, recipe.min_words))
+    discard_documents(stage.path / "archives")
     pool_path = stage.path / "pool" / "pool.parquet"
     clusters = stage.once("pool", lambda _: _deduplicate(pages, pool_path, stage, recipe, seed))
 
@@ -93,12 +112,40 @@ def run(
 # --- pages ----------------------------------------------------------------------------------------
 
 
-def _collect_archives(web: WebRecipe, stage: Stage) -> list[Path]:
-    """The WARC files to read; crawled first where the recipe says so."""
+def _help(recipe: CorpusRecipe, stage: Stage) -> Claim:
+    """Share the extraction with the process that came first; returns where that one has died, to do the rest.
+
+    Raises SharedWorkDoneError where it lives and goes on.
+    """
+    stage.say("another process is at this stage: sharing the extraction with it")
+    while not (_pages_done(stage) or (stage.path / "archives" / "plan.json").is_file()):
+        lead = Claim.take(stage.path / "lead.lock")
+        if lead is not None:
+            return lead
+        time.sleep(1)
+    if not _pages_done(stage):
+        _extract(_archives(recipe.web, stage), stage, recipe)
+    lead = Claim.take(stage.path / "lead.lock")
+    if lead is None:
+        raise SharedWorkDoneError("the pages are extracted; the process that came first goes on with them")
+    return lead
+
+
+def _pages_done(stage: Stage) -> bool:
+    return (stage.path / "pages.done.json").is_file()
+
+
+def _collect_archives(web: WebRecipe, stage: Stage) -> list[str]:
+    """The archives to read; crawled first where the recipe says so."""
+    if web.kind != "archives":
+        stage.once("crawl", lambda folder: _crawl(web, folder, stage))
+    return _archives(web, stage)
+
+
+def _archives(web: WebRecipe, stage: Stage) -> list[str]:
     if web.kind == "archives":
-        return find_archives(web.archives)
-    stage.once("crawl", lambda folder: _crawl(web, folder, stage))
-    return sorted((stage.path / "crawl").glob("**/*.warc*"))
+        return find_archives(web.archives, prefix=web.archives_prefix)
+    return [str(path) for path in sorted((stage.path / "crawl").glob("**/*.warc*"))]
 
 
 def _crawl(web: WebRecipe, folder: Path, stage: Stage) -> dict[str, Any]:
@@ -116,9 +163,20 @@ def _crawl(web: WebRecipe, folder: Path, stage: Stage) -> dict[str, Any]:
     return dict(report.pages_by_host)
 
 
-def _extract(archives: Sequence[Path], output: Path, stage: Stage, min_words: int) -> int:
+def _extract(archives: Sequence[str], stage: Stage, recipe: CorpusRecipe) -> None:
+    extract_archives(
+        archives,
+        stage.path / "archives",
+        stage,
+        min_words=recipe.min_words,
+        classifier=recipe.page_classifier,
+        min_score=recipe.page_min_score,
+    )
+
+
+def _join(archives: Sequence[str], output: Path, stage: Stage, min_words: int) -> int:
     _forget_rejected(stage, "damage", "extract")
-    num_documents = extract_archives(archives, output, stage, min_words=min_words)
+    num_documents = join_archives(stage.path / "archives", output, stage)
     if num_documents == 0:
         raise MathwrightError(
             f"no page with at least {min_words} words in {len(archives)} archives",
