@@ -255,8 +255,8 @@ class FocusedSpider(scrapy.Spider):
         if asked > self.order["delay_s"]:
             slow_down(self.crawler, request, asked)
 
-    def on_closed(self) -> None:
-        self.readers.close()
+    async def on_closed(self) -> None:
+        await self.readers.close()
         self._speak(
             **self.queue.counts(),
             size_bytes=self.queue.size_bytes,

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS hosts (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS groups (
     id INTEGER PRIMARY KEY, host INTEGER, prefix TEXT, parent INTEGER, num REAL DEFAULT 0, sum_scores REAL DEFAULT 0,
-    best REAL, priority REAL, UNIQUE (host, prefix)
+    share REAL, best REAL, priority REAL, UNIQUE (host, prefix)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS groups_by_priority ON groups (priority DESC) WHERE priority IS NOT NULL;
 """
@@ -86,45 +86,53 @@ class Hosts:
             row = self._db.execute("INSERT INTO hosts (name) VALUES (?) RETURNING id, num_groups", (host,)).fetchone()
         host_id, num_groups = row
         group: int | None = None
+        share = START_SHARE
         for prefix in folders:
             found = self._db.execute(
-                "SELECT id FROM groups WHERE host = ? AND prefix = ?", (host_id, prefix)
+                "SELECT id, share FROM groups WHERE host = ? AND prefix = ?", (host_id, prefix)
             ).fetchone()
             if found is None:
                 if num_groups >= MAX_GROUPS:
                     break
                 num_groups += 1
                 found = self._db.execute(
-                    "INSERT INTO groups (host, prefix, parent) VALUES (?, ?, ?) RETURNING id", (host_id, prefix, group)
+                    "INSERT INTO groups (host, prefix, parent, share) VALUES (?, ?, ?, ?) RETURNING id, share",
+                    (host_id, prefix, group, share),
                 ).fetchone()
-            group = found[0]
+            group, share = found
         self._db.execute("UPDATE hosts SET num_groups = ? WHERE id = ?", (num_groups, host_id))
         return group
 
+    def host_of(self, group: int) -> int:
+        return self._db.execute("SELECT host FROM groups WHERE id = ?", (group,)).fetchone()[0]
+
     def shares(self, group: int) -> tuple[float, float]:
         """Expected share of mathematics (on the host, in the group)."""
-        chain = []
-        current: int | None = group
-        while current is not None:
-            num, total, current = self._db.execute(
-                "SELECT num, sum_scores, parent FROM groups WHERE id = ?", (current,)
-            ).fetchone()
-            chain.append((num, total))
-        share = host_share = expected_share(chain[-1][1], chain[-1][0], START_SHARE)
-        for num, total in chain[-2::-1]:
-            share = expected_share(total, num, share)
-        return host_share, share
+        return self._db.execute(
+            "SELECT top.share, g.share FROM groups g JOIN groups top ON top.host = g.host AND top.prefix = '/' "
+            "WHERE g.id = ?",
+            (group,),
+        ).fetchone()
 
     def raise_best(self, group: int, relevance: float) -> None:
         """A URL of this relevance was queued in the group."""
-        self._db.execute("UPDATE groups SET best = max(coalesce(best, ?1), ?1) WHERE id = ?2", (relevance, group))
+        (best,) = self._db.execute("SELECT best FROM groups WHERE id = ?", (group,)).fetchone()
+        if best is None or relevance > best:
+            self.set_best(group, relevance)
 
     def set_best(self, group: int, relevance: float | None) -> None:
         """The best relevance among the queued URLs of the group; None where none is left."""
-        self._db.execute("UPDATE groups SET best = ? WHERE id = ?", (relevance, group))
+        share, closed, num_pages = self._db.execute(
+            "SELECT g.share, h.closed, h.num_pages FROM groups g JOIN hosts h ON h.id = g.host WHERE g.id = ?", (group,)
+        ).fetchone()
+        is_open = relevance is not None and not closed and num_pages < self.pace.max_pages_per_host
+        self._db.execute(
+            "UPDATE groups SET best = ?, priority = ? WHERE id = ?",
+            (relevance, priority(relevance, share) if is_open else None, group),
+        )
 
     def count(self, group: int, score: float) -> None:
-        """A URL of the group was fetched and scored; one that led to no page scores 0."""
+        """A URL of the group was fetched and scored; one that led to no page scores 0. `refresh` makes it felt."""
         current: int | None = group
         while current is not None:
             (current,) = self._db.execute(
@@ -133,20 +141,20 @@ class Hosts:
             ).fetchone()
 
     def refresh(self, host: int) -> None:
-        """Compute the priorities of a host's groups anew: after a page of it was scored, or URLs were queued."""
+        """Compute shares and priorities of a host's groups anew: after a page of it was fetched, or it was closed."""
         closed, num_pages = self._db.execute("SELECT closed, num_pages FROM hosts WHERE id = ?", (host,)).fetchone()
         is_open = not closed and num_pages < self.pace.max_pages_per_host
-        share: dict[int | None, float] = {None: START_SHARE}
+        shares: dict[int | None, float] = {None: START_SHARE}
         changes = []
         rows = self._db.execute(
-            "SELECT id, parent, num, sum_scores, best, priority FROM groups WHERE host = ? ORDER BY id", (host,)
+            "SELECT id, parent, num, sum_scores, share, best, priority FROM groups WHERE host = ? ORDER BY id", (host,)
         )
-        for group, parent, num, total, best, old in rows:  # a parent's row is older than its children's
-            share[group] = expected_share(total, num, share[parent])
-            new = priority(best, share[group]) if best is not None and is_open else None
-            if new != old:
-                changes.append((new, group))
-        self._db.executemany("UPDATE groups SET priority = ? WHERE id = ?", changes)
+        for group, parent, num, total, old_share, best, old in rows:  # a parent's row is older than its children's
+            share = shares[group] = expected_share(total, num, shares[parent])
+            new = priority(best, share) if best is not None and is_open else None
+            if new != old or share != old_share:
+                changes.append((share, new, group))
+        self._db.executemany("UPDATE groups SET share = ?, priority = ? WHERE id = ?", changes)
 
     # --- whose turn it is ---
 

@@ -118,7 +118,7 @@ def _read_markup(source: str, url: str, *, follow_all: bool) -> _Markup:
         return facts
     if root is None:
         return facts
-    base, refreshes = url, []
+    base, canonical, refreshes = url, "", []
     for element in root.iter("base", "meta", "link"):
         name = (element.get("name") or "").lower()
         if element.tag == "base" and element.get("href") and base == url:
@@ -131,7 +131,8 @@ def _read_markup(source: str, url: str, *, follow_all: bool) -> _Markup:
             match = _REFRESH.match(element.get("content") or "")
             refreshes += [match[1]] if match else []
         elif element.tag == "link" and "canonical" in (element.get("rel") or "").lower().split():
-            facts.canonical = canonical_url(_join(url, element.get("href") or ""))
+            canonical = canonical or element.get("href") or ""
+    facts.canonical = canonical_url(_join(base, canonical)) if canonical else ""
     if facts.nofollow and not follow_all:
         return facts
     for href, anchor in [*((target, "") for target in refreshes), *_anchors(root, follow_all=follow_all)]:

@@ -8,6 +8,7 @@ there. Memory does not grow with the number of URLs.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import sqlite3
@@ -138,35 +139,30 @@ class Queue:
     def _add(self, links: Sequence[Link], via: int | None, depth: int, page_score: float | None) -> None:
         """Links of a page at `depth`."""
         refusals = self.scope.refusals([link.url for link in links])
-        hosts = set()
         for link, refusal in zip(links, refusals, strict=True):
-            host = self._add_link(link, refusal, via, depth + 1, page_score)
-            if host is not None:
-                hosts.add(host)
-        for host in hosts:
-            self.hosts.refresh(host)
+            self._add_link(link, refusal, via, depth + 1, page_score)
 
     def _add_link(
         self, link: Link, refusal: str, via: int | None, depth: int, page_score: float | None, redirects: int = 0
-    ) -> int | None:
-        """Queue a URL, or better the ground of one that is queued; returns the host whose queues changed."""
+    ) -> None:
+        """Queue a URL, or better the ground of one that is queued."""
         mark = _mark(link.url)
         known = self._db.execute(
             "SELECT id, state, reason, relevance, grp, depth FROM urls WHERE mark = ?", (mark,)
         ).fetchone()
         value = relevance(page_score, link.score) if self._scored else -float(depth)
         if known is not None and known[1] != QUEUED and not (known[1] == DROPPED and known[2] in _REOPENED):
-            return None
+            return
         if known is not None and known[1] == QUEUED:
-            if (value, -depth) <= (known[3], -known[5]) or (value < known[3]):
-                return None
+            if (value, -depth) <= (known[3], -known[5]):
+                return
             group = known[4]
         else:
             refusal = refusal or self._limit(link.url, depth)
             group = None if refusal else self.hosts.group_of(host_of_url(link.url), urlsplit(link.url).path)
             if group is None:
                 self._refuse(mark, known, refusal or "host_budget")
-                return None
+                return
         ground = (QUEUED, "", group, link.url, depth, redirects, via, page_score, link.anchor, link.score, value)
         columns = "state, reason, grp, url, depth, redirects, via, via_score, anchor, anchor_score, relevance"
         if known is None:
@@ -183,7 +179,6 @@ class Queue:
                 (*ground, pattern, _tie(link.url), known[0]),
             )
         self.hosts.raise_best(group, value)
-        return self._db.execute("SELECT host FROM groups WHERE id = ?", (group,)).fetchone()[0]
 
     def _limit(self, url: str, depth: int) -> str:
         """Why a URL in scope is not queued, or ""."""
@@ -192,7 +187,7 @@ class Queue:
         trap = url_trap(url)
         if trap:
             return trap
-        name = f"{host_of_url(url)} {url_pattern(url)}"
+        name = _pattern_name(url)
         row = self._db.execute(
             "SELECT num_urls, num_pages - num_alike, closed FROM patterns WHERE name = ?", (name,)
         ).fetchone()
@@ -201,7 +196,7 @@ class Queue:
         return closed or (reason if limit is not None and num_urls >= limit else "")
 
     def _pattern(self, url: str) -> int:
-        name = f"{host_of_url(url)} {url_pattern(url)}"
+        name = _pattern_name(url)
         return self._db.execute(
             "INSERT INTO patterns (name, num_urls) VALUES (?, 1) "
             "ON CONFLICT (name) DO UPDATE SET num_urls = num_urls + 1 RETURNING id",
@@ -231,12 +226,12 @@ class Queue:
                     (group,),
                 ).fetchone()
                 if row is None:
-                    self._requeue_best(group, host)
+                    self._requeue_best(group)
                     continue
                 number, url, depth, via_score, anchor, anchor_score, closed, via = row
                 if closed:
                     self._db.execute("UPDATE urls SET state = ?, reason = ? WHERE id = ?", (DROPPED, closed, number))
-                    self._requeue_best(group, host)
+                    self._requeue_best(group)
                     continue
                 host_share, path_share = self.hosts.shares(group)
                 self._num_taken += 1
@@ -250,18 +245,17 @@ class Queue:
                     "WHERE id = ?",
                     (IN_FLIGHT, ground.order, host_share, path_share, priority, number),
                 )
-                self._requeue_best(group, host)
+                self._requeue_best(group)
                 self.hosts.sent(host, now)
                 return Task(id=number, host=host, group=group, ground=ground)
         return None
 
-    def _requeue_best(self, group: int, host: int) -> None:
+    def _requeue_best(self, group: int) -> None:
         row = self._db.execute(
             "SELECT relevance FROM urls WHERE grp = ? AND state = 0 ORDER BY relevance DESC, depth, tie LIMIT 1",
             (group,),
         ).fetchone()
         self.hosts.set_best(group, row[0] if row else None)
-        self.hosts.refresh(host)
 
     @property
     def num_under_way(self) -> int:
@@ -355,9 +349,7 @@ class Queue:
                     self._let_in(target)
                 refusal = self.scope.refusals([target])[0]
                 link = Link(url=target, anchor=anchor, score=anchor_score)
-                host = self._add_link(link, refusal, via, task.ground.depth, via_score, redirects + 1)
-                if host is not None:
-                    self.hosts.refresh(host)
+                self._add_link(link, refusal, via, task.ground.depth, via_score, redirects + 1)
         return self.drop(task, "redirect_loop" if is_loop else "redirect", status)
 
     def retry(
@@ -377,7 +369,9 @@ class Queue:
                 self._set_done(task.id, DROPPED, closed or reason, status, None, [])
             else:
                 self._db.execute("UPDATE urls SET state = ? WHERE id = ?", (QUEUED, task.id))
-            self._requeue_best(task.group, task.host)
+            self._requeue_best(task.group)
+            if closed:
+                self.hosts.refresh(task.host)
         return self.line(task.id) if is_over else None
 
     def _set_done(
@@ -418,15 +412,12 @@ class Queue:
         """The page's other name is not fetched too."""
         if canonical != url and is_other_name(url, canonical):
             mark = _mark(canonical)
-            known = self._db.execute(
-                "SELECT u.id, u.state, u.grp, g.host FROM urls u LEFT JOIN groups g ON g.id = u.grp WHERE u.mark = ?",
-                (mark,),
-            ).fetchone()
+            known = self._db.execute("SELECT id, state, grp FROM urls WHERE mark = ?", (mark,)).fetchone()
             if known is None:
                 self._refuse(mark, None, "canonical")
             elif known[1] == QUEUED:
                 self._db.execute("UPDATE urls SET state = ?, reason = 'canonical' WHERE id = ?", (DROPPED, known[0]))
-                self._requeue_best(known[2], known[3])
+                self._requeue_best(known[2])
 
     def _canonical_link(self, url: str, report: PageReport) -> list[Link]:
         """A rel=canonical that may be another page is followed like a link."""
@@ -543,6 +534,11 @@ def is_other_name(url: str, canonical: str) -> bool:
 def _bare_path(path: str) -> str:
     head, _, last = path.rpartition("/")
     return head if last.partition(".")[0] in ("index", "") else path
+
+
+@functools.lru_cache(maxsize=16)  # asked twice for a new URL
+def _pattern_name(url: str) -> str:
+    return f"{host_of_url(url)} {url_pattern(url)}"
 
 
 def _mark(url: str) -> int:

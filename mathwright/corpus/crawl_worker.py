@@ -35,6 +35,7 @@ class PageReaders:
         worker = await self._idle.get()
         try:
             if worker is None or worker.returncode is not None:
+                self._kill(worker)
                 worker = await self._start()
             return await asyncio.wait_for(self._ask(worker, html, url, charset), self._timeout_s)
         except (TimeoutError, OSError, EOFError, ValueError):  # too slow; died; died within a line
@@ -44,9 +45,12 @@ class PageReaders:
         finally:
             self._idle.put_nowait(worker)
 
-    def close(self) -> None:
-        for worker in list(self._all):
+    async def close(self) -> None:
+        workers = list(self._all)
+        for worker in workers:
             self._kill(worker)
+        for worker in workers:
+            await worker.wait()
 
     async def _start(self) -> asyncio.subprocess.Process:
         root = str(Path(mathwright.__file__).resolve().parents[1])
