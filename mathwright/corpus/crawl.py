@@ -134,7 +134,8 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
     if not is_local and not _CONTACT.search(recipe.user_agent):
         raise MathwrightError(
             f"the User-Agent {recipe.user_agent!r} does not say whom to write to about this crawl",
-            hint="add a page or an address, such as 'mybot/1.0 (+https://example.org/bot; me@example.org)'",
+            hint="add a page or an address (corpus.web.user_agent, or --contact), such as "
+            "'mybot/1.0 (+https://example.org/bot; me@example.org)'",
         )
     return {
         "start_urls": list(start_urls),
@@ -172,6 +173,7 @@ def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
         "max_hosts": recipe.max_hosts,
         "max_bytes": recipe.max_bytes,
         "max_seconds": recipe.max_seconds,
+        "patience": recipe.patience,
         "nofollow": recipe.nofollow,
         "noindex": recipe.noindex,
         "num_workers": max(1, min(8, (os.cpu_count() or 2) - 1)),

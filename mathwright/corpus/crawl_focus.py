@@ -163,8 +163,9 @@ class FocusedSpider(scrapy.Spider):
 
     async def _wait(self) -> None:
         """Until an answer comes or the next host may be visited."""
-        due = self.queue.hosts.next_due()
-        seconds = min(max(due - time.time(), 0.001), IDLE_LOOK_S) if due is not None else IDLE_LOOK_S
+        now = time.time()
+        due = self.queue.hosts.next_due(now)
+        seconds = min(due - now, IDLE_LOOK_S) if due is not None else IDLE_LOOK_S
         try:
             await asyncio.wait_for(self._wake.wait(), seconds)
         except TimeoutError:
@@ -310,6 +311,7 @@ def open_queue(order: dict[str, Any]) -> Queue:
             max_pages_per_host=order["max_pages_per_host"],
             max_hosts=order["max_hosts"],
             backoff_s=order["backoff_s"],
+            patience=order["patience"] if order["classifier"] else 0.0,
         ),
         budget=Budget(
             max_pages=order["max_pages"],

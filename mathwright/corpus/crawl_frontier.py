@@ -57,7 +57,7 @@ def canonical_url(url: str) -> str:
 
 
 def _ascii_host(name: str) -> str:
-    """A host as the name service knows it; "" for what cannot be one. Raises UnicodeError for labels that IDNA has not."""
+    """A host as the name service knows it; "" for what cannot be one. Raises UnicodeError where IDNA has none."""
     if ":" in name:
         return f"[{ipaddress.IPv6Address(name)}]"
     name = name.removesuffix(".")

@@ -22,6 +22,8 @@ MAX_RETRY_AFTER_S = 3600.0
 MAX_FAILURES = 6
 """So many failures in a row close a host (reason host_down)."""
 MAX_INTERVAL_S = 60.0
+PATIENCE_S = 10.0
+"""A better host is waited for when it is due within this time."""
 CALM_ANSWERS = 10
 """After so many good answers a host that was slowed down is visited at twice the pace again."""
 
@@ -33,7 +35,7 @@ CREATE TABLE IF NOT EXISTS hosts (
     met INTEGER DEFAULT 0
 ) STRICT;
 CREATE TABLE IF NOT EXISTS groups (
-    id INTEGER PRIMARY KEY, host INTEGER, prefix TEXT, parent INTEGER, num REAL DEFAULT 0, sum_scores REAL DEFAULT 0,
+    id INTEGER PRIMARY KEY, host INTEGER, prefix TEXT, parent INTEGER, num REAL DEFAULT 0, num_relevant REAL DEFAULT 0,
     share REAL, best REAL, priority REAL, UNIQUE (host, prefix)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS groups_by_priority ON groups (priority DESC) WHERE priority IS NOT NULL;
@@ -50,6 +52,8 @@ class Pace:
     max_hosts: int
     """0 is no limit."""
     backoff_s: float = BACKOFF_S
+    patience: float = 0.0
+    """Nothing is fetched whose priority is below this share of the best; 0 never waits."""
 
 
 class Hosts:
@@ -125,19 +129,19 @@ class Hosts:
         share, closed, num_pages = self._db.execute(
             "SELECT g.share, h.closed, h.num_pages FROM groups g JOIN hosts h ON h.id = g.host WHERE g.id = ?", (group,)
         ).fetchone()
-        is_open = relevance is not None and not closed and num_pages < self.pace.max_pages_per_host
+        is_open = not closed and num_pages < self.pace.max_pages_per_host
         self._db.execute(
             "UPDATE groups SET best = ?, priority = ? WHERE id = ?",
-            (relevance, priority(relevance, share) if is_open else None, group),
+            (relevance, priority(relevance, share) if is_open and relevance is not None else None, group),
         )
 
-    def count(self, group: int, score: float) -> None:
-        """A URL of the group was fetched and scored; one that led to no page scores 0. `refresh` makes it felt."""
+    def count(self, group: int, *, is_relevant: bool) -> None:
+        """A URL of the group was fetched, and was mathematics or not. `refresh` makes it felt."""
         current: int | None = group
         while current is not None:
             (current,) = self._db.execute(
-                "UPDATE groups SET num = num + 1, sum_scores = sum_scores + ? WHERE id = ? RETURNING parent",
-                (score, current),
+                "UPDATE groups SET num = num + 1, num_relevant = num_relevant + ? WHERE id = ? RETURNING parent",
+                (int(is_relevant), current),
             ).fetchone()
 
     def refresh(self, host: int) -> None:
@@ -147,7 +151,8 @@ class Hosts:
         shares: dict[int | None, float] = {None: START_SHARE}
         changes = []
         rows = self._db.execute(
-            "SELECT id, parent, num, sum_scores, share, best, priority FROM groups WHERE host = ? ORDER BY id", (host,)
+            "SELECT id, parent, num, num_relevant, share, best, priority FROM groups WHERE host = ? ORDER BY id",
+            (host,),
         )
         for group, parent, num, total, old_share, best, old in rows:  # a parent's row is older than its children's
             share = shares[group] = expected_share(total, num, shares[parent])
@@ -159,17 +164,30 @@ class Hosts:
     # --- whose turn it is ---
 
     def next_group(self, now: float) -> tuple[int, int, float] | None:
-        """(group, host, priority) of the best queue of those hosts that may be visited now."""
-        return self._db.execute(
+        """(group, host, priority) of the best queue of those hosts that may be visited now.
+
+        None also where a much better one (by Pace.patience) is only busy, or due within PATIENCE_S: hosts of little
+        promise are always free, and would use up the budget while the good ones are visited at their pace.
+        """
+        found = self._db.execute(
             f"SELECT g.id, g.host, g.priority FROM groups g JOIN hosts h ON h.id = g.host WHERE {_READY} "
             "AND h.free_at <= :now ORDER BY g.priority DESC, g.id LIMIT 1",
             {"now": now, **self._limits},
         ).fetchone()
+        if found is None or not self.pace.patience:
+            return found
+        (best,) = self._db.execute(
+            "SELECT g.priority FROM groups g JOIN hosts h ON h.id = g.host WHERE g.priority IS NOT NULL "
+            "AND h.num_pages + h.num_waiting < :max_pages AND h.free_at <= :soon ORDER BY g.priority DESC LIMIT 1",
+            {"soon": now + PATIENCE_S, "max_pages": self.pace.max_pages_per_host},
+        ).fetchone()
+        return found if found[2] >= self.pace.patience * best else None
 
-    def next_due(self) -> float | None:
-        """The time at which the next host may be visited; None where no host has anything to fetch or room for it."""
+    def next_due(self, now: float) -> float | None:
+        """The next time behind `now` at which a host becomes due that has URLs queued; None for none."""
         return self._db.execute(
-            f"SELECT min(h.free_at) FROM groups g JOIN hosts h ON h.id = g.host WHERE {_READY}", self._limits
+            f"SELECT min(h.free_at) FROM groups g JOIN hosts h ON h.id = g.host WHERE {_READY} AND h.free_at > :now",
+            {"now": now, **self._limits},
         ).fetchone()[0]
 
     @property

@@ -16,7 +16,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,7 +26,7 @@ from mathwright.corpus.crawl_hosts import SCHEMA as HOSTS_SCHEMA
 from mathwright.corpus.crawl_hosts import Hosts, Pace
 from mathwright.corpus.crawl_page import Link, PageReport
 from mathwright.corpus.crawl_scope import Scope
-from mathwright.corpus.crawl_score import RELEVANT, Ground, relevance
+from mathwright.corpus.crawl_score import RELEVANT, Ground, Scale, relevance
 from mathwright.corpus.crawl_traps import is_alike, pattern_verdict, url_limit, url_pattern, url_trap
 from mathwright.errors import MathwrightError
 
@@ -113,6 +113,8 @@ class Queue:
         self.size_bytes: int = self._meta("size_bytes", 0)
         self._num_taken: int = self._meta("num_taken", 0)
         self._num_lines: int = self._meta("num_lines", 0)
+        self.page_scale = Scale(*json.loads(self._meta("page_scale", "[]")))
+        self.link_scale = Scale(*json.loads(self._meta("link_scale", "[]")))
         for host in json.loads(self._meta("more_hosts", "[]")):
             scope.add_host(host)
         with self._transaction():
@@ -150,7 +152,11 @@ class Queue:
         known = self._db.execute(
             "SELECT id, state, reason, relevance, grp, depth FROM urls WHERE mark = ?", (mark,)
         ).fetchone()
-        value = relevance(page_score, link.score) if self._scored else -float(depth)
+        if known is None and link.score is not None and not refusal:
+            self.link_scale.add(link.score)
+        value = (
+            relevance(self.page_scale.z(page_score), self.link_scale.z(link.score)) if self._scored else -float(depth)
+        )
         if known is not None and known[1] != QUEUED and not (known[1] == DROPPED and known[2] in _REOPENED):
             return
         if known is not None and known[1] == QUEUED:
@@ -220,17 +226,20 @@ class Queue:
             while (best := self.hosts.next_group(now)) is not None:
                 group, host, priority = best
                 row = self._db.execute(
-                    "SELECT u.id, u.url, u.depth, u.via_score, u.anchor, u.anchor_score, p.closed, v.url FROM urls u "
-                    "LEFT JOIN patterns p ON p.id = u.pattern LEFT JOIN urls v ON v.id = u.via "
+                    "SELECT u.id, u.url, u.depth, u.via_score, u.anchor, u.anchor_score, p.id, p.closed, v.url "
+                    "FROM urls u LEFT JOIN patterns p ON p.id = u.pattern LEFT JOIN urls v ON v.id = u.via "
                     "WHERE u.grp = ? AND u.state = 0 ORDER BY u.relevance DESC, u.depth, u.tie LIMIT 1",
                     (group,),
                 ).fetchone()
                 if row is None:
                     self._requeue_best(group)
                     continue
-                number, url, depth, via_score, anchor, anchor_score, closed, via = row
+                number, url, depth, via_score, anchor, anchor_score, pattern, closed, via = row
                 if closed:
-                    self._db.execute("UPDATE urls SET state = ?, reason = ? WHERE id = ?", (DROPPED, closed, number))
+                    self._db.execute(
+                        "UPDATE urls SET state = ?, reason = ? WHERE grp = ? AND state = 0 AND pattern = ?",
+                        (DROPPED, closed, group, pattern),
+                    )
                     self._requeue_best(group)
                     continue
                 host_share, path_share = self.hosts.shares(group)
@@ -303,7 +312,8 @@ class Queue:
         notes = [word for word, is_so in (("nofollow", report.nofollow), ("noindex", report.noindex)) if is_so]
         with self._transaction():
             self.num_pages += 1
-            self.num_relevant += report.score is not None and report.score >= RELEVANT
+            is_relevant = report.score is not None and report.score >= RELEVANT
+            self.num_relevant += is_relevant
             self.size_bytes += size_bytes
             is_copy = self._is_copy(task.id, report.content)
             if is_copy:
@@ -312,7 +322,8 @@ class Queue:
             self.hosts.answered(task.host, is_page=True)
             # Without a classifier nothing is known of a page, and shares stay where they began.
             if report.score is not None:
-                self.hosts.count(task.group, report.score)
+                self.page_scale.add(report.score)
+                self.hosts.count(task.group, is_relevant=is_relevant)
             self._set_done(task.id, PAGE, "", 200, report.score, notes)
             if report.canonical:
                 self._note_canonical(task.ground.url, report.canonical)
@@ -330,7 +341,7 @@ class Queue:
             if reason == "robots":
                 self.hosts.not_sent(task.host)
             if self._scored and reason not in ("redirect", "robots", "noindex"):
-                self.hosts.count(task.group, 0.0)
+                self.hosts.count(task.group, is_relevant=False)
             self._set_done(task.id, DROPPED, reason, status, None, [])
             self.hosts.refresh(task.host)
             self._save_counts()
@@ -506,6 +517,8 @@ class Queue:
         for key in ("num_pages", "num_relevant", "size_bytes", "seconds"):
             self._set_meta(key, getattr(self, key))
         self._set_meta("num_lines", self._num_lines)
+        self._set_meta("page_scale", json.dumps(astuple(self.page_scale)))
+        self._set_meta("link_scale", json.dumps(astuple(self.link_scale)))
 
     def _check_identity(self, path: Path, identity: str) -> None:
         known = self._meta("identity", None)

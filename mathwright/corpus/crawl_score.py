@@ -2,11 +2,13 @@
 
 Three signs say that an unseen page is mathematics: the classifier's score of the page that links to it, the score of
 the link's own words (anchor text and the words of the URL), and the share of mathematics among what was fetched so far
-under the same host and path. They are pooled in log odds:
+under the same host and path. They are added as evidence in log odds:
 
-    priority = sigmoid(W_PAGE logit(page) + W_ANCHOR logit(anchor) + W_SHARE logit(share))
+    priority = sigmoid(W_PAGE z(page) + W_ANCHOR z(anchor) + W_SHARE logit(share))
 
-so that three weak signs add up and one strong sign can be outvoted.
+so that weak signs add up and one strong sign can be outvoted. z(score) is the score's log odds as standard deviations
+above the mean of this crawl: a classifier trained on pages may give all links of three words 0.45 plus or minus 0.02,
+and it is the 0.02 that tells them apart. 0.5 is thus an average link of an average page to an unknown host.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-W_PAGE, W_ANCHOR, W_SHARE = 0.3, 0.5, 1.0
+W_PAGE, W_ANCHOR, W_SHARE = 0.5, 1.0, 1.0
 """Found on the two webs of benchmarks/crawl_harvest.py; docs/crawling.md has what others gave."""
 CLIP = 0.02
 """fastText is sure of nearly everything; beyond this its probabilities say no more."""
 PRIOR_PAGES = 2.0
 """How many pages' worth of evidence the level above is: START_SHARE for a host, a host for its folders."""
+PRIOR_SCORES, PRIOR_SPREAD, MIN_SPREAD = 10.0, 1.0, 0.05
 START_SHARE = 0.5
 """Share of mathematics expected before anything was fetched."""
 RELEVANT = 0.5
@@ -70,12 +73,34 @@ def logit(probability: float) -> float:
     return math.log(p / (1 - p))
 
 
-def relevance(page_score: float | None, anchor_score: float | None) -> float:
-    """What is known of a link when it is found, in log odds; an unknown sign counts nothing."""
-    total = 0.0
-    for weight, score in ((W_PAGE, page_score), (W_ANCHOR, anchor_score)):
-        total += weight * logit(score) if score is not None else 0.0
-    return total
+@dataclass(slots=True)
+class Scale:
+    """Running mean and spread of log odds, by which one score is compared with those seen before (Welford 1962).
+
+    Begins as if PRIOR_SCORES scores around 0.5 had been seen, so that the first ones are not taken for extremes.
+    """
+
+    num: float = PRIOR_SCORES
+    mean: float = 0.0
+    sum_squares: float = PRIOR_SCORES * PRIOR_SPREAD**2
+
+    def add(self, score: float) -> None:
+        self.num += 1
+        step = logit(score) - self.mean
+        self.mean += step / self.num
+        self.sum_squares += step * (logit(score) - self.mean)
+
+    def z(self, score: float | None) -> float:
+        """Standard deviations above the mean; 0 for what is not known."""
+        if score is None:
+            return 0.0
+        spread = math.sqrt(self.sum_squares / self.num)
+        return (logit(score) - self.mean) / max(spread, MIN_SPREAD)
+
+
+def relevance(page_z: float, anchor_z: float) -> float:
+    """What is known of a link when it is found, in log odds."""
+    return W_PAGE * page_z + W_ANCHOR * anchor_z
 
 
 def priority(relevance_log_odds: float, share: float) -> float:
@@ -83,9 +108,9 @@ def priority(relevance_log_odds: float, share: float) -> float:
     return 1 / (1 + math.exp(-relevance_log_odds - W_SHARE * logit(share)))
 
 
-def expected_share(sum_scores: float, num_fetched: float, prior: float) -> float:
+def expected_share(num_relevant: float, num_fetched: float, prior: float) -> float:
     """Posterior mean of a share under a Beta prior worth PRIOR_PAGES pages with mean `prior`.
 
     Unknown hosts thus get the share of the crawl as a whole and are tried; a few bad pages move them down.
     """
-    return (sum_scores + PRIOR_PAGES * prior) / (num_fetched + PRIOR_PAGES)
+    return (num_relevant + PRIOR_PAGES * prior) / (num_fetched + PRIOR_PAGES)

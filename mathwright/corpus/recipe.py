@@ -45,6 +45,8 @@ class WebRecipe:
     """Bytes of HTML after which order score ends; 0 is no limit."""
     max_seconds: float = 0.0
     """Time after which order score ends, earlier runs of the same crawl included; 0 is no limit."""
+    patience: float = 0.5
+    """Order score waits for a better host rather than fetch what has less than this share of its priority; 0: never."""
     nofollow: Literal["obey", "ignore"] = "obey"
     """Whether order score follows links that are marked nofollow."""
     noindex: Literal["store", "skip"] = "store"

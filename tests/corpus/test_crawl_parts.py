@@ -16,8 +16,8 @@ from mathwright.corpus.annotate import Rule
 from mathwright.corpus.crawl_frontier import canonical_url
 from mathwright.corpus.crawl_hosts import parse_retry_after
 from mathwright.corpus.crawl_page import MAX_LINKS, from_json, link_words, read_page, to_json
-from mathwright.corpus.crawl_score import expected_share, logit, priority, relevance
 from mathwright.corpus.crawl_scope import Scope, is_private, registered_domain, start_urls_of
+from mathwright.corpus.crawl_score import Scale, expected_share, logit, priority, relevance
 from mathwright.corpus.crawl_traps import (
     fingerprint,
     is_alike,
@@ -203,15 +203,30 @@ def test_fingerprints() -> None:
 
 def test_priority_is_the_log_odds_pool() -> None:
     assert priority(0.0, 0.5) == pytest.approx(0.5)
-    assert priority(relevance(None, None), 0.9) == pytest.approx(0.9)  # nothing else is known
-    scores = np.linspace(0.05, 0.95, 7)
-    for fixed in scores:
-        by_page = [priority(relevance(s, fixed), fixed) for s in scores]
-        by_anchor = [priority(relevance(fixed, s), fixed) for s in scores]
-        by_share = [priority(relevance(fixed, fixed), s) for s in scores]
-        for values in (by_page, by_anchor, by_share):
-            assert all(a < b for a, b in itertools.pairwise(values))
+    assert priority(relevance(0.0, 0.0), 0.9) == pytest.approx(0.9)  # nothing else is known
+    values = np.linspace(-2, 2, 7)
+    for fixed in values:
+        share = 1 / (1 + np.exp(-fixed))
+        by_page = [priority(relevance(z, fixed), share) for z in values]
+        by_anchor = [priority(relevance(fixed, z), share) for z in values]
+        by_share = [priority(relevance(fixed, fixed), 1 / (1 + np.exp(-z))) for z in values]
+        for found in (by_page, by_anchor, by_share):
+            assert all(a < b for a, b in itertools.pairwise(found))
     assert np.isfinite(logit(0.0)) and logit(0.0) == pytest.approx(-logit(1.0))
+
+
+def test_scores_are_compared_with_those_seen() -> None:
+    scale = Scale()
+    assert scale.z(None) == scale.z(0.5) == 0.0
+    scores = np.random.default_rng(0).normal(0.45, 0.01, 2000)
+    for score in scores:
+        scale.add(score)
+    odds = np.log(scores / (1 - scores))
+    assert scale.mean == pytest.approx(odds.mean(), rel=0.02)
+    assert scale.z(0.47) > 0 > scale.z(0.43)  # of links between 0.43 and 0.47 one is good and one is poor
+    spread = np.sqrt((odds.var() * 2000 + 10 + 10 * odds.mean() ** 2) / 2010)  # with the ten around 0.5
+    assert scale.z(0.47) == pytest.approx((np.log(0.47 / 0.53) - scale.mean) / spread, rel=0.05)
+    assert scale.z(1.0) == scale.z(0.99)
 
 
 def test_expected_share_explores_the_unknown_and_learns() -> None:

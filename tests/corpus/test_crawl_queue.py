@@ -171,7 +171,7 @@ def test_delay_and_crawl_delay(open_queue: Open) -> None:
     queue = open_queue(delay_s=2.0)
     queue.page(taken(queue, 100.0), report(*(f"http://a.org/{i}" for i in range(9))), 10)
     assert queue.take(101.9) is None
-    assert queue.hosts.next_due() == 102.0
+    assert queue.hosts.next_due(100.0) == 102.0
     taken(queue, 102.0)
     queue.meet("a.org", 7.0, 103.0)
     assert queue.take(109.9) is None
@@ -193,10 +193,10 @@ def test_back_off_doubles_and_eases(open_queue: Open) -> None:
     queue.page(taken(queue, 0.0), report(*(f"http://a.org/{i}" for i in range(40))), 10)
     for now, due in ((10.0, 14.0), (20.0, 28.0), (30.0, 46.0)):
         queue.retry(taken(queue, now), now, reason="status_4xx", status=429, retry_after_s=0)
-        assert queue.hosts.next_due() == due
+        assert queue.hosts.next_due(now) == due
     task = taken(queue, 100.0)
     queue.retry(task, 100.0, reason="status_4xx", status=429, retry_after_s=300)
-    assert queue.hosts.next_due() == 400.0  # what it asks for is what it gets
+    assert queue.hosts.next_due(100.0) == 400.0  # what it asks for is what it gets
     paces = []
     for i in range(30):
         now = 1000.0 + 100 * i
@@ -211,7 +211,7 @@ def test_answers_to_requests_under_way_are_one_failure(open_queue: Open) -> None
     tasks = [taken(queue) for _ in range(10)]
     for task in tasks:
         queue.retry(task, 2.0, reason="status_5xx", status=503, retry_after_s=0)
-    assert queue.hosts.next_due() == 6.0
+    assert queue.hosts.next_due(2.0) == 6.0
     assert queue._db.execute("SELECT failures, closed FROM hosts").fetchone() == (1, "")
 
 
@@ -234,6 +234,20 @@ def test_a_host_that_asks_for_hours_is_left_alone(open_queue: Open) -> None:
     line = queue.retry(taken(queue), 1.0, reason="status_5xx", status=503, retry_after_s=MAX_RETRY_AFTER_S + 1)
     assert line is not None and line["outcome"] == "asked_to_wait"
     assert queue.finished
+
+
+def test_a_better_host_is_waited_for_but_not_for_ever(open_queue: Open) -> None:
+    queue = open_queue(delay_s=5.0, patience=0.5)
+    good, fair, poor = (
+        Link(url=f"http://{name}.org/1", anchor="", score=score)
+        for name, score in (("good", 0.9), ("fair", 0.6), ("poor", 0.1))
+    )
+    more = Link(url="http://good.org/2", anchor="", score=0.9)
+    queue.page(taken(queue, 0.0), report(good, more, fair, poor), 10)
+    assert [taken(queue, 10.0).ground.url for _ in range(2)] == ["http://good.org/1", "http://fair.org/1"]
+    assert queue.take(10.0) is None  # not the poor one: good.org is busy
+    queue.meet("good.org", 60.0, 10.0)
+    assert taken(queue, 10.0).ground.url == "http://poor.org/1"  # for a minute nobody waits
 
 
 # --- one page, one fetch ------------------------------------------------------------------------------
