@@ -24,9 +24,9 @@ from urllib.parse import parse_qsl, urlsplit
 from mathwright.corpus.crawl_frontier import canonical_url, host_of_url
 from mathwright.corpus.crawl_hosts import SCHEMA as HOSTS_SCHEMA
 from mathwright.corpus.crawl_hosts import Hosts, Pace
-from mathwright.corpus.crawl_page import Link, PageReport
+from mathwright.corpus.crawl_page import Link, PageReport, link_words
 from mathwright.corpus.crawl_scope import Scope
-from mathwright.corpus.crawl_score import RELEVANT, Ground, Scale, relevance
+from mathwright.corpus.crawl_score import RELEVANT, START_SHARE, Ground, Scale, WordShares, expected_share, relevance
 from mathwright.corpus.crawl_traps import is_alike, pattern_verdict, url_limit, url_pattern, url_trap
 from mathwright.errors import MathwrightError
 
@@ -35,6 +35,9 @@ VERSION = 1
 CACHE_KIB = 16_384
 MAX_TRIES = 3
 """Requests for one URL that failed (429, 503, no answer)."""
+MAX_LINK_WORDS = 24
+REVISED_BY, MAX_REVISED = 0.3, 20
+"""A URL that turns out to be worth less by this goes back into the queue; so many a turn at most."""
 MAX_REDIRECTS = 10
 PRINTS_KEPT = 32
 """Fingerprints of a pattern's last pages that a new one is compared with."""
@@ -49,7 +52,7 @@ CREATE TABLE IF NOT EXISTS urls (
     id INTEGER PRIMARY KEY, mark INTEGER UNIQUE, url TEXT, grp INTEGER, pattern INTEGER, state INTEGER,
     reason TEXT DEFAULT '', depth INTEGER, redirects INTEGER DEFAULT 0, tries INTEGER DEFAULT 0, tie INTEGER,
     via INTEGER, via_score REAL, anchor TEXT DEFAULT '', anchor_score REAL, relevance REAL,
-    fetch_order INTEGER, host_share REAL, path_share REAL, priority REAL,
+    fetch_order INTEGER, host_share REAL, path_share REAL, priority REAL, words REAL,
     archive TEXT, offset INTEGER, status INTEGER, score REAL, notes TEXT DEFAULT '', line INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS urls_queued ON urls (grp, relevance DESC, depth, tie) WHERE state = 0;
@@ -60,6 +63,7 @@ CREATE TABLE IF NOT EXISTS patterns (
     num_alike INTEGER DEFAULT 0, closed TEXT DEFAULT '', prints BLOB DEFAULT x''
 ) STRICT;
 CREATE TABLE IF NOT EXISTS contents (mark TEXT PRIMARY KEY, url INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY, num INTEGER, num_relevant INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS archives (name TEXT PRIMARY KEY, size INTEGER) STRICT;
 """
 
@@ -113,6 +117,7 @@ class Queue:
         self.size_bytes: int = self._meta("size_bytes", 0)
         self._num_taken: int = self._meta("num_taken", 0)
         self._num_lines: int = self._meta("num_lines", 0)
+        self.words = WordShares(self._db.execute("SELECT word, num, num_relevant FROM words"))
         self.page_scale = Scale(*json.loads(self._meta("page_scale", "[]")))
         self.link_scale = Scale(*json.loads(self._meta("link_scale", "[]")))
         for host in json.loads(self._meta("more_hosts", "[]")):
@@ -154,9 +159,9 @@ class Queue:
         ).fetchone()
         if known is None and link.score is not None and not refusal:
             self.link_scale.add(link.score)
-        value = (
-            relevance(self.page_scale.z(page_score), self.link_scale.z(link.score)) if self._scored else -float(depth)
-        )
+        value = -float(depth)  # without scores breadth-first
+        if self._scored:
+            value = self._relevance(page_score, link.score, self._evidence(link.anchor, link.url))
         if known is not None and known[1] != QUEUED and not (known[1] == DROPPED and known[2] in _REOPENED):
             return
         if known is not None and known[1] == QUEUED:
@@ -185,6 +190,20 @@ class Queue:
                 (*ground, pattern, _tie(link.url), known[0]),
             )
         self.hosts.raise_best(group, value)
+
+    def _relevance(self, page_score: float | None, anchor_score: float | None, words: float) -> float:
+        return relevance(self.page_scale.z(page_score), self.link_scale.z(anchor_score), words)
+
+    def _evidence(self, anchor: str, url: str) -> float:
+        base = expected_share(self.num_relevant, self.num_pages, START_SHARE)
+        return self.words.evidence(_words(anchor, url), base)
+
+    def _learn(self, task: Task, *, is_relevant: bool) -> None:
+        """What the fetched URL was says something about its host, its folder and the words of its link."""
+        self.hosts.count(task.group, is_relevant=is_relevant)
+        if task.ground.depth > 0:
+            rows = self.words.learn(_words(task.ground.anchor, task.ground.url), is_relevant=is_relevant)
+            self._db.executemany("INSERT OR REPLACE INTO words VALUES (?, ?, ?)", rows)
 
     def _limit(self, url: str, depth: int) -> str:
         """Why a URL in scope is not queued, or ""."""
@@ -222,24 +241,34 @@ class Queue:
         """The best URL that may be requested now; None while hosts rest, answers are awaited, or the budget is used."""
         if self.num_pages + self.num_under_way >= self.budget.max_pages or self._is_used_up:
             return None
+        num_revised = 0
         with self._transaction():
             while (best := self.hosts.next_group(now)) is not None:
                 group, host, priority = best
                 row = self._db.execute(
-                    "SELECT u.id, u.url, u.depth, u.via_score, u.anchor, u.anchor_score, p.id, p.closed, v.url "
-                    "FROM urls u LEFT JOIN patterns p ON p.id = u.pattern LEFT JOIN urls v ON v.id = u.via "
+                    "SELECT u.id, u.url, u.depth, u.via_score, u.anchor, u.anchor_score, p.id, p.closed, "
+                    "v.url, u.relevance FROM urls u LEFT JOIN patterns p ON p.id = u.pattern "
+                    "LEFT JOIN urls v ON v.id = u.via "
                     "WHERE u.grp = ? AND u.state = 0 ORDER BY u.relevance DESC, u.depth, u.tie LIMIT 1",
                     (group,),
                 ).fetchone()
                 if row is None:
                     self._requeue_best(group)
                     continue
-                number, url, depth, via_score, anchor, anchor_score, pattern, closed, via = row
+                number, url, depth, via_score, anchor, anchor_score, pattern, closed, via, old = row
                 if closed:
                     self._db.execute(
                         "UPDATE urls SET state = ?, reason = ? WHERE grp = ? AND state = 0 AND pattern = ?",
                         (DROPPED, closed, group, pattern),
                     )
+                    self._requeue_best(group)
+                    continue
+                words = self._evidence(anchor, url) if self._scored else None
+                new = self._relevance(via_score, anchor_score, words or 0.0) if self._scored else old
+                if new < old - REVISED_BY and num_revised < MAX_REVISED:
+                    # More is known of its words now than when it was found; another may be better.
+                    num_revised += 1
+                    self._db.execute("UPDATE urls SET relevance = ? WHERE id = ?", (new, number))
                     self._requeue_best(group)
                     continue
                 host_share, path_share = self.hosts.shares(group)
@@ -248,11 +277,12 @@ class Queue:
                 ground = Ground(
                     order=self._num_taken, url=url, depth=depth, via=via or "", via_score=via_score, anchor=anchor,
                     anchor_score=anchor_score, host_share=host_share, path_share=path_share, priority=priority,
+                    words=words,
                 )  # fmt: skip
                 self._db.execute(
-                    "UPDATE urls SET state = ?, fetch_order = ?, host_share = ?, path_share = ?, priority = ? "
-                    "WHERE id = ?",
-                    (IN_FLIGHT, ground.order, host_share, path_share, priority, number),
+                    "UPDATE urls SET state = ?, fetch_order = ?, host_share = ?, path_share = ?, priority = ?, "
+                    "words = ? WHERE id = ?",
+                    (IN_FLIGHT, ground.order, host_share, path_share, priority, words, number),
                 )
                 self._requeue_best(group)
                 self.hosts.sent(host, now)
@@ -323,7 +353,7 @@ class Queue:
             # Without a classifier nothing is known of a page, and shares stay where they began.
             if report.score is not None:
                 self.page_scale.add(report.score)
-                self.hosts.count(task.group, is_relevant=is_relevant)
+                self._learn(task, is_relevant=is_relevant)
             self._set_done(task.id, PAGE, "", 200, report.score, notes)
             if report.canonical:
                 self._note_canonical(task.ground.url, report.canonical)
@@ -341,7 +371,7 @@ class Queue:
             if reason == "robots":
                 self.hosts.not_sent(task.host)
             if self._scored and reason not in ("redirect", "robots", "noindex"):
-                self.hosts.count(task.group, is_relevant=False)
+                self._learn(task, is_relevant=False)
             self._set_done(task.id, DROPPED, reason, status, None, [])
             self.hosts.refresh(task.host)
             self._save_counts()
@@ -448,8 +478,8 @@ class Queue:
         cursor = self._db.execute(
             "SELECT u.line AS line, u.fetch_order AS 'order', u.url AS url, u.depth AS depth, v.url AS via, "
             "u.via_score AS via_score, u.anchor AS anchor, u.anchor_score AS anchor_score, u.host_share AS host_share, "
-            "u.path_share AS path_share, u.priority AS priority, u.reason AS outcome, u.status AS status, "
-            "u.score AS score, u.notes AS notes, u.archive AS archive, u.offset AS 'offset' "
+            "u.path_share AS path_share, u.words AS words, u.priority AS priority, u.reason AS outcome, "
+            "u.status AS status, u.score AS score, u.notes AS notes, u.archive AS archive, u.offset AS 'offset' "
             "FROM urls u LEFT JOIN urls v ON v.id = u.via WHERE u.id = ?",
             (number,),
         )
@@ -471,7 +501,7 @@ class Queue:
         for number, host, group, url, depth, archive, offset, order, priority, via_score in rows:
             ground = Ground(
                 order=order, url=url, depth=depth, via="", via_score=via_score, anchor="", anchor_score=None,
-                host_share=0, path_share=0, priority=priority,
+                host_share=0, path_share=0, words=None, priority=priority,
             )  # fmt: skip
             self._db.execute("UPDATE hosts SET num_waiting = num_waiting + 1 WHERE id = ?", (host,))
             yield Task(id=number, host=host, group=group, ground=ground), archive, offset
@@ -547,6 +577,11 @@ def is_other_name(url: str, canonical: str) -> bool:
 def _bare_path(path: str) -> str:
     head, _, last = path.rpartition("/")
     return head if last.partition(".")[0] in ("index", "") else path
+
+
+def _words(anchor: str, url: str) -> frozenset[str]:
+    """The first MAX_LINK_WORDS different words of a link."""
+    return frozenset(list(dict.fromkeys(link_words(anchor, url).lower().split()))[:MAX_LINK_WORDS])
 
 
 @functools.lru_cache(maxsize=16)  # asked twice for a new URL

@@ -17,7 +17,7 @@ from mathwright.corpus.crawl_frontier import canonical_url
 from mathwright.corpus.crawl_hosts import parse_retry_after
 from mathwright.corpus.crawl_page import MAX_LINKS, from_json, link_words, read_page, to_json
 from mathwright.corpus.crawl_scope import Scope, is_private, registered_domain, start_urls_of
-from mathwright.corpus.crawl_score import Scale, expected_share, logit, priority, relevance
+from mathwright.corpus.crawl_score import Scale, WordShares, expected_share, logit, priority, relevance
 from mathwright.corpus.crawl_traps import (
     fingerprint,
     is_alike,
@@ -203,14 +203,15 @@ def test_fingerprints() -> None:
 
 def test_priority_is_the_log_odds_pool() -> None:
     assert priority(0.0, 0.5) == pytest.approx(0.5)
-    assert priority(relevance(0.0, 0.0), 0.9) == pytest.approx(0.9)  # nothing else is known
+    assert priority(relevance(0.0, 0.0, 0.0), 0.9) == pytest.approx(0.9)  # nothing else is known
     values = np.linspace(-2, 2, 7)
     for fixed in values:
         share = 1 / (1 + np.exp(-fixed))
-        by_page = [priority(relevance(z, fixed), share) for z in values]
-        by_anchor = [priority(relevance(fixed, z), share) for z in values]
-        by_share = [priority(relevance(fixed, fixed), 1 / (1 + np.exp(-z))) for z in values]
-        for found in (by_page, by_anchor, by_share):
+        by_page = [priority(relevance(z, fixed, fixed), share) for z in values]
+        by_anchor = [priority(relevance(fixed, z, fixed), share) for z in values]
+        by_words = [priority(relevance(fixed, fixed, z), share) for z in values]
+        by_share = [priority(relevance(fixed, fixed, fixed), 1 / (1 + np.exp(-z))) for z in values]
+        for found in (by_page, by_anchor, by_words, by_share):
             assert all(a < b for a, b in itertools.pairwise(found))
     assert np.isfinite(logit(0.0)) and logit(0.0) == pytest.approx(-logit(1.0))
 
@@ -227,6 +228,20 @@ def test_scores_are_compared_with_those_seen() -> None:
     spread = np.sqrt((odds.var() * 2000 + 10 + 10 * odds.mean() ** 2) / 2010)  # with the ten around 0.5
     assert scale.z(0.47) == pytest.approx((np.log(0.47 / 0.53) - scale.mean) / spread, rel=0.05)
     assert scale.z(1.0) == scale.z(0.99)
+
+
+def test_words_are_judged_by_where_they_led() -> None:
+    words = WordShares()
+    assert words.evidence({"gamma", "jobs"}, 0.5) == 0.0
+    for _ in range(9):
+        words.learn({"gamma", "page"}, is_relevant=True)
+        rows = words.learn({"jobs", "page"}, is_relevant=False)
+    assert sorted(rows) == [("jobs", 9, 0), ("page", 18, 9)]
+    assert words.evidence({"gamma"}, 0.5) > 1.5 > 0 > -1.5 > words.evidence({"jobs"}, 0.5)
+    assert words.evidence({"page"}, 0.5) == pytest.approx(0.0)
+    assert words.evidence({"gamma", "unheard"}, 0.5) == words.evidence({"gamma"}, 0.5)
+    assert words.evidence({"page"}, 0.1) > 0  # better than the rest of a crawl that finds little
+    assert WordShares(rows).evidence({"jobs"}, 0.5) == words.evidence({"jobs"}, 0.5)
 
 
 def test_expected_share_explores_the_unknown_and_learns() -> None:

@@ -105,6 +105,21 @@ def test_a_better_ground_replaces_a_worse_one(open_queue: Open) -> None:
     assert (ground.url, ground.anchor, ground.via) == ("http://a.org/x", "theorems", "http://a.org/1")
 
 
+def test_words_that_led_astray_are_not_followed_again_even_in_links_queued_before(open_queue: Open) -> None:
+    queue = open_queue()
+    topics = [f"http://h{i}.org/{topic}/x" for i in range(12) for topic in ("theorems", "careers")]
+    queue.page(taken(queue), report(*topics), 10)
+    fetched = []
+    for _ in range(16):
+        task = taken(queue)
+        fetched.append("theorems" in task.ground.url)
+        queue.page(task, report(score=0.9 if fetched[-1] else 0.1), 10)
+    assert sum(fetched) == 12 and sum(fetched[:14]) >= 11
+    queue.close()
+    queue = open_queue()  # and this is remembered
+    assert queue.words.evidence({"theorems"}, 0.5) > 1 > -0.3 > queue.words.evidence({"careers"}, 0.5)
+
+
 def test_without_a_classifier_the_order_is_breadth_first(open_queue: Open) -> None:
     queue = open_queue(scored=False)
     fetched = []
