@@ -136,7 +136,7 @@ class Hosts:
         )
 
     def count(self, group: int, *, is_relevant: bool) -> None:
-        """A URL of the group was fetched, and was mathematics or not. `refresh` makes it felt."""
+        """A page of the group was fetched, and was mathematics or not. `refresh` makes it felt."""
         current: int | None = group
         while current is not None:
             (current,) = self._db.execute(

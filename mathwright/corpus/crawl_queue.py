@@ -370,8 +370,6 @@ class Queue:
             self.hosts.answered(task.host, is_page=False)
             if reason == "robots":
                 self.hosts.not_sent(task.host)
-            if self._scored and reason not in ("redirect", "robots", "noindex"):
-                self._learn(task, is_relevant=False)
             self._set_done(task.id, DROPPED, reason, status, None, [])
             self.hosts.refresh(task.host)
             self._save_counts()

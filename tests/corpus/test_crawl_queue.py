@@ -160,7 +160,7 @@ def test_budgets(open_queue: Open) -> None:
 def test_bytes_and_time(open_queue: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = open_queue(max_bytes=100, max_seconds=1000)
     queue.page(taken(queue), report(*(f"http://a.org/{i}" for i in range(5))), 60)
-    monkeypatch.setattr(queue, "_seconds_before", 999.99)
+    monkeypatch.setattr(queue, "_seconds_before", 900.0)
     task = taken(queue)
     monkeypatch.setattr(queue, "_seconds_before", 2000.0)
     assert queue.take(1.0) is None
