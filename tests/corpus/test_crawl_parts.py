@@ -233,6 +233,7 @@ def test_scores_are_compared_with_those_seen() -> None:
 def test_words_are_judged_by_where_they_led() -> None:
     words = WordShares()
     assert words.evidence({"gamma", "jobs"}, 0.5) == 0.0
+    rows = []
     for _ in range(9):
         words.learn({"gamma", "page"}, is_relevant=True)
         rows = words.learn({"jobs", "page"}, is_relevant=False)
