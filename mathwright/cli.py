@@ -195,6 +195,46 @@ class Contamination:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Crawl:
+    """§2.1 Fetch pages into WARC files, those first that a classifier expects to be mathematics (docs/crawling.md).
+
+    `mathwright crawl https://example.org/ --out pages --contact me@example.org --classifier RUN/corpus/iteration-2`
+    Called again, a stopped crawl goes on.
+    """
+
+    start_urls: Positional[tuple[str, ...]] = ()
+    """Where to start; without any, at the prefixes that --rules accept."""
+    out: Path
+    """Folder for the archives, grounds.jsonl and the frontier."""
+    contact: str = ""
+    """A web page or mail address of whoever answers for this crawl; sent with every request."""
+    classifier: Path | None = None
+    """Folder of a trained classifier; without one the order is breadth-first."""
+    rules: Path | None = None
+    """A rules.toml: what it rejects is not fetched; with --scope prefixes only what it accepts is."""
+    scope: Literal["host", "domain", "prefixes", "any"] = "host"
+    """Hosts of the start URLs, their registered domains, the prefixes accepted by --rules, or any host."""
+    max_pages: int = 10_000
+    max_pages_per_host: int = 10_000
+    max_hosts: int = 0
+    """0 is no limit, as for the next four."""
+    max_depth: int = 0
+    """Links from a start URL."""
+    max_bytes: int = 0
+    """HTML, decompressed."""
+    max_minutes: float = 0.0
+    """Earlier calls included."""
+    delay_s: float = 1.0
+    """Seconds between two requests to one host; robots.txt may ask for more."""
+    patience: float = 0.5
+    """Wait for a better host rather than fetch what has less than this share of its priority; 0: never."""
+    nofollow: Literal["obey", "ignore"] = "obey"
+    """Whether links marked nofollow are followed."""
+    noindex: Literal["store", "skip"] = "store"
+    """Whether pages are kept that ask search engines not to index them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
     """Print every value of a recipe with its source; without a recipe, the names there are."""
 
@@ -223,6 +263,7 @@ Command = (
     | Annotated[Rl, tyro.conf.subcommand("rl")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Contamination, tyro.conf.subcommand("contamination")]
+    | Annotated[Crawl, tyro.conf.subcommand("crawl")]
     | Annotated[Chat, tyro.conf.subcommand("chat")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Show, tyro.conf.subcommand("show")]
@@ -292,6 +333,8 @@ def _perform(command: Any) -> None:
             evaluate(command)
         case Contamination():
             contamination(command)
+        case Crawl():
+            crawl(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:
@@ -405,6 +448,47 @@ def contamination(arguments: Contamination) -> None:
         counts = find(arguments.corpus, problems, arguments.out, min_share=arguments.min_share)
     for task, count in counts.items():
         print(f"{task}\t{count}")
+
+
+def crawl(arguments: Crawl) -> None:
+    """Crawl, and say what was fetched and what was not."""
+    from rich.progress import Progress
+
+    import mathwright
+    from mathwright.corpus.crawl import crawl as run
+    from mathwright.corpus.recipe import WebRecipe
+
+    recipe = WebRecipe(
+        kind="crawl",
+        archives=(),
+        packages=(),
+        start_urls=arguments.start_urls,
+        max_pages=arguments.max_pages,
+        max_pages_per_host=arguments.max_pages_per_host,
+        delay_s=arguments.delay_s,
+        requests_per_host=1 if arguments.delay_s else 4,
+        user_agent=f"mathwright/{mathwright.__version__}" + (f" (+{arguments.contact})" if arguments.contact else ""),
+        order="score",
+        scope=arguments.scope,
+        rules=str(arguments.rules or ""),
+        classifier=str(arguments.classifier or ""),
+        max_depth=arguments.max_depth,
+        max_hosts=arguments.max_hosts,
+        max_bytes=arguments.max_bytes,
+        max_seconds=60 * arguments.max_minutes,
+        patience=arguments.patience,
+        nofollow=arguments.nofollow,
+        noindex=arguments.noindex,
+    )
+    with Progress(console=console) as progress:
+        task = progress.add_task("crawl", total=arguments.max_pages)
+        report = run(arguments.start_urls, arguments.out, recipe=recipe, progress=lambda n: progress.advance(task, n))
+    found = "" if report.num_relevant is None else f", {report.num_relevant:,} of them mathematics to the classifier"
+    console.print(f"{report.num_pages:,} pages of {len(report.pages_by_host):,} hosts{found}")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
+    console.print(f"{report.num_urls:,} addresses seen; not fetched or no page: {reasons or 'none'}", soft_wrap=True)
+    for path in (*report.archives, arguments.out / "grounds.jsonl"):
+        print(path)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,14 +17,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import mathwright
+from mathwright.corpus.annotate import Rule, read_rules
+from mathwright.corpus.crawl_scope import start_urls_of
 from mathwright.corpus.recipe import WebRecipe
 from mathwright.errors import MathwrightError
+from mathwright.run import fingerprint
 
 MAX_PAGE_BYTES = 8 * 2**20
 MAX_ARCHIVE_BYTES = 2**30
 """A new WARC file is begun behind this size, Common Crawl's habit."""
 CONCURRENCY = 32
 """Requests under way over all hosts."""
+TIMEOUT_S = 30.0
+"""For one answer."""
+BACKOFF_S = 5.0
+"""First pause of a host that answers 429, 503 or not at all (order score)."""
+
+_CONTACT = re.compile(r"https?://\S+\.\S|[^\s@<(]+@[^\s@]+\.\w")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,8 @@ class CrawlReport:
     """Bytes of HTML fetched, decompressed."""
     seconds: float
     archives: tuple[str, ...]
+    num_relevant: int | None = None
+    """Pages that the classifier takes for mathematics (order score with a classifier)."""
 
     @property
     def num_pages(self) -> int:
@@ -53,20 +66,29 @@ def crawl(
     progress: Callable[[int], None] | None = None,
     max_archive_bytes: int = MAX_ARCHIVE_BYTES,
 ) -> CrawlReport:
-    """Fetch HTML pages breadth-first from the hosts of the start URLs into `out_folder/crawl-*.warc.gz`.
+    """Fetch HTML pages into `out_folder/crawl-*.warc.gz`, robots.txt and its Crawl-delay kept.
 
-    robots.txt and its Crawl-delay are kept; the budgets of the recipe are shared evenly among the hosts; which pages
-    are fetched does not depend on timing (their order in the archive does). `progress` is called with the pages
-    fetched since the last call. Scrapy runs in a process of its own, which ends with this call however the call ends;
-    WARC files written so far stay readable. Its errors go to `out_folder/crawl.log`.
+    Order "breadth": from the hosts of the start URLs level by level, the budgets shared evenly among the hosts; which
+    pages are fetched does not depend on timing (their order in the archive does). Order "score": the best first, by a
+    classifier (docs/crawling.md); `out_folder` then also holds `grounds.jsonl` and the frontier, and a crawl that was
+    killed, or whose budget was raised, goes on when it is called again. Without start URLs it starts at the prefixes
+    that the rules accept.
 
-    Raises MathwrightError where a start URL is no http(s) address, Scrapy is missing, or no page could be fetched.
+    `progress` is called with the pages fetched since the last call. Scrapy runs in a process of its own, which ends
+    with this call however the call ends; WARC files written so far stay readable. Its errors go to
+    `out_folder/crawl.log`.
+
+    Raises MathwrightError where a start URL is no http(s) address, the User-Agent names no contact though a host is
+    not of this machine, Scrapy is missing, or no page could be fetched; in order "score" also where the folder holds
+    another crawl, or rules or classifier cannot be read.
     """
+    if recipe.order == "score" and not start_urls:
+        start_urls = start_urls_of(_rules(recipe))
     order = _order(start_urls, out_folder, recipe, max_archive_bytes)
     out_folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mathwright.corpus.crawl_spider"],
+        [sys.executable, "-m", f"mathwright.corpus.{'crawl_focus' if recipe.order == 'score' else 'crawl_spider'}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -88,6 +110,7 @@ def crawl(
         size_bytes=report["size_bytes"],
         seconds=time.monotonic() - started,
         archives=tuple(report["archives"]),
+        num_relevant=report.get("num_relevant"),
     )
     if result.num_pages == 0:
         reasons = ", ".join(f"{reason} {count}" for reason, count in result.dropped.items())
@@ -107,6 +130,13 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise MathwrightError(f"{url!r} is not an http(s) URL", hint="write https://example.org/path")
+    is_local = all(_is_loopback(urlsplit(url).hostname or "") for url in start_urls)
+    if not is_local and not _CONTACT.search(recipe.user_agent):
+        raise MathwrightError(
+            f"the User-Agent {recipe.user_agent!r} does not say whom to write to about this crawl",
+            hint="add a page or an address (corpus.web.user_agent, or --contact), such as "
+            "'mybot/1.0 (+https://example.org/bot; me@example.org)'",
+        )
     return {
         "start_urls": list(start_urls),
         "folder": str(out_folder),
@@ -118,8 +148,52 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
         "concurrency": CONCURRENCY,
         "max_page_bytes": MAX_PAGE_BYTES,
         "max_archive_bytes": max_archive_bytes,
-        "use_proxy": not all((urlsplit(url).hostname or "").endswith("localhost") for url in start_urls),
+        "use_proxy": not is_local,
+        **(_focus(start_urls, recipe) if recipe.order == "score" else {}),
     }
+
+
+def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
+    """What order "score" needs beside. Rules and classifier are tried here, where errors have a hint."""
+    rules = _rules(recipe)
+    if recipe.scope == "prefixes" and not any(rule.decision == "accept" for rule in rules):
+        raise MathwrightError(
+            "scope prefixes without a rule that accepts any", hint="name a rules.toml in corpus.web.rules"
+        )
+    classifier = Path(recipe.classifier, "classifier.bin")
+    if recipe.classifier:
+        from mathwright.corpus.classify import Classifier
+
+        Classifier.load(Path(recipe.classifier))
+    return {
+        "scope": recipe.scope,
+        "rules": recipe.rules,
+        "classifier": recipe.classifier,
+        "max_depth": recipe.max_depth,
+        "max_hosts": recipe.max_hosts,
+        "max_bytes": recipe.max_bytes,
+        "max_seconds": recipe.max_seconds,
+        "patience": recipe.patience,
+        "nofollow": recipe.nofollow,
+        "noindex": recipe.noindex,
+        "num_workers": max(1, min(8, (os.cpu_count() or 2) - 1)),
+        "timeout_s": TIMEOUT_S,
+        "backoff_s": BACKOFF_S,
+        "identity": fingerprint(
+            sorted(start_urls),
+            recipe.scope,
+            [[rule.glob, rule.decision] for rule in rules],
+            hashlib.sha256(classifier.read_bytes()).hexdigest() if recipe.classifier else "",
+        ),
+    }
+
+
+def _rules(recipe: WebRecipe) -> list[Rule]:
+    return read_rules(Path(recipe.rules)) if recipe.rules else []
+
+
+def _is_loopback(hostname: str) -> bool:
+    return hostname == "localhost" or hostname.endswith(".localhost") or hostname in ("127.0.0.1", "::1")
 
 
 def _listen_to(
@@ -132,6 +206,8 @@ def _listen_to(
     num_pages = 0
     for line in process.stdout:
         message = json.loads(line)
+        if "error" in message:
+            raise MathwrightError(message["error"], hint=message["hint"])
         if progress is not None and message["num_pages"] > num_pages:
             progress(message["num_pages"] - num_pages)
         num_pages = message["num_pages"]

@@ -38,7 +38,7 @@ from twisted.python.failure import Failure
 
 import mathwright
 from mathwright.corpus.crawl_frontier import Frontier, canonical_url
-from mathwright.corpus.crawl_warc import ArchiveWriter
+from mathwright.corpus.crawl_warc import ArchiveWriter, Place
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PROGRESS_SECONDS = 0.25
@@ -69,6 +69,8 @@ class ArchiveMiddleware:
 
     def __init__(self, crawler: Crawler) -> None:
         order = crawler.settings["MATHWRIGHT_ORDER"]
+        self.crawler = crawler
+        self.order: dict[str, Any] = order
         self.writer = ArchiveWriter(
             Path(order["folder"]),
             name="crawl",
@@ -80,6 +82,7 @@ class ArchiveMiddleware:
                 "robots": "obey",
             },
             max_bytes=order["max_archive_bytes"],
+            paths=[Path(path) for path in order.get("archives", [])],
         )
         crawler.signals.connect(self.writer.close, signals.engine_stopped)
 
@@ -94,7 +97,7 @@ class ArchiveMiddleware:
 
     def process_response(self, request: Request, response: Response) -> Response:
         sent = request.meta["mathwright_sent"]
-        self.writer.exchange(
+        place = self.writer.exchange(
             url=request.url,
             date=datetime.fromtimestamp(sent, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             method=request.method,
@@ -102,15 +105,23 @@ class ArchiveMiddleware:
             status_line=f"{response.status} {_phrase(response.status)}",
             response_headers=_header_list(response.headers),
             body=response.body,
-            metadata={
-                "fetchTimeMs": str(round(1000 * (time.time() - sent))),
-                "hopsFromSeed": str(request.meta.get("mathwright_depth", 0)),
-            },
+            metadata=self.metadata(request),
         )
+        self.written(request, response, place)
         if request.url.endswith("/robots.txt") and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             # RFC 9309 §2.3.1.4: rules that cannot be had forbid everything
             return response.replace(status=200, body=b"User-agent: *\nDisallow: /\n")
         return response
+
+    def metadata(self, request: Request) -> dict[str, str]:
+        """Fields of the metadata record."""
+        return {
+            "fetchTimeMs": str(round(1000 * (time.time() - request.meta["mathwright_sent"]))),
+            "hopsFromSeed": str(request.meta.get("mathwright_depth", 0)),
+        }
+
+    def written(self, request: Request, response: Response, place: Place) -> None:
+        """Called when an exchange has reached the file."""
 
 
 class WebSpider(scrapy.Spider):
@@ -163,7 +174,7 @@ class WebSpider(scrapy.Spider):
             self.frontier.drop(asked, "redirect")
         elif response.status != HTTPStatus.OK:
             self.frontier.drop(asked, f"status_{response.status // 100}xx")
-        elif not _is_html(response.headers):
+        elif not is_html(response.headers):
             self.frontier.drop(asked, "content_type")
         else:
             self.frontier.page(asked)
@@ -175,7 +186,7 @@ class WebSpider(scrapy.Spider):
 
     def on_error(self, failure: Failure) -> Iterator[Request]:
         asked = failure.request.cb_kwargs["asked"]  # type: ignore[attr-defined]
-        self.frontier.drop(asked, _reason(failure))
+        self.frontier.drop(asked, failure_reason(failure))
         self._speak()
         yield from self._requests()
 
@@ -188,17 +199,14 @@ class WebSpider(scrapy.Spider):
 
     def on_headers(self, headers: Any, request: Request) -> None:
         """What is not HTML is not downloaded."""
-        if "mathwright_depth" in request.meta and headers.get(b"Content-Type") and not _is_html(headers):
+        if "mathwright_depth" in request.meta and headers.get(b"Content-Type") and not is_html(headers):
             raise StopDownload(fail=True)
 
     def on_robots(self, robotparser: Any, request: Request) -> None:
         """A Crawl-delay longer than ours is kept, by the slot that is and those to come for this host."""
-        delay = min(float(robotparser.rp.crawl_delay(self.order["user_agent"]) or 0), MAX_CRAWL_DELAY_S)
-        downloader: Any = self.crawler.engine.downloader  # type: ignore[union-attr]
-        key = downloader.get_slot_key(request)
+        delay = crawl_delay(robotparser, self.order["user_agent"])
         if delay > self.order["delay_s"]:
-            downloader.per_slot_settings[key] = {"concurrency": 1, "delay": delay, "jitter": 0.0}
-            downloader.slots.pop(key, None)
+            slow_down(self.crawler, request, delay)
 
     def on_closed(self, reason: str) -> None:
         self.frontier.finish()
@@ -245,15 +253,30 @@ def page_links(response: Response) -> Iterator[str]:
                 continue
 
 
-def _reason(failure: Failure) -> str:
+def crawl_delay(robotparser: Any, user_agent: str) -> float:
+    """Seconds between two requests that a robots.txt asks for; 0 where it does not."""
+    return min(float(robotparser.rp.crawl_delay(user_agent) or 0), MAX_CRAWL_DELAY_S)
+
+
+def slow_down(crawler: Crawler, request: Request, delay_s: float) -> None:
+    """One request at a time and `delay_s` between them, for the host of a request, from now on."""
+    downloader: Any = crawler.engine.downloader  # type: ignore[union-attr]
+    key = downloader.get_slot_key(request)
+    downloader.per_slot_settings[key] = {"concurrency": 1, "delay": delay_s, "jitter": 0.0}
+    downloader.slots.pop(key, None)
+
+
+def failure_reason(failure: Failure) -> str:
     """Why a request got no answer, in a word."""
+    if failure.check(IgnoreRequest) and "DOWNLOAD_MAXSIZE" in str(failure.value):
+        return "too_large"  # once decompressed
     for kind, reason in _REASONS.items():
         if failure.check(kind):
             return reason
     return "network"
 
 
-def _is_html(headers: Any) -> bool:
+def is_html(headers: Any) -> bool:
     """Whether the content type says HTML; a server that says nothing is taken to mean it."""
     content_type = (headers.get(b"Content-Type") or b"text/html").decode("latin-1").partition(";")[0]
     return content_type.strip().lower() in HTML_TYPES
@@ -307,13 +330,13 @@ def settings(order: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     process = CrawlerProcess(settings(order))
     process.crawl(WebSpider)
     process.start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """The parent keeps stdin open while it wants us; it is gone, however it ended, when stdin ends."""
     sys.stdin.read()
     os._exit(1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -15,6 +19,49 @@ COMPRESSION_LEVEL = 6
 """warcio compresses at 9, which costs twice the time of 6 for 1% fewer bytes on HTML."""
 
 Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an exchange lies."""
+
+    archive: str
+    """File name."""
+    offset: int
+    """Of the response record."""
+    end: int
+    """Size of the file with this exchange."""
+
+
+def cut_back(folder: Path, *, name: str, sizes: Mapping[str, int]) -> list[Path]:
+    """Undo what a killed crawl wrote without having noted it: `sizes` are the noted sizes of its files.
+
+    A file is cut at its noted size, which is the end of a record, and removed where nothing of it was noted. Returns
+    the files that stay, in order.
+    """
+    kept = []
+    for path in sorted(folder.glob(f"{name}-*.warc.gz")):
+        if path.name not in sizes:
+            path.unlink()
+            continue
+        if path.stat().st_size > sizes[path.name]:
+            os.truncate(path, sizes[path.name])
+        kept.append(path)
+    return kept
+
+
+def read_response(path: Path, offset: int) -> tuple[Sequence[tuple[str, str]], bytes] | None:
+    """(HTTP headers, body as it came over the wire) of the response record at an offset; None where there is none."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        try:
+            for record in ArchiveIterator(file):
+                if record.rec_type != "response":
+                    return None
+                return record.http_headers.headers, record.raw_stream.read()
+        except ArchiveLoadFailed:  # lost with the power, say
+            pass
+    return None
 
 
 class _Member:
@@ -39,8 +86,11 @@ class ArchiveWriter:
     killed crawl leaves at most one cut record at the end of the last file.
     """
 
-    def __init__(self, folder: Path, *, name: str, info: dict[str, str], max_bytes: int) -> None:
-        self.paths: list[Path] = []
+    def __init__(
+        self, folder: Path, *, name: str, info: dict[str, str], max_bytes: int, paths: Sequence[Path] = ()
+    ) -> None:
+        """`paths`: files of this name that are there already; new ones are numbered behind them."""
+        self.paths: list[Path] = list(paths)
         self._folder = folder
         self._name = name
         self._info = info
@@ -60,10 +110,10 @@ class ArchiveWriter:
         response_headers: Headers,
         body: bytes,
         metadata: dict[str, str],
-    ) -> None:
+    ) -> Place:
         """Write one request, its response as it came over the wire, and what the crawler knows about them.
 
-        `date` is ISO 8601 in UTC; `status_line` without the protocol, e.g. "200 OK".
+        `date` is ISO 8601 in UTC; `status_line` without the protocol, e.g. "200 OK". Returns where it was written.
         """
         if self._file is None or self._file.tell() > self._max_bytes:
             self._next_file()
@@ -88,8 +138,12 @@ class ArchiveWriter:
         notes = self._writer.create_warc_record(
             url, "metadata", payload=BytesIO(fields), length=len(fields), warc_headers_dict=behind
         )
-        for record in (request, response, notes):
-            self._write(record)
+        self._write(request)
+        assert self._file is not None
+        offset = self._file.tell()
+        self._write(response)
+        self._write(notes)
+        return Place(archive=self.paths[-1].name, offset=offset, end=self._file.tell())
 
     def close(self) -> None:
         if self._file is not None:

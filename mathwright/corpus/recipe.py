@@ -30,6 +30,30 @@ class WebRecipe:
     archives_prefix: str = ""
     """What the lines of a list of archives (.paths, .paths.gz) are relative to; "" is the root of the list's host or
     bucket, or the folder of a list on disk."""
+    order: Literal["breadth", "score"] = "breadth"
+    """breadth: level by level within the hosts of the start URLs, the same pages in every run;
+    score: what a classifier thinks most mathematical first (breadth-first without one), resumable, any scope."""
+    scope: Literal["host", "domain", "prefixes", "any"] = "host"
+    """Order score may fetch: host: from the hosts of the start URLs; domain: from their registered domains; prefixes:
+    URLs that `rules` accept; any: from any host."""
+    rules: str = ""
+    """A rules.toml (order score): what it rejects is never fetched, what it accepts is the scope `prefixes`."""
+    classifier: str = ""
+    """Folder of a trained classifier (order score), such as RUN/corpus/iteration-2."""
+    max_depth: int = 0
+    """Links from a start URL (order score); 0 is no limit."""
+    max_hosts: int = 0
+    """Hosts visited (order score); 0 is no limit."""
+    max_bytes: int = 0
+    """Bytes of HTML after which order score ends; 0 is no limit."""
+    max_seconds: float = 0.0
+    """Time after which order score ends, earlier runs of the same crawl included; 0 is no limit."""
+    patience: float = 0.5
+    """Order score waits for a better host rather than fetch what has less than this share of its priority; 0: never."""
+    nofollow: Literal["obey", "ignore"] = "obey"
+    """Whether order score follows links that are marked nofollow."""
+    noindex: Literal["store", "skip"] = "store"
+    """Whether order score keeps pages that ask search engines not to index them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ them does the rest.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -156,7 +157,11 @@ def _crawl(web: WebRecipe, folder: Path, stage: Stage) -> dict[str, Any]:
             # Served and crawled in one part: the addresses hold a port that is free for us now only.
             start_urls = stack.enter_context(DocsWeb(web.packages, port=web.port)).start_urls
         advance = stack.enter_context(stage.progress("crawl", web.max_pages))
-        report = crawl(start_urls, folder, recipe=web, progress=advance)
+        # A focused crawl that was interrupted goes on, so its folder is kept when the part starts again.
+        out = stage.path / "crawl-focused" if web.order == "score" else folder
+        report = crawl(start_urls, out, recipe=web, progress=advance)
+        for archive in report.archives if out != folder else ():
+            os.link(archive, folder / Path(archive).name)
     stage.funnel("crawl", unit="addresses", num_in=report.num_urls, num_out=report.num_pages, dropped=report.dropped)
     size = f"{report.size_bytes / 2**20:.0f} MiB of HTML from {len(report.pages_by_host)} hosts"
     stage.say(f"{size} in {report.seconds:.0f} s")

@@ -70,7 +70,21 @@ def recipe() -> Recipe:
                 requests_per_host=1,  # concerns crawling only
                 user_agent="mathwright (+https://github.com/mathwright/mathwright)",  # concerns crawling only
                 port=0,  # concerns another kind of web
+                archives_prefix="",  # concerns lists of archives only; these names are whole
+                order="breadth",  # concerns crawling only
+                scope="host",  # concerns crawling only
+                rules="",  # concerns crawling only
+                classifier="",  # concerns crawling only
+                max_depth=0,  # concerns crawling only
+                max_hosts=0,  # concerns crawling only
+                max_bytes=0,  # concerns crawling only
+                max_seconds=0.0,  # concerns crawling only
+                patience=0.5,  # concerns crawling only
+                nofollow="obey",  # concerns crawling only
+                noindex="store",  # concerns crawling only
             ),
+            page_classifier="",  # paper silent: all pages are kept until they are ranked
+            page_min_score=0.5,  # concerns page_classifier only
             seed_urls=("openwebmath",),  # §2.1: "OpenWebMath ... as our initial seed corpus"
             classifier=ClassifierRecipe(
                 num_positives=500_000,  # §2.1: "500,000 data points ... as positive"
