@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mathwright.corpus.archive_remote import is_url
 from mathwright.errors import MathwrightError
 
 LIST_ENDINGS = (".paths", ".paths.gz")
@@ -37,12 +38,8 @@ def find_archives(patterns: Sequence[str], *, prefix: str = "") -> list[str]:
     return list(found)
 
 
-def is_remote(name: str) -> bool:
-    return "://" in name
-
-
 def _expand(pattern: str) -> list[str]:
-    if not is_remote(pattern):
+    if not is_url(pattern):
         # Path.glob takes no absolute pattern.
         names = [name for name in glob.glob(pattern, recursive=True) if Path(name).is_file()]  # noqa: PTH207
         if not names:
@@ -82,11 +79,11 @@ def _read_list(name: str, prefix: str) -> Iterator[str]:
         raise MathwrightError(f"{name}: the list names no archive", hint="a line is a path or a URL")
     for line in lines:
         if line:
-            yield line if is_remote(line) or line.startswith("/") else base.rstrip("/") + "/" + line
+            yield line if is_url(line) or line.startswith("/") else base.rstrip("/") + "/" + line
 
 
 def _read_bytes(name: str) -> bytes:
-    if not is_remote(name):
+    if not is_url(name):
         return Path(name).read_bytes()
     import fsspec
 
@@ -96,7 +93,7 @@ def _read_bytes(name: str) -> bytes:
 
 def _root(name: str) -> str:
     """Common Crawl's lists are relative to the root of the bucket; a list on disk is so to its folder."""
-    if not is_remote(name):
+    if not is_url(name):
         return str(Path(name).parent)
     parts = urlsplit(name)
     return f"{parts.scheme}://{parts.netloc}"

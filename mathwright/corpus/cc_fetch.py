@@ -25,7 +25,7 @@ from typing import Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from mathwright.corpus.archive_list import is_remote
+from mathwright.corpus.archive_remote import is_url
 from mathwright.corpus.cc_index import COMMON_CRAWL, Capture, Wanted, bare_url, find_captures
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.polite_http import PoliteClient
@@ -173,7 +173,7 @@ def _read_range(address: str, start: int, end: int, client: PoliteClient) -> Fet
     if address.startswith(("http://", "https://")):
         return _read_http_range(address, start, end, client)
     try:
-        if is_remote(address):
+        if is_url(address):
             import fsspec
 
             with fsspec.open(address, "rb") as file:

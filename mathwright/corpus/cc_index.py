@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mathwright.corpus.archive import HTML_TYPES
-from mathwright.corpus.archive_list import LIST_ENDINGS, find_archives, is_remote
+from mathwright.corpus.archive_list import LIST_ENDINGS, find_archives
+from mathwright.corpus.archive_remote import is_url
 from mathwright.corpus.polite_http import PoliteClient
 from mathwright.errors import MathwrightError
 
@@ -136,7 +137,7 @@ def find_captures(
 
 
 def _read_index(index: str, wanted: Wanted, client: PoliteClient | None) -> Iterator[Capture]:
-    name = urlsplit(index).path if is_remote(index) else index
+    name = urlsplit(index).path if is_url(index) else index
     if name.endswith((".cdxj", ".cdx", ".cdxj.gz", ".cdx.gz")):
         for path in find_archives([index]):
             yield from read_cdxj(path, wanted)

@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus.archive_list import is_remote
+from mathwright.corpus.archive_remote import is_url
 from mathwright.corpus.blocks import add_culprit, is_complete, read_counts, read_rejected
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.documents import join_documents
@@ -125,7 +125,7 @@ def _num_slices(archives: Sequence[str], num_workers: int) -> int:
 
     Every part reads the whole archive: not worth it over a network, nor where there are archives enough.
     """
-    if num_workers == 1 or len(archives) >= 2 * num_workers or any(is_remote(name) for name in archives):
+    if num_workers == 1 or len(archives) >= 2 * num_workers or any(is_url(name) for name in archives):
         return 1
     return min(MAX_SLICES, -(-2 * num_workers // len(archives)))
 
