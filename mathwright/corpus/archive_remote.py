@@ -24,6 +24,10 @@ _pause = time.sleep
 T = TypeVar("T")
 
 
+class MissingArchiveError(MathwrightError):
+    """There is nothing at the path or URL of an archive."""
+
+
 class _NoRangesError(Exception):
     """The server sends whole files only."""
 
@@ -37,7 +41,7 @@ def is_url(path: str | Path) -> bool:
 def open_archive(path: str | Path) -> Iterator[BinaryIO]:
     """The archive as a local file open for reading; one named by a URL is copied into a temporary file first.
 
-    Raises MathwrightError where it is missing, or cannot be read.
+    Raises MissingArchiveError where there is none, MathwrightError where it cannot be read.
     """
     if not is_url(path):
         with _open_local(Path(path)) as file:
@@ -65,7 +69,8 @@ def fetch_range(path: str | Path, offset: int, length: int) -> bytes:
 
 def _open_local(path: Path) -> BinaryIO:
     if not path.is_file():
-        raise MathwrightError(f"{path}: no such archive", hint="give the path or URL of a WARC file (.warc, .warc.gz)")
+        hint = "give the path or URL of a WARC file (.warc, .warc.gz)"
+        raise MissingArchiveError(f"{path}: no such archive", hint=hint)
     try:
         return path.open("rb")
     except OSError as error:
@@ -179,4 +184,5 @@ def _unreachable(url: str, error: BaseException) -> MathwrightError:
     hint = "check the URL and your connection"
     if url.startswith("s3://"):
         hint = "check your AWS credentials; Common Crawl is open without any at https://data.commoncrawl.org/"
-    return MathwrightError(f"{url}: cannot be read ({reason})", hint=hint)
+    kind = MissingArchiveError if isinstance(detail, FileNotFoundError) else MathwrightError
+    return kind(f"{url}: cannot be read ({reason})", hint=hint)

@@ -25,7 +25,7 @@ from typing import Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from mathwright.corpus.archive_remote import is_url
+from mathwright.corpus.archive_remote import MissingArchiveError, fetch_range
 from mathwright.corpus.cc_index import COMMON_CRAWL, Capture, Wanted, bare_url, find_captures
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.polite_http import PoliteClient
@@ -173,23 +173,9 @@ def _read_range(address: str, start: int, end: int, client: PoliteClient) -> Fet
     if address.startswith(("http://", "https://")):
         return _read_http_range(address, start, end, client)
     try:
-        if is_url(address):
-            import fsspec
-
-            with fsspec.open(address, "rb") as file:
-                file.seek(start)  # type: ignore[union-attr]
-                return file.read(end - start), ""  # type: ignore[union-attr]
-        with Path(address).open("rb") as file:
-            file.seek(start)
-            return file.read(end - start), ""
-    except FileNotFoundError:
+        return fetch_range(address, start, end - start), ""
+    except MissingArchiveError:
         return b"", "no such archive"
-    except ImportError as error:
-        raise MathwrightError(f"{address}: {error}", hint="install what the file system needs (s3: s3fs)") from error
-    except OSError as error:
-        raise MathwrightError(
-            f"{address}: {error}", hint="run the same command again: it goes on where it stopped"
-        ) from error
 
 
 def _read_http_range(address: str, start: int, end: int, client: PoliteClient) -> Fetched:
