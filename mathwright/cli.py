@@ -217,7 +217,7 @@ class Crawl:
     max_pages: int = 10_000
     max_pages_per_host: int = 10_000
     max_hosts: int = 0
-    """0 is no limit, as for the next four."""
+    """0 is no limit, as for the next three."""
     max_depth: int = 0
     """Links from a start URL."""
     max_bytes: int = 0

@@ -13,7 +13,7 @@ import urllib3
 import mathwright
 from mathwright.errors import MathwrightError
 
-USER_AGENT = f"mathwright/{mathwright.__version__} (https://pypi.org/project/mathwright)"
+USER_AGENT = f"mathwright/{mathwright.__version__}"
 TIMEOUT = urllib3.Timeout(connect=20, read=120)
 BUSY = frozenset({429, 500, 502, 503, 504})
 MAX_PAUSE_S = 120.0
