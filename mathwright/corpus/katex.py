@@ -45,7 +45,7 @@ def _row(node: Node, depth: int) -> str:
 def _convert(node: Node, depth: int) -> str:
     if node.tag == "#text":
         return to_tex(node.value or "")
-    if node.tag in ("svg", "annotation") or depth > _MAX_DEPTH:
+    if node.tag in ("svg", "annotation", "#comment") or depth > _MAX_DEPTH:
         return ""
     classes = (node.getattr("class") or "").split()
     if not classes:
