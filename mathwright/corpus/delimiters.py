@@ -55,7 +55,7 @@ def find_delimited(text: str, formulas: Formulas) -> str:
     own = _own_delimiters(formulas)
     openings = _OPENINGS
     if own:
-        named = "|".join(f"(?P<own{i}>{re.escape(pair[0])})" for i, pair in enumerate(own))
+        named = "|".join(f"(?P<own{i}>(?<!\\\\){re.escape(pair[0])})" for i, pair in enumerate(own))
         openings = re.compile(f"{named}|{_OPENING}")
     inline_displays = ("$$", "$$") in (formulas.config.inline or ())
     pieces: list[str] = []
@@ -124,7 +124,8 @@ class _Closings:
         if end is None:
             return None
         inner = self._text[opening.end() : end - len(closing)]
-        return end if inner.strip() and "\n\n" not in inner else None
+        escaped = len(closing) == 1 and inner.endswith("\\")
+        return end if inner.strip() and not escaped and "\n\n" not in inner else None
 
     def _dollar(self, opening: re.Match[str]) -> int | None:
         start = opening.end()

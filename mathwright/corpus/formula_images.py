@@ -58,7 +58,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
         return None
     if alt.lower() in ("tex", "latex", "math", "equation", "formula", "image", "eq"):
         return None
-    return alt, "display" in css or alt.startswith(("\\begin{displaymath}", "\\begin{equation")), "image"
+    return alt, "display" in css or alt.startswith("\\begin{"), "image"
 
 
 def _is_delimited(alt: str) -> bool:

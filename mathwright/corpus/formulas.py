@@ -74,6 +74,8 @@ def has_placeholder(text: str) -> bool:
 
 # --- putting the TeX back ----------------------------------------------------------------------------
 
+_IN_DOLLARS = re.compile(f"{_DOLLAR}+({_OPEN}\\d+{_CLOSE}){_DOLLAR}+")
+"""A formula that was read as an element and has dollars of its own around it, which nothing typesets."""
 _PLACEHOLDER = re.compile(f"([ \\t]*){_OPEN}(\\d+){_CLOSE}([ \\t]*)")
 
 
@@ -98,7 +100,7 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         kept.append(tex)
         return f"\n$${tex}$$\n" if formulas.display[index] else f"{before}${tex}${after}"
 
-    text = _PLACEHOLDER.sub(put, text)
+    text = _PLACEHOLDER.sub(put, _IN_DOLLARS.sub(r"\1", text))
     if _DOLLAR in text or _BACKSLASH in text:
         text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
     if _BACKTICK in text:
@@ -121,7 +123,7 @@ def _with_definitions(text: str, kept: list[str], formulas: Formulas, counts: Co
     if not used:
         return text
     counts["macros"] = len(used)
-    return f"${' '.join(used)}$\n\n{text}"
+    return f"${' '.join(used)}$\n\n{text.lstrip()}"
 
 
 def _bare(match: re.Match[str], formulas: Formulas) -> str:

@@ -33,7 +33,7 @@ _SCRIPT = re.compile(
     r"(?:[-−+±]?\s*(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
     r"(?:\s*[-−+*/·,=<>≤≥→]\s*|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
 )
-_NO_SCRIPT = re.compile(r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta)")
+_NO_SCRIPT = re.compile(r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)")
 _ELEMENTS = frozenset("HBCNOFPSKVYIWU")
 _ITALIC = ("i", "em", "var")
 _SCRIPT_TAGS = {"sub": "_", "sup": "^"}
@@ -45,11 +45,11 @@ def read_scripts(tree: HTMLTree, formulas: Formulas) -> None:
         return
     nodes = tree.document.query_selector_all("sup, sub").values()
     scripts = [node for node in nodes[:MAX_SCRIPTS] if _is_script(node)]
-    # A chemical formula has capital letters and digits below; a page of mathematics has other scripts, too.
+    # A chemical formula or a grade has capital letters and digits or signs; mathematics has other scripts, too.
     certain = sum(1 for node in scripts if node.tag == "sup" or not (node.text or "").strip().isdigit())
     for node in scripts:
         if node.parent is not None and not formulas.full():
-            _replace(tree, node, formulas, chemistry=certain < 3)
+            _replace(tree, node, formulas, few=certain < 3)
 
 
 def _is_script(node: Node) -> bool:
@@ -59,7 +59,7 @@ def _is_script(node: Node) -> bool:
     return node.first_element_child is None or node.query_selector("a, img, input, button, span[class]") is None
 
 
-def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, chemistry: bool) -> None:
+def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> None:
     before = node.previous_sibling
     if before is None:
         return
@@ -78,7 +78,7 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, chemistry: bool)
             before.value = text + (node.text or "").strip().translate(_UNICODE_DIGITS)
             node.remove()
         return
-    base = text.strip() if before.tag in _ITALIC else _base(text, node, chemistry=chemistry)
+    base = text.strip() if before.tag in _ITALIC else _base(text, node, few=few)
     if not base:
         return
     placeholder = formulas.add(f"{to_tex(base)}{mark}{_argument(script)}", False, KIND)
@@ -92,7 +92,7 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, chemistry: bool)
             node.remove()
 
 
-def _base(text: str, node: Node, *, chemistry: bool) -> str:
+def _base(text: str, node: Node, *, few: bool) -> str:
     """The symbol at the end of `text` that a script belongs to; "" where none stands there."""
     script = (node.text or "").strip()
     symbol = _SYMBOL.search(text)
@@ -100,8 +100,10 @@ def _base(text: str, node: Node, *, chemistry: bool) -> str:
         letter = symbol[1]
         if letter in "aAI" and script.isdigit() and node.tag == "sup":
             return ""  # the article or the pronoun, with a footnote
-        if chemistry and script.isdigit() and node.tag == "sub" and letter in _ELEMENTS:
-            return ""
+        if few and letter.isupper() and (script in "+-−–" or (script.isdigit() and letter in _ELEMENTS)):
+            return ""  # a grade, an ion, a chemical formula, a vitamin
+        if text[-2:-1] == "/" and script.isdigit() and node.tag == "sup":
+            return ""  # a unit with a footnote
         if _follows_letter(node) and letter in _ELEMENTS and node.tag == "sub" and script.isdigit():
             return ""
         return letter
@@ -110,10 +112,10 @@ def _base(text: str, node: Node, *, chemistry: bool) -> str:
         if power is not None:
             return power[1]
         number = _NUMBER_BASE.search(text)
-        if number is not None and (not script.isdigit() or _next_text(node).lstrip()[:1] in "=+−×·<>≤≥"):
-            return number[1] if _next_text(node).lstrip()[:1] or not script.isdigit() else ""
+        if number is not None and (not script.isdigit() or _has_operator_beside(text[: number.start()], node)):
+            return number[1]
     brackets = _BRACKETS.search(text)
-    if brackets is not None and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0]):
+    if brackets is not None and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0]) and re.search("[^\\W\\d]", brackets[0]):
         return brackets[0]
     return ""
 
@@ -121,6 +123,14 @@ def _base(text: str, node: Node, *, chemistry: bool) -> str:
 def _next_text(node: Node) -> str:
     following = node.next_sibling
     return (following.value or "") if following is not None and following.tag == "#text" else ""
+
+
+_OPERATORS = frozenset("=+-−×·*/<>≤≥")
+
+
+def _has_operator_beside(before: str, node: Node) -> bool:
+    sides = before.rstrip()[-1:], _next_text(node).lstrip()[:1]
+    return any(side in _OPERATORS for side in sides)
 
 
 def _follows_letter(node: Node) -> bool:

@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 INLINE_DEFAULT: tuple[Pair, ...] = (("\\(", "\\)"),)
 DISPLAY_DEFAULT: tuple[Pair, ...] = (("$$", "$$"), ("\\[", "\\]"))
 IGNORED_DEFAULT = frozenset({"tex2jax_ignore", "mathjax_ignore"})
-PROCESSED_DEFAULT = frozenset({"tex2jax_process", "mathjax_process"})
+PROCESSED_DEFAULT = frozenset({"tex2jax_process", "mathjax_process", "math", "output_area"})
 
 
 @dataclass(slots=True)

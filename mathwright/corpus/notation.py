@@ -256,7 +256,8 @@ def _span(node: Node) -> _Found | None:
     spelled = _SPAN.match(text)
     if spelled is not None:
         tex = next(group for group in spelled.groups() if group is not None)
-        if not any(mark in tex for mark in ("\\)", "\\]", "$")) or text.count("$") == 2:
+        closings = ("\\)", "\\]") if text.lstrip()[0] == "\\" else ("\\)", "\\]", "$")
+        if not any(mark in tex for mark in closings) or text.count("$") == 2:
             return tex, spelled[2] is not None or spelled[3] is not None or (dedicated and display), "math_span"
         return None
     if any(mark in text for mark in ("\\(", "\\[", "$")) and not dedicated:
@@ -264,7 +265,8 @@ def _span(node: Node) -> _Found | None:
     if dedicated and text.strip():
         return text, display, "math_span"
     if node.first_element_child is not None:
-        plain = node.tag != "pre" and len(text) < 300 and "\\" not in text and is_plain_expression(node)
+        plain = node.tag != "pre" and len(text) < 300 and "\\" not in text and ("math" in css or "formula" in css)
+        plain = plain and is_plain_expression(node)
         return (html_to_tex(node), display, "math_span") if plain else None
     if LOOKS_LIKE_TEX.search(text) or _SHORT_FORMULA.match(text.strip()):
         return text, display, "math_span"
