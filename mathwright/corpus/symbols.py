@@ -64,13 +64,14 @@ ACCENTS = {
     "˘": "breve", "\u0306": "breve", "ˇ": "check", "\u030c": "check", "´": "acute", "\u0301": "acute",
     "`": "grave",
     "\u0300": "grave", "˚": "mathring", "\u030a": "mathring", "⏞": "overbrace", "︷": "overbrace", "←": "overleftarrow",
-    "↔": "overleftrightarrow",
+    "↔": "overleftrightarrow", "⏜": "overparen", "⎴": "overbracket", "⃜": "ddddot",
 }  # fmt: skip
 """Character above a base -> accent command. A stretched hat, tilde or arrow becomes its wide form."""
 WIDE_ACCENTS = {"hat": "widehat", "tilde": "widetilde", "bar": "overline", "vec": "overrightarrow"}
 UNDER_ACCENTS = {
     "⏟": "underbrace", "︸": "underbrace", "_": "underline", "‾": "underline", "¯": "underline", "\u0332": "underline",
     "―": "underline", "─": "underline", "→": "underrightarrow", "←": "underleftarrow",
+    "⏝": "underparen", "⎵": "underbracket",
 }  # fmt: skip
 VARIANTS = {
     "bold": "mathbf", "bold-italic": "boldsymbol", "double-struck": "mathbb", "script": "mathcal",
