@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from mathwright.corpus.mathml_leaves import Node, children_of, name_of, text_of
 from mathwright.corpus.mathml_rows import argument, convert, row, table_rows
+from mathwright.corpus.mathml_scripts import script
 from mathwright.corpus.symbols import FUNCTIONS, join, to_tex
 
 _INFIX = {
@@ -113,12 +114,11 @@ def _big(name: str, qualifiers: dict[str, Node], values: list[str], depth: int) 
     variable, low, high = (parts.get(key, "") for key in ("bvar", "lowlimit", "uplimit"))
     body = " ".join(values)
     if name == "int":
-        limits = (f"_{{{low}}}" if low else "") + (f"^{{{high}}}" if high else "")
-        return f"\\int{limits} {body} \\, d{variable}"
+        return f"\\int{script('_', low)}{script('^', high)} {body} \\, d{variable}"
     if name in ("forall", "exists"):
         return f"{_BIG[name]}{variable}: {body}"
     below = parts.get("condition") or (f"{variable} {chr(92) + 'to' if name == 'limit' else '='} {low}" if low else variable)
-    return f"{_BIG[name]}_{{{below}}}" + (f"^{{{high}}}" if high else "") + f" {body}"
+    return f"{_BIG[name]}{script('_', below)}{script('^', high)} {body}"
 
 
 def _divide(values: list[str], qualifiers: dict[str, str]) -> str:
@@ -128,7 +128,7 @@ def _divide(values: list[str], qualifiers: dict[str, str]) -> str:
 def _power(values: list[str], qualifiers: dict[str, str]) -> str:
     base = _bracketed(values[0]) if values else ""
     base = base if len(base) == 1 or base.startswith(("(", "\\")) else f"{{{base}}}"
-    return f"{base}^{{{' '.join(values[1:])}}}"
+    return base + script("^", " ".join(values[1:]))
 
 
 def _root(values: list[str], qualifiers: dict[str, str]) -> str:
@@ -139,7 +139,7 @@ def _root(values: list[str], qualifiers: dict[str, str]) -> str:
 
 def _log(values: list[str], qualifiers: dict[str, str]) -> str:
     base = qualifiers.get("logbase", "")
-    return "\\log" + (f"_{{{base}}}" if base else "") + f"({' '.join(values)})"
+    return f"\\log{script('_', base)}" + f"({' '.join(values)})"
 
 
 def _diff(values: list[str], qualifiers: dict[str, str]) -> str:

@@ -8,10 +8,10 @@ from mathwright.corpus.mathml_leaves import Node, children_of, name_of, text_of
 from mathwright.corpus.mathml_rows import argument, has_no_bar, nth, row
 from mathwright.corpus.symbols import ACCENTS, BIG_OPERATORS, FUNCTIONS, UNDER_ACCENTS, WIDE_ACCENTS
 
-_SINGLE = re.compile(r"\w|\\[A-Za-z]+|\\[A-Za-z]+\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|\\[{}|]|\)|\]|\|", re.ASCII)
+_SINGLE = re.compile(r"\d+(?:[.,]\d+)*|\w|\\[A-Za-z]+|\\[A-Za-z]+\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|\\[{}|]|\)|\]|\|", re.ASCII)
 _BARE_SCRIPT = re.compile(r"[^\W_]|\\[A-Za-z]+|\*", re.ASCII)
 _PRIMES = re.compile(r"'+")
-_ATOM = re.compile(r"\w+|\\[A-Za-z]+")
+_ATOM = re.compile(r"\d+|\w|\\[A-Za-z]+")
 _ARROWS = {"→": "xrightarrow", "⟶": "xrightarrow", "←": "xleftarrow", "⟵": "xleftarrow", "⇒": "xRightarrow",
            "⟹": "xRightarrow", "⇐": "xLeftarrow", "↔": "xleftrightarrow", "⇔": "xLeftrightarrow", "↦": "xmapsto",
            "⇌": "xrightleftharpoons", "⇀": "xrightharpoonup", "↪": "xhookrightarrow"}  # fmt: skip
@@ -35,7 +35,8 @@ def root(node: Node, depth: int) -> str:
     children = children_of(node)
     index = argument(nth(children, 1), depth)
     index = f"{{{index}}}" if "]" in index else index
-    return f"\\sqrt[{index}]{{{argument(nth(children, 0), depth)}}}"
+    degree = f"[{index}]" if index else ""
+    return f"\\sqrt{degree}{{{argument(nth(children, 0), depth)}}}"
 
 
 # --- scripts -----------------------------------------------------------------------------------------
@@ -46,7 +47,8 @@ def _base(node: Node | None, depth: int) -> str:
     return tex if _SINGLE.fullmatch(tex) else f"{{{tex}}}"
 
 
-def _script(mark: str, tex: str) -> str:
+def script(mark: str, tex: str) -> str:
+    """A script with its mark, braces only where TeX needs them; "" where it is empty."""
     if not tex:
         return ""
     if mark == "^" and _PRIMES.fullmatch(tex):
@@ -57,9 +59,9 @@ def _script(mark: str, tex: str) -> str:
 
 
 def _scripts(base: str, sub: str, sup: str) -> str:
-    sup_tex = _script("^", sup)
+    sup_tex = script("^", sup)
     # A prime comes first: f'_i, since TeX refuses f_i^{a}' written the other way round.
-    return base + (sup_tex + _script("_", sub) if sup_tex.startswith("'") else _script("_", sub) + sup_tex)
+    return base + (sup_tex + script("_", sub) if sup_tex.startswith("'") else script("_", sub) + sup_tex)
 
 
 def sub(node: Node, depth: int) -> str:
@@ -128,8 +130,6 @@ def _limit_word(base: Node, below: Node | None) -> str:
     text = text_of(base)
     if below is None or text_of(below) in UNDER_ACCENTS or _LIMIT_WORD.fullmatch(text) is None:
         return ""
-    if text.replace(" ", "") in ("limsup", "liminf"):
-        return "\\" + text.replace(" ", "")
     words = name_of(base) in ("mo", "mi") or (" " in text and name_of(base) in ("mrow", "mstyle"))
     return f"\\operatorname*{{{text.replace(' ', chr(92) + ',')}}}" if words else ""
 
@@ -139,6 +139,8 @@ def _limits(base: Node | None, below: Node | None, above: Node | None, depth: in
     tex = argument(base, depth)
     if base is None:
         return _scripts("{}", under_tex, over_tex)
+    if (squeezed := text_of(base).replace(" ", "")) in ("limsup", "liminf"):
+        return _scripts("\\" + squeezed, under_tex, over_tex)
     if _takes_limits(base):
         return _scripts(tex, under_tex, over_tex)
     if (words := _limit_word(base, below)) != "":

@@ -30,7 +30,7 @@ _PREFERRED = {
     "½": r"\frac{1}{2}", "⊂": r"\subset", "⊆": r"\subseteq", "⊕": r"\oplus", "⊗": r"\otimes", "†": r"\dagger",
     "‡": r"\ddagger", "≪": r"\ll", "≫": r"\gg", "⊢": r"\vdash", "⊨": r"\models", "□": r"\square", "★": r"\star",
     "⋆": r"\star", "∠": r"\angle", "△": r"\triangle", "≜": r"\triangleq", "⌢": r"\frown", "ı": r"\imath",
-    "ȷ": r"\jmath",
+    "ȷ": r"\jmath", "ℎ": "h",
     "ℜ": r"\Re", "ℑ": r"\Im", "ℵ": r"\aleph", "℘": r"\wp", "⟦": r"[\![", "⟧": r"]\!]", "‾": r"\overline{}",
     "\u2061": "", "\u2062": "", "\u2063": "", "\u2064": "", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "",
     "\u00ad": "", "\xa0": r"\ ", "\u2009": r"\,", "\u200a": "", "\u2005": r"\,", "\u2006": r"\,", "\u2004": r"\;",

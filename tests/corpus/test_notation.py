@@ -1,10 +1,12 @@
 """MathML to TeX, TeX between delimiters, and what only looks like it."""
 
+import html
 import json
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
@@ -97,3 +99,46 @@ def test_a_formula_inside_a_formula_is_written_once() -> None:
     inner = formulas.add("x^2", False, "image")
     text, _ = restore(find_delimited(f"so $a + {inner}$ is", formulas), formulas)
     assert text == "so $a + x^2$ is"
+
+
+# --- whatever the markup is ----------------------------------------------------------------------------
+
+_LEAF = st.tuples(
+    st.sampled_from(["mi", "mn", "mo", "mtext", "ms", "mspace", "none", "mprescripts", "ci", "cn", "plus", "bogus"]),
+    st.text(alphabet="xy12{}()[]|\\$%&_^~#α∑→ℝ′−⁡ |,;", max_size=4),
+)
+_ATTRIBUTES = st.sampled_from(
+    ["", "mathvariant='bold'", "stretchy='false'", "linethickness='0'", "notation='box circle'", "open='{' close=''",
+     "columnlines='solid'", "form='prefix'", "bevelled='true'", "width='-1.5em'", "selection='9'", "separators='{}'"]
+)  # fmt: skip
+_INNER = [
+    "mrow", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mmultiscripts",
+    "mtable", "mtr", "mlabeledtr", "mtd", "mfenced", "menclose", "mstyle", "mphantom", "maction", "semantics",
+    "annotation-xml", "apply", "piecewise", "piece", "set", "interval", "lambda", "bvar", "merror", "mpadded",
+]  # fmt: skip
+_MARKUP = st.recursive(
+    _LEAF.map(lambda leaf: f"<{leaf[0]}>{html.escape(leaf[1])}</{leaf[0]}>"),
+    lambda inner: st.tuples(st.sampled_from(_INNER), _ATTRIBUTES, st.lists(inner, max_size=4)).map(
+        lambda node: f"<{node[0]} {node[1]}>{''.join(node[2])}</{node[0]}>"
+    ),
+    max_leaves=25,
+)
+
+
+def assert_balanced(tex: str) -> None:
+    depth = 0
+    for mark in re.findall(r"\\.|[{}]", tex, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(mark, 0)
+        assert depth >= 0, tex
+    assert depth == 0, tex
+    assert tex.count(r"\begin{") == tex.count(r"\end{")
+    assert len(re.findall(r"\\left(?![a-z])", tex)) == len(re.findall(r"\\right(?![a-z])", tex)), tex
+    assert "$" not in tex.replace(r"\$", ""), tex
+
+
+@settings(max_examples=300, deadline=None)
+@given(_MARKUP)
+def test_any_mathml_gives_balanced_tex(markup: str) -> None:
+    document = HTMLTree.parse(f"<math>{markup}</math>").document
+    assert document is not None
+    assert_balanced(mathml_to_tex(document.query_selector("math")))
