@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -26,8 +27,14 @@ _SCRIPTS = {"msub": "msub", "msup": "msup", "msubsup": "msubsup", "munder": "mun
 _NAMES = _LEAVES | _ROWS | _SCRIPTS.keys() | {"mfrac", "msqrt", "mroot", "mtable", "mtr", "mlabeledtr", "mfenced",
                                               "mspace", "mphantom"}  # fmt: skip
 _SKIPPED = frozenset({"mjx-assistive-mml", "mjx-surd", "mjx-nstrut", "mjx-dstrut", "mjx-tstrut", "mjx-spacer",
-                      "mjx-mspace", "mjx-speech", "mjx-mphantom", "mjx-labels"})  # fmt: skip
+                      "mjx-speech", "mjx-mphantom", "mjx-labels"})  # fmt: skip
 _CODE = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
+_WIDTH = re.compile(r"(?:^|[;\s])width:\s*(-?\d*\.?\d+)em")
+_ALIGN = re.compile(r"text-align:\s*(left|right|center)")
+_CALLIGRAPHIC = re.compile(r"\b[A-Z]+-CB?\b")
+_ITALIC = re.compile("[\U0001d434-\U0001d467ℎ]")
+_MONOSPACE = re.compile("[\U0001d670-\U0001d6a3\U0001d7f6-\U0001d7ff]")
+_BOLD = re.compile("[\U0001d400-\U0001d433]")
 _UP = re.compile(r"translate\(\s*-?[\d.]+\s*,\s*(-?[\d.]+)")
 _TOP = re.compile(r"(?:^|[;\s])top:\s*(-?[\d.]+)em")
 _PIECES = {**dict.fromkeys("⎧⎨⎩", "{"), **dict.fromkeys("⎫⎬⎭", "}"), **dict.fromkeys("⎛⎝", "("),
@@ -73,7 +80,7 @@ def _boxes(node: Node, names: tuple[str, ...], depth: int = 0) -> dict[str, Node
     for child in node.children.values():
         if child.tag in names:
             found.setdefault(child.tag, child)
-        elif depth < 8:
+        elif depth < 8 and (not _name(child) or child.tag in ("mjx-munder", "mjx-mover")):
             for tag, box in _boxes(child, names, depth + 1).items():
                 found.setdefault(tag, box)
     return found
@@ -96,18 +103,39 @@ def _convert(node: Node, depth: int) -> str:
     if name in _SCRIPTS:
         return _scripts(node, name, depth)
     if name == "mtable":
-        rows = [part for part in _parts(node) if _name(part) in ("mtr", "mlabeledtr")]
-        cells = ("".join(f"<mtd>{_inside(cell, depth)}</mtd>" for cell in _parts(row)) for row in rows)
-        return "<mtable>" + "".join(f"<mtr>{row}</mtr>" for row in cells) + "</mtable>"
-    return "" if name in ("mspace", "mphantom") else _inside(node, depth)
+        return _table(node, depth)
+    if name == "mspace":
+        width = _WIDTH.search(node.getattr("style") or "")
+        return f"<mspace width='{width[1]}em'></mspace>" if width is not None else ""
+    return "" if name == "mphantom" else _inside(node, depth)
+
+
+def _table(node: Node, depth: int) -> str:
+    rows = [_parts(part) for part in _parts(node) if _name(part) in ("mtr", "mlabeledtr")]
+    alignment = ""
+    for cell in max(rows, key=len, default=[]):
+        found = _ALIGN.search(cell.getattr("style") or "")
+        alignment += f"{found[1] if found is not None else 'center'} "
+    cells = ("".join(f"<mtd>{_inside(cell, depth)}</mtd>" for cell in row) for row in rows)
+    return f"<mtable columnalign='{alignment}'>" + "".join(f"<mtr>{row}</mtr>" for row in cells) + "</mtable>"
 
 
 def _leaf(node: Node, name: str) -> str:
     text = _characters(node)
     text = next((_PIECES[c] for c in text if c in _PIECES), text) if name == "mo" else text
-    upright = name == "mi" and len(text) == 1 and text.isascii() and node.tag != "span"
-    variant = ' mathvariant="normal"' if upright else ""
-    return f"<{name}{variant}>{html.escape(text)}</{name}>"
+    variant = ""
+    if name == "mtext":
+        styles = (("italic", _ITALIC), ("bold", _BOLD), ("monospace", _MONOSPACE))
+        variant = next((name for name, characters in styles if characters.search(text)), "")
+        text = unicodedata.normalize("NFKC", text) if variant else text
+    elif name == "mi" and node.tag != "span" and text.isascii():
+        calligraphic = _CALLIGRAPHIC.search(" ".join(_css(child) for child in node.children.values()))
+        variant = "script" if calligraphic else "normal" if len(text) == 1 else ""
+    return f"<{name} mathvariant='{variant}'>{html.escape(text)}</{name}>"
+
+
+def _css(node: Node) -> str:
+    return node.getattr("class") or ""
 
 
 def _characters(node: Node, depth: int = 0) -> str:

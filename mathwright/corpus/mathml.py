@@ -44,13 +44,14 @@ MAX_NODES = 20_000
 """A formula of more elements than this gives only its text."""
 
 _SPACE = re.compile(r"\s+")
+_MOD = re.compile(r"(?:\\quad ?|\\;)?\((?:\\(?:mathrm|operatorname)\{mod\}|\\bmod)(?:\\[;,]|\s)*((?:[^(){}\\]|\\[A-Za-z]+|\{[^{}]*\})+)\)")
 
 
 def mathml_to_tex(math: Node) -> str:
     """TeX of a `<math>` element (or any element of MathML), "" where it shows nothing. Never raises."""
     if len(math.get_elements_by_tag_name("*")) > MAX_NODES:
         return to_tex(text_of(math))
-    return _SPACE.sub(" ", convert(math, 0)).strip()
+    return _SPACE.sub(" ", _MOD.sub(r"\\pmod{\1}", convert(math, 0))).strip()
 
 
 # --- tables ------------------------------------------------------------------------------------------

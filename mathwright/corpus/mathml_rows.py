@@ -106,6 +106,8 @@ def operator(node: Node, text: str, infix: bool) -> str:
     """TeX of an `mo`; infix: whether it stands between two operands, so that it has spaces around it."""
     if text in (",", ";"):
         return text + " "
+    if text == "mod":
+        return r" \bmod " if infix else r"\bmod "
     if text.isalpha() and text.isascii() and len(text) > 1:
         tex = word(text)
         return tex + " " if infix and text not in FUNCTIONS else tex
@@ -157,7 +159,7 @@ def _binomial(nodes: Sequence[Node], index: int, depth: int) -> tuple[str, int] 
     """A fraction without a bar between parentheses: (TeX, nodes used)."""
     if index + 2 >= len(nodes) or text_of(nodes[index]) != "(" or text_of(nodes[index + 2]) != ")":
         return None
-    if name_of(nodes[index]) != "mo" or name_of(nodes[index + 2]) != "mo":
+    if only(nodes[index], "mo") is None or only(nodes[index + 2], "mo") is None:
         return None
     fraction = only(nodes[index + 1], "mfrac")
     if fraction is None or not has_no_bar(fraction):
