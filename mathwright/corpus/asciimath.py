@@ -258,4 +258,6 @@ def _matrix(left: str, right: str, rows: list[list[str]]) -> str:
         return f"\\begin{{{environment}}} {body} \\end{{{environment}}}"
     start = {"|": "|", "||": r"\|"}.get(left) or OPEN.get(left, "")
     end = {"|": "|", "||": r"\|"}.get(right) or CLOSE.get(right, "")
-    return f"{join(chr(92) + 'left', start or '.')}\\begin{{array}}{{{columns}}} {body} \\end{{array}}\\right{end or '.'}"
+    return (
+        f"{join(chr(92) + 'left', start or '.')}\\begin{{array}}{{{columns}}} {body} \\end{{array}}\\right{end or '.'}"
+    )

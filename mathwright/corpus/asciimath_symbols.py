@@ -81,9 +81,11 @@ Token = tuple[str, str]
 def symbols() -> dict[str, Token]:
     """AsciiMath symbol -> token."""
     table: dict[str, Token] = {name: ("constant", "\\" + name) for name in (_GREEK + " " + _SAME_NAME).split()}
-    spaced = ("times div cdot cap cup wedge vee setminus circ oplus otimes odot pm in notin subset supset subseteq "
-              "supseteq equiv cong approx propto ne le ge leq geq lt gt ll gg to rightarrow implies iff sim mapsto "
-              "Rightarrow Leftrightarrow").split()  # fmt: skip
+    spaced = (
+        "times div cdot cap cup wedge vee setminus circ oplus otimes odot pm in notin subset supset subseteq supseteq "
+        "equiv cong approx propto ne le ge leq geq lt gt ll gg to rightarrow implies iff sim mapsto Rightarrow "
+        "Leftrightarrow"
+    ).split(" ")
     table.update((name, ("infix", "\\" + name)) for name in spaced)
     table.update((name, ("constant", tex)) for name, tex in CONSTANTS.items())
     table.update((name, ("infix", tex)) for name, tex in (RELATIONS | BINARIES).items())

@@ -13,8 +13,9 @@ from resiliparse.parse.html import ElementNode, HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
-from mathwright.corpus.notation import prepare_text, replace_elements
+from mathwright.corpus.notation import replace_elements
 from mathwright.corpus.symbols import FILLER
+from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
 MAX_HTML_BYTES = 8 << 20

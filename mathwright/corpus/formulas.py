@@ -53,7 +53,6 @@ class Formulas:
     def full(self) -> bool:
         return len(self.tex) >= MAX_FORMULAS
 
-
     def extend_last(self, text: str, scripts: str, kind: str) -> bool:
         """Add scripts to the formula of that kind whose placeholder ends `text`; False where there is none."""
         found = _PLACEHOLDER_AT_END.search(text)
@@ -82,8 +81,9 @@ _PLACEHOLDER = re.compile(f"([ \\t]*){_OPEN}(\\d+){_CLOSE}([ \\t]*)")
 def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tuple[str, Counter[str]]:
     r"""Put TeX between dollars where the placeholders are; displays on lines of their own. Counts by kind.
 
-    A formula whose place the extraction threw away with the boilerplate is not counted. With `definitions`, those definitions of
-    macros that the formulas use, and that stand nowhere in the text, come first, between dollars (kind `macros`).
+    A formula whose place the extraction threw away with the boilerplate is not counted. With `definitions`, the
+    definitions of macros that the formulas use, and that stand nowhere in the text, come first, between dollars
+    (kind `macros`).
     """
     counts: Counter[str] = Counter()
     kept: list[str] = []
@@ -134,6 +134,11 @@ def _bare(match: re.Match[str], formulas: Formulas) -> str:
 
 # --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------
 
+# LaTeXML breaks long lines behind a comment sign, and writes out the colours it has set.
+_BROKEN_LINE = re.compile(r"(\\[A-Za-z]+)%\n(?=[A-Za-z])|(?<!\\)%\n")
+_STROKE_COLOUR = re.compile(
+    r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
+)
 _TEX_DOCUMENT = re.compile(r"\\begin\{document\}(.*)\\end\{document\}", re.DOTALL)
 _CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
 _DELIMITERS = (("\\(", "\\)", False), ("\\[", "\\]", True), ("$$", "$$", True), ("$", "$", False))
@@ -147,6 +152,10 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
         tex = _CDATA.sub("", tex)
     if "\\begin{document}" in tex and (document := _TEX_DOCUMENT.search(tex)) is not None:  # JATS
         tex = document[1]
+    if "%\n" in tex:
+        tex = _BROKEN_LINE.sub(lambda match: f"{match[1]} " if match[1] else "", tex)
+    if "pgfstrokecolor" in tex:
+        tex = _STROKE_COLOUR.sub("", tex)
     tex = tex.strip()
     display: bool | None = None
     for opening, closing, is_display in _DELIMITERS:

@@ -25,7 +25,9 @@ _MAX_DEPTH = 30
 _SYMBOL = re.compile(r"(?:(?<![\w'’])|(?<=[\d)])|(?<=\bd))([A-Za-zͰ-ϿℝℤℚℂℕℓΩ∂∇][′']{0,2})\Z")
 _POWER_BASE = re.compile(r"(?<![\w.,])(10|2|e)\Z")
 _NUMBER_BASE = re.compile(r"(?<![\w.,/])(\d{1,2})\Z")
-_BRACKETS = re.compile(r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|\|[^|]{1,30}\|)\Z")
+_BRACKETS = re.compile(
+    r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|\|[^|]{1,30}\|)\Z"
+)
 _UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|kg/m|g/cm|W/m|N/m|kN/m|mol|L)\Z")
 _UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
 _UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
@@ -33,7 +35,9 @@ _SCRIPT = re.compile(
     r"(?:[-−+±]?\s*(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
     r"(?:\s*[-−+*/·,=<>≤≥→]\s*|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
 )
-_NO_SCRIPT = re.compile(r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)")
+_NO_SCRIPT = re.compile(
+    r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)"
+)
 _ELEMENTS = frozenset("HBCNOFPSKVYIWU")
 _ITALIC = ("i", "em", "var")
 _SCRIPT_TAGS = {"sub": "_", "sup": "^"}
@@ -115,7 +119,11 @@ def _base(text: str, node: Node, *, few: bool) -> str:
         if number is not None and (not script.isdigit() or _has_operator_beside(text[: number.start()], node)):
             return number[1]
     brackets = _BRACKETS.search(text)
-    if brackets is not None and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0]) and re.search("[^\\W\\d]", brackets[0]):
+    if (
+        brackets is not None
+        and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0])
+        and re.search("[^\\W\\d]", brackets[0])
+    ):
         return brackets[0]
     return ""
 
@@ -174,17 +182,13 @@ def _text_to_tex(text: str) -> str:
     words = re.split(r"((?<![A-Za-z])[A-Za-z]{2,}(?:\s+[A-Za-z]{2,})*)", text.replace("\xa0", " "))
     tex = ""
     for index, word in enumerate(words):
-        if index % 2 == 0:
-            piece = " ".join(to_tex(part) for part in word.split(" "))
-        else:
-            piece = _word_to_tex(word)
-        tex = join(tex, piece)
+        tex = join(tex, _word_to_tex(word) if index % 2 else " ".join(map(to_tex, word.split(" "))))
     return tex
 
 
 def _word_to_tex(word: str) -> str:
     if word in FUNCTIONS:
-        return "\\" + word + " "
+        return "\\" + word
     if " " in word:
         return f"\\text{{{word}}}"
     return word if len(word) <= 3 else f"\\mathrm{{{word}}}"

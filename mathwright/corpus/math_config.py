@@ -123,10 +123,7 @@ def _read_script(script: str, config: MathConfig) -> None:
 
 def _merged(known: tuple[Pair, ...] | None, value: Any, default: tuple[Pair, ...]) -> tuple[Pair, ...] | None:
     """What several configurations (MathJax 2's beside 3's) say together; `'[+]'` adds to the default."""
-    if isinstance(value, dict):
-        pairs = _pairs(value.get("[+]")) + default
-    else:
-        pairs = _pairs(value)
+    pairs = _pairs(value.get("[+]")) + default if isinstance(value, dict) else _pairs(value)
     if not pairs:
         return known
     return (known or ()) + tuple(pair for pair in pairs if pair not in (known or ()))

@@ -44,7 +44,11 @@ MAX_NODES = 20_000
 """A formula of more elements than this gives only its text."""
 
 _SPACE = re.compile(r"\s+")
-_MOD = re.compile(r"(?:\\quad ?|\\;)?\((?:\\(?:mathrm|operatorname)\{mod\}|\\bmod)(?:\\[;,]|\s)*((?:[^(){}\\]|\\[A-Za-z]+|\{[^{}]*\})+)\)")
+_MOD = re.compile(
+    r"(?:\\quad ?|\\;)?\((?:\\(?:mathrm|operatorname)\{mod\}|\\bmod)(?:\\[;,]|\s)*"
+    r"((?:[^(){}\\]|\\[A-Za-z]+|\{[^{}]*\})+)\)"
+)
+"""How MathML shows \\pmod."""
 
 
 def mathml_to_tex(math: Node) -> str:
@@ -61,7 +65,7 @@ def _table(node: Node, depth: int) -> str:
     rows = table_rows(node, depth)
     if len(rows) == 1 and len(rows[0]) == 1:
         return rows[0][0]
-    alignment = (node.getattr("columnalign") or "").split()
+    alignment: list[str] = (node.getattr("columnalign") or "").split()
     lines = column_lines(node)
     if lines:
         return _ruled(rows, alignment, lines)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from mathwright.corpus.mathml_leaves import Node, children_of, name_of, text_of
-from mathwright.corpus.mathml_rows import argument, convert, row, table_rows
+from mathwright.corpus.mathml_rows import argument, convert, row
 from mathwright.corpus.mathml_scripts import script
 from mathwright.corpus.symbols import FUNCTIONS, join, to_tex
 
@@ -34,8 +34,8 @@ _FUNCTION_NAMES = {"arcsin": "arcsin", "arccos": "arccos", "arctan": "arctan", "
 _QUALIFIERS = frozenset({"bvar", "lowlimit", "uplimit", "condition", "domainofapplication", "degree", "logbase"})
 _SUM = re.compile(r"\A-|[+=<>]|(?<!^)(?<![{(,])-")
 
-CONTENT = frozenset({"apply", "bind", "ci", "cn", "csymbol", "cs", "piecewise", "piece", "otherwise", "vector", "matrix",
-                     "matrixrow", "set", "list", "interval", "lambda", "reln", *_CONSTANTS})  # fmt: skip
+CONTENT = frozenset({"apply", "bind", "ci", "cn", "csymbol", "cs", "piecewise", "piece", "otherwise", "vector",
+                     "matrix", "matrixrow", "set", "list", "interval", "lambda", "reln", *_CONSTANTS})  # fmt: skip
 """Names of elements of content MathML."""
 
 
@@ -81,7 +81,9 @@ def _apply(children: Sequence[Node], depth: int) -> str:
     if name in _OPERATORS:
         return _OPERATORS[name](values, {key: _inner(child, depth) for key, child in qualifiers.items()})
     if name == "minus":
-        return "-" + _bracketed(values[0]) if len(values) == 1 else " - ".join([*values[:1], *map(_bracketed, values[1:])])
+        return (
+            "-" + _bracketed(values[0]) if len(values) == 1 else " - ".join([*values[:1], *map(_bracketed, values[1:])])
+        )
     if name == "times":
         parts = [_bracketed(value) for value in values]
         tex = ""
@@ -117,7 +119,9 @@ def _big(name: str, qualifiers: dict[str, Node], values: list[str], depth: int) 
         return f"\\int{script('_', low)}{script('^', high)} {body} \\, d{variable}"
     if name in ("forall", "exists"):
         return f"{_BIG[name]}{variable}: {body}"
-    below = parts.get("condition") or (f"{variable} {chr(92) + 'to' if name == 'limit' else '='} {low}" if low else variable)
+    below = parts.get("condition") or (
+        f"{variable} {chr(92) + 'to' if name == 'limit' else '='} {low}" if low else variable
+    )
     return f"{_BIG[name]}{script('_', below)}{script('^', high)} {body}"
 
 

@@ -8,7 +8,9 @@ from mathwright.corpus.mathml_leaves import Node, children_of, name_of, text_of
 from mathwright.corpus.mathml_rows import argument, has_no_bar, nth, row
 from mathwright.corpus.symbols import ACCENTS, BIG_OPERATORS, FUNCTIONS, UNDER_ACCENTS, WIDE_ACCENTS
 
-_SINGLE = re.compile(r"\d+(?:[.,]\d+)*|\w|\\[A-Za-z]+|\\[A-Za-z]+\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|\\[{}|]|\)|\]|\|", re.ASCII)
+_SINGLE = re.compile(
+    r"\d+(?:[.,]\d+)*|\w|\\[A-Za-z]+|\\[A-Za-z]+\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|\\[{}|]|\)|\]|\|", re.ASCII
+)
 _BARE_SCRIPT = re.compile(r"[^\W_]|\\[A-Za-z]+|\*", re.ASCII)
 _PRIMES = re.compile(r"'+")
 _ATOM = re.compile(r"\d+|\w|\\[A-Za-z]+")
@@ -126,7 +128,7 @@ def _takes_limits(node: Node) -> bool:
 
 
 def _limit_word(base: Node, below: Node | None) -> str:
-    r"""`\operatorname*` of a word that takes what stands below it as a limit (argmax, ess sup); "" where it does not."""
+    r"""`\operatorname*` of a word with a limit below it (argmax, ess sup); "" where it is none."""
     text = text_of(base)
     if below is None or text_of(below) in UNDER_ACCENTS or _LIMIT_WORD.fullmatch(text) is None:
         return ""

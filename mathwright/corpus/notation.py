@@ -2,8 +2,8 @@ r"""Mathematics written as elements of a page, in whatever markup, as TeX.
 
 MathML, MathJax's scripts and output, KaTeX, LaTeXML, images: each such element is replaced in the tree by a
 placeholder that passes through text extraction unharmed. Formulas between delimiters are looked for later, in the
-extracted text, where a formula is whole even if markup cut it in pieces (`delimiters.py`); `prepare_text` gets the tree
-ready for that.
+extracted text, where a formula is whole even if markup cut it in pieces (`delimiters.py`);
+`text_preparation.py` gets the tree ready for that.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.asciimath import asciimath_to_tex
 from mathwright.corpus.formula_images import LOOKS_LIKE_TEX, read_image
-from mathwright.corpus.formulas import EMPHASIS, PROTECT, STRONG, Formulas, clean_tex, has_placeholder
+from mathwright.corpus.formulas import Formulas, clean_tex, has_placeholder
 from mathwright.corpus.html_math import KIND as HTML_SCRIPTS
-from mathwright.corpus.html_math import html_to_tex, is_plain_expression, read_scripts
+from mathwright.corpus.html_math import html_to_tex, is_plain_expression
 from mathwright.corpus.katex import katex_to_tex
-from mathwright.corpus.macros import find_definitions
-from mathwright.corpus.math_config import read_config
 from mathwright.corpus.mathjax import mathjax_to_tex
 from mathwright.corpus.mathml import mathml_to_tex
-from mathwright.corpus.symbols import FILLER
 
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
@@ -66,6 +63,8 @@ def replace_elements(tree: HTMLTree, html: bytes) -> Formulas:
     present = _SIGNS if b"\0" in html[:64] else {sign for sign in _SIGNS if sign in html}
     if not present:
         return formulas
+    if b"ltx_eqn_row" in html:
+        _join_cells(tree, formulas)
     for signs, selector, read in _READERS:
         if present.isdisjoint(signs):
             continue
@@ -93,6 +92,24 @@ _Found = tuple[str, bool, str]
 
 def _css(node: Node) -> str:
     return node.getattr("class") or ""
+
+
+def _join_cells(tree: HTMLTree, formulas: Formulas) -> None:
+    """LaTeXML puts the parts of an aligned row into cells of a table: they are one formula, its number is not."""
+    document = tree.document
+    for row in document.query_selector_all("tr.ltx_eqn_row").values() if document is not None else ():
+        parts = row.query_selector_all("math[alttext]").values()
+        cells = [cell for cell in row.children.values() if cell.query_selector("math") is not None]
+        if len(parts) < 2 or len(cells) != len(parts) or formulas.full():
+            continue
+        if any((cell.text or "").strip() != (part.text or "").strip() for cell, part in zip(cells, parts, strict=True)):
+            continue
+        tex = " ".join(clean_tex(part.getattr("alttext") or "")[0] for part in parts)
+        text = tree.create_text_node(formulas.add(tex, True, "latexml"))
+        if text is not None:
+            parts[0].replace_with(text)
+            for part in parts[1:]:
+                part.remove()
 
 
 # --- MathJax -----------------------------------------------------------------------------------------
@@ -293,7 +310,8 @@ _READERS: tuple[tuple[tuple[bytes, ...], str, Callable[[Node], _Found | None]], 
     ((b"math",), ".mwe-math-element", _wiki),
     ((b"atex",), ".katex", _katex),
     ((b"math",), "math, m\\:math, mml\\:math", _math),
-    ((b"math", b"atex", b"mimetex", b"cht=tx", b'alt="$', b"formula", b"/equation?", b'alt="\\'), "img", read_image),
+    ((b"math", b"atex", b"mimetex", b"cht=tx", b'alt="$', b"formula", b"equation", b'alt="\\', b"/tex/",
+      b"texrender", b"eeimg"), "img", read_image),
     ((b"math", b"atex", b"data-tex", b"data-f", b"data-e", b"ql-formula"),
      ", ".join(f"[{name}]" for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES[:-1]) + ", .ql-formula", _attribute),
     ((b"texhtml",), ".texhtml", _texhtml),
@@ -304,88 +322,3 @@ _READERS: tuple[tuple[tuple[bytes, ...], str, Callable[[Node], _Found | None]], 
 )  # fmt: skip
 """Signs of it, selector and reader, in the order in which they are tried: what wraps another comes first."""
 _SIGNS = frozenset(sign for signs, _, _ in _READERS for sign in signs)
-
-
-# --- before the text is taken --------------------------------------------------------------------------
-
-_TYPESETTERS = (b"athJax", b"athjax", b"atex", b"aTeX", b"SCIIMath", b"sciimath")
-
-
-def prepare_text(tree: HTMLTree, html: bytes, formulas: Formulas) -> None:
-    """Make the tree ready for what stands in its text: delimiters, macros, emphasis, `<sup>` and `<sub>`.
-
-    Reads the page's configuration; hides the text of programs and of regions in which the page typesets nothing; reads
-    scripts of plain HTML; marks where Markdown may have taken an underscore of a formula for emphasis.
-    """
-    if tree.document is None:
-        return
-    if any(name in html for name in _TYPESETTERS):
-        formulas.config = read_config(tree, html)
-    protect_code(tree, backticks=bool(formulas.config.asciimath))
-    if b"_ignore" in html or len(formulas.config.ignored) > 2:
-        _protect_ignored(tree, formulas)
-    if b"newcommand" in html or b"\\def" in html or b"DeclareMathOperator" in html:
-        body = tree.body
-        text = (body.text or "") if body is not None else ""
-        formulas.definitions = find_definitions("\n".join([text, *formulas.tex]))
-    if b"<sup" in html or b"<sub" in html:
-        read_scripts(tree, formulas)
-    if b"<em>" in html or b"<strong>" in html:
-        _mark_emphasis(tree)
-
-
-def protect_code(tree: HTMLTree, *, backticks: bool = False) -> None:
-    """Hide dollars and backslashes (and backticks) of program text, so that they do not look like delimiters."""
-    if tree.document is None:
-        return
-    for node in tree.document.query_selector_all("pre, code, kbd, samp, tt, textarea").values():
-        text = node.text or ""
-        if "$" not in text and "\\" not in text and not (backticks and "`" in text):
-            continue
-        if node.first_element_child is None or node.query_selector("br, div, p, li, tr, math, img") is None:
-            node.text = text.translate(PROTECT)  # drops the highlighter's spans, which plain text does not show
-            continue
-        for leaf in list(node):  # a tree must not change while it is walked
-            if leaf.tag == "#text" and leaf.value:
-                leaf.value = leaf.value.translate(PROTECT)
-
-
-def _protect_ignored(tree: HTMLTree, formulas: Formulas) -> None:
-    """Hide what looks like delimiters where the page's configuration says that nothing is typeset."""
-    document = tree.document
-    selector = ", ".join(f".{name}" for name in sorted(formulas.config.ignored) if re.fullmatch(r"[A-Za-z][\w-]*", name))
-    for node in document.query_selector_all(selector).values() if document is not None else ():
-        text = node.text or ""
-        if "$" in text or "\\" in text or "`" in text:
-            _protect_below(node, formulas.config.processed, 0)
-
-
-def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
-    for child in node.child_nodes.values():
-        if child.tag == "#text":
-            value = child.value or ""
-            if "$" in value or "\\" in value or "`" in value:
-                child.value = value.translate(PROTECT)
-        elif child.tag[0] != "#" and depth < 200 and processed.isdisjoint(_css(child).split()):
-            _protect_below(child, processed, depth + 1)
-
-
-_MARKS = {"em": EMPHASIS, "strong": STRONG}
-
-
-def _mark_emphasis(tree: HTMLTree) -> None:
-    """Mark emphasis that may have been an underscore or a star of a formula: text with a delimiter stands before it."""
-    document = tree.document
-    for node in document.query_selector_all("em, strong").values() if document is not None else ():
-        before = node.previous_sibling
-        if before is None or before.tag != "#text":
-            continue
-        text = before.value or ""
-        if "$" in text or "\\" in text or text[:1] in _MARKS.values():
-            mark = _MARKS[node.tag]
-            before.value = text + mark
-            following = node.next_sibling
-            if following is not None and following.tag == "#text":
-                following.value = mark + (following.value or "")
-            elif (closing := tree.create_text_node(mark + FILLER)) is not None:  # a lone character would get lost
-                node.after(closing)
