@@ -16,6 +16,12 @@ _SAME_NAME = (
     "vdash models uparrow downarrow rightarrow to leftarrow leftrightarrow Rightarrow Leftarrow Leftrightarrow mapsto "
     "hookrightarrow prime sim not backslash"
 )
+_SPACED = (
+    "times div cdot cap cup wedge vee setminus circ oplus otimes odot pm in notin subset supset subseteq supseteq "
+    "equiv cong approx propto ne le ge leq geq lt gt ll gg to rightarrow implies iff sim mapsto Rightarrow "
+    "Leftrightarrow"
+)
+"""Those of them that stand between operands."""
 RELATIONS = {
     "=": "=", "!=": r"\ne", "<": "<", ">": ">", "<=": r"\leq", ">=": r"\geq", "lt=": r"\leq", "gt=": r"\geq",
     "mlt": r"\ll", "mgt": r"\gg", "-<": r"\prec", "-lt": r"\prec", "-<=": r"\preceq", ">-": r"\succ",
@@ -81,12 +87,7 @@ Token = tuple[str, str]
 def symbols() -> dict[str, Token]:
     """AsciiMath symbol -> token."""
     table: dict[str, Token] = {name: ("constant", "\\" + name) for name in (_GREEK + " " + _SAME_NAME).split()}
-    spaced = (
-        "times div cdot cap cup wedge vee setminus circ oplus otimes odot pm in notin subset supset subseteq supseteq "
-        "equiv cong approx propto ne le ge leq geq lt gt ll gg to rightarrow implies iff sim mapsto Rightarrow "
-        "Leftrightarrow"
-    ).split(" ")
-    table.update((name, ("infix", "\\" + name)) for name in spaced)
+    table.update((name, ("infix", "\\" + name)) for name in _SPACED.split())
     table.update((name, ("constant", tex)) for name, tex in CONSTANTS.items())
     table.update((name, ("infix", tex)) for name, tex in (RELATIONS | BINARIES).items())
     for kind, names in (("function", FUNCTIONS), ("unary", UNARY), ("binary", BINARY), ("open", OPEN),

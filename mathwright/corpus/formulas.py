@@ -36,6 +36,8 @@ class Formulas:
     display: list[bool] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     config: MathConfig = field(default_factory=MathConfig)
+    typeset: bool = False
+    """Whether the page mentions a program that typesets formulas in a reader's browser."""
     definitions: dict[str, str] = field(default_factory=dict)
     """TeX macros defined on the page: name -> definition."""
 
@@ -100,7 +102,9 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         kept.append(tex)
         return f"\n$${tex}$$\n" if formulas.display[index] else f"{before}${tex}${after}"
 
-    text = _PLACEHOLDER.sub(put, _IN_DOLLARS.sub(r"\1", text))
+    if _DOLLAR in text:
+        text = _IN_DOLLARS.sub(r"\1", text)
+    text = _PLACEHOLDER.sub(put, text)
     if _DOLLAR in text or _BACKSLASH in text:
         text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
     if _BACKTICK in text:

@@ -15,10 +15,6 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.js_literal import read_literal
 
-SIGNS = (b"inlineMath", b"displayMath", b"delimiters", b"acros", b"sciimath", b"sciiMath", b"SCIIMath", b"config=AM_",
-         b"gnoreClass", b"gnoreHtmlClass", b"_MML-AM_", b"mathjax_ignore", b"tex2jax_ignore")  # fmt: skip
-"""A page without any of these has no configuration to read."""
-
 Pair = tuple[str, str]
 
 INLINE_DEFAULT: tuple[Pair, ...] = (("\\(", "\\)"),)
@@ -60,20 +56,23 @@ def _plausible(pair: tuple[str, str, bool]) -> bool:
     return all(2 <= len(mark) <= 20 or mark in "`@#§¤%" for mark in pair[:2] if mark) and bool(pair[0] and pair[1])
 
 
-def read_config(tree: HTMLTree, html: bytes) -> MathConfig:
-    """The configuration a page holds in its scripts. html: its bytes, in which signs of one are looked for."""
+def read_config(tree: HTMLTree) -> MathConfig:
+    """The configuration a page holds in its scripts."""
     config = MathConfig()
-    if tree.document is None or not any(sign in html for sign in SIGNS):
-        return config
-    for node in tree.document.query_selector_all("script").values():
-        source, kind = node.getattr("src") or "", node.getattr("type") or ""
+    document = tree.document
+    for node in document.query_selector_all("script").values() if document is not None else ():
+        source = node.getattr("src")
         if source:
             _read_address(source, config)
-        elif not kind.startswith(("math/", "application/ld")):
-            _read_script(node.text or "", config)
+            continue
+        script = node.text or ""
+        if any(name in script for name in _NAMES) or (config.asciimath and "AMdelimiter" in script):
+            _read_script(script, config)
     return config
 
 
+_NAMES = ("athJax", "renderMath", "atex", "aTeX", "sciimath")
+"""A script without any of these configures neither MathJax nor KaTeX."""
 _ASCIIMATH_FILES = re.compile(r"ASCIIMath(?:ML|TeX\w*)?(?:\.min)?\.js|asciimath2jax|mathjax[^?]*\?.*config=[^&]*\bAM_"
                               r"|mathjax[^?]*\?.*config=[^&]*MML-AM_", re.IGNORECASE)  # fmt: skip
 _BACKTICKS = (("`", "`"),)

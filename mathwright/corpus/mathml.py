@@ -65,7 +65,7 @@ def _table(node: Node, depth: int) -> str:
     rows = table_rows(node, depth)
     if len(rows) == 1 and len(rows[0]) == 1:
         return rows[0][0]
-    alignment: list[str] = (node.getattr("columnalign") or "").split()
+    alignment = str(node.getattr("columnalign") or "").split()
     lines = column_lines(node)
     if lines:
         return _ruled(rows, alignment, lines)

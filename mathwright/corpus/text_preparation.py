@@ -16,8 +16,6 @@ from mathwright.corpus.symbols import FILLER
 Node = Any
 """An element of resiliparse's tree."""
 
-_TYPESETTERS = (b"athJax", b"athjax", b"atex", b"aTeX", b"SCIIMath", b"sciimath")
-
 
 def prepare_text(tree: HTMLTree, html: bytes, formulas: Formulas) -> None:
     """Make the tree ready for what stands in its text: delimiters, macros, emphasis, `<sup>` and `<sub>`.
@@ -27,18 +25,18 @@ def prepare_text(tree: HTMLTree, html: bytes, formulas: Formulas) -> None:
     """
     if tree.document is None:
         return
-    if any(name in html for name in _TYPESETTERS):
-        formulas.config = read_config(tree, html)
+    if formulas.typeset:
+        formulas.config = read_config(tree)
     protect_code(tree, backticks=bool(formulas.config.asciimath))
-    if b"_ignore" in html or len(formulas.config.ignored) > 2:
-        _protect_ignored(tree, formulas)
-    if b"newcommand" in html or b"\\def" in html or b"DeclareMathOperator" in html:
-        body = tree.body
-        text = (body.text or "") if body is not None else ""
-        formulas.definitions = find_definitions("\n".join([text, *formulas.tex]))
-    if b"<sup" in html or b"<sub" in html:
+    if formulas.typeset:
+        if b"_ignore" in html or len(formulas.config.ignored) > 2:
+            _protect_ignored(tree, formulas)
+        if b"newcommand" in html or b"\\def" in html or b"DeclareMathOperator" in html:
+            text = (tree.body.text or "") if tree.body is not None else ""
+            formulas.definitions = find_definitions("\n".join([text, *formulas.tex]))
+    if b"</su" in html:
         read_scripts(tree, formulas)
-    if b"<em>" in html or b"<strong>" in html:
+    if formulas.typeset and (b"<em>" in html or b"<strong>" in html):
         _mark_emphasis(tree)
 
 
@@ -71,10 +69,11 @@ def _protect_ignored(tree: HTMLTree, formulas: Formulas) -> None:
 
 def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
     for child in node.child_nodes.values():
+        value = child.value if child.tag == "#text" else child.text
+        if not value or not ("$" in value or "\\" in value or "`" in value):
+            continue
         if child.tag == "#text":
-            value = child.value or ""
-            if "$" in value or "\\" in value or "`" in value:
-                child.value = value.translate(PROTECT)
+            child.value = value.translate(PROTECT)
         elif child.tag[0] != "#" and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
             _protect_below(child, processed, depth + 1)
 

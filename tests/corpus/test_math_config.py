@@ -40,7 +40,7 @@ def test_nesting_is_bounded() -> None:
 
 def config_of(head: str) -> MathConfig:
     html = f"<html><head>{head}</head><body><pre>inlineMath: [['!!','!!']]</pre></body></html>"
-    return read_config(HTMLTree.parse(html), html.encode())
+    return read_config(HTMLTree.parse(html))
 
 
 def test_a_page_that_says_nothing() -> None:
