@@ -250,8 +250,8 @@ def _wiki(node: Node) -> _Found | None:
 
 # --- TeX in attributes and in elements that say so -----------------------------------------------------
 
-_TEX_ATTRIBUTES = ("data-tex", "data-latex", "data-katex", "data-math-tex", "data-tex-source")
-_FORMULA_ATTRIBUTES = ("data-math", "data-formula", "data-expr", "data-equation", "data-eq", "data-value")
+_TEX_ATTRIBUTES = ("data-tex", "data-latex")
+_FORMULA_ATTRIBUTES = ("data-math", "data-formula", "data-expr", "data-equation", "data-value")
 """Other things may stand in these."""
 
 
