@@ -13,8 +13,9 @@ from resiliparse.parse.html import ElementNode, HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
-from mathwright.corpus.notation import protect_code, replace_elements
+from mathwright.corpus.notation import replace_elements
 from mathwright.corpus.symbols import FILLER
+from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
 MAX_HTML_BYTES = 8 << 20
@@ -45,11 +46,11 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         return Document(url=url, title="", text="")
     formulas = replace_elements(tree, html)
     title = _title(tree, formulas)
-    protect_code(tree)
+    prepare_text(tree, html, formulas)
     text = _plain_text(tree, html, source)
-    if has_delimiters(text):
+    if has_delimiters(text, formulas):
         text = find_delimited(text, formulas)
-    text, notation = restore(text, formulas)
+    text, notation = restore(text, formulas, definitions=True)
     return Document(url=url, title=title, text=_normalise(text), notation=dict(notation))
 
 

@@ -1,4 +1,4 @@
-"""KaTeX's HTML as TeX, for pages that carry neither its MathML nor the source (mdBook renders so).
+r"""KaTeX's HTML as TeX, for pages that carry neither its MathML nor the source (mdBook renders so).
 
 KaTeX places by vertical lists: a `.vlist` holds boxes with `style="top:...em"`, and which box is a superscript, a
 numerator or a limit follows from its height.
@@ -28,11 +28,23 @@ _IGNORED = frozenset({
 _ACCENTS = {"^": "hat", "ˆ": "hat", "¯": "bar", "ˉ": "bar", "⃗": "vec", "~": "tilde", "˜": "tilde", "˙": "dot",
             "¨": "ddot", "ˇ": "check", "˘": "breve", "´": "acute", "ˋ": "grave", "˚": "mathring"}  # fmt: skip
 _ARROW = "\u20d7"
+_SIZES = {"size1": "big", "size2": "Big", "size3": "bigg", "size4": "Bigg"}
+_PIECES = {**dict.fromkeys("⎧⎨⎩", "{"), **dict.fromkeys("⎫⎬⎭", "}"), **dict.fromkeys("⎛⎝⎜", "("),
+           **dict.fromkeys("⎞⎠⎟", ")"), **dict.fromkeys("⎡⎣⎢", "["), **dict.fromkeys("⎤⎦⎥", "]"),
+           **dict.fromkeys("∣", "|")}  # fmt: skip
+"""Parts that the tallest fences are put together from."""
+_MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix", ("{", "."): "cases",
+             ("{", "}"): "Bmatrix"}  # fmt: skip
+_TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\u200b": "", "\xa0": " "})
+_TEXT_FONTS = ("textsf", "texttt", "textbf", "textit")
+_ONE_FONT = re.compile(r"\\(math(?:sf|rm|it|bf|tt))\{([A-Za-z]+)\}\\\1\{([A-Za-z]+)\}")
+_PMOD = re.compile(r"\(\\mathrm\{mod\}\s*([^()]*)\)")
 
 
 def katex_to_tex(node: Node) -> str:
     """TeX of a `.katex-html` element. Never raises; what it does not know becomes the TeX of its parts in a row."""
-    return re.sub(r"\s+", " ", _row(node, 0)).strip()
+    tex = _PMOD.sub(r"\\pmod{\1}", _row(node, 0))
+    return re.sub(r"\s+", " ", _ONE_FONT.sub(r"\\\1{\2\3}", tex)).strip()
 
 
 def _row(node: Node, depth: int) -> str:
@@ -45,11 +57,13 @@ def _row(node: Node, depth: int) -> str:
 def _convert(node: Node, depth: int) -> str:
     if node.tag == "#text":
         return to_tex(node.value or "")
-    if node.tag in ("svg", "annotation") or depth > _MAX_DEPTH:
+    if node.tag in ("svg", "annotation", "#comment") or depth > _MAX_DEPTH:
         return ""
     classes = (node.getattr("class") or "").split()
     if not classes:
         return _row(node, depth)
+    if "newline" in classes:
+        return r" \\ "
     if not _IGNORED.isdisjoint(classes):
         return ""
     for name in classes:
@@ -57,8 +71,16 @@ def _convert(node: Node, depth: int) -> str:
             return _LAYOUTS[name](node, depth)
     if "text" in classes:
         return _text(node)
+    if "minner" in classes and (fenced := _fenced(node, depth)) is not None:
+        return fenced
+    if (size := node.query_selector(".delimsizing")) is not None and len(node.children) == 1 and "mord" not in classes:
+        command = next((_SIZES[name] for name in (size.getattr("class") or "").split() if name in _SIZES), "")
+        if command:
+            return join("\\" + command, _fence(node))
     font = next((_FONTS[name] for name in classes if name in _FONTS), "")
     tex = _row(node, depth)
+    if "mbin" in classes and tex.strip() == r"\mathrm{mod}":
+        return r" \bmod "
     if "mop" in classes and tex.isalpha() and len(tex) > 1:
         return "\\" + tex if tex in FUNCTIONS else f"\\operatorname{{{tex}}}"
     if font and tex:
@@ -69,8 +91,40 @@ def _convert(node: Node, depth: int) -> str:
 
 
 def _text(node: Node) -> str:
-    text = (node.text or "").replace("\u200b", "").replace("\xa0", " ")
-    return f"\\text{{{text}}}" if text.strip() else r"\ "
+    text = (node.text or "").translate(_TEXT_ESCAPES)
+    if not text.strip():
+        return r"\ "
+    only = node.first_element_child if len(node.children) == 1 else None
+    fonts = (only.getattr("class") or "").split() if only is not None else []
+    command = next((font for font in _TEXT_FONTS if font in fonts), "text")
+    return f"\\{command}{{{text}}}"
+
+
+def _fence(node: Node) -> str:
+    """The character of a fence as TeX, "." for one that is not shown."""
+    text = (node.text or "").strip("\u200b \n")
+    return to_tex(_PIECES.get(text[:1], text[:1])) if text else "."
+
+
+def _fenced(node: Node, depth: int) -> str | None:
+    """What stands between \\left and \\right; None where the fences are not such."""
+    children = [child for child in node.children.values() if "mspace" not in (child.getattr("class") or "")]
+    if len(children) < 3:
+        return None
+    outer = [(child.getattr("class") or "").split() for child in (children[0], children[-1])]
+    if "mopen" not in outer[0] or "mclose" not in outer[1]:
+        return None
+    left, right = _fence(children[0]), _fence(children[-1])
+    table = children[1].query_selector(".mtable") if len(children) == 3 else None
+    inner = ""
+    for child in children[1:-1]:
+        inner = join(inner, _convert(child, depth + 1))
+    inner = inner.strip()
+    environment = _MATRICES.get((left.removeprefix("\\"), right.removeprefix("\\")))
+    whole = re.fullmatch(r"\\begin\{(matrix|aligned|array)\}(?:\{[lcr]*\})?(.*)\\end\{\1\}", inner, re.DOTALL)
+    if table is not None and environment is not None and whole is not None and "\\begin" not in whole[2]:
+        return f"\\begin{{{environment}}}{whole[2]}\\end{{{environment}}}"
+    return f"{join(chr(92) + 'left', left)}{' ' if left[-1:].isalpha() else ''}{inner}{join(chr(92) + 'right', right)}"
 
 
 def _boxes(node: Node) -> list[Node]:
@@ -167,8 +221,13 @@ def _table(node: Node, depth: int) -> str:
     height = max(len(column) for column in columns)
     rows = [" & ".join(column[i] if i < len(column) else "" for column in columns) for i in range(height)]
     body = r" \\ ".join(rows)
-    css = {(column.getattr("class") or "").rpartition("-")[2] for column in node.children.values()}
-    environment = "aligned" if "r" in css else "matrix"
+    kinds = [(child.getattr("class") or "").split() for child in node.children.values()]
+    letters = ""
+    for names in kinds:
+        letters += "|" if "vertical-separator" in names else "".join(n[-1] for n in names if n.startswith("col-align-"))
+    if "|" in letters or set(letters) == {"l"}:
+        return f"\\begin{{array}}{{{letters}}} {body} \\end{{array}}"
+    environment = "aligned" if letters.startswith("r") else "matrix"
     return f"\\begin{{{environment}}} {body} \\end{{{environment}}}"
 
 

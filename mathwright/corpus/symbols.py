@@ -30,7 +30,7 @@ _PREFERRED = {
     "½": r"\frac{1}{2}", "⊂": r"\subset", "⊆": r"\subseteq", "⊕": r"\oplus", "⊗": r"\otimes", "†": r"\dagger",
     "‡": r"\ddagger", "≪": r"\ll", "≫": r"\gg", "⊢": r"\vdash", "⊨": r"\models", "□": r"\square", "★": r"\star",
     "⋆": r"\star", "∠": r"\angle", "△": r"\triangle", "≜": r"\triangleq", "⌢": r"\frown", "ı": r"\imath",
-    "ȷ": r"\jmath",
+    "ȷ": r"\jmath", "ℎ": "h",
     "ℜ": r"\Re", "ℑ": r"\Im", "ℵ": r"\aleph", "℘": r"\wp", "⟦": r"[\![", "⟧": r"]\!]", "‾": r"\overline{}",
     "\u2061": "", "\u2062": "", "\u2063": "", "\u2064": "", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "",
     "\u00ad": "", "\xa0": r"\ ", "\u2009": r"\,", "\u200a": "", "\u2005": r"\,", "\u2006": r"\,", "\u2004": r"\;",
@@ -64,13 +64,14 @@ ACCENTS = {
     "˘": "breve", "\u0306": "breve", "ˇ": "check", "\u030c": "check", "´": "acute", "\u0301": "acute",
     "`": "grave",
     "\u0300": "grave", "˚": "mathring", "\u030a": "mathring", "⏞": "overbrace", "︷": "overbrace", "←": "overleftarrow",
-    "↔": "overleftrightarrow",
+    "↔": "overleftrightarrow", "⏜": "overparen", "⎴": "overbracket", "⃜": "ddddot",
 }  # fmt: skip
 """Character above a base -> accent command. A stretched hat, tilde or arrow becomes its wide form."""
 WIDE_ACCENTS = {"hat": "widehat", "tilde": "widetilde", "bar": "overline", "vec": "overrightarrow"}
 UNDER_ACCENTS = {
     "⏟": "underbrace", "︸": "underbrace", "_": "underline", "‾": "underline", "¯": "underline", "\u0332": "underline",
     "―": "underline", "─": "underline", "→": "underrightarrow", "←": "underleftarrow",
+    "⏝": "underparen", "⎵": "underbracket",
 }  # fmt: skip
 VARIANTS = {
     "bold": "mathbf", "bold-italic": "boldsymbol", "double-struck": "mathbb", "script": "mathcal",
