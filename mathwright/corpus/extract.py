@@ -5,14 +5,14 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from typing import cast
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
-from resiliparse.parse.html import ElementNode, HTMLTree
+from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
+from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
 from mathwright.corpus.symbols import FILLER
 from mathwright.records import Document
@@ -22,7 +22,9 @@ MAX_HTML_BYTES = 8 << 20
 MAX_NESTING = 1000
 """Pages whose blocks nest deeper than this are hostile; main-content rules cost the square of the depth there."""
 
-_SKIPPED = ("script", "style", "template", "svg", "noscript")
+_SKIPPED = (
+    "script", "style", "template", "svg", "noscript", "iframe", "img", "area", "object", "video", "audio", "embed",
+)  # fmt: skip
 
 
 def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
@@ -40,7 +42,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     if not source.isascii() and RESERVED.search(source):
         source = RESERVED.sub("", source)
     try:
-        tree = HTMLTree.parse(_guard_single_characters(_without_huge_tags(source)))
+        tree = HTMLTree.parse(_without_huge_tags(source))
     except ValueError:  # resiliparse's parser errors derive from it
         return Document(url=url, title="", text="")
     formulas = replace_elements(tree, html)
@@ -144,11 +146,10 @@ def _plain_text(tree: HTMLTree, html: bytes, source: str) -> str:
     """The main text with placeholders; all text where the rules for main content leave nothing."""
     if _nesting(html, source) > MAX_NESTING:
         return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
-    _shelter_lists(tree)
     if 'class="classifier"' in source:
         _separate_terms(tree)
-    text = extract_plain_text(tree, main_content=True, alt_texts=False, skip_elements=_SKIPPED)
-    return text or extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
+    keep_main_content(tree)
+    return extract_plain_text(tree, main_content=False, alt_texts=True, skip_elements=_SKIPPED)
 
 
 def _nesting(html: bytes, source: str) -> int:
@@ -162,31 +163,6 @@ def _nesting(html: bytes, source: str) -> int:
         depth += -1 if match[1] else 1
         deepest = max(deepest, depth)
     return deepest
-
-
-def _shelter_lists(tree: HTMLTree) -> None:
-    """Move lists near the root deeper: resiliparse takes an `ul` less than four levels below body for navigation.
-
-    That is right for most sites and wrong for plain pages, where the content has no wrappers at all.
-    """
-    if tree.document is None:
-        return
-    for node in tree.document.query_selector_all("body > ul, body > * > ul, body > * > * > ul").values():
-        text = node.text or ""
-        links = sum(len(link.text or "") for link in node.query_selector_all("a").values())
-        if text.strip() and links < 0.5 * len(text):
-            _wrap(tree, node, levels=4)
-
-
-def _wrap(tree: HTMLTree, node: ElementNode, *, levels: int) -> None:
-    """Put `levels` nested `div` around a node; they neither show nor break lines."""
-    for _ in range(levels):
-        wrapper = tree.create_element("div")
-        if wrapper is None:
-            return
-        node.replace_with(wrapper)
-        wrapper.append_child(node)
-        node = cast(ElementNode, wrapper)
 
 
 def _separate_terms(tree: HTMLTree) -> None:

@@ -1,0 +1,127 @@
+"""Which part of a page is its main content: the container of the article stays, boilerplate in it goes.
+
+General rules of two sorts: what an element says it is (its tag, role, words of its class and id), and how much of the
+page's text it holds, so that a wrapper called "page-with-sidebar" survives. None looks at the host. The words were
+chosen by counting, on pages with reviewed text, how much of what they name is main content (docs/extraction.md).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.formulas import has_placeholder
+
+Node = Any
+"""An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
+
+_CONTAINERS = (
+    "[itemprop=articleBody], .articleBody, .article-body, .article-content, .article__body, .article__content,"
+    " .post-content, .post-body, .entry-content, .post__content, .story-body, .td-post-content, #article-body",
+    "article",
+    "main, [role=main], #main-content, #content, #main, .main-content",
+)
+"""Selectors of what holds the main content, the closest first."""
+_CONTAINER_CHARACTERS = 250
+_CONTAINER_SHARE = 0.2
+"""A container counts where it has so many characters and this share of the page's text: a teaser has not."""
+_SOLITARY = 3
+"""It has to be the only one of its kind, or this many times as long as the next: a list of articles is not one."""
+
+_BLOCKS = (
+    "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
+    ' ol[class], [hidden], [aria-hidden=true], [role=navigation], [role=dialog], [role=search], [style*="display:none"],'
+    ' [style*="display: none"]'
+)
+_BLOCK_SHARE = 0.2
+"""A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
+_LINK_SHARE = 0.6
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+"""The words of a name: related, Posts of relatedPosts."""
+
+
+def _words(words: str) -> frozenset[str]:
+    return frozenset(form for word in words.split() for form in (word, word.capitalize(), word.upper()))
+
+
+_BOILERPLATE = _words("""
+    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu dropdown breadcrumb breadcrumbs
+    crumbs footer colophon sidebar sidebars masthead topbar toolbar drawer flyout offcanvas utility logo burger
+    share sharing sharedaddy social socials addtoany addthis
+    related recommended recommendations recirc outbrain taboola trending popular recent
+    newsletter newsletters subscribe signup optin mailchimp login signin account cart settings language switcher
+    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement notice
+    promo promos advert adverts advertisement advertising ads ad sponsor sponsored sponsors
+    byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
+    pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
+    searchbox searchform search btn button buttons actions headerlink editsection catlinks navbox
+    comment comments commentlist disqus respond
+""")
+_TAGS = frozenset(("nav", "aside", "footer", "dialog", "form"))
+_NEVER_CONTENT = frozenset(("nav", "footer", "dialog"))
+_ROLES = frozenset(("navigation", "dialog", "search"))
+_DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
+
+
+def keep_main_content(tree: HTMLTree) -> None:
+    """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation."""
+    document, body = tree.document, tree.body
+    if document is None or body is None:
+        return
+    size = len(body.inner_text)
+    container = _container(document, size)
+    if container is not None:
+        size = len(container.inner_text)
+        body.replace_children(container)
+    for node in document.query_selector_all(_BLOCKS).values():
+        if _is_boilerplate(node):
+            text = node.inner_text
+            large = len(text) >= _BLOCK_SHARE * size
+            if not (_holds_article(node, text) if large else _holds_formulas(node, text)):
+                node.remove()
+
+
+def _container(document: Node, size: int) -> Node | None:
+    for selector in _CONTAINERS:
+        found = document.query_selector_all(selector).values()
+        lengths = [len(node.inner_text) for node in found]
+        longest = max(lengths, default=0)
+        if longest <= max(_CONTAINER_CHARACTERS, _CONTAINER_SHARE * size):
+            continue
+        node = found[lengths.index(longest)]
+        others = [length for other, length in zip(found, lengths, strict=True) if not node.contains(other)]
+        if longest > _SOLITARY * max(others, default=0):
+            return node
+    return None
+
+
+def _is_boilerplate(node: Node) -> bool:
+    tag = node.tag
+    if tag in _TAGS:
+        return True
+    if tag == "header":
+        return node.query_selector("h1") is None
+    names = _WORD.findall(f"{node.getattr('class') or ''} {node.getattr('id') or ''}")
+    return not _BOILERPLATE.isdisjoint(names) or _is_hidden(node) or node.getattr("role") in _ROLES
+
+
+def _is_hidden(node: Node) -> bool:
+    return (
+        node.getattr("hidden") is not None
+        or node.getattr("aria-hidden") == "true"
+        or "display:none" in (node.getattr("style") or "").replace(" ", "")
+    )
+
+
+def _holds_formulas(node: Node, text: str) -> bool:
+    formulas = has_placeholder(text) or _DELIMITERS.search(text) is not None
+    return formulas and node.tag not in _NEVER_CONTENT
+
+
+def _holds_article(node: Node, text: str) -> bool:
+    if node.tag in _NEVER_CONTENT:
+        return node.query_selector("main, article, h1") is not None
+    links = sum(len(link.inner_text) for link in node.query_selector_all("a").values())
+    return links < _LINK_SHARE * len(text)
