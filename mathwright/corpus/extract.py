@@ -14,7 +14,6 @@ from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
 from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
-from mathwright.corpus.symbols import FILLER
 from mathwright.records import Document
 
 MAX_HTML_BYTES = 8 << 20
@@ -22,9 +21,9 @@ MAX_HTML_BYTES = 8 << 20
 MAX_NESTING = 1000
 """Pages whose blocks nest deeper than this are hostile; main-content rules cost the square of the depth there."""
 
-_SKIPPED = (
-    "script", "style", "template", "svg", "noscript", "iframe", "img", "area", "object", "video", "audio", "embed",
-)  # fmt: skip
+SHORT = 500
+LITTLE = 5
+"""Fewer than SHORT characters of main content out of LITTLE times as many are read again without the rules for it."""
 
 
 def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
@@ -34,25 +33,25 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     footers and sidebars are left out; headings, lists, tables, code and paragraphs stay apart; the text is in
     Unicode's NFC. `Document.notation` counts the formulas kept, by kind of markup.
 
-    Never raises: whatever the bytes are, a Document comes back, with empty text at worst. Beyond MAX_HTML_BYTES
-    a page is cut off.
+    Never raises: whatever the bytes are, a Document comes back, with empty text at worst. A page beyond the limits is
+    read in part, and `Document.problem` says in which.
     """
-    html = html[:MAX_HTML_BYTES]
+    problems: list[str] = []
+    if len(html) > MAX_HTML_BYTES:
+        problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
+        html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
     if not source.isascii() and RESERVED.search(source):
         source = RESERVED.sub("", source)
+    source = _within_limits(source, problems)
     try:
-        tree = HTMLTree.parse(_without_huge_tags(source))
-    except ValueError:  # resiliparse's parser errors derive from it
-        return Document(url=url, title="", text="")
-    formulas = replace_elements(tree, html)
-    title = _title(tree, formulas)
-    protect_code(tree)
-    text = _plain_text(tree, html, source)
+        title, text, formulas = _read(source, html, problems)
+    except ValueError as error:  # resiliparse's parser errors derive from it
+        return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     if has_delimiters(text):
         text = find_delimited(text, formulas)
     text, notation = restore(text, formulas)
-    return Document(url=url, title=title, text=_normalise(text), notation=dict(notation))
+    return Document(url=url, title=title, text=_normalise(text), notation=dict(notation), problem="; ".join(problems))
 
 
 # --- bytes to characters -----------------------------------------------------------------------------
@@ -110,18 +109,6 @@ def _codec(name: str | None) -> str | None:
 
 # --- tree to text ------------------------------------------------------------------------------------
 
-_SINGLE_CHARACTER = re.compile(">[ \\t\\r\\n]*[\u0800-\udfff\uf900-\uffff](?=[ \\t\\r\\n]*<)")
-
-
-def _guard_single_characters(source: str) -> str:
-    """Lengthen every text of one character beyond U+0800 by a reserved one, which is taken out again later.
-
-    resiliparse 2.0 takes such a text for the glyph of an icon font and drops it, which costs Chinese pages the one
-    character that stands between two formulas.
-    """
-    return source if source.isascii() else _SINGLE_CHARACTER.sub(lambda match: match[0] + FILLER, source)
-
-
 MAX_ATTRIBUTES = 500
 """A tag with more attributes than this loses them: parsing takes the square of their number."""
 _LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
@@ -131,25 +118,49 @@ _HUGE_TAG = re.compile(
 )
 
 
-def _without_huge_tags(source: str) -> str:
+def _within_limits(source: str, problems: list[str]) -> str:
     """The page without the attributes of tags that have too many of them (no real page has such a tag)."""
     # The exact look is half a millisecond a page; the rough one before it misses only a ">" inside quotes.
     if len(source) > 256_000 or _LONG_TAG.search(source):
-        return _HUGE_TAG.sub(r"\1", source)
+        source, huge = _HUGE_TAG.subn(r"\1", source)
+        if huge:
+            problems.append(f"a tag with more than {MAX_ATTRIBUTES} attributes lost them")
     return source
 
 
-_BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
-
-
-def _plain_text(tree: HTMLTree, html: bytes, source: str) -> str:
-    """The main text with placeholders; all text where the rules for main content leave nothing."""
-    if _nesting(html, source) > MAX_NESTING:
-        return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
+def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
+    """Title and main text of a page, with placeholders, and the formulas that these stand for."""
+    tree = HTMLTree.parse(source)
+    formulas = replace_elements(tree, html)
+    title = _title(tree, formulas)
+    protect_code(tree)
     if 'class="classifier"' in source:
         _separate_terms(tree)
-    keep_main_content(tree)
-    return extract_plain_text(tree, main_content=False, alt_texts=True, skip_elements=_SKIPPED)
+    if _nesting(html, source) > MAX_NESTING:
+        problems.append(f"blocks nested more than {MAX_NESTING} deep: all text, not the main content alone")
+        return title, _text(tree, _SKIPPED), formulas
+    whole = keep_main_content(tree)
+    text = _text(tree, _SKIPPED)
+    if len(text) < SHORT and whole > LITTLE * len(text):
+        # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
+        tree = HTMLTree.parse(source)
+        formulas = replace_elements(tree, html)
+        protect_code(tree)
+        text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
+    return title, text, formulas
+
+
+_SKIPPED_AT_LEAST = (
+    "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", "nav", "footer",
+)  # fmt: skip
+_SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
+
+
+def _text(tree: HTMLTree, skipped: tuple[str, ...], *, noscript: bool = False) -> str:
+    return extract_plain_text(tree, main_content=False, alt_texts=True, noscript=noscript, skip_elements=skipped)
+
+
+_BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
 
 
 def _nesting(html: bytes, source: str) -> int:
@@ -188,7 +199,8 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
 
 _TRAILING_SPACE = re.compile(r"[ \t\xa0]+\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u2060\ufeff\ufffe\uffff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
+"""Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 
 
 def _normalise(text: str) -> str:

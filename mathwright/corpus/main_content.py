@@ -17,23 +17,24 @@ from mathwright.corpus.formulas import has_placeholder
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
 
-_CONTAINERS = (
+_MAIN = "main, [role=main], #main-content, #content, #main, .main-content"
+_ARTICLES = (
     "[itemprop=articleBody], .articleBody, .article-body, .article-content, .article__body, .article__content,"
     " .post-content, .post-body, .entry-content, .post__content, .story-body, .td-post-content, #article-body",
     "article",
-    "main, [role=main], #main-content, #content, #main, .main-content",
 )
-"""Selectors of what holds the main content, the closest first."""
+"""Selectors of what holds an article, the closest first."""
 _CONTAINER_CHARACTERS = 250
-_CONTAINER_SHARE = 0.2
-"""A container counts where it has so many characters and this share of the page's text: a teaser has not."""
+_MAIN_SHARE = 0.2
+_ARTICLE_SHARE = 0.3
+"""A container counts where it has so many characters and this share of the text around it: a teaser has not."""
 _SOLITARY = 3
-"""It has to be the only one of its kind, or this many times as long as the next: a list of articles is not one."""
+"""An article has to be alone, or this many times as long as the next one: a list of articles is not one."""
 
 _BLOCKS = (
     "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
-    ' ol[class], [hidden], [aria-hidden=true], [role=navigation], [role=dialog], [role=search], [style*="display:none"],'
-    ' [style*="display: none"]'
+    " ol[class], [hidden], [aria-hidden=true], [role=navigation], [role=dialog], [role=search],"
+    ' [style*="display:none"], [style*="display: none"]'
 )
 _BLOCK_SHARE = 0.2
 """A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
@@ -47,12 +48,13 @@ def _words(words: str) -> frozenset[str]:
 
 
 _BOILERPLATE = _words("""
-    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu dropdown breadcrumb breadcrumbs
-    crumbs footer colophon sidebar sidebars masthead topbar toolbar drawer flyout offcanvas utility logo burger
+    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu dropdown
+    breadcrumb breadcrumbs crumbs footer colophon sidebar sidebars masthead topbar toolbar drawer flyout offcanvas
+    utility logo burger
     share sharing sharedaddy social socials addtoany addthis
     related recommended recommendations recirc outbrain taboola trending popular recent
-    newsletter newsletters subscribe signup optin mailchimp login signin account cart settings language switcher
-    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement notice
+    newsletter newsletters subscribe signup optin mailchimp login signin account cart switcher
+    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement
     promo promos advert adverts advertisement advertising ads ad sponsor sponsored sponsors
     byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
     pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
@@ -65,12 +67,15 @@ _ROLES = frozenset(("navigation", "dialog", "search"))
 _DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 
-def keep_main_content(tree: HTMLTree) -> None:
-    """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation."""
+def keep_main_content(tree: HTMLTree) -> int:
+    """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation.
+
+    Returns the characters of text that the page had before, boilerplate and all.
+    """
     document, body = tree.document, tree.body
     if document is None or body is None:
-        return
-    size = len(body.inner_text)
+        return 0
+    whole = size = len(body.inner_text)
     container = _container(document, size)
     if container is not None:
         size = len(container.inner_text)
@@ -81,20 +86,33 @@ def keep_main_content(tree: HTMLTree) -> None:
             large = len(text) >= _BLOCK_SHARE * size
             if not (_holds_article(node, text) if large else _holds_formulas(node, text)):
                 node.remove()
+    return whole
 
 
 def _container(document: Node, size: int) -> Node | None:
-    for selector in _CONTAINERS:
-        found = document.query_selector_all(selector).values()
-        lengths = [len(node.inner_text) for node in found]
-        longest = max(lengths, default=0)
-        if longest <= max(_CONTAINER_CHARACTERS, _CONTAINER_SHARE * size):
-            continue
-        node = found[lengths.index(longest)]
-        others = [length for other, length in zip(found, lengths, strict=True) if not node.contains(other)]
-        if longest > _SOLITARY * max(others, default=0):
+    """The element that holds the main content; None where nothing says so."""
+    main, length, _ = _longest(document, _MAIN)
+    if length > max(_CONTAINER_CHARACTERS, _MAIN_SHARE * size):
+        size = length
+    else:
+        main = None
+    for selector in _ARTICLES:
+        node, length, second = _longest(document if main is None else main, selector)
+        if length > max(_CONTAINER_CHARACTERS, _ARTICLE_SHARE * size, _SOLITARY * second):
             return node
-    return None
+    return main
+
+
+def _longest(scope: Node, selector: str) -> tuple[Node | None, int, int]:
+    """The element with the most text, the length of its text, and that of the longest one outside of it."""
+    nodes = scope.query_selector_all(selector).values()
+    if not nodes:
+        return None, 0, 0
+    lengths = [len(node.inner_text) for node in nodes]
+    longest = max(lengths)
+    node = nodes[lengths.index(longest)]
+    outside = [n for other, n in zip(nodes, lengths, strict=True) if not node.contains(other)]
+    return node, longest, max(outside, default=0)
 
 
 def _is_boilerplate(node: Node) -> bool:
