@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
@@ -12,14 +13,10 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
+from mathwright.corpus.limits import MAX_ATTRIBUTES, MAX_HTML_BYTES, MAX_NESTING, drop_huge_tags, nesting, strip_tags
 from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
 from mathwright.records import Document
-
-MAX_HTML_BYTES = 8 << 20
-"""Only this much of a page is parsed. The longest real pages (whole books on one page) have about 5 MB."""
-MAX_NESTING = 1000
-"""Pages whose blocks nest deeper than this are hostile; main-content rules cost the square of the depth there."""
 
 SHORT = 500
 LITTLE = 5
@@ -43,11 +40,17 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     source = decode(html, charset)
     if not source.isascii() and RESERVED.search(source):
         source = RESERVED.sub("", source)
-    source = _within_limits(source, problems)
-    try:
-        title, text, formulas = _read(source, html, problems)
-    except ValueError as error:  # resiliparse's parser errors derive from it
-        return Document(url=url, title="", text="", problem=f"not parsed: {error}")
+    source, huge = drop_huge_tags(source)
+    if huge:
+        problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
+    if nesting(source) > MAX_NESTING:
+        problems.append(f"elements nest more than {MAX_NESTING} deep: all text, without main content and markup")
+        title, text, formulas = "", strip_tags(source), Formulas()
+    else:
+        try:
+            title, text, formulas = _read(source, html)
+        except ValueError as error:  # resiliparse's parser errors derive from it
+            return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     if has_delimiters(text):
         text = find_delimited(text, formulas)
     text, notation = restore(text, formulas)
@@ -109,26 +112,8 @@ def _codec(name: str | None) -> str | None:
 
 # --- tree to text ------------------------------------------------------------------------------------
 
-MAX_ATTRIBUTES = 500
-"""A tag with more attributes than this loses them: parsing takes the square of their number."""
-_LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
-_HUGE_TAG = re.compile(
-    r"""(<[a-zA-Z][^\s/>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
-    rf"""{{{MAX_ATTRIBUTES},}}+"""
-)
 
-
-def _within_limits(source: str, problems: list[str]) -> str:
-    """The page without the attributes of tags that have too many of them (no real page has such a tag)."""
-    # The exact look is half a millisecond a page; the rough one before it misses only a ">" inside quotes.
-    if len(source) > 256_000 or _LONG_TAG.search(source):
-        source, huge = _HUGE_TAG.subn(r"\1", source)
-        if huge:
-            problems.append(f"a tag with more than {MAX_ATTRIBUTES} attributes lost them")
-    return source
-
-
-def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
+def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
     """Title and main text of a page, with placeholders, and the formulas that these stand for."""
     tree = HTMLTree.parse(source)
     formulas = replace_elements(tree, html)
@@ -136,9 +121,6 @@ def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Form
     protect_code(tree)
     if 'class="classifier"' in source:
         _separate_terms(tree)
-    if _nesting(html, source) > MAX_NESTING:
-        problems.append(f"blocks nested more than {MAX_NESTING} deep: all text, not the main content alone")
-        return title, _text(tree, _SKIPPED), formulas
     whole = keep_main_content(tree)
     text = _text(tree, _SKIPPED)
     if len(text) < SHORT and whole > LITTLE * len(text):
@@ -151,29 +133,14 @@ def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Form
 
 
 _SKIPPED_AT_LEAST = (
-    "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", "nav", "footer",
+    "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", ".headerlink",
+    ".mw-editsection", "nav", "footer",
 )  # fmt: skip
 _SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
 
 
-def _text(tree: HTMLTree, skipped: tuple[str, ...], *, noscript: bool = False) -> str:
+def _text(tree: HTMLTree, skipped: Sequence[str], *, noscript: bool = False) -> str:
     return extract_plain_text(tree, main_content=False, alt_texts=True, noscript=noscript, skip_elements=skipped)
-
-
-_BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
-
-
-def _nesting(html: bytes, source: str) -> int:
-    """How deep blocks nest at most; unclosed blocks count as nesting."""
-    if len(source) < 8 * MAX_NESTING or all(
-        html.count(tag) < 2 * MAX_NESTING for tag in (b"<div", b"<ul", b"<article")
-    ):
-        return 0
-    depth = deepest = 0
-    for match in _BLOCK_TAG.finditer(source):
-        depth += -1 if match[1] else 1
-        deepest = max(deepest, depth)
-    return deepest
 
 
 def _separate_terms(tree: HTMLTree) -> None:

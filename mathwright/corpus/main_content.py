@@ -54,7 +54,7 @@ _BOILERPLATE = _words("""
     share sharing sharedaddy social socials addtoany addthis
     related recommended recommendations recirc outbrain taboola trending popular recent
     newsletter newsletters subscribe signup optin mailchimp login signin account cart switcher
-    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement
+    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement dismissible
     promo promos advert adverts advertisement advertising ads ad sponsor sponsored sponsors
     byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
     pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
@@ -121,7 +121,9 @@ def _is_boilerplate(node: Node) -> bool:
         return True
     if tag == "header":
         return node.query_selector("h1") is None
-    names = _WORD.findall(f"{node.getattr('class') or ''} {node.getattr('id') or ''}")
+    names = _WORD.findall(node.getattr("class") or "")
+    if tag != "section" and "section" not in names:  # whose id is made of the words of its heading
+        names += _WORD.findall(node.getattr("id") or "")
     return not _BOILERPLATE.isdisjoint(names) or _is_hidden(node) or node.getattr("role") in _ROLES
 
 
