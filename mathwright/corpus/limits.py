@@ -12,11 +12,7 @@ MAX_ATTRIBUTES = 500
 MAX_NESTING = 1000
 """Pages whose elements nest deeper are read without a tree: what a tree offers costs the square of the depth."""
 
-_LONGdef _set(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
-_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
+_LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
 _HUGE_TAG = re.compile(
     r"""(<[a-zA-Z][^\s/>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
     rf"""{{{MAX_ATTRIBUTES},}}+"""
@@ -29,6 +25,10 @@ def drop_huge_tags(source: str) -> tuple[str, int]:
     if len(source) > 256_000 or _LONG_TAG.search(source):
         return _HUGE_TAG.subn(r"\1", source)
     return source, 0
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
 
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/<>]*)")
