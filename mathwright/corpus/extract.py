@@ -18,6 +18,8 @@ from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
 from mathwright.records import Document
 
+RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE005)]
+"""Those of RESERVED: five searches for one of them take a tenth of the time of one for any."""
 SHORT = 500
 LITTLE = 5
 """Fewer than SHORT characters of main content out of LITTLE times as many are read again without the rules for it."""
@@ -38,7 +40,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
         html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
-    if not source.isascii() and RESERVED.search(source):
+    if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
     source, huge = drop_huge_tags(source)
     if huge:

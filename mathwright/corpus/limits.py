@@ -40,8 +40,8 @@ _FLAT = _set("""
 
 
 def nesting(source: str) -> int:
-    """How deep elements nest at most; 0 where there are too few tags for depths that matter."""
-    if source.count("<") <= MAX_NESTING or source.count("<") - source.count("</") <= MAX_NESTING:
+    """How deep elements nest at most; 0 where a rough count says that it is not beyond MAX_NESTING."""
+    if not _may_nest(source):
         return 0
     depth = deepest = 0
     for end, name in _TAG.findall(source):
@@ -53,6 +53,22 @@ def nesting(source: str) -> int:
         elif depth:
             depth -= 1
     return deepest
+
+
+_CHUNK = 16_384
+
+
+def _may_nest(source: str) -> bool:
+    """Whether somewhere there are more than MAX_NESTING start tags without an end tag so far, of whatever element."""
+    open_tags = 0
+    for start in range(0, len(source), _CHUNK):
+        chunk = source[start : start + _CHUNK]
+        ends = chunk.count("</")
+        starts = chunk.count("<") - ends
+        if open_tags + starts > MAX_NESTING:
+            return True
+        open_tags = max(0, open_tags + starts - ends)
+    return False
 
 
 _MARKUP = re.compile(r"<!--(?s:.*?)-->|<(?P<end>/?)(?P<name>[a-zA-Z][^\s/<>]*)[^<>]*>?|<[!?][^<>]*>?")

@@ -8,6 +8,7 @@ chosen by counting, on pages with reviewed text, how much of what they name is m
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -104,15 +105,18 @@ def _container(document: Node, size: int) -> Node | None:
 
 
 def _longest(scope: Node, selector: str) -> tuple[Node | None, int, int]:
-    """The element with the most text, the length of its text, and that of the longest one outside of it."""
-    nodes = scope.query_selector_all(selector).values()
-    if not nodes:
+    """The element with the most text, the length of its text, and that of the next; none that lies in another."""
+    outer: Node | None = None
+    ranked: list[tuple[int, Node]] = []
+    for node in scope.query_selector_all(selector).values():  # in the order of the document: what wraps another first
+        if outer is None or not outer.contains(node):
+            outer = node
+            ranked.append((len(node.inner_text), node))
+    if not ranked:
         return None, 0, 0
-    lengths = [len(node.inner_text) for node in nodes]
-    longest = max(lengths)
-    node = nodes[lengths.index(longest)]
-    outside = [n for other, n in zip(nodes, lengths, strict=True) if not node.contains(other)]
-    return node, longest, max(outside, default=0)
+    lengths = sorted(length for length, _ in ranked)
+    node = next(node for length, node in ranked if length == lengths[-1])
+    return node, lengths[-1], lengths[-2] if len(lengths) > 1 else 0
 
 
 def _is_boilerplate(node: Node) -> bool:
@@ -121,17 +125,27 @@ def _is_boilerplate(node: Node) -> bool:
         return True
     if tag == "header":
         return node.query_selector("h1") is None
-    names = _WORD.findall(node.getattr("class") or "")
-    if tag != "section" and "section" not in names:  # whose id is made of the words of its heading
-        names += _WORD.findall(node.getattr("id") or "")
-    return not _BOILERPLATE.isdisjoint(names) or _is_hidden(node) or node.getattr("role") in _ROLES
+    return (
+        _says_boilerplate(node.getattr("class") or "", "" if tag == "section" else node.getattr("id") or "")
+        or node.getattr("role") in _ROLES
+        or _is_hidden(node)
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _says_boilerplate(css_class: str, identifier: str) -> bool:
+    """Whether names say so; the id of a section is made of the words of its heading, and says nothing."""
+    words = _WORD.findall(css_class)
+    return not (
+        _BOILERPLATE.isdisjoint(words) and ("section" in words or _BOILERPLATE.isdisjoint(_WORD.findall(identifier)))
+    )
 
 
 def _is_hidden(node: Node) -> bool:
     return (
         node.getattr("hidden") is not None
         or node.getattr("aria-hidden") == "true"
-        or "display:none" in (node.getattr("style") or "").replace(" ", "")
+        or ((style := node.getattr("style")) is not None and "display:none" in style.replace(" ", ""))
     )
 
 
