@@ -13,7 +13,16 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
-from mathwright.corpus.limits import MAX_ATTRIBUTES, MAX_HTML_BYTES, MAX_NESTING, drop_huge_tags, nesting, strip_tags
+from mathwright.corpus.limits import (
+    MAX_ATTRIBUTES,
+    MAX_HTML_BYTES,
+    MAX_NESTING,
+    MAX_TAGS,
+    cut_tags,
+    drop_huge_tags,
+    nesting,
+    strip_tags,
+)
 from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
 from mathwright.records import Document
@@ -42,6 +51,9 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     source = decode(html, charset)
     if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
+    source, cut = cut_tags(source)
+    if cut:
+        problems.append(f"cut at {MAX_TAGS} tags")
     source, huge = drop_huge_tags(source)
     if huge:
         problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
@@ -166,13 +178,23 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
     return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
 
 
-_TRAILING_SPACE = re.compile(r"[ \t\xa0]+\n")
+_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
 """Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 
 
+_MARKS = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+_PILED_MARKS = re.compile(f"({_MARKS}{{30}}){_MARKS}+")
+"""Marks over one letter beyond the 30 of Unicode's stream-safe text: composing them takes the square of the number."""
+
+
 def _normalise(text: str) -> str:
+    if not text.isascii():
+        text = _PILED_MARKS.sub(r"\1", text)
     text = unicodedata.normalize("NFC", text)
     text = _CONTROLS.sub("", text)
     text = _TRAILING_SPACE.sub("\n", text)

@@ -7,14 +7,24 @@ import re
 
 MAX_HTML_BYTES = 8 << 20
 """Only this much of a page is read. The longest real pages (whole books on one page) have about 5 MB."""
+MAX_TAGS = 400_000
+"""Only so many tags of a page are read, end tags and all. Long real pages have some tens of thousands."""
 MAX_ATTRIBUTES = 500
 """A tag with more attributes than this loses them: parsing takes the square of their number."""
 MAX_NESTING = 1000
 """Pages whose elements nest deeper are read without a tree: what a tree offers costs the square of the depth."""
 
+
+def cut_tags(source: str) -> tuple[str, bool]:
+    """The page up to its MAX_TAGS-th tag, and whether anything was cut off."""
+    if source.count("<") <= MAX_TAGS:
+        return source, False
+    return "<".join(source.split("<", MAX_TAGS + 1)[:-1]), True
+
+
 _LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
 _HUGE_TAG = re.compile(
-    r"""(<[a-zA-Z][^\s/>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
+    r"""(<[a-zA-Z][^\s/<>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
     rf"""{{{MAX_ATTRIBUTES},}}+"""
 )
 
