@@ -20,8 +20,10 @@ from mathwright.corpus.limits import (
     MAX_TAGS,
     cut_tags,
     drop_huge_tags,
+    drop_options,
     nesting,
     strip_tags,
+    without_long_runs,
 )
 from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import protect_code, replace_elements
@@ -54,7 +56,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     source, cut = cut_tags(source)
     if cut:
         problems.append(f"cut at {MAX_TAGS} tags")
-    source, huge = drop_huge_tags(source)
+    source, huge = drop_huge_tags(drop_options(source))
     if huge:
         problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
     if nesting(source) > MAX_NESTING:
@@ -65,6 +67,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
             title, text, formulas = _read(source, html)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
+    text = without_long_runs(text)
     if has_delimiters(text):
         text = find_delimited(text, formulas)
     text, notation = restore(text, formulas)
@@ -148,7 +151,10 @@ def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
 
 _SKIPPED_AT_LEAST = (
     "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", ".headerlink",
-    ".mw-editsection", "nav", "footer",
+    ".mw-editsection",
+    "i[aria-hidden=true]",
+    "span[aria-hidden=true]",
+    "a[aria-hidden=true]", "nav", "footer",
 )  # fmt: skip
 _SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
 
@@ -178,24 +184,13 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
     return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
 
 
-_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
 """Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 
 
-_MARKS = (
-    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-)
-_PILED_MARKS = re.compile(f"({_MARKS}{{30}}){_MARKS}+")
-"""Marks over one letter beyond the 30 of Unicode's stream-safe text: composing them takes the square of the number."""
-
-
 def _normalise(text: str) -> str:
-    if not text.isascii():
-        text = _PILED_MARKS.sub(r"\1", text)
     text = unicodedata.normalize("NFC", text)
     text = _CONTROLS.sub("", text)
-    text = _TRAILING_SPACE.sub("\n", text)
+    text = "\n".join(line.rstrip(" \t\xa0") for line in text.split("\n"))
     return _EMPTY_LINES.sub("\n\n", text).strip()

@@ -22,6 +22,16 @@ def cut_tags(source: str) -> tuple[str, bool]:
     return "<".join(source.split("<", MAX_TAGS + 1)[:-1]), True
 
 
+MAX_OPTIONS = 2000
+"""Pages with more choices in their forms lose the tags of them: the parser takes the square of their number."""
+_OPTION = re.compile(r"</?option\b[^<>]*>?", re.IGNORECASE)
+
+
+def drop_options(source: str) -> str:
+    """The page without the tags of choices, where there are too many; what they say is no text of the page."""
+    return _OPTION.sub(" ", source) if source.count("<o") + source.count("<O") > MAX_OPTIONS else source
+
+
 _LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
 _HUGE_TAG = re.compile(
     r"""(<[a-zA-Z][^\s/<>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
@@ -79,6 +89,26 @@ def _may_nest(source: str) -> bool:
             return True
         open_tags = max(0, open_tags + starts - ends)
     return False
+
+
+_MARKS = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+_PILED_MARKS = re.compile(f"({_MARKS}{{30}}){_MARKS}+")
+_LONG_SPACE = re.compile(r"[ \t]{1000,}+")
+LONG_TEXT = 50_000
+
+
+def without_long_runs(text: str) -> str:
+    """A text without runs of spaces or accents over which later steps take the square of their length.
+
+    Accents beyond 30 over one letter go (Unicode's stream-safe text), and 1000 spaces become one. Shorter texts than
+    LONG_TEXT cost too little to be looked at.
+    """
+    if len(text) < LONG_TEXT:
+        return text
+    return _PILED_MARKS.sub(r"\1", _LONG_SPACE.sub(" ", text))
 
 
 _MARKUP = re.compile(r"<!--(?s:.*?)-->|<(?P<end>/?)(?P<name>[a-zA-Z][^\s/<>]*)[^<>]*>?|<[!?][^<>]*>?")

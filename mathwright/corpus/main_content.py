@@ -34,7 +34,7 @@ _SOLITARY = 3
 
 _BLOCKS = (
     "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
-    " ol[class], [hidden], [aria-hidden=true], [role=navigation], [role=dialog], [role=search],"
+    " ol[class], [hidden], [role=navigation], [role=dialog], [role=search],"
     ' [style*="display:none"], [style*="display: none"]'
 )
 _BLOCK_SHARE = 0.2
