@@ -104,8 +104,18 @@ def decode(html: bytes, charset: str | None) -> str:
     for name in declared:
         if name != "utf-8":
             return html.decode(name, "replace")
-    name = _codec(detect_encoding(html)) or "utf-8"
-    return html.decode(name, "replace")
+    text = html.decode(_codec(detect_encoding(html)) or "utf-8", "replace")
+    return _korean(html) or text if "\ufffd" in text else text
+
+
+def _korean(html: bytes) -> str | None:
+    """The characters of a page in EUC-KR that declares nothing: the detection takes many for another encoding."""
+    try:
+        text = html.decode("cp949")
+    except UnicodeDecodeError:
+        return None
+    hangul = sum("\uac00" <= character <= "\ud7a3" for character in text)
+    return text if 2 * hangul > sum(not character.isascii() for character in text) else None
 
 
 def _declared(html: bytes) -> str | None:
@@ -123,7 +133,7 @@ def _codec(name: str | None) -> str | None:
     )
     try:
         return codecs.lookup(mapped).name
-    except LookupError:
+    except (LookupError, ValueError):  # a name with a null character is a ValueError
         return None
 
 
@@ -140,12 +150,14 @@ def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
         _separate_terms(tree)
     whole = keep_main_content(tree)
     text = _text(tree, _SKIPPED)
-    if len(text) < SHORT and whole > LITTLE * len(text):
+    if len(text) < SHORT and (whole > LITTLE * len(text) or "<noscript" in source):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(source)
-        formulas = replace_elements(tree, html)
+        all_formulas = replace_elements(tree, html)
         protect_code(tree)
-        text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
+        all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
+        if len(all_text) > LITTLE * len(text):
+            return title, all_text, all_formulas
     return title, text, formulas
 
 
