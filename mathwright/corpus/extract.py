@@ -148,9 +148,10 @@ def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
     protect_code(tree)
     if 'class="classifier"' in source:
         _separate_terms(tree)
-    whole = keep_main_content(tree)
+    unseen = _noscript(tree) if "<noscript" in source else 0
+    whole = unseen + keep_main_content(tree)
     text = _text(tree, _SKIPPED)
-    if len(text) < SHORT and (whole > LITTLE * len(text) or "<noscript" in source):
+    if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(source)
         all_formulas = replace_elements(tree, html)
@@ -169,6 +170,12 @@ _SKIPPED_AT_LEAST = (
     "a[aria-hidden=true]", "nav", "footer",
 )  # fmt: skip
 _SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
+
+
+def _noscript(tree: HTMLTree) -> int:
+    """Characters of text, or markup, that a page has for browsers without scripts."""
+    nodes = tree.document.query_selector_all("noscript").values() if tree.document is not None else []
+    return sum(len(node.text or "") for node in nodes)
 
 
 def _text(tree: HTMLTree, skipped: Sequence[str], *, noscript: bool = False) -> str:

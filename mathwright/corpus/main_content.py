@@ -77,9 +77,9 @@ def keep_main_content(tree: HTMLTree) -> int:
     if document is None or body is None:
         return 0
     whole = size = len(body.inner_text)
-    container = _container(document, size)
+    container, length = _container(document, size)
     if container is not None:
-        size = len(container.inner_text)
+        size = length
         body.replace_children(container)
     for node in document.query_selector_all(_BLOCKS).values():
         if _is_boilerplate(node):
@@ -90,18 +90,18 @@ def keep_main_content(tree: HTMLTree) -> int:
     return whole
 
 
-def _container(document: Node, size: int) -> Node | None:
-    """The element that holds the main content; None where nothing says so."""
-    main, length, _ = _longest(document, _MAIN)
-    if length > max(_CONTAINER_CHARACTERS, _MAIN_SHARE * size):
-        size = length
+def _container(document: Node, size: int) -> tuple[Node | None, int]:
+    """The element that holds the main content, and the length of its text; None where nothing says so."""
+    main, main_length, _ = _longest(document, _MAIN)
+    if main_length > max(_CONTAINER_CHARACTERS, _MAIN_SHARE * size):
+        size = main_length
     else:
         main = None
     for selector in _ARTICLES:
         node, length, second = _longest(document if main is None else main, selector)
         if length > max(_CONTAINER_CHARACTERS, _ARTICLE_SHARE * size, _SOLITARY * second):
-            return node
-    return main
+            return node, length
+    return main, main_length
 
 
 def _longest(scope: Node, selector: str) -> tuple[Node | None, int, int]:
