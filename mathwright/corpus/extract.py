@@ -64,7 +64,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         title, text, formulas = "", strip_tags(source), Formulas()
     else:
         try:
-            title, text, formulas = _read(source, html)
+            title, text, formulas = _read(source, html, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     text = without_long_runs(text)
@@ -140,7 +140,7 @@ def _codec(name: str | None) -> str | None:
 # --- tree to text ------------------------------------------------------------------------------------
 
 
-def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
+def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
     """Title and main text of a page, with placeholders, and the formulas that these stand for."""
     tree = HTMLTree.parse(source)
     formulas = replace_elements(tree, html)
@@ -149,7 +149,10 @@ def _read(source: str, html: bytes) -> tuple[str, str, Formulas]:
     if 'class="classifier"' in source:
         _separate_terms(tree)
     unseen = _noscript(tree) if "<noscript" in source else 0
-    whole = unseen + keep_main_content(tree)
+    whole, finished = keep_main_content(tree)
+    whole += unseen
+    if not finished:
+        problems.append("too many blocks of boilerplate in each other: some is kept")
     text = _text(tree, _SKIPPED)
     if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
@@ -175,7 +178,7 @@ _SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
 def _noscript(tree: HTMLTree) -> int:
     """Characters of text, or markup, that a page has for browsers without scripts."""
     nodes = tree.document.query_selector_all("noscript").values() if tree.document is not None else []
-    return sum(len(node.text or "") for node in nodes)
+    return sum(len(node.text or "") for node in nodes[:20])
 
 
 def _text(tree: HTMLTree, skipped: Sequence[str], *, noscript: bool = False) -> str:

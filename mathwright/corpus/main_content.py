@@ -40,6 +40,8 @@ _BLOCKS = (
 _BLOCK_SHARE = 0.2
 """A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
 _LINK_SHARE = 0.6
+_WORK = 30
+"""So many times the characters of the page may be read to judge its blocks. Real pages take about one."""
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 """The words of a name: related, Posts of relatedPosts."""
 
@@ -68,26 +70,31 @@ _ROLES = frozenset(("navigation", "dialog", "search"))
 _DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 
-def keep_main_content(tree: HTMLTree) -> int:
+def keep_main_content(tree: HTMLTree) -> tuple[int, bool]:
     """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation.
 
-    Returns the characters of text that the page had before, boilerplate and all.
+    Returns the characters of text that the page had before, boilerplate and all; and whether all blocks were looked
+    at: boilerplate inside of boilerplate that stays, over and over, is given up.
     """
     document, body = tree.document, tree.body
     if document is None or body is None:
-        return 0
+        return 0, True
     whole = size = len(body.inner_text)
     container, length = _container(document, size)
     if container is not None:
         size = length
         body.replace_children(container)
+    work = _WORK * (size + 10_000)
     for node in document.query_selector_all(_BLOCKS).values():
         if _is_boilerplate(node):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
+            work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
+            if work < 0:
+                return whole, False
             if not (_holds_article(node, text) if large else _holds_formulas(node, text)):
                 node.remove()
-    return whole
+    return whole, True
 
 
 def _container(document: Node, size: int) -> tuple[Node | None, int]:

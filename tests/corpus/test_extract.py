@@ -128,6 +128,9 @@ HOSTILE = {
     "only angle brackets": b"<" * 200_000,
     "reserved characters": "<p>\ue0005\ue001 \ue002".encode(),
     "scripts on scripts": b"<math>" + b"<msup><mi>x</mi>" * 5_000,
+    "menus in menus around all": b"<div class=nav>" * 900 + b"<a>some words</a> " * 50_000,
+    "noscript in noscript around all": b"<p>x" + b"<noscript>" * 900 + b"some words " * 200_000,
+    "headers in headers around all": b"<header>" * 900 + b"<p>some words " * 50_000,
     "empty": b"",
 }
 
