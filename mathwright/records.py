@@ -68,6 +68,8 @@ class Document:
     offset: int = -1
     digest: str = ""
     date: str = ""
+    problem: str = ""
+    """What of the page was not read, and why (too long, nested too deep); "" where nothing was left out for a limit."""
 
 
 # --- problems and solutions -----------------------------------------------------------------------

@@ -5,25 +5,36 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from typing import cast
+from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
-from resiliparse.parse.html import ElementNode, HTMLTree
+from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
+from mathwright.corpus.limits import (
+    MAX_ATTRIBUTES,
+    MAX_HTML_BYTES,
+    MAX_NESTING,
+    MAX_TAGS,
+    cut_tags,
+    drop_huge_tags,
+    drop_options,
+    nesting,
+    strip_tags,
+    without_long_runs,
+)
+from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import replace_elements
-from mathwright.corpus.symbols import FILLER
 from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
-MAX_HTML_BYTES = 8 << 20
-"""Only this much of a page is parsed. The longest real pages (whole books on one page) have about 5 MB."""
-MAX_NESTING = 1000
-"""Pages whose blocks nest deeper than this are hostile; main-content rules cost the square of the depth there."""
-
-_SKIPPED = ("script", "style", "template", "svg", "noscript")
+RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
+"""Those of RESERVED: a search for each of them takes, together, a fraction of the time of one for any."""
+SHORT = 500
+LITTLE = 5
+"""Fewer than SHORT characters of main content out of LITTLE times as many are read again without the rules for it."""
 
 
 def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
@@ -33,25 +44,35 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     footers and sidebars are left out; headings, lists, tables, code and paragraphs stay apart; the text is in
     Unicode's NFC. `Document.notation` counts the formulas kept, by kind of markup.
 
-    Never raises: whatever the bytes are, a Document comes back, with empty text at worst. Beyond MAX_HTML_BYTES
-    a page is cut off.
+    Never raises: whatever the bytes are, a Document comes back, with empty text at worst. A page beyond the limits is
+    read in part, and `Document.problem` says in which.
     """
-    html = html[:MAX_HTML_BYTES]
+    problems: list[str] = []
+    if len(html) > MAX_HTML_BYTES:
+        problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
+        html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
-    if not source.isascii() and RESERVED.search(source):
+    if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
-    try:
-        tree = HTMLTree.parse(_guard_single_characters(_without_huge_tags(source)))
-    except ValueError:  # resiliparse's parser errors derive from it
-        return Document(url=url, title="", text="")
-    formulas = replace_elements(tree, html)
-    title = _title(tree, formulas)
-    prepare_text(tree, html, formulas)
-    text = _plain_text(tree, html, source)
+    source, cut = cut_tags(source)
+    if cut:
+        problems.append(f"cut at {MAX_TAGS} tags")
+    source, huge = drop_huge_tags(drop_options(source))
+    if huge:
+        problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
+    if nesting(source) > MAX_NESTING:
+        problems.append(f"elements nest more than {MAX_NESTING} deep: all text, without main content and markup")
+        title, text, formulas = "", strip_tags(source), Formulas()
+    else:
+        try:
+            title, text, formulas = _read(source, html, problems)
+        except ValueError as error:  # resiliparse's parser errors derive from it
+            return Document(url=url, title="", text="", problem=f"not parsed: {error}")
+    text = without_long_runs(text)
     if has_delimiters(text, formulas):
         text = find_delimited(text, formulas)
     text, notation = restore(text, formulas, definitions=True)
-    return Document(url=url, title=title, text=_normalise(text), notation=dict(notation))
+    return Document(url=url, title=title, text=_normalise(text), notation=dict(notation), problem="; ".join(problems))
 
 
 # --- bytes to characters -----------------------------------------------------------------------------
@@ -84,8 +105,18 @@ def decode(html: bytes, charset: str | None) -> str:
     for name in declared:
         if name != "utf-8":
             return html.decode(name, "replace")
-    name = _codec(detect_encoding(html)) or "utf-8"
-    return html.decode(name, "replace")
+    text = html.decode(_codec(detect_encoding(html)) or "utf-8", "replace")
+    return _korean(html) or text if "\ufffd" in text else text
+
+
+def _korean(html: bytes) -> str | None:
+    """The characters of a page in EUC-KR that declares nothing: the detection takes many for another encoding."""
+    try:
+        text = html.decode("cp949")
+    except UnicodeDecodeError:
+        return None
+    hangul = sum("\uac00" <= character <= "\ud7a3" for character in text)
+    return text if 2 * hangul > sum(not character.isascii() for character in text) else None
 
 
 def _declared(html: bytes) -> str | None:
@@ -103,91 +134,56 @@ def _codec(name: str | None) -> str | None:
     )
     try:
         return codecs.lookup(mapped).name
-    except LookupError:
+    except (LookupError, ValueError):  # a name with a null character is a ValueError
         return None
 
 
 # --- tree to text ------------------------------------------------------------------------------------
 
-_SINGLE_CHARACTER = re.compile(">[ \\t\\r\\n]*[\u0800-\udfff\uf900-\uffff](?=[ \\t\\r\\n]*<)")
 
-
-def _guard_single_characters(source: str) -> str:
-    """Lengthen every text of one character beyond U+0800 by a reserved one, which is taken out again later.
-
-    resiliparse 2.0 takes such a text for the glyph of an icon font and drops it, which costs Chinese pages the one
-    character that stands between two formulas.
-    """
-    return source if source.isascii() else _SINGLE_CHARACTER.sub(lambda match: match[0] + FILLER, source)
-
-
-MAX_ATTRIBUTES = 500
-"""A tag with more attributes than this loses them: parsing takes the square of their number."""
-_LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
-_HUGE_TAG = re.compile(
-    r"""(<[a-zA-Z][^\s/>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
-    rf"""{{{MAX_ATTRIBUTES},}}+"""
-)
-
-
-def _without_huge_tags(source: str) -> str:
-    """The page without the attributes of tags that have too many of them (no real page has such a tag)."""
-    # The exact look is half a millisecond a page; the rough one before it misses only a ">" inside quotes.
-    if len(source) > 256_000 or _LONG_TAG.search(source):
-        return _HUGE_TAG.sub(r"\1", source)
-    return source
-
-
-_BLOCK_TAG = re.compile(r"<(/?)(?:div|ul|ol|li|article|section|footer|table|td|dl|blockquote)\b", re.IGNORECASE)
-
-
-def _plain_text(tree: HTMLTree, html: bytes, source: str) -> str:
-    """The main text with placeholders; all text where the rules for main content leave nothing."""
-    if _nesting(html, source) > MAX_NESTING:
-        return extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
-    _shelter_lists(tree)
+def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
+    """Title and main text of a page, with placeholders, and the formulas that these stand for."""
+    tree = HTMLTree.parse(source)
+    formulas = replace_elements(tree, html)
+    title = _title(tree, formulas)
+    prepare_text(tree, html, formulas)
     if 'class="classifier"' in source:
         _separate_terms(tree)
-    text = extract_plain_text(tree, main_content=True, alt_texts=False, skip_elements=_SKIPPED)
-    return text or extract_plain_text(tree, main_content=False, alt_texts=False, skip_elements=_SKIPPED)
+    unseen = _noscript(tree) if "<noscript" in source else 0
+    whole, finished = keep_main_content(tree)
+    whole += unseen
+    if not finished:
+        problems.append("too many blocks of boilerplate in each other: some is kept")
+    text = _text(tree, _SKIPPED)
+    if len(text) < SHORT and whole > LITTLE * len(text):
+        # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
+        tree = HTMLTree.parse(source)
+        all_formulas = replace_elements(tree, html)
+        prepare_text(tree, html, all_formulas)
+        all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
+        if len(all_text) > LITTLE * len(text):
+            return title, all_text, all_formulas
+    return title, text, formulas
 
 
-def _nesting(html: bytes, source: str) -> int:
-    """How deep blocks nest at most; unclosed blocks count as nesting."""
-    if len(source) < 8 * MAX_NESTING or all(
-        html.count(tag) < 2 * MAX_NESTING for tag in (b"<div", b"<ul", b"<article")
-    ):
-        return 0
-    depth = deepest = 0
-    for match in _BLOCK_TAG.finditer(source):
-        depth += -1 if match[1] else 1
-        deepest = max(deepest, depth)
-    return deepest
+_SKIPPED_AT_LEAST = (
+    "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", ".headerlink",
+    ".mw-editsection",
+    "i[aria-hidden=true]",
+    "span[aria-hidden=true]",
+    "a[aria-hidden=true]", "nav", "footer",
+)  # fmt: skip
+_SKIPPED = (*_SKIPPED_AT_LEAST[:-2], "noscript")
 
 
-def _shelter_lists(tree: HTMLTree) -> None:
-    """Move lists near the root deeper: resiliparse takes an `ul` less than four levels below body for navigation.
-
-    That is right for most sites and wrong for plain pages, where the content has no wrappers at all.
-    """
-    if tree.document is None:
-        return
-    for node in tree.document.query_selector_all("body > ul, body > * > ul, body > * > * > ul").values():
-        text = node.text or ""
-        links = sum(len(link.text or "") for link in node.query_selector_all("a").values())
-        if text.strip() and links < 0.5 * len(text):
-            _wrap(tree, node, levels=4)
+def _noscript(tree: HTMLTree) -> int:
+    """Characters of text, or markup, that a page has for browsers without scripts."""
+    nodes = tree.document.query_selector_all("noscript").values() if tree.document is not None else []
+    return sum(len(node.text or "") for node in nodes[:20])
 
 
-def _wrap(tree: HTMLTree, node: ElementNode, *, levels: int) -> None:
-    """Put `levels` nested `div` around a node; they neither show nor break lines."""
-    for _ in range(levels):
-        wrapper = tree.create_element("div")
-        if wrapper is None:
-            return
-        node.replace_with(wrapper)
-        wrapper.append_child(node)
-        node = cast(ElementNode, wrapper)
+def _text(tree: HTMLTree, skipped: Sequence[str], *, noscript: bool = False) -> str:
+    return extract_plain_text(tree, main_content=False, alt_texts=True, noscript=noscript, skip_elements=skipped)
 
 
 def _separate_terms(tree: HTMLTree) -> None:
@@ -211,13 +207,13 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
     return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
 
 
-_TRAILING_SPACE = re.compile(r"[ \t\xa0]+\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u2060\ufeff\ufffe\uffff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
+"""Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 
 
 def _normalise(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = _CONTROLS.sub("", text)
-    text = _TRAILING_SPACE.sub("\n", text)
+    text = "\n".join(line.rstrip(" \t\xa0") for line in text.split("\n"))
     return _EMPTY_LINES.sub("\n\n", text).strip()

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from docutils.core import publish_string
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mathwright.corpus.archive import read_pages
-from mathwright.corpus.extract import MAX_HTML_BYTES, decode, extract
+from mathwright.corpus.extract import decode, extract
+from mathwright.corpus.limits import MAX_HTML_BYTES, strip_tags
 from mathwright.records import Page
 
 PAGES = [json.loads(line) for line in (Path(__file__).parents[1] / "golden" / "extract_pages.jsonl").open()]
@@ -47,6 +50,29 @@ CHINESE = "<p>证明：对任意整数成立，数学归纳法的第一步</p>"
 )
 def test_charset(html: bytes, charset: str | None) -> None:
     assert "对任意整数成立" in extract(html, "u", charset=charset).text
+
+
+OLD = {
+    "gbk": "数学归纳法是一种数学证明方法，通常被用于证明某个给定命题在整个自然数范围内成立。",
+    "big5": "數學歸納法是一種數學證明方法，通常被用於證明某個給定命題在整個自然數範圍內成立。",
+    "shift_jis": "数学的帰納法は、自然数に関する命題がすべての自然数に対して成り立つことを証明する手法です。",
+    "euc-jp": "数学的帰納法は、自然数に関する命題がすべての自然数に対して成り立つことを証明する手法です。",
+    "euc-kr": "수학적 귀납법은 모든 자연수에 대하여 어떤 명제가 성립함을 증명하는 방법이다.",
+    "windows-1251": "Математическая индукция — метод доказательства утверждений для всех натуральных чисел.",
+    "windows-1252": "Die vollständige Induktion beweist Aussagen für alle natürlichen Zahlen – „größer“ als n.",
+    "windows-1255": "אינדוקציה מתמטית היא שיטת הוכחה של טענות על כל המספרים הטבעיים.",
+    "windows-1256": "الاستقراء الرياضي طريقة لإثبات صحة عبارة لجميع الأعداد الطبيعية",
+    "koi8-r": "Математическая индукция есть метод доказательства утверждений для всех натуральных чисел.",
+}
+
+
+@pytest.mark.parametrize("encoding", OLD)
+@pytest.mark.parametrize("declared", ["header", "meta", "nowhere"])
+def test_old_encodings_are_read_as_characters(encoding: str, declared: str) -> None:
+    meta = f'<meta http-equiv="Content-Type" content="text/html; charset={encoding}">' if declared == "meta" else ""
+    html = f"<html><head>{meta}<title>x</title></head><body><p>{OLD[encoding] * 8}</p></body></html>".encode(encoding)
+    text = extract(html, "u", charset=encoding if declared == "header" else None).text
+    assert text == OLD[encoding] * 8
 
 
 def test_latin_1_means_what_browsers_take_it_for() -> None:
@@ -102,6 +128,9 @@ HOSTILE = {
     "only angle brackets": b"<" * 200_000,
     "reserved characters": "<p>\ue0005\ue001 \ue002".encode(),
     "scripts on scripts": b"<math>" + b"<msup><mi>x</mi>" * 5_000,
+    "menus in menus around all": b"<div class=nav>" * 900 + b"<a>some words</a> " * 50_000,
+    "noscript in noscript around all": b"<p>x" + b"<noscript>" * 900 + b"some words " * 200_000,
+    "headers in headers around all": b"<header>" * 900 + b"<p>some words " * 50_000,
     "empty": b"",
 }
 
@@ -111,12 +140,83 @@ def test_hostile_pages_come_back_in_time(html: bytes) -> None:
     start = time.process_time()
     document = extract(html, "u")
     assert time.process_time() - start < 5
-    assert not any("\ue000" <= character <= "\ue004" for character in document.text)
+    assert not any("\ue000" <= character <= "\ue007" for character in document.text)
+
+
+DEEP = (
+    "b",
+    "i",
+    "font",
+    "a",
+    "span",
+    "div",
+    "ul",
+    "table",
+    "svg",
+    "math",
+    "article",
+    "nav",
+    "button",
+    "details",
+    "my-x",
+)
+
+
+@pytest.mark.parametrize("tag", DEEP)
+def test_nesting_of_any_element_comes_back_in_time_with_a_reason(tag: str) -> None:
+    start = time.process_time()
+    document = extract(f"<p>before</p>{f'<{tag}>' * 100_000}after".encode(), "u")
+    assert time.process_time() - start < 5
+    assert "1000 deep" in document.problem
+    assert "before" in document.text
+
+
+@pytest.mark.parametrize("tag", ["p", "li", "td", "br", "dd", "option"])
+def test_elements_that_close_each_other_do_not_nest(tag: str) -> None:
+    document = extract(f"<main>{f'<{tag}>x' * 1500}</main>".encode(), "u")
+    assert document.problem == ""
+
+
+CUT = {
+    "cut at 8 MiB": b"<p>word</p>" + b"x " * (MAX_HTML_BYTES // 2),
+    "cut at 400000 tags": b"<p>word</p>" + b"<br>" * 500_000,
+    "1 tags with more than 500 attributes lost them": b"<p " + b" ".join(b"a%d=1" % i for i in range(600)) + b">word",
+}
+
+
+@pytest.mark.parametrize("reason", CUT)
+def test_what_a_limit_left_out_is_said(reason: str) -> None:
+    document = extract(CUT[reason], "u")
+    assert document.problem == reason
+    assert document.text.startswith("word")
+
+
+def test_an_ordinary_page_has_no_problem() -> None:
+    assert extract(b"<p>word</p>", "u").problem == ""
+
+
+def test_text_without_a_tree_has_its_lines_and_no_programs() -> None:
+    text = strip_tags("<title>T</title><p>a<b>b</b> &lt;</p><script>if (1 < 2) x</script><li>c<!-- <p>no --><br>d")
+    assert text.split() == ["ab", "<", "c", "d"]
 
 
 def test_too_long_a_page_is_cut_not_refused() -> None:
     text = extract(b"<p>begin</p>" + b"<p>line</p>" * (MAX_HTML_BYTES // 11) + b"<p>end</p>", "u").text
     assert text.startswith("begin") and "end" not in text
+
+
+PIECES = (
+    b"<div>", b"</div>", b"<p class='nav'>", b"<math><mi>x", b"</math>", b"$x$", b"\\(", b"\\)", b"<!--", b"-->",
+    b"<script>", b"</script>", b"<td>", b"<article>", b"<main>", b"<select><option>", b"&#x41;", b"&amp", b"\0",
+    b"\xff\xfe", b"\xe4\xb8", b"<svg>", b"<template>", b"<a href=", b'"', b"<span class=katex>", b"<img alt='$x$'>",
+    b"word ", b"<body hidden>",
+)  # fmt: skip
+
+
+@given(st.binary(max_size=300) | st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join), st.none() | st.text())
+def test_no_bytes_make_it_raise(html: bytes, charset: str | None) -> None:
+    document = extract(html, "u", charset=charset)
+    assert not document.problem.startswith("not parsed")
 
 
 # --- real pages ---------------------------------------------------------------------------------------
@@ -136,6 +236,17 @@ def test_real_pages_have_mathematics_where_it_is(shared_data: Path) -> None:
         wrong += (label == "math" and formulas == 0) or (label == "nonmath" and formulas > 2)
     assert {"math_span", "tex_delimiters", "dollars"} <= kinds
     assert wrong <= 3, "the labels are good to a few in a hundred, no more"
+
+
+def test_real_pages_cut_and_mixed_never_raise(shared_data: Path) -> None:
+    pages = [p for p in read_pages(shared_data / "web" / "pages-00005.warc.gz") if isinstance(p, Page)][:60]
+    chance = random.Random(0)
+    for page in pages:
+        html = bytearray(page.html[: chance.randrange(2000, 60_000)])
+        for _ in range(200):
+            html[chance.randrange(len(html))] = chance.randrange(256)
+        other = chance.choice(pages).html
+        extract(bytes(html) + other[chance.randrange(len(other)) :][:20_000], page.url, charset=page.charset)
 
 
 def _labels(shared_data: Path) -> dict[str, str]:

@@ -1,0 +1,109 @@
+"""Main content: what is kept and what goes, each case for an error seen on real pages."""
+
+import pytest
+
+from mathwright.corpus.extract import extract
+
+SENTENCE = "A paragraph of the article that is long enough to count as content, with commas, and a full stop. "
+ARTICLE = f"<article><h1>Heading</h1><p>{SENTENCE * 5}</p>{{}}</article>"
+
+
+def text_of(body: str) -> str:
+    return extract(f"<html><body>{body}</body></html>".encode(), "https://example.org/").text
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param("<nav><a href=x>Gone</a></nav>", id="navigation"),
+        pytest.param('<div class="post-navigation">Gone</div>', id="word of a class"),
+        pytest.param('<div class="relatedPosts">Gone</div>', id="word inside a joined name"),
+        pytest.param('<div id="newsletter_signup">Gone</div>', id="id"),
+        pytest.param('<div class="cookie-consent">Gone</div>', id="cookie banner"),
+        pytest.param('<ul class="social-share"><li>Gone</li></ul>', id="share buttons"),
+        pytest.param('<section class="comments-area"><p>Gone</p></section>', id="comments"),
+        pytest.param("<footer>Gone</footer>", id="footer"),
+        pytest.param("<form>Gone</form>", id="form"),
+        pytest.param("<div hidden>Gone</div>", id="hidden"),
+        pytest.param('<div style="color: red; display: none">Gone</div>', id="display none"),
+        pytest.param('<p><i aria-hidden="true">Gone</i></p>', id="hidden from readers"),
+        pytest.param('<h2>Kept<a class="headerlink" href="#x">Gone</a></h2>', id="mark of a heading"),
+    ],
+)
+def test_boilerplate_goes(block: str) -> None:
+    text = text_of(ARTICLE.format(block + "<p>The last words.</p>"))
+    assert "Gone" not in text
+    assert text.startswith("Heading\n") and text.endswith("The last words.")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param("<div class='unrelated-work'>Kept</div>", id="part of another word"),
+        pytest.param("<section id='related-work'><h2>Kept</h2></section>", id="id made of a heading (Sphinx)"),
+        pytest.param("<div class='section level2' id='search'><h2>Kept</h2></div>", id="id made of a heading (pandoc)"),
+        pytest.param("<div class='language-python highlight'><pre>Kept</pre></div>", id="code"),
+        pytest.param("<figure><table><tr><td>Kept</td></tr></table></figure>", id="table in a figure"),
+        pytest.param("<figure><img><figcaption>Kept</figcaption></figure>", id="caption"),
+        pytest.param("<ul><li><a href=x>Kept</a></li></ul>", id="list of links in the article"),
+        pytest.param("<p>a <span>\u2192</span> Kept</p>", id="a symbol alone in an element"),
+        pytest.param(r"<div class='ad popup'>Kept \(x^2\)</div>", id="block with a formula"),
+    ],
+)
+def test_content_stays(block: str) -> None:
+    assert "Kept" in text_of(ARTICLE.format(block))
+
+
+def test_a_symbol_alone_in_an_element_stays_itself() -> None:
+    assert "f : G \u2192 H" in text_of("<pre>f <span>:</span> G <span>\u2192</span> H</pre>")
+
+
+def test_the_article_is_kept_and_its_surroundings_go() -> None:
+    text = text_of(f"<div>Before</div>{ARTICLE.format('')}<div>After</div>")
+    assert text.startswith("Heading") and "Before" not in text and "After" not in text
+
+
+def test_a_list_of_articles_is_no_article() -> None:
+    text = text_of("".join(f"<article><h2>Entry {i}</h2><p>{SENTENCE * 4}</p></article>" for i in range(4)))
+    assert [f"Entry {i}" in text for i in range(4)] == [True] * 4
+
+
+def test_a_wrapper_is_not_its_name() -> None:
+    assert SENTENCE.strip() in text_of(f'<div class="page-with-sidebar"><p>{SENTENCE * 5}</p></div>')
+
+
+def test_large_blocks_of_links_go_by_name_too() -> None:
+    links = "".join(f'<a href="/{i}">Topic number {i} </a>' for i in range(100))
+    text = text_of(f'<div class="mega-menu">{links}</div><p>{SENTENCE * 6}</p>')
+    assert text == (SENTENCE * 6).strip()
+
+
+def test_where_the_rules_leave_nothing_all_text_stays() -> None:
+    body = f'<div class="modal"><p>{SENTENCE * 9}</p></div><nav>Gone</nav>'
+    assert SENTENCE.strip() in text_of(body) and "Gone" not in text_of(body)
+
+
+def test_text_in_noscript_is_read_where_there_is_no_other() -> None:
+    hidden = f"<noscript><p>{SENTENCE * 30}</p></noscript>"
+    assert SENTENCE.strip() in text_of(f"<div>Loading</div>{hidden}")
+    assert "Loading" in text_of(ARTICLE.format("<p>Loading</p>") + "<noscript>Gone</noscript>")
+
+
+STRUCTURE = """<article><h2>Section</h2><p>line 1<br>line 2 soft&shy;hyphen <b>bold</b>text</p>
+<ul><li>one<ul><li>sub \\(x\\)</ul><li>two</ul><ol><li>x<li>y</ol>
+<table><tr><th>A<th>B $y$<tr><td>1<td>2</table>
+<pre><code><span class=k>def</span> f(x):
+    return &lt;x&gt;  # $5</code></pre>
+<blockquote>quote</blockquote><dl><dt>term<dd>definition</dl>
+<p>中文<b>公式</b>文字</p><p dir=rtl>\u200fשלום $x^2$ עולם\u200e</p><p>cafe\u0301</p></article>"""
+
+
+def test_structure() -> None:
+    assert text_of(STRUCTURE).split("\n") == [
+        "Section", "", "line 1", "line 2 softhyphen boldtext", "",
+        "  • one", "    • sub $x$", "  • two", "  1. x", "  2. y",
+        "A\t\tB $y$", "1\t\t2",
+        "def f(x):", "    return <x>  # $5",
+        "quote", "term", "definition", "",
+        "中文公式文字", "", "\u200fשלום $x^2$ עולם\u200e", "", "caf\u00e9",
+    ]  # fmt: skip
