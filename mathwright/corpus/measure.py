@@ -64,7 +64,7 @@ def against_labels(
     labels [N] as `label_array` gives them; scores [N]; collected, seed [N] bool. A classifier that knows its seed's
     hosts by heart shows in the difference of the last two rows.
     """
-    seed_hosts = {domain(urls[i]) for i in np.flatnonzero(seed)}
+    seed_hosts = {domain(urls[i]) for i in np.flatnonzero(seed).tolist()}
     on_seed_host = np.array([domain(url) in seed_hosts for url in urls], dtype=bool)
     judged = (labels >= 0) & ~seed
     groups = (("all", judged), ("hosts of the seed", judged & on_seed_host), ("other hosts", judged & ~on_seed_host))
@@ -104,18 +104,22 @@ def average_precision(relevant: np.ndarray, scores: np.ndarray) -> float | None:
 
 
 def calibration(relevant: np.ndarray, scores: np.ndarray, *, num_bins: int = 10) -> list[dict[str, Any]]:
-    """Predicted probability beside observed share, in `num_bins` bins of equal width; empty bins are left out.
+    """Predicted probability beside observed share, in `num_bins` bins of as many pages each down the ranking.
 
-    relevant [N] bool, scores [N] in [0, 1]. In a calibrated classifier the mean score lies within the interval.
+    relevant [N] bool, scores [N]. In a calibrated classifier the mean score lies within the interval of the share.
+    Bins of equal width would say little: few epochs leave all probabilities close to 0.5.
     """
-    bins = np.minimum((scores * num_bins).astype(int), num_bins - 1)
-    rows: list[dict[str, Any]] = []
-    for i in range(num_bins):
-        inside = bins == i
-        if inside.any():
-            share = _share("share", int(relevant[inside].sum()), int(inside.sum()))
-            rows.append({"pages": int(inside.sum()), "mean_score": round(float(scores[inside].mean()), 4), **share})
-    return rows
+    order = np.argsort(-scores, kind="stable")
+    return [
+        {
+            "pages": len(rows),
+            "lowest_score": round(float(scores[rows].min()), 4),
+            "mean_score": round(float(scores[rows].mean()), 4),
+            **_share("share", int(relevant[rows].sum()), len(rows)),
+        }
+        for rows in np.array_split(order, num_bins)
+        if len(rows)
+    ]
 
 
 # --- capture and recapture ----------------------------------------------------------------------------
@@ -153,8 +157,8 @@ def chapman(num_first: int, num_second: int, num_both: int) -> Estimate:
 def split_hosts(urls: Sequence[str], seed: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The seed [N] in two halves of about as many pages that share no host; None where it has one host only."""
     pages: dict[str, list[int]] = {}
-    for i in np.flatnonzero(seed):
-        pages.setdefault(domain(urls[i]), []).append(int(i))
+    for i in np.flatnonzero(seed).tolist():
+        pages.setdefault(domain(urls[i]), []).append(i)
     if len(pages) < 2:
         return None
     halves: tuple[list[int], list[int]] = ([], [])

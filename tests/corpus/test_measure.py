@@ -85,13 +85,15 @@ def test_calibration_of_a_calibrated_classifier_and_of_an_overconfident_one():
     rng = np.random.default_rng(0)
     probability = rng.random(20_000)
     relevant = rng.random(20_000) < probability
-    for row in calibration(relevant, probability):
+    rows = calibration(relevant, probability)
+    assert [row["pages"] for row in rows] == [2000] * 10
+    for row in rows:
         assert row["share_low"] - 0.01 < row["mean_score"] < row["share_high"] + 0.01
+    assert rows[0]["lowest_score"] >= rows[1]["mean_score"]
     overconfident = np.where(probability > 0.5, 0.99, 0.01)
-    low, high = calibration(relevant, overconfident)
-    assert low["share"] > 0.2 and high["share"] < 0.8
-    assert low["pages"] + high["pages"] == 20_000
-    assert calibration(np.array([True]), np.array([1.0]))[0]["mean_score"] == 1.0
+    rows = calibration(relevant, overconfident)
+    assert rows[0]["mean_score"] > rows[0]["share_high"] and rows[-1]["mean_score"] < rows[-1]["share_low"]
+    assert [row["pages"] for row in calibration(np.array([True]), np.array([1.0]))] == [1]
 
 
 # --- capture and recapture ------------------------------------------------------------------------
