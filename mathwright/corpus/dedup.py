@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mathwright.corpus.documents import open_documents, read_columns
 from mathwright.corpus.normalise import CJK
+from mathwright.corpus.tables import compute
 
 SHINGLE_WORDS = 5
 _TRACKING = re.compile(
@@ -149,16 +150,10 @@ def text_signatures(documents: Path, output: Path, num_hashes: int, seed: int) -
     num = open_documents(documents).metadata.num_rows
     hashes = np.zeros(num, dtype=np.uint64)
     signatures = np.memmap(output, dtype=np.uint32, mode="w+", shape=(num, num_hashes))
-    table = daft.read_parquet(str(documents)).select("url", _plain(daft.col("text")).alias("text"))
-    start = 0
-    urls = read_columns(documents, ["url"])["url"]
-    for batch in table.select("url", daft.col("text").hash().alias("hash"), _minhash(num_hashes, seed)).to_arrow_iter():
-        stop = start + len(batch)
-        if batch.column("url").to_pylist() != urls[start:stop]:
-            raise RuntimeError("Daft returned the rows in another order than the file has them")
-        hashes[start:stop] = batch.column("hash").to_numpy(zero_copy_only=False)
-        signatures[start:stop] = _matrix(batch.column("signature"), num_hashes)
-        start = stop
+    text = _plain(daft.col("text"))
+    for rows, batch in compute(documents, hash=text.hash(), signature=_minhash(text, num_hashes, seed)):
+        hashes[rows] = batch.column("hash").to_numpy()
+        signatures[rows] = _matrix(batch.column("signature"), num_hashes)
     return hashes
 
 
@@ -170,9 +165,11 @@ def near_copies(
         return np.zeros(len(texts), dtype=bool)
     import daft
 
-    table = daft.from_pydict({"text": [*texts, *of]}).select(_plain(daft.col("text")).alias("text"))
-    rows = table.select(_minhash(num_hashes, seed)).to_arrow().combine_chunks()
-    signatures = _matrix(rows.column("signature").combine_chunks(), num_hashes)
+    signature = _minhash(_plain(daft.col("text")), num_hashes, seed).alias("signature")
+    # The row number: a cluster returns the rows in any order.
+    numbered = daft.from_pydict({"row": list(range(len(texts) + len(of))), "text": [*texts, *of]})
+    table = numbered.select("row", signature).sort("row").to_arrow()
+    signatures = _matrix(table.column("signature"), num_hashes)
     first, second = signatures[: len(texts)], signatures[len(texts) :]
     bands, width = choose_bands(similarity, num_hashes)
     found = np.zeros(len(texts), dtype=bool)
@@ -190,17 +187,17 @@ def _plain(text: Any) -> Any:
     return text.lower().regexp_replace(f"([{CJK}])", " $1 ").regexp_replace(r"\s+", " ").lstrip().rstrip()
 
 
-def _minhash(num_hashes: int, seed: int) -> Any:
-    """Daft's expression for the signature of `text`."""
-    import daft
+def _minhash(text: Any, num_hashes: int, seed: int) -> Any:
+    """Daft's expression for the signature of a text."""
     from daft.functions import minhash
 
-    return minhash(daft.col("text"), num_hashes=num_hashes, ngram_size=SHINGLE_WORDS, seed=seed).alias("signature")
+    return minhash(text, num_hashes=num_hashes, ngram_size=SHINGLE_WORDS, seed=seed)
 
 
 def _matrix(column: Any, num_hashes: int) -> np.ndarray:
     """Signatures [N, num_hashes] of a column of lists."""
-    return column.flatten().to_numpy(zero_copy_only=False).astype(np.uint32).reshape(len(column), num_hashes)
+    flat = column.combine_chunks().flatten()
+    return flat.to_numpy(zero_copy_only=False).astype(np.uint32).reshape(len(column), num_hashes)
 
 
 def choose_bands(similarity: float, num_hashes: int) -> tuple[int, int]:

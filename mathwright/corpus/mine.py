@@ -158,10 +158,10 @@ def _iterate(
         seed=f"{seed}:{number}",
         negatives_seed=f"{seed}:{number if recipe.classifier.redraw_negatives else 1}",
     )
-    with stage.progress(f"iteration {number}: score pages", len(pool.urls)) as advance:
-        scores = pool.score(classifier, advance)
     classifier.save(folder)
-    del classifier  # its matrix, before the counting starts
+    del classifier  # its matrix: whoever scores loads it again
+    with stage.progress(f"iteration {number}: score pages", len(pool.urls)) as advance:
+        scores = pool.score(folder, advance)
 
     budget = recipe.budget_tokens[min(number, len(recipe.budget_tokens)) - 1]
     collected = recall.cut(scores, pool.num_tokens, pool.urls, budget)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mathwright.corpus import recall
 from mathwright.corpus.classify import Classifier
-from mathwright.corpus.documents import BATCH_ROWS, read_columns, read_rows
+from mathwright.corpus.documents import read_columns, read_rows
+from mathwright.corpus.tables import compute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +42,29 @@ class Pool:
         wanted = set(rows)
         return {i: row["text"] for i, row in enumerate(read_rows(self.documents, ["text"])) if i in wanted}
 
-    def score(self, classifier: Classifier, advance: Callable[[int], None]) -> np.ndarray:
-        """Probability of the positive class of every page, [N]; one pass over the file."""
-        scores: list[np.ndarray] = []
-        for batch in _batches(row["text"] for row in read_rows(self.documents, ["text"])):
-            scores.append(classifier.score(batch))
-            advance(len(batch))
-        return np.concatenate(scores)
+    def score(self, classifier: Path, advance: Callable[[int], None]) -> np.ndarray:
+        """Probability of the positive class of every page, [N], by the classifier saved in a folder."""
+        import daft
+
+        scores = np.zeros(len(self.urls))
+        for rows, batch in compute(self.documents, score=_scorer()(str(classifier)).score(daft.col("text"))):
+            scores[rows] = batch.column("score").to_numpy()
+            advance(len(rows))
+        return scores
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+@functools.cache
+def _scorer() -> Any:
+    """Daft's user-defined function, in a class that loads the classifier once where it runs."""
+    import daft
+
+    @daft.cls
+    class Scorer:
+        def __init__(self, folder: str) -> None:
+            self.classifier = Classifier.load(Path(folder))
+
+        @daft.method.batch(return_dtype=daft.DataType.float64())
+        def score(self, text: Any) -> np.ndarray:
+            return self.classifier.score(text.to_pylist())
+
+    return Scorer
