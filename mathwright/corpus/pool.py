@@ -63,7 +63,7 @@ def _scorer() -> Any:
         def __init__(self, folder: str) -> None:
             self.classifier = Classifier.load(Path(folder))
 
-        @daft.method.batch(return_dtype=daft.DataType.float64())
+        @daft.method.batch(return_dtype=daft.DataType.float64(), batch_size=64)
         def score(self, text: Any) -> np.ndarray:
             return self.classifier.score(text.to_pylist())
 
