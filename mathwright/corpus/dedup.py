@@ -2,23 +2,27 @@
 
 Near-duplicates are found by MinHash over 5-word shingles (Daft's expression, on all cores, reading the text in
 batches), LSH bands to find candidates and the share of equal hashes to confirm them. Pages linked directly or through
-others form a cluster, of which the longest page stays (then the one with the smaller URL).
+others form a cluster, of which one page stays by rule: the longest, the earliest or the one of the smallest URL (ties:
+the longest, then by URL). Signatures lie in a file mapped into memory, and are looked at a band at a time.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mathwright.corpus.documents import read_columns
+from mathwright.corpus.documents import open_documents, read_columns
 from mathwright.corpus.normalise import CJK
+from mathwright.corpus.tables import compute
 
 SHINGLE_WORDS = 5
 _TRACKING = re.compile(
@@ -66,65 +70,134 @@ class Duplicates:
     """Clusters of near-duplicates by their number of pages (singletons left out)."""
 
 
-def find_duplicates(documents: Path, *, similarity: float, num_hashes: int, seed: int) -> Duplicates:
+Representative = Literal["longest", "earliest", "url"]
+"""Which page of a cluster stays: the longest, the one archived first, or the one with the smallest URL."""
+
+
+def find_duplicates(
+    documents: Path,
+    *,
+    similarity: float,
+    num_hashes: int,
+    seed: int,
+    bands: int = 0,
+    representative: Representative = "longest",
+) -> Duplicates:
     """Find what is the same in a documents file by URL, by text, and nearly by text, each step on what the last left.
 
     `similarity` is the Jaccard similarity of shingle sets from which two pages count as near-duplicates, in (0, 1];
-    `num_hashes` the number of MinHash permutations. Memory: num_hashes * 4 bytes a page and the URLs.
+    `num_hashes` the number of MinHash permutations; `bands` how many LSH bands they are cut into (0: chosen by
+    `choose_bands`). Memory: the URLs and about 100 bytes a page; signatures go to a temporary file beside `documents`.
+    Raises ValueError for a number of bands that num_hashes cannot be cut into.
     """
-    columns = read_columns(documents, ["url", "num_bytes"])
+    columns = read_columns(documents, ["url", "num_bytes", "date"])
     urls, num_bytes = columns["url"], np.array(columns["num_bytes"], dtype=np.int64)
     num = len(urls)
     if num == 0:
         return Duplicates(keep=np.zeros(0, bool), reason=[], representative=np.zeros(0, np.int64), cluster_sizes={})
-    text_hashes, signatures = text_signatures(documents, num_hashes, seed)
-    order = sorted(range(num), key=lambda i: (-num_bytes[i], urls[i], i))  # best representative first
-    representative = np.arange(num)
-    reason = [""] * num
-    for name, keys in (("same URL", [canonical_url(url) for url in urls]), ("same text", text_hashes.tolist())):
+    order = _best_first(representative, urls, num_bytes, columns["date"])
+    signatures_file = documents.with_name(documents.name + ".signatures")
+    try:
+        text_hashes = text_signatures(documents, signatures_file, num_hashes, seed)
+        kept_for, reason = _same(order, (("same URL", [canonical_url(url) for url in urls]),
+                                         ("same text", text_hashes.tolist())))  # fmt: skip
+        left = np.array([i for i in order if not reason[i]], dtype=np.int64)
+        signatures = np.memmap(signatures_file, dtype=np.uint32, mode="r", shape=(num, num_hashes))
+        labels = near_clusters(signatures, similarity, rows=left, bands=bands)
+        del signatures
+    finally:
+        signatures_file.unlink(missing_ok=True)
+    best: dict[int, int] = {}
+    for i, label in zip(left.tolist(), labels.tolist(), strict=True):
+        kept_for[i] = best.setdefault(label, i)
+        reason[i] = "near-duplicate" if kept_for[i] != i else ""
+    for i in range(num):  # a copy of a page that was itself dropped points to the page that stays
+        while kept_for[kept_for[i]] != kept_for[i]:
+            kept_for[i] = kept_for[kept_for[i]]
+    sizes = Counter(size for size in Counter(labels.tolist()).values() if size > 1)
+    keep = np.array([not r for r in reason])
+    return Duplicates(keep=keep, reason=reason, representative=kept_for, cluster_sizes=dict(sorted(sizes.items())))
+
+
+def _best_first(rule: Representative, urls: Sequence[str], num_bytes: np.ndarray, dates: Sequence[str]) -> list[int]:
+    """All rows, the one that stays in place of any other before it."""
+    keys = {
+        "longest": lambda i: (-num_bytes[i], urls[i], i),
+        "earliest": lambda i: (dates[i] or "9999", -num_bytes[i], urls[i], i),  # no date: last
+        "url": lambda i: (urls[i], -num_bytes[i], i),
+    }
+    return sorted(range(len(urls)), key=keys[rule])
+
+
+def _same(order: Sequence[int], keys_by_reason: Sequence[tuple[str, list]]) -> tuple[np.ndarray, list[str]]:
+    """(row that stays in place of each [N], why each goes or "" [N]) where keys are equal, one kind after the other."""
+    kept_for = np.arange(len(order))
+    reason = [""] * len(order)
+    for name, keys in keys_by_reason:
         first: dict[object, int] = {}
         for i in order:
             if not reason[i]:
-                representative[i] = first.setdefault(keys[i], i)
-                reason[i] = name if representative[i] != i else ""
-    left = np.array([i for i in order if not reason[i]], dtype=np.int64)
-    labels = near_clusters(signatures[left], similarity)
-    best: dict[int, int] = {}
-    for i, label in zip(left.tolist(), labels.tolist(), strict=True):
-        representative[i] = best.setdefault(label, i)
-        reason[i] = "near-duplicate" if representative[i] != i else ""
-    for i in range(num):  # a copy of a page that was itself dropped points to the page that stays
-        while representative[representative[i]] != representative[i]:
-            representative[i] = representative[representative[i]]
-    sizes = Counter(size for size in Counter(labels.tolist()).values() if size > 1)
-    keep = np.array([not r for r in reason])
-    return Duplicates(
-        keep=keep, reason=reason, representative=representative, cluster_sizes=dict(sorted(sizes.items()))
-    )
+                kept_for[i] = first.setdefault(keys[i], i)
+                reason[i] = name if kept_for[i] != i else ""
+    return kept_for, reason
 
 
-def text_signatures(documents: Path, num_hashes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(64-bit hash [N], MinHash signature [N, num_hashes] in uint32) of the texts in lower case, blanks collapsed."""
+def text_signatures(documents: Path, output: Path, num_hashes: int, seed: int) -> np.ndarray:
+    """64-bit hashes [N] of the texts in lower case, blanks collapsed; their MinHash signatures go to `output`, a raw
+    array [N, num_hashes] of uint32."""
     import daft
+
+    num = open_documents(documents).metadata.num_rows
+    hashes = np.zeros(num, dtype=np.uint64)
+    signatures = np.memmap(output, dtype=np.uint32, mode="w+", shape=(num, num_hashes))
+    text = _plain(daft.col("text"))
+    for rows, batch in compute(documents, hash=text.hash(), signature=_minhash(text, num_hashes, seed)):
+        hashes[rows] = batch.column("hash").to_numpy()
+        signatures[rows] = _matrix(batch.column("signature"), num_hashes)
+    return hashes
+
+
+def near_copies(
+    texts: Sequence[str], of: Sequence[str], *, similarity: float, num_hashes: int, seed: int
+) -> np.ndarray:
+    """Which `texts` [N] are near-duplicates of one in `of`, by the same shingles and hashes as in `find_duplicates`."""
+    if not texts or not of:
+        return np.zeros(len(texts), dtype=bool)
+    import daft
+
+    signature = _minhash(_plain(daft.col("text")), num_hashes, seed).alias("signature")
+    # The row number: a cluster returns the rows in any order.
+    numbered = daft.from_pydict({"row": list(range(len(texts) + len(of))), "text": [*texts, *of]})
+    table = numbered.select("row", signature).sort("row").to_arrow()
+    signatures = _matrix(table.column("signature"), num_hashes)
+    first, second = signatures[: len(texts)], signatures[len(texts) :]
+    bands, width = choose_bands(similarity, num_hashes)
+    found = np.zeros(len(texts), dtype=bool)
+    for band in range(bands):
+        keys = _band_keys(signatures, band, width)
+        by_key = dict(zip(keys[len(texts) :].tolist(), range(len(of)), strict=True))
+        for i in np.flatnonzero(~found).tolist():
+            other = by_key.get(int(keys[i]))
+            found[i] = other is not None and (first[i] == second[other]).mean() >= similarity
+    return found
+
+
+def _plain(text: Any) -> Any:
+    """Daft's expression for a text as it is compared: lower case, a word a CJK character, blanks collapsed."""
+    return text.lower().regexp_replace(f"([{CJK}])", " $1 ").regexp_replace(r"\s+", " ").lstrip().rstrip()
+
+
+def _minhash(text: Any, num_hashes: int, seed: int) -> Any:
+    """Daft's expression for the signature of a text."""
     from daft.functions import minhash
 
-    text = daft.col("text").lower().regexp_replace(f"([{CJK}])", " $1 ").regexp_replace(r"\s+", " ").lstrip().rstrip()
-    table = (
-        daft.read_parquet(str(documents))
-        .select("url", text.alias("text"))
-        .select(
-            "url",
-            daft.col("text").hash().alias("hash"),
-            minhash(daft.col("text"), num_hashes=num_hashes, ngram_size=SHINGLE_WORDS, seed=seed).alias("signature"),
-        )
-        .to_arrow()
-        .combine_chunks()
-    )
-    if table.column("url").to_pylist() != read_columns(documents, ["url"])["url"]:
-        raise RuntimeError("Daft returned the rows in another order than the file has them")
-    flat = table.column("signature").combine_chunks().flatten()
-    signatures = flat.to_numpy(zero_copy_only=False).astype(np.uint32).reshape(len(table), num_hashes)
-    return table.column("hash").to_numpy(), signatures
+    return minhash(text, num_hashes=num_hashes, ngram_size=SHINGLE_WORDS, seed=seed)
+
+
+def _matrix(column: Any, num_hashes: int) -> np.ndarray:
+    """Signatures [N, num_hashes] of a column of lists."""
+    flat = column.combine_chunks().flatten()
+    return flat.to_numpy(zero_copy_only=False).astype(np.uint32).reshape(len(column), num_hashes)
 
 
 def choose_bands(similarity: float, num_hashes: int) -> tuple[int, int]:
@@ -144,27 +217,44 @@ def choose_bands(similarity: float, num_hashes: int) -> tuple[int, int]:
     return choice
 
 
-def near_clusters(signatures: np.ndarray, similarity: float) -> np.ndarray:
-    """Cluster label [N] of each row of `signatures` [N, H], rows given with the best representative first.
+def near_clusters(
+    signatures: np.ndarray, similarity: float, *, rows: np.ndarray | None = None, bands: int = 0
+) -> np.ndarray:
+    """Cluster label of each of `rows` of `signatures` [N, H] (all by default), the best representative first.
 
     Pages that share a band are compared with the first page of that band's bucket, which keeps the number of
     comparisons linear when a template has a million copies; a pair counts when the share of equal hashes, an estimate
     of the Jaccard similarity, reaches `similarity`.
     """
-    num, num_hashes = signatures.shape
-    bands, rows = choose_bands(similarity, num_hashes)
+    rows = np.arange(len(signatures)) if rows is None else rows
+    num, num_hashes = len(rows), signatures.shape[1]
+    if not 0 <= bands <= num_hashes:
+        raise ValueError(f"bands is {bands}; it must be in 0..{num_hashes}, the number of hashes")
+    bands, width = (bands, num_hashes // bands) if bands else choose_bands(similarity, num_hashes)
     edges: list[np.ndarray] = []
     for band in range(bands):
-        part = np.ascontiguousarray(signatures[:, band * rows : (band + 1) * rows])
-        keys = part.view(np.dtype((np.void, part.dtype.itemsize * rows))).ravel()
-        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(_band_keys(signatures, band, width)[rows], return_index=True, return_inverse=True)
         pairs = np.stack([first[inverse], np.arange(num)], axis=1)
         edges.append(pairs[pairs[:, 0] != pairs[:, 1]])
     pairs = np.unique(np.concatenate(edges), axis=0)
     alike = np.zeros(len(pairs), dtype=bool)
     for start in range(0, len(pairs), 65536):
-        a, b = pairs[start : start + 65536].T
+        a, b = rows[pairs[start : start + 65536].T]
         alike[start : start + 65536] = (signatures[a] == signatures[b]).mean(axis=1) >= similarity
     a, b = pairs[alike].T
     graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(num, num))
     return connected_components(graph, directed=False)[1]
+
+
+def _band_keys(signatures: np.ndarray, band: int, width: int) -> np.ndarray:
+    """A 64-bit hash [N] of each row's hashes in a band, read in pieces."""
+    keys = np.zeros(len(signatures), dtype=np.uint64)
+    multiplier = np.uint64(0x9E3779B97F4A7C15)
+    for start in range(0, len(keys), 65536):
+        part = signatures[start : start + 65536, band * width : (band + 1) * width].astype(np.uint64)
+        mixed = np.zeros(len(part), dtype=np.uint64)
+        for column in part.T:
+            mixed = (mixed ^ column) * multiplier
+            mixed ^= mixed >> np.uint64(29)
+        keys[start : start + 65536] = mixed
+    return keys

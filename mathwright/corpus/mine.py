@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import random
+import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,42 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mathwright.corpus import annotate, classify, domains, recall
+from mathwright.corpus import annotate, classify, domains, recall, samples
 from mathwright.corpus.annotate import Rule
-from mathwright.corpus.documents import BATCH_ROWS, read_columns, read_rows
+from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.run import Stage
 
-HELDOUT_SHARE = 0.1
-"""Share of the seed kept from the classifier to measure it, at most MAX_HELDOUT pages, and as many random pages."""
-MAX_HELDOUT = 500
 FEW_SEED_PAGES = 20
 """Below this, rankings were seen to follow the look of the seed pages (three pages drew in any short index page)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """The pages to mine from: a documents file and what of it is held in memory."""
-
-    documents: Path
-    urls: list[str]
-    num_tokens: np.ndarray
-    """[N] estimated."""
-
-    @classmethod
-    def open(cls, documents: Path) -> Pool:
-        columns = read_columns(documents, ["url", "num_bytes"])
-        return cls(
-            documents=documents,
-            urls=columns["url"],
-            num_tokens=recall.estimate_tokens(np.array(columns["num_bytes"], dtype=np.int64)),
-        )
-
-    def texts(self, rows: Iterable[int]) -> dict[int, str]:
-        """The texts of some rows, by row; one pass over the file."""
-        wanted = set(rows)
-        return {i: row["text"] for i, row in enumerate(read_rows(self.documents, ["text"])) if i in wanted}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +65,12 @@ class Mined:
     top_domains: list[dict[str, Any]]
     top_pages: list[tuple[int, float]]
     """(row, score) of the best-ranked pages."""
+    first_seed: np.ndarray
+    """[N] bool: the seed the loop began with."""
+    last_seed: np.ndarray
+    """[N] bool: the seed of the last iteration."""
+    last_excluded: np.ndarray
+    """[N] bool: pages that could not be negatives in the last iteration."""
 
 
 def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
@@ -101,13 +80,16 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
     collected pages, domains and rules.
     """
     human_rules = annotate.read_rules(Path(recipe.rules)) if recipe.rules else []
+    first_seed = match_seed(pool.urls, recipe.seed_urls, human_rules)
     rows: list[dict[str, Any]] = []
-    state: State | None = None
+    state = before = None
     for number in range(1, recipe.max_iterations + 1):
         before = state
         row = stage.once(
             f"iteration-{number}",
-            lambda folder, k=number, b=before: _iterate(recipe, pool, stage, folder, k, b, human_rules, seed),
+            lambda folder, k=number, b=before: _iterate(
+                recipe, pool, stage, folder, k, b, first_seed, human_rules, seed
+            ),
         )
         if number > 1:  # a model is buckets * dim * 4 bytes, and nothing reads an earlier one
             (stage.path / f"iteration-{number - 1}" / "classifier.bin").unlink(missing_ok=True)
@@ -126,6 +108,9 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
         iterations=rows,
         top_domains=[_domain_row(row, recipe) for row in table[:30] if row.num_collected],
         top_pages=[(int(i), float(state.scores[i])) for i in order],
+        first_seed=first_seed,
+        last_seed=before.next_seed if before else first_seed,
+        last_excluded=_not_negative(recipe, pool, before),
     )
 
 
@@ -157,17 +142,26 @@ def _iterate(
     folder: Path,
     number: int,
     before: State | None,
+    first_seed: np.ndarray,
     human_rules: list[Rule],
     seed: int,
 ) -> dict[str, Any]:
-    seed_pages = before.next_seed if before else match_seed(pool.urls, recipe.seed_urls, human_rules)
+    seed_pages = before.next_seed if before else first_seed
     if before is None:
         _warn_of_narrow_seed([pool.urls[i] for i in np.flatnonzero(seed_pages)], stage)
-    rng = random.Random(f"{seed}:{number}")
-    classifier, held_out = _train(recipe, pool, folder, seed_pages, before, rng)
-    scores = _score_all(classifier, pool, stage, number)
+    drawn, classifier, held_out = train_classifier(
+        recipe,
+        pool,
+        folder,
+        seed_pages,
+        _not_negative(recipe, pool, before),
+        seed=f"{seed}:{number}",
+        negatives_seed=f"{seed}:{number if recipe.classifier.redraw_negatives else 1}",
+    )
     classifier.save(folder)
-    del classifier  # its matrix, before the counting starts
+    del classifier  # its matrix: whoever scores loads it again
+    with stage.progress(f"iteration {number}: score pages", len(pool.urls)) as advance:
+        scores = pool.score(folder, advance)
 
     budget = recipe.budget_tokens[min(number, len(recipe.budget_tokens)) - 1]
     collected = recall.cut(scores, pool.num_tokens, pool.urls, budget)
@@ -178,18 +172,27 @@ def _iterate(
             "every page is collected, the ranking decides nothing and the loop ends; lower corpus.budget_tokens"
         )
     table = domains.domain_table(pool.urls, collected)
-    mathematical = [
-        row
-        for row in ([] if collected.all() else table)  # a share of 1 everywhere says nothing about a domain
-        if domains.is_mathematical(row, min_share=recipe.domain_share, min_pages=recipe.domain_min_pages)
-    ]
+    mathematical = _mathematical(table, collected, recipe)
     rules = _merge_rules(recipe, pool, collected, mathematical, before, human_rules, number)
     next_seed = seed_pages | (annotate.matching(pool.urls, rules) & ~collected)
     State(scores=scores, collected=collected, next_seed=next_seed, rules=rules).save(folder, pool.urls)
     pq.write_table(pa.Table.from_pylist([_domain_row(row, recipe) for row in table]), folder / "domains.parquet")
+    known = (
+        set()
+        if before is None
+        else {
+            row.name
+            for row in _mathematical(domains.domain_table(pool.urls, before.collected), before.collected, recipe)
+        }
+    )
     row = {
         "iteration": number,
         "seed_pages": int(seed_pages.sum()),
+        "seed_version": _version(pool.urls[i] for i in np.flatnonzero(seed_pages)),
+        "positives": len(drawn.positives),
+        "negatives": len(drawn.negatives),
+        "near_copies": drawn.num_near_copies,
+        "classifier": _file_hash(folder / "classifier.bin"),
         "budget_tokens": budget,
         "collected_pages": int(collected.sum()),
         "collected_tokens": int(pool.num_tokens[collected].sum()),
@@ -198,6 +201,7 @@ def _iterate(
         "overlap": round(change.overlap, 4),
         "lowest_score": float(scores[collected].min()),
         "math_domains": len(mathematical),
+        "new_domains": len({domain.name for domain in mathematical} - known),
         "rules": len(rules),
         "joining_seed": int((next_seed & ~seed_pages).sum()),
         **_heldout_row(held_out),
@@ -222,63 +226,82 @@ def _warn_of_narrow_seed(urls: Sequence[str], stage: Stage) -> None:
         )
 
 
-def _train(
+def train_classifier(
     recipe: CorpusRecipe,
     pool: Pool,
     folder: Path,
     seed_pages: np.ndarray,
-    before: State | None,
-    rng: random.Random,
-) -> tuple[classify.Classifier, classify.HeldOut | None]:
+    not_negative: np.ndarray,
+    *,
+    seed: str,
+    negatives_seed: str,
+) -> tuple[samples.Samples, classify.Classifier, classify.HeldOut | None]:
     """Train on seed pages against random others; a share of either is held out to measure the classifier.
 
-    Negatives are neither in the seed, nor under accepted rules, nor (by option) collected before.
+    seed_pages, not_negative [N] bool. `folder/samples.parquet` keeps which page was on which side.
     """
-    excluded = seed_pages.copy()
-    if before is not None:
-        excluded |= annotate.matching(pool.urls, before.rules)
-        if recipe.classifier.exclude_collected:
-            excluded |= before.collected
-    positives, negatives = np.flatnonzero(seed_pages).tolist(), np.flatnonzero(~excluded).tolist()
-    rng.shuffle(positives)
-    rng.shuffle(negatives)
-    num_heldout = min(MAX_HELDOUT, int(HELDOUT_SHARE * len(positives)), int(HELDOUT_SHARE * len(negatives)))
-    sides = {
-        "positives": positives[num_heldout:][: recipe.classifier.num_positives],
-        "negatives": negatives[num_heldout:][: recipe.classifier.num_negatives],
-        "held-out positives": positives[:num_heldout],
-        "held-out negatives": negatives[:num_heldout],
-    }
-    texts = pool.texts(i for rows in sides.values() for i in rows)
-    by_side = {side: [texts[i] for i in rows] for side, rows in sides.items()}
+    drawn = samples.draw(
+        seed_pages, not_negative, pool.archives, recipe.classifier, seed=seed, negatives_seed=negatives_seed
+    )
+    texts = pool.texts(drawn.rows)
+    number = int(_version([seed]), 16) & 0x7FFFFFFF
+    drawn = samples.without_near_copies(
+        drawn,
+        texts,
+        similarity=recipe.classifier.near_copy_similarity,
+        num_hashes=recipe.dedup_permutations,
+        seed=number,
+    )
+    _save_samples(folder / "samples.parquet", drawn, pool.urls)
     classifier = classify.train(
-        by_side["positives"],
-        by_side["negatives"],
+        [texts[i] for i in drawn.positives],
+        [texts[i] for i in drawn.negatives],
         recipe.classifier,
         work_folder=folder,
-        seed=rng.getrandbits(31),
+        seed=number,
     )
-    return classifier, classify.evaluate(classifier, by_side["held-out positives"], by_side["held-out negatives"])
+    held_out = classify.evaluate(
+        classifier, [texts[i] for i in drawn.heldout_positives], [texts[i] for i in drawn.heldout_negatives]
+    )
+    return drawn, classifier, held_out
 
 
-def _score_all(classifier: classify.Classifier, pool: Pool, stage: Stage, number: int) -> np.ndarray:
-    scores: list[np.ndarray] = []
-    with stage.progress(f"iteration {number}: score pages", len(pool.urls)) as advance:
-        for batch in _batches(row["text"] for row in read_rows(pool.documents, ["text"])):
-            scores.append(classifier.score(batch))
-            advance(len(batch))
-    return np.concatenate(scores)
+def _not_negative(recipe: CorpusRecipe, pool: Pool, before: State | None) -> np.ndarray:
+    """Pages [N] that are no negatives, beside the seed: those under accepted rules, and (by option) those collected."""
+    if before is None:
+        return np.zeros(len(pool.urls), dtype=bool)
+    under_rules = annotate.matching(pool.urls, before.rules)
+    return under_rules | before.collected if recipe.classifier.exclude_collected else under_rules
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _save_samples(path: Path, drawn: samples.Samples, urls: Sequence[str]) -> None:
+    sides = ("positives", "negatives", "heldout_positives", "heldout_negatives")
+    rows = [{"url": urls[i], "side": side} for side in sides for i in getattr(drawn, side)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([("url", pa.string()), ("side", pa.string())])), path)
+
+
+def _version(names: Iterable[str]) -> str:
+    """Names a set of URLs: two seeds of the same version are the same."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _mathematical(table: Sequence[domains.Share], collected: np.ndarray, recipe: CorpusRecipe) -> list[domains.Share]:
+    if collected.all():  # a share of 1 everywhere says nothing about a domain
+        return []
+    return [
+        row
+        for row in table
+        if domains.is_mathematical(row, min_share=recipe.domain_share, min_pages=recipe.domain_min_pages)
+    ]
 
 
 def _merge_rules(

@@ -21,7 +21,13 @@ def estimate_tokens(num_bytes: np.ndarray) -> np.ndarray:
 
 def rank(scores: np.ndarray, urls: Sequence[str]) -> np.ndarray:
     """Rows [N] from the best score to the worst; equal scores in the order of their URLs."""
-    return np.array(sorted(range(len(urls)), key=lambda i: (-scores[i], urls[i], i)), dtype=np.int64)
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    ranked = np.asarray(scores)[order]
+    ends = np.flatnonzero(np.diff(ranked)) + 1
+    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(order)], strict=True):
+        if end - start > 1:  # only ties need their URLs
+            order[start:end] = sorted(order[start:end].tolist(), key=lambda i: (urls[i], i))
+    return order
 
 
 def cut(scores: np.ndarray, num_tokens: np.ndarray, urls: Sequence[str], budget: int) -> np.ndarray:
@@ -45,6 +51,35 @@ def cut(scores: np.ndarray, num_tokens: np.ndarray, urls: Sequence[str], budget:
     collected = np.zeros(len(scores), dtype=bool)
     collected[order[taken]] = True
     return collected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What a budget would collect."""
+
+    budget_tokens: int
+    num_pages: int
+    num_tokens: int
+    lowest_score: float | None
+    """Of the last page within the budget; None where not even the first fits."""
+
+
+def sweep(scores: np.ndarray, num_tokens: np.ndarray, urls: Sequence[str], budgets: Sequence[int]) -> list[Cut]:
+    """The cuts of several budgets, from one ranking (§2.1 compares 40B, 80B, 120B and 160B tokens)."""
+    order = rank(scores, urls)
+    totals = np.cumsum(num_tokens[order])
+    cuts: list[Cut] = []
+    for budget in budgets:
+        num = int(np.searchsorted(totals, budget, side="right"))
+        cuts.append(
+            Cut(
+                budget_tokens=budget,
+                num_pages=num,
+                num_tokens=int(totals[num - 1]) if num else 0,
+                lowest_score=float(scores[order[num - 1]]) if num else None,
+            )
+        )
+    return cuts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,13 @@ class ClassifierRecipe:
     exclude_collected: bool = True
     """Leave pages collected in the iteration before out of the negatives. The paper draws them from all of Common
     Crawl, where mathematics is rare; in a small pool it is not, and would be taught as its own opposite."""
+    balance_archives: bool = True
+    """Take negatives from the archives in turns (the paper: "random web pages from uncompressed Common Crawl")."""
+    redraw_negatives: bool = True
+    """Draw other negatives in each iteration (paper silent)."""
+    near_copy_similarity: float = 0.5
+    """Jaccard similarity of 5-word shingles from which a page is too like a positive to be a negative; 0 is off (paper
+    silent: a copy of a seed page under another address is not another topic)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +121,17 @@ class CorpusRecipe:
     to keep (iteration-K of an earlier run); "" keeps all pages."""
     page_min_score: float = 0.5
     """Probability below which page_classifier drops a page."""
+    dedup_bands: int = 0
+    """LSH bands of the near-deduplication; 0 chooses them for dedup_similarity."""
+    dedup_keeps: Literal["longest", "earliest", "url"] = "longest"
+    """Which page of a cluster of duplicates stays: the longest, the one archived first, that of the smallest URL."""
+    sweep_tokens: tuple[int, ...] = ()
+    """Further budgets of which the last ranking says what they would collect (§2.1: 40B, 80B, 120B, 160B)."""
+    measure: bool = True
+    """Measure the last iteration by two classifiers of halves of the seed that share no host, and write a sheet of
+    pages around the cut for a person to label."""
+    sheet_pages: int = 40
+    """Pages of each of its five strata on that sheet."""
+    labels: str = ""
+    """JSON lines with `url` and `label` (true or false): pages of which it is known whether they are of the domain
+    sought. They take no part in the mining; precision, recall and calibration are measured against them."""

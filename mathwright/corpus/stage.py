@@ -5,7 +5,8 @@
       archives/                  what is extracted of each archive so far; in the end only its counts
       pages/pages.parquet        every page with enough text
       pool/pool.parquet          without duplicates: what is mined
-      iteration-K/               classifier, scores and collected pages, domains, rules.toml
+      iteration-K/               classifier, its samples, scores and collected pages, domains, rules.toml
+      quality/                   what the last iteration is worth: a sheet to label, samples of two more classifiers
       documents/documents.parquet  collected and decontaminated
       shards/ heldout/           tokens
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.corpus.archive_list import find_archives
+from mathwright.corpus.assess import assess
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.crawl import crawl
 from mathwright.corpus.decontaminate import (
@@ -39,8 +41,9 @@ from mathwright.corpus.decontaminate import (
 from mathwright.corpus.dedup import find_duplicates
 from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
 from mathwright.corpus.localweb import DocsWeb
-from mathwright.corpus.mine import Mined, Pool, mine
+from mathwright.corpus.mine import Mined, mine
 from mathwright.corpus.pages import discard_documents, extract_archives, join_archives
+from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
 from mathwright.errors import MathwrightError, SharedWorkDoneError
@@ -83,6 +86,7 @@ def _run(
 
     pool = Pool.open(pool_path)
     mined = mine(recipe, pool, stage, seed)
+    quality = stage.once("quality", lambda folder: assess(recipe, pool, mined, stage, folder, seed))
     documents = stage.path / "documents" / "documents.parquet"
     contamination = stage.once(
         "documents", lambda _: _decontaminate(pool, mined, documents, stage, index, recipe.min_words)
@@ -103,6 +107,7 @@ def _run(
             "top_domains": mined.top_domains,
             "rules": [asdict(rule) for rule in mined.state.rules],
             "top_pages": _top_pages(pool, mined),
+            "quality": quality,
             "tokens": sizes,
             "near_duplicate_clusters": clusters,
             "contamination": contamination,
@@ -194,7 +199,12 @@ def _deduplicate(pages: Path, output: Path, stage: Stage, recipe: CorpusRecipe, 
     """Write the pages that stay; returns the number of near-duplicate clusters by size."""
     _forget_rejected(stage, "dedup")
     found = find_duplicates(
-        pages, similarity=recipe.dedup_similarity, num_hashes=recipe.dedup_permutations, seed=seed + 1
+        pages,
+        similarity=recipe.dedup_similarity,
+        num_hashes=recipe.dedup_permutations,
+        seed=seed + 1,
+        bands=recipe.dedup_bands,
+        representative=recipe.dedup_keeps,
     )
     urls = read_columns(pages, ["url"])["url"]
     for i, reason in enumerate(found.reason):

@@ -97,14 +97,25 @@ def recipe() -> Recipe:
                 buckets=2_000_000,  # paper silent: fastText's default
                 lower=True,  # paper silent: usual for bags of words
                 exclude_collected=False,  # §2.1: negatives are pages "from Common Crawl", where mathematics is rare
+                balance_archives=True,  # paper silent: "randomly select" from Common Crawl, so from all its archives
+                redraw_negatives=True,  # paper silent: others in each iteration
+                near_copy_similarity=0.0,  # paper silent: no such rule is named
             ),
             dedup_similarity=0.8,  # paper silent (near-deduplication without a method): common for MinHash
             dedup_permutations=128,  # paper silent: common for MinHash
+            dedup_bands=0,  # paper silent: chosen for dedup_similarity
+            dedup_keeps="longest",  # paper silent: the fullest copy of a page
             min_words=0,  # paper silent: no length filter is named
             budget_tokens=(
                 40_000_000_000,
                 120_000_000_000,
             ),  # §2.1: "top-ranking 40B tokens" in iteration 1; 120B in the end
+            sweep_tokens=(
+                40_000_000_000,
+                80_000_000_000,
+                120_000_000_000,
+                160_000_000_000,
+            ),  # §2.1: "top-ranking 40B, 80B, 120B, and 160B tokens"
             max_iterations=4,  # §2.1: "After four iterations"
             stop_overlap=0.98,  # §2.1: "nearly 98% of the data has already been collected in the third iteration"
             domain_share=0.1,  # §2.1: "over 10% of the web pages have been collected"
@@ -115,6 +126,9 @@ def recipe() -> Recipe:
             decontaminate_short_ngram=3,  # §2.1: "shorter than 10 grams but have at least 3 grams"
             benchmarks=("gsm8k", "math", "cmath", "agieval"),  # §2.1 names these four, "such as"
             heldout_share=0.0001,  # paper silent: enough text to measure bits per byte
+            measure=True,  # paper silent: it names no measure of the corpus but training on it
+            sheet_pages=40,  # concerns measure only
+            labels="",  # concerns measure only: the paper has no labelled pages
         ),
         # §2.2, Table 1
         compare=CompareRecipe(

@@ -119,6 +119,10 @@ def _contents(table: Sequence[Any], manifests: Mapping[str, Any], sections: Sequ
 # --- corpus ---------------------------------------------------------------------------------------
 
 
+HASHES = ("seed_version", "classifier")
+"""Columns that tell two runs apart and nothing to a reader."""
+
+
 def _corpus(manifests: Mapping[str, Any]) -> dict[str, Any] | None:
     if "corpus" not in manifests:
         return None
@@ -130,11 +134,53 @@ def _corpus(manifests: Mapping[str, Any]) -> dict[str, Any] | None:
         "top_pages": "Highest-ranked pages",
     }
     tables = [
-        {"title": title, "columns": list(summary[name][0]), "rows": summary[name]}
+        {"title": title, "columns": [c for c in summary[name][0] if c not in HASHES], "rows": summary[name]}
         for name, title in titles.items()
         if summary.get(name)
     ]
-    return {"funnels": manifests["corpus"]["funnels"], "tables": tables}
+    quality = summary.get("quality") or {}
+    tables += [
+        {"title": title, "columns": list(quality[name][0]), "rows": quality[name]}
+        for name, title in {"sweep": "What other budgets would collect", "by_labels": "Against labelled pages"}.items()
+        if quality.get(name)
+    ]
+    plots = [
+        _plot(
+            "corpus-convergence",
+            summary.get("iterations", ()),
+            ["collected_pages", "new", "lost"],
+            "pages collected, new and lost by iteration",
+            x="iteration",
+        ),
+        _plot(
+            "corpus-overlap",
+            summary.get("iterations", ()),
+            ["overlap"],
+            "share collected in the iteration before",
+            x="iteration",
+        ),
+    ]
+    if quality.get("calibration"):
+        plots.append(_calibration(quality["calibration"]))
+    return {"funnels": manifests["corpus"]["funnels"], "tables": tables, "plots": plots}
+
+
+def _calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Share of labelled pages that are mathematics over the classifier's mean probability, with 95% intervals."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[row["mean_score"] for row in rows],
+            y=[row["share"] for row in rows],
+            error_y={
+                "array": [row["share_high"] - row["share"] for row in rows],
+                "arrayminus": [row["share"] - row["share_low"] for row in rows],
+            },
+            mode="lines+markers",
+        )
+    )
+    return _finished(
+        "corpus-calibration", figure, "share of labelled pages in the domain, tenths of the ranking", "mean score"
+    )
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -180,13 +226,15 @@ def _reinforcement(run: Path, manifests: Mapping[str, Any]) -> dict[str, Any] | 
     return {"anchor": "rl", "title": "Reinforcement (§4)", "text": "", "facts": facts, "plots": plots}
 
 
-def _plot(identifier: str, metrics: Iterable[Mapping[str, Any]], names: Sequence[str], title: str) -> dict[str, str]:
-    """A line for each series over the steps, as plotly's JSON."""
+def _plot(
+    identifier: str, metrics: Iterable[Mapping[str, Any]], names: Sequence[str], title: str, x: str = "step"
+) -> dict[str, str]:
+    """A line for each series over the steps (or another column `x`), as plotly's JSON."""
     rows = list(metrics)
     figure = go.Figure(
         [
             go.Scatter(
-                x=[m["step"] for m in rows if m.get(name) is not None],
+                x=[m[x] for m in rows if m.get(name) is not None],
                 y=[m[name] for m in rows if m.get(name) is not None],
                 name=name.replace("_", " "),
                 mode="lines+markers" if len(rows) < 40 else "lines",
@@ -195,14 +243,18 @@ def _plot(identifier: str, metrics: Iterable[Mapping[str, Any]], names: Sequence
             if any(m.get(name) is not None for m in rows)
         ]
     )
+    figure.update_layout(showlegend=len(names) > 1)
+    return _finished(identifier, figure, title, x)
+
+
+def _finished(identifier: str, figure: go.Figure, title: str, x_title: str) -> dict[str, str]:
     figure.update_layout(
         title={"text": title, "font": {"size": 14}},
         height=280,
         margin={"l": 50, "r": 10, "t": 40, "b": 36},
         template="plotly_white",
-        showlegend=len(names) > 1,
         legend={"orientation": "h", "y": -0.15},
-        xaxis={"title": "step"},
+        xaxis={"title": x_title},
     )
     # "<" is escaped so that no text in the data can close the script element it stands in.
     return {"id": identifier, "json": (figure.to_json() or "{}").replace("<", "\\u003c")}

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from mathwright.corpus.documents import read_columns, read_rows
-from mathwright.corpus.mine import Pool, State, match_seed
+from mathwright.corpus.mine import State, match_seed
+from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.corpus.stage import run
 from mathwright.errors import MathwrightError

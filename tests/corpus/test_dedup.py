@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from mathwright.corpus.dedup import canonical_url, choose_bands, find_duplicates, near_clusters
+from mathwright.corpus.dedup import canonical_url, choose_bands, find_duplicates, near_clusters, near_copies
 from mathwright.corpus.documents import DocumentWriter, to_row
 from mathwright.records import Document
 
@@ -85,6 +85,44 @@ def test_each_step_on_what_the_last_left(tmp_path):
     # The longest page stands for all of them, also for those dropped in an earlier step.
     assert found.representative.tolist() == [3, 3, 3, 3, 4, 5]
     assert found.cluster_sizes == {2: 1}
+
+
+@pytest.mark.parametrize(("rule", "stays"), [("longest", 2), ("earliest", 1), ("url", 0)])
+def test_the_rule_says_which_page_of_a_cluster_stays(tmp_path, rule, stays):
+    words = [f"w{i}" for i in range(300)]
+    texts = [" ".join(words), " ".join([*words, "x"]), " ".join([*words, "x", "y"])]
+    dates = ["2024-03-01T00:00:00Z", "2023-01-01T00:00:00Z", ""]
+    path = tmp_path / "pages.parquet"
+    with DocumentWriter(path) as writer:
+        for i, (text, date) in enumerate(zip(texts, dates, strict=True)):
+            writer.write(to_row(Document(url=f"http://a.org/{i}", title="", text=text, date=date)))
+    found = find_duplicates(path, similarity=0.8, num_hashes=64, seed=1, representative=rule)
+    assert np.flatnonzero(found.keep).tolist() == [stays]
+    assert found.representative.tolist() == [stays] * 3
+    assert [child.name for child in tmp_path.iterdir()] == ["pages.parquet"]
+
+
+def test_few_wide_bands_miss_what_many_narrow_ones_find(tmp_path):
+    rng = random.Random(3)
+    base = [f"w{i}" for i in range(400)]
+    rows = [("http://a.org/1", " ".join(base)), ("http://a.org/2", edited(base, 14, rng))]
+    assert 0.65 < jaccard(rows[0][1], rows[1][1]) < 0.75
+    path = documents(tmp_path, rows)
+    kept = {b: find_duplicates(path, similarity=0.5, num_hashes=128, seed=1, bands=b).keep.sum() for b in (2, 64)}
+    assert kept == {2: 2, 64: 1}
+    with pytest.raises(ValueError, match="bands is 129"):
+        find_duplicates(path, similarity=0.5, num_hashes=128, seed=1, bands=129)
+
+
+def test_near_copies_are_those_whose_shingles_are_mostly_the_same():
+    rng = random.Random(4)
+    of = [" ".join(f"{name}{i}" for i in range(300)) for name in "abc"]
+    texts = [edited(of[1].split(), changes, rng) for changes in (2, 5, 100)] + [of[2].upper(), "other words " * 50, ""]
+    assert near_copies(texts, of, similarity=0.6, num_hashes=128, seed=1).tolist() == [
+        *(max(jaccard(text, other) for other in of) >= 0.6 for text in texts[:3]), True, False, False,
+    ]  # fmt: skip
+    assert not near_copies(texts, [], similarity=0.6, num_hashes=128, seed=1).any()
+    assert len(near_copies([], of, similarity=0.6, num_hashes=128, seed=1)) == 0
 
 
 def test_chinese_text_is_compared_by_characters(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mathwright.corpus.recall import compare, cut, estimate_tokens, rank
+from mathwright.corpus.recall import compare, cut, estimate_tokens, rank, sweep
 from mathwright.errors import MathwrightError
 
 
@@ -31,6 +31,25 @@ def test_the_cut_is_a_prefix_of_the_ranking_whatever_the_order_of_the_pages(page
     shuffle = np.array(data.draw(st.permutations(range(len(scores)))))
     again = cut(scores[shuffle], tokens[shuffle], [urls[i] for i in shuffle], budget)
     assert np.array_equal(again, collected[shuffle])
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3]), st.sampled_from("abc")), max_size=12))
+def test_the_ranking_is_by_score_then_url_then_row(pages):
+    scores, urls = np.array([s for s, _ in pages]), [u for _, u in pages]
+    assert rank(scores, urls).tolist() == sorted(range(len(pages)), key=lambda i: (-scores[i], urls[i], i))
+
+
+def test_a_sweep_says_what_each_cut_would_collect():
+    rng = np.random.default_rng(0)
+    scores, tokens = rng.random(200).round(2), rng.integers(1, 50, 200)
+    urls = [f"u{i}" for i in rng.permutation(200)]
+    budgets = (60, 500, 2_000, 100_000)
+    for found, budget in zip(sweep(scores, tokens, urls, budgets), budgets, strict=True):
+        collected = cut(scores, tokens, urls, budget)
+        assert (found.num_pages, found.num_tokens) == (collected.sum(), tokens[collected].sum())
+        assert found.lowest_score == scores[collected].min()
+    (nothing,) = sweep(np.array([0.9]), np.array([50]), ["u"], (10,))
+    assert (nothing.num_pages, nothing.num_tokens, nothing.lowest_score) == (0, 0, None)
 
 
 def test_equal_scores_decide_nothing():

@@ -1,0 +1,70 @@
+"""The pages to mine from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mathwright.corpus import recall
+from mathwright.corpus.classify import Classifier
+from mathwright.corpus.documents import read_columns, read_rows
+from mathwright.corpus.tables import compute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A documents file and what of it is held in memory: about 200 bytes a page."""
+
+    documents: Path
+    urls: list[str]
+    archives: list[str]
+    num_tokens: np.ndarray
+    """[N] estimated."""
+
+    @classmethod
+    def open(cls, documents: Path) -> Pool:
+        columns = read_columns(documents, ["url", "archive", "num_bytes"])
+        names: dict[str, str] = {}
+        return cls(
+            documents=documents,
+            urls=columns["url"],
+            archives=[names.setdefault(name, name) for name in columns["archive"]],  # one string an archive
+            num_tokens=recall.estimate_tokens(np.array(columns["num_bytes"], dtype=np.int64)),
+        )
+
+    def texts(self, rows: Iterable[int]) -> dict[int, str]:
+        """The texts of some rows, by row; one pass over the file."""
+        wanted = set(rows)
+        return {i: row["text"] for i, row in enumerate(read_rows(self.documents, ["text"])) if i in wanted}
+
+    def score(self, classifier: Path, advance: Callable[[int], None]) -> np.ndarray:
+        """Probability of the positive class of every page, [N], by the classifier saved in a folder."""
+        import daft
+
+        scores = np.zeros(len(self.urls))
+        for rows, batch in compute(self.documents, score=_scorer()(str(classifier)).score(daft.col("text"))):
+            scores[rows] = batch.column("score").to_numpy()
+            advance(len(rows))
+        return scores
+
+
+@functools.cache
+def _scorer() -> Any:
+    """Daft's user-defined function, in a class that loads the classifier once where it runs."""
+    import daft
+
+    @daft.cls
+    class Scorer:
+        def __init__(self, folder: str) -> None:
+            self.classifier = Classifier.load(Path(folder))
+
+        @daft.method.batch(return_dtype=daft.DataType.float64(), batch_size=64)
+        def score(self, text: Any) -> np.ndarray:
+            return self.classifier.score(text.to_pylist())
+
+    return Scorer
