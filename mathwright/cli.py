@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mathwright import recipe as recipes
-from mathwright.errors import MathwrightError
+from mathwright.errors import MathwrightError, Paused
 from mathwright.run import console
 
 Positional = tyro.conf.Positional
@@ -200,7 +200,8 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 130 when interrupted."""
+    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
+    130 when interrupted."""
     command = tyro.cli(
         Command,
         args=arguments,
@@ -210,6 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     try:
         _perform(command)
+    except Paused as pause:
+        console.print(f"[bold]paused:[/] {escape(pause.message)}; {escape(pause.hint)}", soft_wrap=True)
+        sys.exit(3)
     except MathwrightError as error:
         console.print(
             f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True

@@ -15,3 +15,7 @@ class MathwrightError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} (hint: {self.hint})"
+
+
+class Paused(MathwrightError):
+    """A run stopped on purpose, to go on when a person has done their part; the CLI exits with status 3."""
