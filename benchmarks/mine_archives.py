@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 from mathwright.corpus import recall
+from mathwright.corpus.annotate import decisions_digest, read_people
 from mathwright.corpus.dedup import canonical_url
 from mathwright.corpus.mine import Pool, State, match_seed
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
@@ -106,7 +107,7 @@ def main() -> None:
 
     part = recipe(arguments.archives, tuple(arguments.seed_urls), tuple(arguments.budgets), arguments.iterations)
     directory = RunDirectory(arguments.out, recipe_name="mine_archives", recipe=to_json(part))
-    stage = directory.stage("corpus", part)
+    stage = directory.stage("corpus", part, revision=decisions_digest(read_people(arguments.out)))
     if not stage.finished:
         run(part, stage, tokenizer_source=arguments.tokenizer, decontaminate=(), seed=0)
     manifest = read_manifest(stage.path)
