@@ -17,5 +17,5 @@ class MathwrightError(Exception):
         return f"{self.message} (hint: {self.hint})"
 
 
-class Paused(MathwrightError):
+class Paused(MathwrightError):  # noqa: N818  # nothing is wrong
     """A run stopped on purpose, to go on when a person has done their part; the CLI exits with status 3."""

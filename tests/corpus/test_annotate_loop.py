@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.corpus.test_corpus_stage import PROBLEMS, recipe, run_stage, web
 
 from mathwright.chain import Chain
 from mathwright.corpus.annotate import Rule, decisions_digest, read_people, write_rules
@@ -14,6 +13,7 @@ from mathwright.corpus.stage import run
 from mathwright.errors import Paused
 from mathwright.records import to_json
 from mathwright.run import RunDirectory, read_manifest
+from tests.corpus.test_corpus_stage import PROBLEMS, recipe, run_stage, web  # noqa: F401  # a fixture
 
 
 @pytest.fixture(scope="module")
