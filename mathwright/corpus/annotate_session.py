@@ -1,0 +1,246 @@
+"""A person at work on an iteration of a run: what the annotation page shows and does, without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mathwright.corpus.annotate import (
+    AUTOMATIC,
+    Decision,
+    Rule,
+    check_glob,
+    merge_rules,
+    now,
+    propose_below,
+    run_rules,
+)
+from mathwright.corpus.annotate_file import RulesFile
+from mathwright.corpus.annotate_pages import Candidate, IterationPages
+from mathwright.corpus.domains import wilson
+from mathwright.errors import MathwrightError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the rules of the file say about the pages."""
+
+    rules: list[Rule]
+    by_glob: dict[str, Rule]
+    """The first of each glob, which counts."""
+    accepted: np.ndarray
+    """[N + 1] collected and accepted pages before each place."""
+    rejected: np.ndarray
+    """[N + 1] collected and rejected pages before each place."""
+    decided: set[str]
+    """Mathematical domains with a collected page that a rule accepts or rejects."""
+
+
+class Session:
+    """Decisions about the pages of an iteration. Not for several threads at once."""
+
+    def __init__(self, run: Path, *, by: str, iteration: int | None = None) -> None:
+        """Raises MathwrightError where the run has no finished iteration, or its rules file is wrong."""
+        self.run = run
+        self.by = check_name(by)
+        self.file = RulesFile(run_rules(run))
+        self.file.rules()  # a wrong file is said before the reading
+        self.pages = IterationPages(run, iteration)
+        self.note = f"iteration {self.pages.iteration}"
+        self.mathematical = [c for c in self.pages.candidates if c.mathematical]
+        self._undo: list[tuple[dict[str, Rule | None], dict[str, Rule | None]]] = []
+        self._known: Standing | None = None
+        self._proposals: list[Rule] | None = None
+
+    # -- what is shown --
+
+    def domains(
+        self, *, show: str = "candidates", query: str = "", offset: int = 0, limit: int = 100
+    ) -> dict[str, Any]:
+        """The rows of domains, a page of the list at a time. `show`: candidates (the 10% rule), open ones, or all."""
+        rows = self.pages.candidates if show == "all" else self.mathematical
+        rows = [c for c in rows if query.lower() in c.name]
+        if show == "open":
+            decided = self.standing().decided
+            rows = [c for c in rows if c.name not in decided]
+        part = rows[offset : offset + limit]
+        return {"total": len(rows), "rows": [self.row(self.pages.node(c)) for c in part]}
+
+    def children(self, node: str, *, offset: int = 0, limit: int = 100) -> dict[str, Any]:
+        """The rows below a node, those with most collected pages first, a page of the list at a time."""
+        total, names, direct = self.pages.below(node, offset, limit)
+        return {"total": total, "rows": [self.row(name) for name in names], "direct": direct}
+
+    def row(self, node: str) -> dict[str, Any]:
+        """Counts, interval, histogram and state of a node."""
+        ranges = self.pages.ranges(node)
+        num_pages = sum(stop - start for start, stop in ranges)
+        num_collected = sum(self.pages.index.num_collected(start, stop) for start, stop in ranges)
+        low, high = wilson(num_collected, num_pages)
+        accepted, rejected = self._status(ranges)
+        rules = {glob: self.standing().by_glob.get(glob) for glob in self.pages.globs(node)}
+        decisions = {rule and rule.decision for rule in rules.values()}
+        return {
+            "node": node,
+            "name": node.removeprefix("domain:"),
+            "pages": num_pages,
+            "collected": num_collected,
+            "share": num_collected / num_pages if num_pages else 0.0,
+            "low": low,
+            "high": high,
+            "accepted": accepted,
+            "rejected": rejected,
+            "bins": self.pages.histogram(ranges),
+            "rules": {glob: rule and asdict(rule) for glob, rule in rules.items()},
+            "decision": decisions.pop() if len(decisions) == 1 else None,
+            "leaf": not self.pages.has_below(node),
+        }
+
+    def detail(self, node: str) -> dict[str, Any]:
+        """A node with the rules that concern its pages, and those that would be proposed below it."""
+        ranges, known = self.pages.ranges(node), self.standing().by_glob
+        concerned = [r for r in known.values() if any(self.pages.overlaps(r.glob, *pair) for pair in ranges)]
+        beginnings = tuple(glob.removesuffix("*") for glob in map(self._glob, self.pages.prefixes(node)))
+        proposed = [r for r in self.proposals() if r.glob not in known and r.glob.startswith(beginnings)]
+        return {
+            "row": self.row(node),
+            "rules": [{**asdict(rule), **self.pages.count(rule.glob)} for rule in concerned],
+            "proposed": [asdict(rule) for rule in proposed[:20]],
+            "edges": self.pages.edges.tolist(),
+            "cut": self.pages.cut,
+        }
+
+    def _glob(self, prefix: str) -> str:
+        return self.pages.globs(prefix)[0]
+
+    def match(self, glob: str) -> dict[str, Any]:
+        """What a glob that is being written matches: counts and examples, or the error."""
+        try:
+            check_glob(glob, "this rule")
+        except MathwrightError as error:
+            return {"error": error.message.removeprefix("this rule: "), "hint": error.hint}
+        rule = self.standing().by_glob.get(glob)
+        return {**self.pages.count(glob), "examples": self.pages.examples(glob), "rule": rule and asdict(rule)}
+
+    def progress(self) -> dict[str, Any]:
+        """How far the work is, who works and what can be undone."""
+        num_pages = len(self.pages.index)
+        standing = self.standing()
+        return {
+            "run": str(self.run),
+            "iteration": self.pages.iteration,
+            "by": self.by,
+            "domains": len(self.mathematical),
+            "decided": len(standing.decided),
+            "pages": num_pages,
+            "collected": self.pages.index.num_collected(0, num_pages),
+            "accepted": int(standing.accepted[-1]),
+            "rejected": int(standing.rejected[-1]),
+            "rules": len(standing.rules),
+            "undo": next(iter(self._undo[-1][1]), None) if self._undo else None,
+            "version": str(hash(tuple(standing.rules))),  # text: a browser's numbers have 53 bits
+            "file": str(self.file.path),
+        }
+
+    # -- what is done --
+
+    def decide(
+        self,
+        globs: Sequence[str],
+        decision: Decision | None,
+        seen: Mapping[str, Mapping[str, Any] | None],
+    ) -> None:
+        """Accept or reject globs, or (None) take their rules back. `seen`: the rules that the person saw there.
+
+        Raises Conflict where somebody else was first, MathwrightError for a wrong glob or one without pages.
+        """
+        changes: dict[str, Rule | None] = {}
+        for glob in globs:
+            check_glob(glob, "new rule")
+            counts = self.pages.count(glob)
+            if decision is None:
+                changes[glob] = None
+                continue
+            if counts["pages"] == 0 and len(globs) == 1:
+                raise MathwrightError(f"no page of this run matches {glob}", hint="mend the glob")
+            why = f"{self.note}: {counts['collected']} of {counts['pages']} pages collected"
+            changes[glob] = Rule(glob=glob, decision=decision, by=self.by, why=why, when=now())
+        before = self.file.change(changes, {glob: Rule(**rule) if rule else None for glob, rule in seen.items()})
+        self._undo.append((before, changes))
+
+    def undo(self) -> list[str]:
+        """Take back the last decision made here; returns its globs, none where there is nothing to take back.
+
+        Raises Conflict where somebody has changed it since; that decision is then left as it is.
+        """
+        if not self._undo:
+            return []
+        before, after = self._undo.pop()
+        self.file.change(before, after)
+        return list(after)
+
+    def proposals(self) -> list[Rule]:
+        """Automatic rules for the mathematical domains, whoever has decided there."""
+        if self._proposals is None:
+            hosts = [f"{host}/" for candidate in self.mathematical for host in candidate.hosts]
+            self._proposals = propose_below(
+                self.pages.index,
+                hosts,
+                min_share=self.pages.prefix_share,
+                min_pages=self.pages.min_pages,
+                note=self.note,
+                when=now(),
+            )
+        return self._proposals
+
+    def write_proposals(self) -> int:
+        """Add the automatic rules to the file, but for hosts where people have decided; returns how many are new."""
+        people = [rule for rule in self.file.rules() if rule.by != AUTOMATIC]
+        return self.file.add([rule for rule in merge_rules(people, self.proposals()) if rule.by == AUTOMATIC])
+
+    # -- standing --
+
+    def standing(self) -> Standing:
+        """What the file says now."""
+        rules = self.file.rules()
+        if self._known is None or self._known.rules != rules:
+            self._known = self._judge(rules)
+        return self._known
+
+    def _judge(self, rules: list[Rule]) -> Standing:
+        by_glob: dict[str, Rule] = {}
+        for rule in rules:
+            by_glob.setdefault(rule.glob, rule)
+        accepted, rejected = np.zeros((2, len(self.pages.index)), dtype=bool)
+        for rule in by_glob.values():
+            (accepted if rule.decision == "accept" else rejected)[self.pages.matching(rule.glob)] = True
+        counts = [
+            np.concatenate([[0], np.cumsum(mask & self.pages.index.collected, dtype=np.int64)])
+            for mask in (accepted & ~rejected, rejected)
+        ]
+        decided = {c.name for c in self.mathematical if self._any_between(counts, c)}
+        return Standing(rules=rules, by_glob=by_glob, accepted=counts[0], rejected=counts[1], decided=decided)
+
+    def _any_between(self, counts: Sequence[np.ndarray], candidate: Candidate) -> bool:
+        ranges = self.pages.ranges(self.pages.node(candidate))
+        return any(before[stop] > before[start] for before in counts for start, stop in ranges)
+
+    def _status(self, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Collected pages in some ranges that the rules accept, and that they reject."""
+        standing = self.standing()
+        return (
+            sum(int(standing.accepted[stop] - standing.accepted[start]) for start, stop in ranges),
+            sum(int(standing.rejected[stop] - standing.rejected[start]) for start, stop in ranges),
+        )
+
+
+def check_name(by: str) -> str:
+    """The name of a person as rules keep it. Raises MathwrightError for none, or one that stands for no person."""
+    name = " ".join(by.split())
+    if not name or name == AUTOMATIC or len(name) > 100:
+        raise MathwrightError(f"{by!r} is no name of a person", hint="say who decides, such as --by Ada")
+    return name
