@@ -33,11 +33,15 @@ class Standing:
     by_glob: dict[str, Rule]
     """The first of each glob, which counts."""
     accepted: np.ndarray
-    """[N + 1] collected and accepted pages before each place."""
+    """[N + 1] accepted pages before each place."""
     rejected: np.ndarray
-    """[N + 1] collected and rejected pages before each place."""
+    """[N + 1] rejected pages before each place."""
+    joining: np.ndarray
+    """[N + 1] accepted pages before each place that were not collected: they join the seed."""
+    collected_accepted: int
+    collected_rejected: int
     decided: set[str]
-    """Mathematical domains with a collected page that a rule accepts or rejects."""
+    """Mathematical domains with a page that a rule accepts or rejects."""
 
 
 class Session:
@@ -81,8 +85,8 @@ class Session:
         num_pages = sum(stop - start for start, stop in ranges)
         num_collected = sum(self.pages.index.num_collected(start, stop) for start, stop in ranges)
         low, high = wilson(num_collected, num_pages)
-        accepted, rejected = self._status(ranges)
-        rules = {glob: self.standing().by_glob.get(glob) for glob in self.pages.globs(node)}
+        standing = self.standing()
+        rules = {glob: standing.by_glob.get(glob) for glob in self.pages.globs(node)}
         decisions = {rule and rule.decision for rule in rules.values()}
         return {
             "node": node,
@@ -92,8 +96,9 @@ class Session:
             "share": num_collected / num_pages if num_pages else 0.0,
             "low": low,
             "high": high,
-            "accepted": accepted,
-            "rejected": rejected,
+            "accepted": _between(standing.accepted, ranges),
+            "rejected": _between(standing.rejected, ranges),
+            "joining": _between(standing.joining, ranges),
             "bins": self.pages.histogram(ranges),
             "rules": {glob: rule and asdict(rule) for glob, rule in rules.items()},
             "decision": decisions.pop() if len(decisions) == 1 else None,
@@ -138,8 +143,8 @@ class Session:
             "decided": len(standing.decided),
             "pages": num_pages,
             "collected": self.pages.index.num_collected(0, num_pages),
-            "accepted": int(standing.accepted[-1]),
-            "rejected": int(standing.rejected[-1]),
+            "accepted": standing.collected_accepted,
+            "rejected": standing.collected_rejected,
             "rules": len(standing.rules),
             "undo": next(iter(self._undo[-1][1]), None) if self._undo else None,
             "version": str(hash(tuple(standing.rules))),  # text: a browser's numbers have 53 bits
@@ -218,24 +223,31 @@ class Session:
         accepted, rejected = np.zeros((2, len(self.pages.index)), dtype=bool)
         for rule in by_glob.values():
             (accepted if rule.decision == "accept" else rejected)[self.pages.matching(rule.glob)] = True
-        counts = [
-            np.concatenate([[0], np.cumsum(mask & self.pages.index.collected, dtype=np.int64)])
-            for mask in (accepted & ~rejected, rejected)
-        ]
-        decided = {c.name for c in self.mathematical if self._any_between(counts, c)}
-        return Standing(rules=rules, by_glob=by_glob, accepted=counts[0], rejected=counts[1], decided=decided)
-
-    def _any_between(self, counts: Sequence[np.ndarray], candidate: Candidate) -> bool:
-        ranges = self.pages.ranges(self.pages.node(candidate))
-        return any(before[stop] > before[start] for before in counts for start, stop in ranges)
-
-    def _status(self, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """Collected pages in some ranges that the rules accept, and that they reject."""
-        standing = self.standing()
-        return (
-            sum(int(standing.accepted[stop] - standing.accepted[start]) for start, stop in ranges),
-            sum(int(standing.rejected[stop] - standing.rejected[start]) for start, stop in ranges),
+        accepted &= ~rejected
+        collected = self.pages.index.collected
+        counts = [_before(accepted), _before(rejected)]
+        return Standing(
+            rules=rules,
+            by_glob=by_glob,
+            accepted=counts[0],
+            rejected=counts[1],
+            joining=_before(accepted & ~collected),
+            collected_accepted=int((accepted & collected).sum()),
+            collected_rejected=int((rejected & collected).sum()),
+            decided={c.name for c in self.mathematical if any(_between(each, self._ranges(c)) for each in counts)},
         )
+
+    def _ranges(self, candidate: Candidate) -> tuple[tuple[int, int], ...]:
+        return self.pages.ranges(self.pages.node(candidate))
+
+
+def _before(mask: np.ndarray) -> np.ndarray:
+    """[N + 1] how many are True before each place."""
+    return np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
+
+
+def _between(before: np.ndarray, ranges: Sequence[tuple[int, int]]) -> int:
+    return sum(int(before[stop] - before[start]) for start, stop in ranges)
 
 
 def check_name(by: str) -> str:
