@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mathwright.corpus.annotate import (
     run_rules,
 )
 from mathwright.corpus.annotate_file import RulesFile
+from mathwright.corpus.annotate_index import prefix_glob
 from mathwright.corpus.annotate_pages import Candidate, IterationPages
 from mathwright.corpus.domains import wilson
 from mathwright.errors import MathwrightError
@@ -58,7 +60,8 @@ class Session:
         self.mathematical = [c for c in self.pages.candidates if c.mathematical]
         self._undo: list[tuple[dict[str, Rule | None], dict[str, Rule | None]]] = []
         self._known: Standing | None = None
-        self._proposals: list[Rule] | None = None
+        self._mathematical_hosts = {f"{host}/" for c in self.mathematical for host in c.hosts}
+        self._propose = functools.lru_cache(maxsize=1024)(self._proposals_for)
 
     # -- what is shown --
 
@@ -109,8 +112,12 @@ class Session:
         """A node with the rules that concern its pages, and those that would be proposed below it."""
         ranges, known = self.pages.ranges(node), self.standing().by_glob
         concerned = [r for r in known.values() if any(self.pages.overlaps(r.glob, *pair) for pair in ranges)]
-        beginnings = tuple(glob.removesuffix("*") for glob in map(self._glob, self.pages.prefixes(node)))
-        proposed = [r for r in self.proposals() if r.glob not in known and r.glob.startswith(beginnings)]
+        proposed = [
+            rule
+            for prefix in self.pages.prefixes(node)
+            for rule in self._propose(prefix.partition("/")[0] + "/")
+            if rule.glob not in known and rule.glob.startswith(prefix_glob(prefix)[:-1])
+        ]
         return {
             "row": self.row(node),
             "rules": [{**asdict(rule), **self.pages.count(rule.glob)} for rule in concerned],
@@ -118,9 +125,6 @@ class Session:
             "edges": self.pages.edges.tolist(),
             "cut": self.pages.cut,
         }
-
-    def _glob(self, prefix: str) -> str:
-        return self.pages.globs(prefix)[0]
 
     def match(self, glob: str) -> dict[str, Any]:
         """What a glob that is being written matches: counts and examples, or the error."""
@@ -188,24 +192,23 @@ class Session:
         self.file.change(before, after)
         return list(after)
 
-    def proposals(self) -> list[Rule]:
-        """Automatic rules for the mathematical domains, whoever has decided there."""
-        if self._proposals is None:
-            hosts = [f"{host}/" for candidate in self.mathematical for host in candidate.hosts]
-            self._proposals = propose_below(
-                self.pages.index,
-                hosts,
-                min_share=self.pages.prefix_share,
-                min_pages=self.pages.min_pages,
-                note=self.note,
-                when=now(),
-            )
-        return self._proposals
+    def _proposals_for(self, host: str) -> list[Rule]:
+        """Automatic rules for a host of a mathematical domain, whoever has decided there."""
+        return propose_below(
+            self.pages.index,
+            [host] if host in self._mathematical_hosts else [],
+            min_share=self.pages.prefix_share,
+            min_pages=self.pages.min_pages,
+            note=self.note,
+            when=now(),
+        )
 
     def write_proposals(self) -> int:
         """Add the automatic rules to the file, but for hosts where people have decided; returns how many are new."""
         people = [rule for rule in self.file.rules() if rule.by != AUTOMATIC]
-        return self.file.add([rule for rule in merge_rules(people, self.proposals()) if rule.by == AUTOMATIC])
+        hosts = [f"{host}/" for candidate in self.mathematical for host in candidate.hosts]
+        proposals = [rule for host in hosts for rule in self._proposals_for(host)]
+        return self.file.add([rule for rule in merge_rules(people, proposals) if rule.by == AUTOMATIC])
 
     # -- standing --
 
