@@ -27,7 +27,8 @@ FLAGS = (
     "--remote-debugging-port=0",
     "--window-size=1360,860",
 )
-NAMED_KEYS = {"Enter": "\r", "Escape": "", "ArrowDown": "", "ArrowLeft": "", "ArrowRight": ""}
+NAMED_KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "ArrowDown": ("", 40)}
+"""Text and Windows key code, by which Chromium knows keys such as the one that closes a dialog."""
 
 
 class Browser:
@@ -117,13 +118,14 @@ class Browser:
         for part in keys.split():
             shift, _, name = part.rpartition("+") if len(part) > 1 else ("", "", part)
             for key in [name] if name in NAMED_KEYS else name:
-                text = NAMED_KEYS.get(key, key)
+                text, code = NAMED_KEYS.get(key, (key, 0))
                 self.call(
                     "Input.dispatchKeyEvent",
                     type="keyDown" if text else "rawKeyDown",
                     key=key,
                     text=text,
                     modifiers=8 if shift else 0,
+                    windowsVirtualKeyCode=code,
                 )
                 self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 

@@ -95,7 +95,7 @@ def test_a_glob_is_edited_with_a_live_count_and_a_wrong_one_is_not_saved(page):
     page.wait("document.querySelector('#live').textContent.includes('unclosed [')")
     page.press("Enter")
     page.call("Input.insertText", text="uq]*ns/1")
-    page.wait("document.querySelector('#live').textContent.startsWith('1 pages match')")
+    page.wait("document.querySelector('#live').textContent.startsWith('1 page matches')")
     page.call("Input.insertText", text="*")
     page.press("Shift+Enter")
     wait_for_toast(page, "rejected qa.org/[uq]*ns/1*")
@@ -123,7 +123,7 @@ def test_samples_are_text_and_never_code(page):
     page.wait("[...document.querySelectorAll('.sample pre')].some((e) => e.textContent.length > 600)")
     page.press("l j j")  # the folder with the name that tries to be code
     page.wait("document.querySelectorAll('.row').length === 6")
-    assert page.evaluate("document.querySelectorAll('.samples img').length") == 0
+    assert page.evaluate("document.querySelectorAll('img').length") == 0
 
 
 def test_the_mouse_does_it_too(page):
@@ -137,9 +137,7 @@ def test_the_mouse_does_it_too(page):
     assert rules(page) == []
     page.click(".row .twist")
     page.wait("document.querySelectorAll('.row').length === 6")
-    page.evaluate(
-        "document.querySelector('#show').value = 'all'; document.querySelector('#show').dispatchEvent(new Event('change'))"
-    )
+    page.evaluate("$('show').value = 'all'; $('show').dispatchEvent(new Event('change'))")
     page.wait("document.querySelector('#total').textContent === '5 domains'")
     page.click("#search")
     page.call("Input.insertText", text="wiki")

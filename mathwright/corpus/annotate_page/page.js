@@ -381,7 +381,7 @@ async function countGlob() {
   else {
     const rule = answer.rule ? ` Now ${answer.rule.decision}ed by ${answer.rule.by}.` : "";
     live.replaceChildren(
-      element("b", {}, number(answer.pages)), ` pages match, `, element("b", {}, number(answer.collected)),
+      element("b", {}, number(answer.pages)), answer.pages === 1 ? " page matches, " : " pages match, ", element("b", {}, number(answer.collected)),
       ` of them collected (${percent(answer.collected / answer.pages)}).${rule}`, element("br"), answer.examples.join(" · "),
     );
   }
