@@ -1,12 +1,14 @@
 """The loop with people in it: what they decide between iterations, or after the last, is taken up."""
 
 import dataclasses
+import random
 import shutil
 
 import numpy as np
 import pytest
 
 from mathwright.chain import Chain
+from mathwright.corpus import mine
 from mathwright.corpus.annotate import Rule, decisions_digest, read_people, write_rules
 from mathwright.corpus.mine import Pool, State, match_seed
 from mathwright.corpus.stage import run
@@ -122,3 +124,22 @@ def test_stages_behind_the_corpus_depend_on_the_decisions(tmp_path):
     for name in ("corpus", "pretrain", "sft"):
         assert len({row[name] for row in fingerprints}) == 3, name
     assert len({row["model"] for row in fingerprints}) == 1
+
+
+def test_rejected_pages_may_be_negatives_even_if_they_were_collected(web, finished, tmp_path, monkeypatch):  # noqa: F811
+    first, _ = finished
+    pool = Pool.open(first.path / "pool" / "pool.parquet")
+    state = State.load(first.path / "iteration-1")
+    taken = [i for i in np.flatnonzero(state.collected) if "//qa.org/" in pool.urls[i]]
+    assert taken
+    drawn = {}
+    monkeypatch.setattr(mine.classify, "train", lambda positives, negatives, *_, **__: drawn.update(n=negatives))
+    monkeypatch.setattr(mine.classify, "evaluate", lambda *_: None)
+    texts = set(pool.texts(int(i) for i in taken).values())
+    for rules, expected in (([], False), ([Rule(glob="qa.org/*", decision="reject", by="Ada", why="")], True)):
+        before = dataclasses.replace(state, rules=rules)
+        # No seed but one page: nothing else keeps the pages of qa.org out.
+        seed = np.zeros(len(pool.urls), dtype=bool)
+        seed[next(i for i, url in enumerate(pool.urls) if "//seed.org/" in url)] = True
+        mine._train(recipe(web), pool, tmp_path, seed, before, random.Random(0))
+        assert bool(texts & set(drawn["n"])) is expected
