@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathwright.corpus.annotate import decisions_digest, read_people
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.corpus.stage import run
 from mathwright.records import to_json
@@ -107,7 +108,7 @@ def main() -> None:
         part, sweep_tokens=tuple(arguments.sweep), labels=str(labels) if arguments.labels else "", rules=arguments.rules
     )
     directory = RunDirectory(arguments.out, recipe_name="mine_archives", recipe=to_json(part))
-    stage = directory.stage("corpus", part)
+    stage = directory.stage("corpus", part, revision=decisions_digest(read_people(arguments.out)))
     if not stage.finished:
         run(part, stage, tokenizer_source=arguments.tokenizer, decontaminate=(), seed=0)
     manifest = read_manifest(stage.path)

@@ -55,6 +55,7 @@ class Chain:
         self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
         self.inputs = inputs or Inputs()
         self.device = device
+        self._decisions = self._read_decisions()
 
     def run(self, names: tuple[str, ...] = STAGES) -> None:
         """Run the named stages that the recipe has and that are not finished, in order."""
@@ -116,12 +117,25 @@ class Chain:
 
     def stage(self, name: str) -> Stage:
         """The stage's folder, emptied where it was made from another recipe or other inputs."""
-        return self.directory.stage(*self._parts(name))
+        return self.directory.stage(*self._parts(name), revision=self._decisions if name == "corpus" else "")
+
+    def _read_decisions(self) -> str:
+        """What people have decided about the corpus, as a hash: once, so that it stays the same while the run goes."""
+        corpus = self.recipe.corpus
+        if corpus is None or not (corpus.rules or (self.directory.path / "rules.toml").is_file()):
+            return ""
+        from mathwright.corpus.annotate import decisions_digest, read_people
+
+        return decisions_digest(read_people(self.directory.path, corpus.rules))
+
+    def _revised_parts(self, name: str) -> list[Any]:
+        """All that the finished stage depends on."""
+        return [*self._parts(name), *([self._decisions] if name == "corpus" and self._decisions else [])]
 
     def _parts(self, name: str) -> list[Any]:
         recipe, given = self.recipe, self.inputs
         common = [mathwright.__version__, recipe.seed]
-        upstream = [self._parts(earlier) for earlier in self._reads(name)]
+        upstream = [self._revised_parts(earlier) for earlier in self._reads(name)]
         start = given.model if name in ("compare", "pretrain", "sft", "reward", "rl", "eval") else None
         shards = str(given.shards) if given.shards and name in ("compare", "pretrain") else None
         own = getattr(recipe, name) if name in ("problems", "model") or self._has(name) else None
@@ -154,7 +168,7 @@ class Chain:
     def output(self, stage: str, name: str) -> Path:
         """An artefact of a finished stage of this run."""
         manifest = read_manifest(self.directory.path / stage)
-        if manifest is None or manifest["fingerprint"] != self.directory.fingerprint(*self._parts(stage)):
+        if manifest is None or manifest["fingerprint"] != self.directory.fingerprint(*self._revised_parts(stage)):
             raise MathwrightError(
                 f"stage {stage!r} of {self.directory.path} has not finished",
                 hint=f"run it first: `mathwright {stage}`, or the whole recipe with `mathwright run`",

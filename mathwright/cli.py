@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mathwright import recipe as recipes
-from mathwright.errors import MathwrightError, SharedWorkDoneError
+from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.run import console
 
 Positional = tyro.conf.Positional
@@ -44,7 +44,35 @@ class StageArguments:
 
 
 class Corpus(StageArguments):
-    """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise."""
+    """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise.
+
+    `mathwright corpus annotate RUN` opens a page on which people decide which URL prefixes are mathematics.
+    """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Annotate:
+    """§2.1 Decide on a local web page which domains and URL prefixes of a run are mathematics.
+
+    Decisions are saved at once in RUN/rules.toml. The command that made the run goes on with them.
+    """
+
+    run: Positional[Path]
+    """Run directory with at least one finished iteration of its corpus stage."""
+    by: str = ""
+    """Who decides, as the rules will say; by default the user of this machine."""
+    iteration: int | None = None
+    """The last finished one by default."""
+    auto: bool = False
+    """Open no page: write the rules that would be proposed, by "automatic", and end."""
+    port: int = 0
+    """0 is any that is free."""
+    browser: bool = True
+    """Open the page in the browser."""
+
+
+CORPUS_VERBS: dict[str, type] = {"annotate": Annotate}
+"""Verbs behind `mathwright corpus`, which otherwise takes a recipe."""
 
 
 class Pretrain(StageArguments):
@@ -272,16 +300,22 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 130 when interrupted."""
+    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
+    130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verb = CORPUS_VERBS.get(given[1]) if given[:1] == ["corpus"] and len(given) > 1 else None
     command = tyro.cli(
-        Command,
-        args=arguments,
-        prog="mathwright",
-        description=sys.modules["mathwright"].__doc__,
+        verb or Command,
+        args=given[2:] if verb else given,
+        prog=f"mathwright corpus {given[1]}" if verb else "mathwright",
+        description=verb.__doc__ if verb else sys.modules["mathwright"].__doc__,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
     try:
         _perform(command)
+    except Paused as pause:
+        console.print(f"[bold]paused:[/] {escape(pause.message)}; {escape(pause.hint)}", soft_wrap=True)
+        sys.exit(3)
     except MathwrightError as error:
         console.print(
             f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True
@@ -335,6 +369,17 @@ def _perform(command: Any) -> None:
             contamination(command)
         case Crawl():
             crawl(command)
+        case Annotate():
+            from mathwright.corpus.annotate_server import annotate
+
+            annotate(
+                command.run,
+                by=command.by,
+                iteration=command.iteration,
+                auto=command.auto,
+                port=command.port,
+                browser=command.browser,
+            )
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:

@@ -19,3 +19,7 @@ class MathwrightError(Exception):
 
 class SharedWorkDoneError(Exception):
     """This process has done its share of a stage, and another one goes on with the rest: the CLI says so and ends."""
+
+
+class Paused(MathwrightError):  # noqa: N818  # nothing is wrong
+    """A run stopped on purpose, to go on when a person has done their part; the CLI exits with status 3."""

@@ -282,15 +282,17 @@ class RunDirectory:
         """The fingerprint that a stage with these inputs has."""
         return fingerprint(name, *inputs)
 
-    def stage(self, name: str, *inputs: Any) -> Stage:
+    def stage(self, name: str, *inputs: Any, revision: str = "") -> Stage:
         """The stage of that name; its fingerprint is that of `inputs` (its recipe part, the stages it reads).
 
-        What an earlier run left under another fingerprint is removed.
+        What an earlier run left under another fingerprint is removed. `revision` stands for what the stage takes up by
+        itself, such as decisions of people: under another one it is not finished, but keeps what it has.
         """
         path = self.path / name
         mark = self.fingerprint(name, *inputs)
+        full_mark = self.fingerprint(name, *inputs, *([revision] if revision else []))
         if not this_process_writes():
-            return SilentStage(name, path, mark)
+            return SilentStage(name, path, full_mark)
         begun = path / "begun.json"
         if path.exists():
             theirs = json.loads(begun.read_text(encoding="utf-8"))["fingerprint"] if begun.is_file() else None
@@ -298,7 +300,7 @@ class RunDirectory:
                 shutil.rmtree(path)
         if not begun.is_file():
             write_json(begun, {"fingerprint": mark})
-        return Stage(name, path, mark)
+        return Stage(name, path, full_mark)
 
 
 def read_manifest(stage_path: Path) -> dict[str, Any] | None:

@@ -7,20 +7,27 @@ the seed of the next iteration.
 
 from __future__ import annotations
 
+import datetime
 import fnmatch
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from mathwright.corpus.domains import Share, address, prefix_children
+from mathwright.corpus.annotate_index import PrefixIndex, prefix_glob
+from mathwright.corpus.domains import DomainUnit, Share, address, registered_domain
 from mathwright.errors import MathwrightError
+from mathwright.run import fingerprint
 
 Decision = Literal["accept", "reject"]
+
+AUTOMATIC = "automatic"
+"""Who decided, where nobody did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +40,31 @@ class Rule:
     by: str
     """Who decided: `automatic`, or a person's name."""
     why: str
+    when: str = ""
+    """ISO 8601 date, or date and time, of the decision; "" where it is not known."""
+
+
+def now() -> str:
+    """The time in UTC as rules keep it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_rules(path: Path) -> list[Rule]:
     """Read a rules file. Raises MathwrightError naming file and rule for what cannot be a rule."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise MathwrightError(f"{path}: no such rules file", hint="check corpus.rules") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise MathwrightError(f"{path}: not UTF-8: {error}", hint="save it as UTF-8") from error
+    return parse_rules(text, path)
+
+
+def parse_rules(text: str, path: Path) -> list[Rule]:
+    """The rules of a text; `path` is named in errors."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise MathwrightError(f"{path}: not TOML: {error}", hint="each rule starts with a line [[rule]]") from error
     unknown = set(table) - {"rule"}
     if unknown or not isinstance(table.get("rule", []), list):
@@ -52,16 +75,30 @@ def read_rules(path: Path) -> list[Rule]:
 
 
 def _read_rule(value: object, where: str) -> Rule:
-    hint = 'a rule has glob, decision ("accept" or "reject"), by and why, all strings'
+    hint = 'a rule has glob, decision ("accept" or "reject"), by and why, all strings, and may have when'
     if not isinstance(value, dict):
         raise MathwrightError(f"{where} is not a table", hint=hint)
-    wrong = set(value) ^ {"glob", "decision", "by", "why"}
+    wrong = (set(value) - {"when"}) ^ {"glob", "decision", "by", "why"}
     if wrong:
         raise MathwrightError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}", hint=hint)
-    if not all(isinstance(v, str) for v in value.values()) or value["decision"] not in ("accept", "reject"):
+    strings = {name: text for name, text in value.items() if name != "when"}
+    if not all(isinstance(text, str) for text in strings.values()) or value["decision"] not in ("accept", "reject"):
         raise MathwrightError(f"{where}: a value is wrong: {value}", hint=hint)
     check_glob(value["glob"], where)
-    return Rule(glob=value["glob"], decision=value["decision"], by=value["by"], why=value["why"])
+    return Rule(**strings, when=_read_when(value.get("when", ""), where))
+
+
+def _read_when(value: object, where: str) -> str:
+    """TOML's own dates are taken as well as text: people write either."""
+    if isinstance(value, datetime.date):
+        return value.isoformat().replace("+00:00", "Z")
+    try:
+        if value != "":
+            datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]  # another type is refused below
+    except (TypeError, ValueError):
+        hint = "write when = 2024-02-29 or 2024-02-29T13:05:00Z, or leave it out"
+        raise MathwrightError(f"{where}: when {value!r} is no date", hint=hint) from None
+    return str(value)
 
 
 def check_glob(glob: str, where: str) -> None:
@@ -77,13 +114,28 @@ def check_glob(glob: str, where: str) -> None:
         raise MathwrightError(f"{where}: glob {glob!r} has an unclosed [", hint=hint)
 
 
+HEADER = "# Globs over host/path, without scheme and www. A reject overrules an accept.\n"
+
+
 def write_rules(path: Path, rules: Sequence[Rule]) -> None:
-    """Write rules in the order given, one readable table each."""
-    lines = ["# Globs over host/path, without scheme and www. A reject overrules an accept.\n"]
-    for rule in rules:
-        lines.append("\n[[rule]]\n")
-        lines += [f"{name} = {_quote(getattr(rule, name))}\n" for name in ("glob", "decision", "by", "why")]
-    path.write_text("".join(lines), encoding="utf-8")
+    """Write rules in the order given, one readable table each; the file is the old one or the whole new one."""
+    write_text(path, HEADER + "".join("\n" + format_rule(rule) for rule in rules))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step, whatever happens meanwhile."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def format_rule(rule: Rule) -> str:
+    """The lines of a rule in a rules file."""
+    names = ("glob", "decision", "by", "when", "why") if rule.when else ("glob", "decision", "by", "why")
+    return "[[rule]]\n" + "".join(f"{name} = {_quote(getattr(rule, name))}\n" for name in names)
 
 
 def _quote(text: str) -> str:
@@ -94,44 +146,143 @@ def _quote(text: str) -> str:
 
 def matching(urls: Sequence[str], rules: Sequence[Rule]) -> np.ndarray:
     """Which pages [N] some rule accepts and none rejects."""
-    accepted, rejected = np.zeros(len(urls), dtype=bool), np.zeros(len(urls), dtype=bool)
-    pages = [address(url) for url in urls]
-    for decision, found in (("accept", accepted), ("reject", rejected)):
-        patterns = [fnmatch.translate(rule.glob) for rule in rules if rule.decision == decision]
-        if patterns:
-            match = re.compile("|".join(patterns)).match
-            found[:] = [match(page) is not None for page in pages]
-    return accepted & ~rejected
+    return _matched(urls, rules, "accept") & ~_matched(urls, rules, "reject")
+
+
+def rejected(urls: Sequence[str], rules: Sequence[Rule]) -> np.ndarray:
+    """Which pages [N] some rule rejects."""
+    return _matched(urls, rules, "reject")
+
+
+def _matched(urls: Sequence[str], rules: Sequence[Rule], decision: Decision) -> np.ndarray:
+    """By host, so that a page is tried against the rules of its own host only, and those with a pattern for a host."""
+    by_host: dict[str, list[str]] = {}
+    for rule in rules:
+        if rule.decision == decision:
+            by_host.setdefault(_literal_host(rule.glob) or "", []).append(fnmatch.translate(rule.glob))
+    if not by_host:
+        return np.zeros(len(urls), dtype=bool)
+    everywhere = by_host.pop("", [])
+    match = {host: re.compile("|".join([*globs, *everywhere])).match for host, globs in by_host.items()}
+    match_any = re.compile("|".join(everywhere) or r"(?!)").match
+    pages = (address(url) for url in urls)
+    found = (match.get(page.partition("/")[0], match_any)(page) is not None for page in pages)
+    return np.fromiter(found, dtype=bool, count=len(urls))
+
+
+def _literal_host(glob: str) -> str | None:
+    """The host a glob names, or None where its host is a pattern."""
+    host = glob.partition("/")[0]
+    return None if re.search(r"[*?\[]", host) else host
+
+
+def merge_rules(people: Sequence[Rule], automatic: Iterable[Rule]) -> list[Rule]:
+    """The rules of a rules file, then automatic ones for hosts that it does not name; the first rule of a glob counts.
+
+    Who has looked at a host and accepted a part of it does not mean the rest.
+    """
+    decided = {_literal_host(rule.glob) for rule in people} - {None}
+    merged: dict[str, Rule] = {}
+    for rule in people:
+        merged.setdefault(rule.glob, rule)
+    for rule in automatic:
+        if _literal_host(rule.glob) not in decided:
+            merged.setdefault(rule.glob, rule)
+    return list(merged.values())
+
+
+def run_rules(run: Path) -> Path:
+    """The rules file of a run, which `mathwright corpus annotate` writes.
+
+    It lies outside the folder of the stage, which another recipe empties: decisions of people outlive that.
+    """
+    return run / "rules.toml"
+
+
+def read_people(run: Path, shared: str = "") -> list[Rule]:
+    """The rules of a run's own file, then those of a shared one; the first rule of a glob counts."""
+    rules = read_rules(run_rules(run)) if run_rules(run).is_file() else []
+    return merge_rules([*rules, *(read_rules(Path(shared)) if shared else [])], ())
+
+
+def decisions_digest(rules: Iterable[Rule]) -> str:
+    """A short hash of what rules decide, whoever decided it and when; "" for no rules."""
+    decisions = sorted({rule.glob: rule.decision for rule in rules}.items())
+    return fingerprint(decisions) if decisions else ""
 
 
 def propose_rules(
-    urls: Sequence[str], collected: np.ndarray, domains: Sequence[Share], *, min_share: float, min_pages: int, note: str
+    urls: Sequence[str],
+    collected: np.ndarray,
+    domains: Sequence[Share],
+    *,
+    min_share: float,
+    min_pages: int,
+    note: str,
+    unit: DomainUnit = "host",
+    when: str = "",
 ) -> list[Rule]:
     """Accept, in each of the given domains, the shortest path prefixes of which mostly mathematics was collected.
 
     A prefix is accepted when the lower end of the 95% interval of its collected share is above `min_share`; else its
     children with at least `min_pages` pages are looked at. (In the paper people do this.) `note` goes into `why`.
     """
-    by_host: dict[str, list[int]] = {}
-    for i, url in enumerate(urls):
-        by_host.setdefault(address(url).partition("/")[0], []).append(i)
+    index = PrefixIndex(urls, collected)
+    hosts = hosts_of_domains(index, [row.name for row in domains], unit)
+    return propose_below(
+        index,
+        [f"{host}/" for name in hosts for host in hosts[name]],
+        min_share=min_share,
+        min_pages=min_pages,
+        note=note,
+        when=when,
+    )
+
+
+def hosts_of_domains(index: PrefixIndex, domains: Sequence[str], unit: DomainUnit) -> dict[str, list[str]]:
+    """The hosts of each of the given domains; pages without a host have no prefix to name."""
+    if unit == "host":
+        return {name: [name] for name in domains if name}
+    found: dict[str, list[str]] = {name: [] for name in domains if name}
+    for place in index.children("").start:
+        host = index.child_name("", int(place)).rstrip("/")
+        if (name := registered_domain(host)) in found:
+            found[name].append(host)
+    return found
+
+
+def propose_below(
+    index: PrefixIndex, prefixes: Sequence[str], *, min_share: float, min_pages: int, note: str, when: str = ""
+) -> list[Rule]:
+    """The automatic rules of `propose_rules` below some prefixes."""
     rules: list[Rule] = []
-    for row in domains:
-        if not row.name:
-            continue  # pages without a host have no prefix to name
-        rows = by_host[row.name]
-        inside, inside_collected = [urls[i] for i in rows], collected[rows]
-        queue = [Share(name=row.name + "/", num_pages=row.num_pages, num_collected=row.num_collected)]
-        while queue:
-            prefix = queue.pop(0)
-            if prefix.num_pages < min_pages or prefix.num_collected == 0:
-                continue
-            low, high = prefix.interval
-            if low > min_share:
-                share = f"{prefix.num_collected} of {prefix.num_pages} pages collected ({low:.2f}-{high:.2f})"
-                # A glob's own characters in a path would be read as a pattern.
-                glob = re.sub(r"([*?[])", r"[\1]", prefix.name) + "*"
-                rules.append(Rule(glob=glob, decision="accept", by="automatic", why=f"{note}: {share}"))
-            else:
-                queue += prefix_children(inside, inside_collected, prefix.name)
+    for top in prefixes:
+        level = [index.share(top)]
+        while level:
+            deeper: list[Share] = []
+            for prefix in level:
+                if prefix.num_pages < min_pages or prefix.num_collected == 0:
+                    continue
+                low, high = prefix.interval
+                if low > min_share:
+                    share = f"{prefix.num_collected} of {prefix.num_pages} pages collected ({low:.2f}-{high:.2f})"
+                    glob, why = prefix_glob(prefix.name), f"{note}: {share}"
+                    rules.append(Rule(glob=glob, decision="accept", by=AUTOMATIC, why=why, when=when))
+                else:
+                    deeper += _large_children(index, prefix.name, min_pages)
+            level = deeper
     return rules
+
+
+def _large_children(index: PrefixIndex, prefix: str, min_pages: int) -> list[Share]:
+    """The children with collected pages and enough pages: a folder can have a million others."""
+    children = index.children(prefix)
+    sizes = children.stop - children.start
+    return [
+        Share(
+            name=index.child_name(prefix, int(children.start[i])),
+            num_pages=int(sizes[i]),
+            num_collected=int(children.collected[i]),
+        )
+        for i in np.flatnonzero((sizes >= min_pages) & (children.collected > 0))
+    ]

@@ -1,20 +1,25 @@
-"""§2.1: domains that are mathematical, and the URL path prefixes in them that could be.
+"""§2.1: domains that are mathematical.
 
 The paper: a domain is the set of pages that share a base URL; one of whose pages more than 10% were collected is
-mathematical. Here the base URL is the host, without a leading `www.` and without the port.
+mathematical. The base URL is the host, without a leading `www.` and without the port, or by option the registered
+domain, which joins the hosts of one owner (`en.wikipedia.org`, `de.wikipedia.org`).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 
 Z95 = 1.959963984540054
+
+DomainUnit = Literal["host", "registered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,7 @@ class Share:
     """Collected pages among all pages of a domain or of a URL prefix."""
 
     name: str
-    """A host, or a host with a path prefix that ends in `/`."""
+    """A domain, or a host with a path prefix that ends in `/`."""
     num_pages: int
     num_collected: int
 
@@ -59,15 +64,40 @@ def address(url: str) -> str:
     return host.removeprefix("www.") + (parts.path or "/")
 
 
-def domain(url: str) -> str:
-    """Host of a URL as `address` gives it."""
-    return address(url).partition("/")[0]
+def domain(url: str, unit: DomainUnit = "host") -> str:
+    """Host of a URL as `address` gives it, or the registered domain of that host."""
+    host = address(url).partition("/")[0]
+    return host if unit == "host" else registered_domain(host)
 
 
-def domain_table(urls: Sequence[str], collected: np.ndarray) -> list[Share]:
+@functools.lru_cache(maxsize=1 << 20)
+def registered_domain(host: str) -> str:
+    """The public suffix and one label before it: `example.co.uk` for `maths.example.co.uk`.
+
+    Suffixes under which strangers have their sites (`github.io`, `blogspot.com`) count as public, so that each of those
+    sites is a domain. An address, or a host that is itself a suffix or has none, is its own domain. The list is the
+    one that comes with tldextract: the same offline, and the same for everybody with that version.
+    """
+    return _suffixes()(host).top_domain_under_public_suffix or host
+
+
+@functools.cache
+def _suffixes() -> Callable:
+    import tldextract
+
+    # No addresses to fetch from and no cache: otherwise it would ask the network for a newer list.
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True).extract_str
+
+
+def domain_table(urls: Sequence[str], collected: np.ndarray, unit: DomainUnit = "host") -> list[Share]:
     """All domains, by collected pages, then by share, then by name."""
-    pages = Counter(domain(url) for url in urls)
-    taken = Counter(domain(url) for url, is_collected in zip(urls, collected, strict=True) if is_collected)
+    pages: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
+    for url, is_collected in zip(urls, collected.tolist(), strict=True):
+        name = domain(url, unit)
+        pages[name] += 1
+        if is_collected:
+            taken[name] += 1
     table = [Share(name=name, num_pages=num, num_collected=taken[name]) for name, num in pages.items()]
     return sorted(table, key=lambda row: (-row.num_collected, -row.share, row.name))
 
@@ -75,24 +105,3 @@ def domain_table(urls: Sequence[str], collected: np.ndarray) -> list[Share]:
 def is_mathematical(row: Share, *, min_share: float, min_pages: int) -> bool:
     """The paper's rule: more than `min_share` (10%) collected; domains under `min_pages` are too small to tell."""
     return row.num_pages >= min_pages and row.share > min_share
-
-
-def prefix_children(urls: Sequence[str], collected: np.ndarray, prefix: str) -> list[Share]:
-    """The prefixes one path segment below `prefix` (`host/` or `host/a/`) with their counts, by name.
-
-    Pages that lie directly in `prefix` (no further slash) belong to no child.
-    """
-    pages: Counter[str] = Counter()
-    taken: Counter[str] = Counter()
-    for url, is_collected in zip(urls, collected, strict=True):
-        for child in _child(address(url), prefix):
-            pages[child] += 1
-            taken[child] += bool(is_collected)
-    return [Share(name=name, num_pages=num, num_collected=taken[name]) for name, num in sorted(pages.items())]
-
-
-def _child(page: str, prefix: str) -> Iterator[str]:
-    if page.startswith(prefix):
-        segment, slash, _ = page[len(prefix) :].partition("/")
-        if slash:
-            yield f"{prefix}{segment}/"

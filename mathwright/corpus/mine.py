@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from mathwright.corpus import annotate, classify, domains, recall, samples
 from mathwright.corpus.annotate import Rule
 from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe
-from mathwright.errors import MathwrightError
+from mathwright.errors import MathwrightError, Paused
 from mathwright.run import Stage
 
 FEW_SEED_PAGES = 20
@@ -34,22 +35,26 @@ class State:
     """[N] probability of the positive class."""
     collected: np.ndarray
     """[N] bool."""
+    seed: np.ndarray
+    """[N] bool: the seed of this iteration."""
     next_seed: np.ndarray
     """[N] bool: the seed of the next iteration."""
     rules: list[Rule]
 
     def save(self, folder: Path, urls: Sequence[str]) -> None:
-        columns = {"url": urls, "score": self.scores, "collected": self.collected, "next_seed": self.next_seed}
+        flags = {"collected": self.collected, "seed": self.seed, "next_seed": self.next_seed}
+        columns = {"url": urls, "score": self.scores, **flags}
         pq.write_table(pa.table(columns), folder / "pages.parquet", compression="zstd")
         annotate.write_rules(folder / "rules.toml", self.rules)
 
     @classmethod
     def load(cls, folder: Path) -> State:
         table = pq.read_table(folder / "pages.parquet")
-        arrays = {name: table[name].to_numpy() for name in ("score", "collected", "next_seed")}
+        arrays = {name: table[name].to_numpy() for name in ("score", "collected", "seed", "next_seed")}
         return cls(
             scores=arrays["score"],
             collected=arrays["collected"],
+            seed=arrays["seed"],
             next_seed=arrays["next_seed"],
             rules=annotate.read_rules(folder / "rules.toml"),
         )
@@ -77,50 +82,82 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
     """Iterate until `stop_overlap` of the collected pages were collected before, or `max_iterations`.
 
     Each iteration is a part of the stage: `iteration-K/` holds its classifier (the last one's only), scores and
-    collected pages, domains and rules.
+    collected pages, domains and rules. Where people have decided something since the last iteration was made, there is
+    another one. Raises Paused where the recipe wants people to decide in between.
     """
-    human_rules = annotate.read_rules(Path(recipe.rules)) if recipe.rules else []
-    first_seed = match_seed(pool.urls, recipe.seed_urls, human_rules)
+    human_rules = annotate.read_people(stage.path.parent, recipe.rules)
+    decisions = annotate.decisions_digest(human_rules)
     rows: list[dict[str, Any]] = []
     state = before = None
-    for number in range(1, recipe.max_iterations + 1):
-        before = state
+    for number in itertools.count(1):
+        is_made = (stage.path / f"iteration-{number}.done.json").is_file()
+        if not is_made and _is_over(recipe, rows, decisions, len(pool.urls)):
+            break
+        if not is_made:  # what was made from an earlier iteration is made again
+            for name in ("quality", "documents", "shards"):
+                (stage.path / f"{name}.done.json").unlink(missing_ok=True)
+        before = state and _decide_again(state, pool, recipe, human_rules)
         row = stage.once(
             f"iteration-{number}",
-            lambda folder, k=number, b=before: _iterate(
-                recipe, pool, stage, folder, k, b, first_seed, human_rules, seed
-            ),
+            lambda folder, k=number, b=before: _iterate(recipe, pool, stage, folder, k, b, human_rules, seed),
         )
         if number > 1:  # a model is buckets * dim * 4 bytes, and nothing reads an earlier one
             (stage.path / f"iteration-{number - 1}" / "classifier.bin").unlink(missing_ok=True)
         rows.append(row)
         state = State.load(stage.path / f"iteration-{number}")
-        if number > 1 and row["overlap"] >= recipe.stop_overlap:
-            stage.say(f"stop: {row['overlap']:.1%} of the pages had been collected in the iteration before")
-            break
-        if row["collected_pages"] == len(pool.urls):
-            break
+        if not is_made and recipe.annotation == "people" and not _is_over(recipe, rows, decisions, len(pool.urls)):
+            raise Paused(
+                f"iteration {number} is ready to be annotated: mathwright corpus annotate {stage.path.parent}",
+                hint="then the same command goes on",
+            )
     assert state is not None
+    if len(rows) > 1 and rows[-1]["overlap"] >= recipe.stop_overlap:
+        stage.say(f"stop: {rows[-1]['overlap']:.1%} of the pages had been collected in the iteration before")
     order = recall.rank(state.scores, pool.urls)[:20]
-    table = domains.domain_table(pool.urls, state.collected)
+    table = domains.domain_table(pool.urls, state.collected, recipe.domain_unit)
     return Mined(
         state=state,
         iterations=rows,
         top_domains=[_domain_row(row, recipe) for row in table[:30] if row.num_collected],
         top_pages=[(int(i), float(state.scores[i])) for i in order],
-        first_seed=first_seed,
-        last_seed=before.next_seed if before else first_seed,
-        last_excluded=_not_negative(recipe, pool, before),
+        first_seed=State.load(stage.path / "iteration-1").seed,
+        last_seed=state.seed,
+        last_excluded=not_negative(recipe, pool, before),
     )
 
 
+def _is_over(recipe: CorpusRecipe, rows: Sequence[dict[str, Any]], decisions: str, num_pages: int) -> bool:
+    """Whether the loop ends behind the iterations made so far; decisions made since call for another one."""
+    if not rows:
+        return False
+    if rows[-1]["collected_pages"] == num_pages:
+        return True
+    converged = len(rows) > 1 and rows[-1]["overlap"] >= recipe.stop_overlap
+    return rows[-1]["decisions"] == decisions and (converged or len(rows) >= recipe.max_iterations)
+
+
+def _decide_again(before: State, pool: Pool, recipe: CorpusRecipe, human_rules: Sequence[Rule]) -> State:
+    """An iteration's rules and next seed under the rules of people as they are now."""
+    automatic = before.rules if recipe.annotation == "automatic" else []
+    rules = annotate.merge_rules(human_rules, [rule for rule in automatic if rule.by == annotate.AUTOMATIC])
+    next_seed = _next_seed(pool.urls, before.seed, before.collected, rules)
+    return dataclasses.replace(before, rules=rules, next_seed=next_seed)
+
+
+def _next_seed(urls: Sequence[str], seed: np.ndarray, collected: np.ndarray, rules: Sequence[Rule]) -> np.ndarray:
+    """The seed [N] grown by uncollected pages that the rules accept, without what they reject."""
+    return (seed | (annotate.matching(urls, rules) & ~collected)) & ~annotate.rejected(urls, rules)
+
+
 def match_seed(urls: Sequence[str], globs: Sequence[str], rules: Sequence[Rule]) -> np.ndarray:
-    """The first seed [N]: pages whose URL matches a glob of the recipe, or that rules made by people accept.
+    """The first seed [N]: pages whose URL matches a glob of the recipe, or that rules made by people accept, without
+    those they reject.
 
     Raises MathwrightError where there is none, or nothing else.
     """
     match = re.compile("|".join(fnmatch.translate(glob) for glob in globs) if globs else r"(?!)").match
     seed = np.array([match(url) is not None for url in urls], dtype=bool) | annotate.matching(urls, rules)
+    seed &= ~annotate.rejected(urls, rules)
     if not seed.any():
         raise MathwrightError(
             f"no page of {len(urls)} matches the seed ({', '.join(globs) or 'no globs'})",
@@ -142,11 +179,10 @@ def _iterate(
     folder: Path,
     number: int,
     before: State | None,
-    first_seed: np.ndarray,
     human_rules: list[Rule],
     seed: int,
 ) -> dict[str, Any]:
-    seed_pages = before.next_seed if before else first_seed
+    seed_pages = before.next_seed if before else match_seed(pool.urls, recipe.seed_urls, human_rules)
     if before is None:
         _warn_of_narrow_seed([pool.urls[i] for i in np.flatnonzero(seed_pages)], stage)
     drawn, classifier, held_out = train_classifier(
@@ -154,7 +190,7 @@ def _iterate(
         pool,
         folder,
         seed_pages,
-        _not_negative(recipe, pool, before),
+        not_negative(recipe, pool, before),
         seed=f"{seed}:{number}",
         negatives_seed=f"{seed}:{number if recipe.classifier.redraw_negatives else 1}",
     )
@@ -171,18 +207,21 @@ def _iterate(
             f"[yellow]warning[/] the budget of {budget:,} tokens exceeds the pool ({pool.num_tokens.sum():,}): "
             "every page is collected, the ranking decides nothing and the loop ends; lower corpus.budget_tokens"
         )
-    table = domains.domain_table(pool.urls, collected)
+    table = domains.domain_table(pool.urls, collected, recipe.domain_unit)
     mathematical = _mathematical(table, collected, recipe)
     rules = _merge_rules(recipe, pool, collected, mathematical, before, human_rules, number)
-    next_seed = seed_pages | (annotate.matching(pool.urls, rules) & ~collected)
-    State(scores=scores, collected=collected, next_seed=next_seed, rules=rules).save(folder, pool.urls)
+    next_seed = _next_seed(pool.urls, seed_pages, collected, rules)
+    state = State(scores=scores, collected=collected, seed=seed_pages, next_seed=next_seed, rules=rules)
+    state.save(folder, pool.urls)
     pq.write_table(pa.Table.from_pylist([_domain_row(row, recipe) for row in table]), folder / "domains.parquet")
     known = (
         set()
         if before is None
         else {
             row.name
-            for row in _mathematical(domains.domain_table(pool.urls, before.collected), before.collected, recipe)
+            for row in _mathematical(
+                domains.domain_table(pool.urls, before.collected, recipe.domain_unit), before.collected, recipe
+            )
         }
     )
     row = {
@@ -204,6 +243,7 @@ def _iterate(
         "new_domains": len({domain.name for domain in mathematical} - known),
         "rules": len(rules),
         "joining_seed": int((next_seed & ~seed_pages).sum()),
+        "decisions": annotate.decisions_digest(human_rules),
         **_heldout_row(held_out),
     }
     stage.rewind_metrics(number, kind="iteration")
@@ -231,17 +271,17 @@ def train_classifier(
     pool: Pool,
     folder: Path,
     seed_pages: np.ndarray,
-    not_negative: np.ndarray,
+    excluded: np.ndarray,
     *,
     seed: str,
     negatives_seed: str,
 ) -> tuple[samples.Samples, classify.Classifier, classify.HeldOut | None]:
     """Train on seed pages against random others; a share of either is held out to measure the classifier.
 
-    seed_pages, not_negative [N] bool. `folder/samples.parquet` keeps which page was on which side.
+    seed_pages, excluded [N] bool. `folder/samples.parquet` keeps which page was on which side.
     """
     drawn = samples.draw(
-        seed_pages, not_negative, pool.archives, recipe.classifier, seed=seed, negatives_seed=negatives_seed
+        seed_pages, excluded, pool.archives, recipe.classifier, seed=seed, negatives_seed=negatives_seed
     )
     texts = pool.texts(drawn.rows)
     number = int(_version([seed]), 16) & 0x7FFFFFFF
@@ -266,12 +306,14 @@ def train_classifier(
     return drawn, classifier, held_out
 
 
-def _not_negative(recipe: CorpusRecipe, pool: Pool, before: State | None) -> np.ndarray:
+def not_negative(recipe: CorpusRecipe, pool: Pool, before: State | None) -> np.ndarray:
     """Pages [N] that are no negatives, beside the seed: those under accepted rules, and (by option) those collected."""
     if before is None:
         return np.zeros(len(pool.urls), dtype=bool)
     under_rules = annotate.matching(pool.urls, before.rules)
-    return under_rules | before.collected if recipe.classifier.exclude_collected else under_rules
+    if not recipe.classifier.exclude_collected:
+        return under_rules
+    return under_rules | (before.collected & ~annotate.rejected(pool.urls, before.rules))
 
 
 def _save_samples(path: Path, drawn: samples.Samples, urls: Sequence[str]) -> None:
@@ -313,7 +355,9 @@ def _merge_rules(
     human_rules: Sequence[Rule],
     number: int,
 ) -> list[Rule]:
-    """Rules of people, then automatic ones of earlier iterations, then new ones; one rule a glob, the first counts."""
+    """Rules of people, then automatic ones of earlier iterations, then new ones."""
+    if recipe.annotation == "people":
+        return annotate.merge_rules(human_rules, ())
     proposed = annotate.propose_rules(
         pool.urls,
         collected,
@@ -321,11 +365,11 @@ def _merge_rules(
         min_share=recipe.prefix_share,
         min_pages=recipe.domain_min_pages,
         note=f"iteration {number}",
+        unit=recipe.domain_unit,
+        when=annotate.now(),
     )
-    merged: dict[str, Rule] = {}
-    for rule in [*human_rules, *(before.rules if before else []), *proposed]:
-        merged.setdefault(rule.glob, rule)
-    return list(merged.values())
+    earlier = [rule for rule in (before.rules if before else []) if rule.by == annotate.AUTOMATIC]
+    return annotate.merge_rules(human_rules, [*earlier, *proposed])
 
 
 def _domain_row(row: domains.Share, recipe: CorpusRecipe) -> dict[str, Any]:

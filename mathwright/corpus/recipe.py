@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mathwright.corpus.domains import DomainUnit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRecipe:
@@ -108,7 +110,8 @@ class CorpusRecipe:
     """An automatic rule accepts a URL path prefix when the lower end of the 95% interval of its collected share is
     above this (the paper has people decide)."""
     rules: str = ""
-    """A rules.toml of one's own, which goes before the automatic rules; "" is none."""
+    """A rules.toml of one's own, which goes before the automatic rules; "" is none. The run's own (RUN/rules.toml, by
+    `mathwright corpus annotate`) is read in any case and goes before both."""
     decontaminate_ngram: int
     decontaminate_short_ngram: int
     """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
@@ -135,3 +138,8 @@ class CorpusRecipe:
     labels: str = ""
     """JSON lines with `url` and `label` (true or false): pages of which it is known whether they are of the domain
     sought. They take no part in the mining; precision, recall and calibration are measured against them."""
+    domain_unit: DomainUnit = "host"
+    """host, or registered: hosts of one owner are one domain (en.wikipedia.org, de.wikipedia.org)."""
+    annotation: Literal["automatic", "people"] = "automatic"
+    """automatic: rules are proposed where nobody has decided; people, as in the paper: only rules of people count, and
+    the run pauses after each iteration for `mathwright corpus annotate`."""

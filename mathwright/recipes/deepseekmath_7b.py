@@ -120,6 +120,8 @@ def recipe() -> Recipe:
             stop_overlap=0.98,  # §2.1: "nearly 98% of the data has already been collected in the third iteration"
             domain_share=0.1,  # §2.1: "over 10% of the web pages have been collected"
             domain_min_pages=1,  # paper silent: no minimum is named
+            domain_unit="host",  # §2.1: "web pages sharing the same base URL"
+            annotation="people",  # §2.1: "manually annotate the URLs"; automatic runs without pauses
             prefix_share=0.5,  # §2.1: "manually annotate the URLs"; this is for where nobody has
             rules="",  # §2.1: a file of the annotated URL prefixes goes here
             decontaminate_ngram=10,  # §2.1: "10-gram string that matches exactly"

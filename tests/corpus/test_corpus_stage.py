@@ -230,6 +230,7 @@ def test_rules_of_people_go_before_automatic_ones(web, tmp_path):
         "decision": "reject",
         "by": "Ada",
         "why": "a blog",
+        "when": "",
     }
     stage = tmp_path / "run" / "corpus"
     pool = Pool.open(stage / "pool" / "pool.parquet")

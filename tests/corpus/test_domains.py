@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.corpus.annotate import Rule, matching, propose_rules, read_rules, write_rules
-from mathwright.corpus.domains import Share, address, domain_table, is_mathematical, prefix_children, wilson
+from mathwright.corpus.domains import (
+    Share,
+    address,
+    domain,
+    domain_table,
+    is_mathematical,
+    registered_domain,
+    wilson,
+)
 from mathwright.errors import MathwrightError
 
 
@@ -36,6 +44,47 @@ def test_wilson_ends_solve_the_score_equation(trials, data):
 )
 def test_address(url, expected):
     assert address(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected", "why"),
+    [
+        ("en.wikipedia.org", "wikipedia.org", "one owner"),
+        ("maths.ox.ac.uk", "ox.ac.uk", "a public suffix of two labels"),
+        ("ada.github.io", "ada.github.io", "strangers have their sites there"),
+        ("a.ada.github.io", "ada.github.io", "below such a site"),
+        ("github.io", "github.io", "a public suffix itself"),
+        ("127.0.0.1", "127.0.0.1", "an address"),
+        ("localhost", "localhost", "no suffix"),
+        ("数学.中国", "数学.中国", "not ASCII"),
+        ("", "", "no host"),
+    ],
+)
+def test_registered_domain(host, expected, why):
+    assert registered_domain(host) == expected, why
+
+
+def test_registered_domains_never_ask_the_network(monkeypatch):
+    import socket
+
+    from mathwright.corpus import domains
+
+    def no_network(*_):
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    domains._suffixes.cache_clear()
+    registered_domain.cache_clear()
+    assert registered_domain("a.b.co.jp") == "b.co.jp"
+
+
+def test_hosts_of_one_owner_are_one_domain_by_option():
+    urls = ["http://en.wiki.org/a", "http://de.wiki.org/a", "http://www.wiki.org:80/", "http://other.org/"]
+    collected = np.array([True, True, False, False])
+    rows = {row.name: (row.num_pages, row.num_collected) for row in domain_table(urls, collected, "registered")}
+    assert rows == {"wiki.org": (3, 2), "other.org": (1, 0)}
+    assert len(domain_table(urls, collected)) == 4
+    assert domain(urls[0], "registered") == "wiki.org" and domain(urls[0]) == "en.wiki.org"
 
 
 def test_the_ten_percent_rule_is_strict_and_needs_pages():
@@ -77,14 +126,6 @@ def test_domain_table_counts_and_sorts():
     ]
 
 
-def test_children_hold_the_pages_below_them():
-    children = prefix_children(URLS, COLLECTED, "qa.org/")
-    assert [(c.name, c.num_pages, c.num_collected) for c in children] == [
-        ("qa.org/questions/", 40, 38),
-        ("qa.org/users/", 60, 0),
-    ]
-
-
 def test_the_shortest_mathematical_prefix_is_proposed():
     rules = propose()
     assert {rule.glob for rule in rules} == {"qa.org/questions/*", "book.org/*"}
@@ -110,12 +151,45 @@ def test_a_reject_overrules_an_accept():
     assert not matching(URLS, []).any()
 
 
+def test_hosts_may_be_patterns_too():
+    rules = [
+        Rule(glob="*.org/items/1*", decision="accept", by="Ada", why=""),
+        Rule(glob="shop.org/items/12", decision="reject", by="Ada", why=""),
+        Rule(glob="book.org/*", decision="accept", by="Ada", why=""),
+    ]
+    accepted = [url for url, is_accepted in zip(URLS, matching(URLS, rules), strict=True) if is_accepted]
+    shop = [f"http://shop.org/items/{i}" for i in (1, 10, 11, *range(13, 20))]
+    assert accepted == [f"http://book.org/{i}" for i in range(30)] + shop
+
+
+def test_rules_for_the_hosts_of_a_registered_domain():
+    pages = site("a.wiki.org", "maths/", 30, 30) + site("b.wiki.org", "", 30, 30) + site("c.wiki.org", "", 30, 0)
+    urls, collected = [u for u, _ in pages], np.array([c for _, c in pages])
+    rows = domain_table(urls, collected, "registered")
+    rules = propose_rules(urls, collected, rows, min_share=0.5, min_pages=5, note="", unit="registered")
+    assert [rule.glob for rule in rules] == ["a.wiki.org/*", "b.wiki.org/*"]
+
+
 def test_rules_file_round_trip(tmp_path):
     path = tmp_path / "rules.toml"
-    rules = [*propose(), Rule(glob="a.org/x[[]1]/*", decision="reject", by='O"Hara\\', why="a\nb\tü")]
+    rules = [
+        *propose(),
+        Rule(glob="a.org/x[[]1]/*", decision="reject", by='O"Hara\\', why="a\nb\tü", when="2024-02-29"),
+    ]
     write_rules(path, rules)
     assert read_rules(path) == rules
     assert 'glob = "qa.org/questions/*"\ndecision = "accept"\nby = "automatic"' in path.read_text()
+
+
+def test_a_rule_says_when_as_text_or_as_a_date_of_toml(tmp_path):
+    path = tmp_path / "rules.toml"
+    rule = '[[rule]]\nglob = "a.org/*"\ndecision = "accept"\nby = "Ada"\nwhy = ""\n'
+    dates = ('"2024-02-29T13:05:00Z"', "2024-02-29T13:05:00Z", "2024-02-29", '""')
+    path.write_text(rule + "".join(f"{rule}when = {date}\n" for date in dates))
+    times = [rule.when for rule in read_rules(path)]
+    assert times == ["", "2024-02-29T13:05:00Z", "2024-02-29T13:05:00Z", "2024-02-29", ""]
+    write_rules(path, read_rules(path))
+    assert [rule.when for rule in read_rules(path)] == times
 
 
 @pytest.mark.parametrize(
@@ -128,6 +202,8 @@ def test_rules_file_round_trip(tmp_path):
         ('[[rule]]\nglob = "https://a.org/*"\ndecision = "accept"\nby = ""\nwhy = ""\n', "has a scheme"),
         ('[[rule]]\nglob = "a.org"\ndecision = "accept"\nby = ""\nwhy = ""\n', "no host and path"),
         ('[[rule]]\nglob = "a.org/[x*"\ndecision = "accept"\nby = ""\nwhy = ""\n', "unclosed"),
+        ('[[rule]]\nglob = "a.org/*"\ndecision = "accept"\nby = ""\nwhy = ""\nwhen = "soon"\n', "rule 1: when 'soon'"),
+        ('[[rule]]\nglob = "a.org/*"\ndecision = "accept"\nby = ""\nwhy = ""\nwhen = 7\n', "rule 1: when 7"),
         ('[[rule]]\nglob = " "\ndecision = "accept"\nby = ""\nwhy = ""\n', "empty"),
     ],
 )
