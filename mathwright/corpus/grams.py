@@ -80,6 +80,8 @@ _SEPARATOR = "\n<;\n"
 class _Table:
     folded: np.ndarray
     """[code point] in lower case, without accent, in one form."""
+    folded_16: np.ndarray
+    """The same for code points of 16 bits."""
     kinds: np.ndarray
     """[code point] uint8."""
     ascii_lower: bytes
@@ -98,6 +100,7 @@ def _table() -> _Table:
     kinds[_LAST] = _OTHER  # what lies above, too
     return _Table(
         folded=folded,
+        folded_16=folded[: 1 << 16].astype(np.uint16),
         kinds=kinds,
         ascii_lower=bytes(folded[:256].astype(np.uint8)),
         ascii_kinds=bytes(kinds[:256]),
@@ -135,28 +138,52 @@ def _kind_and_form(char: str, is_cjk: bool) -> tuple[int, int]:
     return _LETTER, ord("σ" if lower == "ς" else lower)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Grams:
-    """The N grams of a text."""
+    """The N grams of a text. What only a match needs (operators, places) is worked out when it is asked for."""
 
     words: np.ndarray
     """[N] uint64: a hash of each word, number or character. Equal grams have equal hashes."""
-    operators: np.ndarray
-    """[N] uint8: place in OPERATORS of the operator before it, UNSURE added where it may be none."""
-    starts: np.ndarray
-    ends: np.ndarray
-    """[N] int64: where each gram begins, its operator included, and ends in the text."""
-    is_cjk: np.ndarray
-    """[N] bool."""
     is_command: np.ndarray
     """[N] bool: a TeX command such as `\\frac`."""
     codes: np.ndarray
     """[C] folded code points, of which gram i has those from `first_codes[i]` to `last_codes[i]`, inclusive."""
+    kinds: np.ndarray
+    """[C] kinds of the characters."""
     first_codes: np.ndarray
     last_codes: np.ndarray
+    origin: np.ndarray | None
+    """[C] where each code stood in the text; None: where it stands in `codes`."""
+    sign_starts: dict[int, int]
+    """Where the TeX command begins that left an operator in `codes`."""
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @functools.cached_property
+    def _operators_and_starts(self) -> tuple[np.ndarray, np.ndarray]:
+        return _read_operators(self.codes, self.kinds, self.first_codes, self.last_codes, self.sign_starts)
+
+    @property
+    def operators(self) -> np.ndarray:
+        """[N] uint8: place in OPERATORS of the operator before each gram, UNSURE added where it may be none."""
+        return self._operators_and_starts[0]
+
+    @functools.cached_property
+    def starts(self) -> np.ndarray:
+        """[N] where each gram begins in the text, its operator included."""
+        starts = self._operators_and_starts[1]
+        return (starts if self.origin is None else self.origin[starts]) - _PAD
+
+    @functools.cached_property
+    def ends(self) -> np.ndarray:
+        """[N] where each gram ends in the text."""
+        return (self.last_codes if self.origin is None else self.origin[self.last_codes]) + (1 - _PAD)
+
+    @property
+    def is_cjk(self) -> np.ndarray:
+        """[N] bool."""
+        return self.kinds[self.first_codes] == _CJK
 
     def spell(self, i: int) -> str:
         """A gram without its operator."""
@@ -177,46 +204,38 @@ def tokenise(text: str, *, at_line_start: bool = True, join_hyphens: bool = Fals
     if join_hyphens:
         for match in _BROKEN_WORD.finditer(text):
             kinds[match.start() : match.end()] = _INVISIBLE
-    has_tex = "\\" in text
     codes, kinds, origin = _without_invisible(codes, kinds)
     _join_decimals(kinds)
     first, last = _runs(kinds)
     words = _hash_words(codes, first, last)
     is_command = np.zeros(len(first), dtype=bool)
     sign_starts: dict[int, int] = {}
-    if has_tex:
+    if "\\" in text:
         first, last, words, is_command = _read_commands(codes, kinds, first, last, words, sign_starts)
-    operators, starts = _read_operators(codes, kinds, first, last, sign_starts)
-    ends = last
-    if origin is not None:
-        starts, ends = origin[starts], origin[last]
     return Grams(
         words=words,
-        operators=operators,
-        starts=starts.astype(np.int64) - _PAD,
-        ends=ends.astype(np.int64) + 1 - _PAD,
-        is_cjk=kinds[first] == _CJK,
         is_command=is_command,
         codes=codes,
+        kinds=kinds,
         first_codes=first,
         last_codes=last,
+        origin=origin,
+        sign_starts=sign_starts,
     )
 
 
-def tokenise_together(texts: Sequence[str], *, join_hyphens: bool = False) -> tuple[Grams, np.ndarray, np.ndarray]:
-    """The grams of several texts in one stream, [len(texts)] where each text begins in it, and [N] the text of each.
+def tokenise_together(texts: Sequence[str]) -> tuple[Grams, np.ndarray]:
+    """The grams of several texts in one stream, and [len(texts)] where each text begins in it.
 
     Offsets are those into all texts set end to end, as the second value counts them.
     """
     lengths = np.fromiter((len(text) + len(_SEPARATOR) for text in texts), dtype=np.int64, count=len(texts))
-    begins = np.cumsum(lengths) - lengths
-    found = tokenise(_SEPARATOR.join(texts), join_hyphens=join_hyphens)
-    return found, begins, np.searchsorted(begins, found.starts, side="right") - 1
+    return tokenise(_SEPARATOR.join(texts)), np.cumsum(lengths) - lengths
 
 
 def has_broken_words(text: str) -> bool:
     """Whether a word is cut by a hyphen at the end of a line."""
-    return ("-\n" in text or "-\r\n" in text) and _BROKEN_WORD.search(text) is not None
+    return ("-\n" in text or ("\r" in text and "-\r\n" in text)) and _BROKEN_WORD.search(text) is not None
 
 
 # --- the steps of tokenise ------------------------------------------------------------------------
@@ -229,6 +248,9 @@ def _classify(text: str) -> tuple[np.ndarray, np.ndarray]:
         raw = text.encode("ascii")
         codes = np.frombuffer(bytearray(raw.translate(table.ascii_lower)), dtype=np.uint8)
         return codes, np.frombuffer(bytearray(raw.translate(table.ascii_kinds)), dtype=np.uint8)
+    at = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype=np.uint16).astype(np.intp)
+    if len(at) == len(text):
+        return table.folded_16[at], table.kinds[at]
     at = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.intp)
     np.minimum(at, _LAST, out=at)
     return table.folded[at], table.kinds[at]
@@ -322,12 +344,14 @@ _LOW_CODES = np.array([(1 << 16 * n) - 1 for n in range(5)], dtype=np.uint64)
 
 def _hash_words(codes: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """A hash of each stretch of codes, four codes at a time; `codes` goes on for three codes behind the last."""
-    short = codes.astype(np.uint16)  # what is lost of characters above U+FFFF is mixed in for the first of a word
+    short = codes.astype(
+        np.uint16, copy=False
+    )  # what is lost of characters above U+FFFF is mixed in for the first of a word
     pairs = short[:-1] | (short[1:].astype(np.uint32) << np.uint32(16))
     lengths = last - first + 1
     hashes = _four_codes(pairs, first, lengths)
     hashes += lengths.astype(np.uint64) * _FACTOR
-    if codes.dtype != np.uint8:
+    if codes.dtype == np.uint32:
         hashes += codes[first] >> np.uint32(16)
     hashes = mix(hashes)
     longer = np.flatnonzero((lengths > 4) & (lengths <= _LONG_WORD))

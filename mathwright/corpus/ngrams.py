@@ -27,8 +27,9 @@ from mathwright.corpus.grams import (
     tokenise_together,
 )
 
-PIECE_CHARS = 1 << 15
-"""Texts are handled in pieces of about so many characters: their arrays stay in a processor's cache."""
+PIECE_CHARS = 1 << 16
+"""Texts are handled in pieces of so many characters: enough for numpy, and their arrays stay in a processor's cache."""
+_KEPT_BYTES = 31 << 20
 _BASE = 0xA24BAED4963EE407
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _SECOND_READING = 1 << 40
@@ -178,6 +179,9 @@ def build_index(
         raise ValueError(f"short_ngram is {short_ngram}; it must be from 1 to ngram ({ngram})")
     if cjk_chars < 1:
         raise ValueError(f"cjk_chars is {cjk_chars}; it must be 1 or more")
+    # glibc keeps freed memory up to twice the largest block ever freed. Without this, the arrays of each piece are
+    # asked of the system anew, and their page faults take as long as the work.
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
     builder = _Builder(ngram, short_ngram, short_ngram if min_words is None else min_words, cjk_chars)
     for benchmark, benchmark_texts in texts.items():
         known: set[bytes] = set()
@@ -218,7 +222,8 @@ class _Builder:
 
     def add(self, benchmark: str, batch: Sequence[BenchmarkText], known: set[bytes]) -> None:
         """Enter texts of a benchmark; `known` are the texts it has already, and grows."""
-        found, _, text_of = tokenise_together([item.text for item in batch])
+        found, begins = tokenise_together([item.text for item in batch])
+        text_of = np.searchsorted(begins, found.ends - 1, side="right") - 1
         num_grams = np.bincount(text_of, minlength=len(batch))
         size = np.bincount(text_of, weights=_weights(found, self.cjk_chars), minlength=len(batch))
         words, cjk = identifying(found)
@@ -340,6 +345,14 @@ def _hash_windows(sums: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.nd
     return mix(hashes)
 
 
+def _hash_all_windows(sums: np.ndarray, size: int) -> np.ndarray:
+    """`_hash_windows` of every window of `size` grams."""
+    num = max(0, len(sums) - size)
+    hashes = sums[len(sums) - num :] - sums[:num]
+    hashes *= _powers(_INVERSE, len(sums))[:num]
+    return mix(hashes)
+
+
 @functools.lru_cache(maxsize=8)
 def _all_powers(base: int, bits: int) -> np.ndarray:
     """[2^bits] base^i modulo 2^64."""
@@ -363,35 +376,31 @@ def find_hits(texts: Iterable[str], index: ContaminationIndex) -> Iterator[Hits]
     batch: list[str] = []
     size = 0
     for text in texts:
+        if size + len(text) > PIECE_CHARS:
+            yield from _hits_of_batch(batch, index)
+            batch, size = [], 0
         if len(text) > PIECE_CHARS:
-            yield from _hits_of_batch(batch, index)
-            batch, size = [], 0
             yield _hits_of_long_text(text, index)
-            continue
-        batch.append(text)
-        size += len(text)
-        if size > PIECE_CHARS:
-            yield from _hits_of_batch(batch, index)
-            batch, size = [], 0
+        else:
+            batch.append(text)
+            size += len(text)
     yield from _hits_of_batch(batch, index)
 
 
 def _hits_of_batch(texts: Sequence[str], index: ContaminationIndex) -> Iterator[Hits]:
     if not texts:
         return
-    found, begins, text_of = tokenise_together(texts)
+    found, begins = tokenise_together(texts)
+    by_text = [NO_HITS] * len(texts)
     hits = _match(found, index)
     if len(hits):
-        one_text = text_of[hits.first] == text_of[hits.first + hits.length - 1]
-        hits = _select(hits, one_text)
-    text_of_hit = text_of[hits.first]
-    cuts = np.searchsorted(text_of_hit, np.arange(len(texts) + 1))
-    first_gram = np.searchsorted(text_of, np.arange(len(texts)))
-    for i, text in enumerate(texts):
-        own = NO_HITS
-        if cuts[i] < cuts[i + 1]:
-            part = _select(hits, slice(cuts[i], cuts[i + 1]))
-            own = _moved(part, grams=-int(first_gram[i]), chars=-int(begins[i]))
+        first_gram = np.searchsorted(found.ends, begins, side="right")
+        text_of = np.searchsorted(first_gram, hits.first, side="right") - 1
+        one_text = text_of == np.searchsorted(first_gram, hits.first + hits.length - 1, side="right") - 1
+        hits, text_of = _select(hits, one_text), text_of[one_text]
+        for i in np.unique(text_of).tolist():
+            by_text[i] = _moved(_select(hits, text_of == i), grams=-int(first_gram[i]), chars=-int(begins[i]))
+    for text, own in zip(texts, by_text, strict=True):
         yield _joined([own, _second_reading(text, index)]) if has_broken_words(text) else own
 
 
@@ -430,11 +439,12 @@ def _match(found: Grams, index: ContaminationIndex) -> Hits:
         return NO_HITS
     sums = _running_sums(found.words)
     begin, end = _windows(found, index.ngram, index.cjk_chars)
-    at, position = index.long.find(_hash_windows(sums, begin, end))
+    one_size = index.cjk_chars == 1
+    hashes = _hash_all_windows(sums, index.ngram) if one_size else _hash_windows(sums, begin, end)
+    at, position = index.long.find(hashes)
     first, length = begin[at], (end - begin)[at]
     if len(index.short.hashes):
-        begin = np.arange(len(found) - index.short_ngram + 1)
-        at, short = index.short.find(_hash_windows(sums, begin, begin + index.short_ngram))
+        at, short = index.short.find(_hash_all_windows(sums, index.short_ngram))
         text = index.text_of(short)
         lengths = index.ends[text] - short
         fits = at + lengths <= len(found)
