@@ -79,6 +79,17 @@ class CorpusRecipe:
     decontaminate_short_ngram: int
     """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
     benchmarks: tuple[str, ...]
-    """JSONL files whose questions and answers are kept out, beside the run's own evaluation problems."""
+    """Names of benchmarks (problems.BENCHMARKS, or agieval) or JSONL files whose questions and answers are kept out,
+    beside the run's own evaluation problems."""
     heldout_share: float
     """Share of the final documents kept out of the shards to measure bits per byte."""
+    decontaminate_mode: Literal["span", "segment", "page"] = "segment"
+    """What goes for a match: the matching text alone; each paragraph it touches, and the page for a short benchmark
+    text (the paper's words); or always the page."""
+    decontaminate_min_words: int = 3
+    """Identifying words of a benchmark text that is matched as a whole; with 0 every answer of three grams, such as
+    \\frac{3}{4}, drops the pages that have it."""
+    decontaminate_cjk_chars: int = 1
+    """CJK characters that count as one gram (paper silent); 2 is about the length of a Chinese word."""
+    benchmark_data: str = ""
+    """Folder with the files of benchmarks given by name; "" asks the Hugging Face hub."""
