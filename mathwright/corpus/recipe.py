@@ -50,6 +50,37 @@ class ClassifierRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRecipe:
+    """Filters of pages before deduplication. As it stands each is off; formulas take no part in any."""
+
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes of the languages that stay; none: all."""
+    min_confidence: float = 0.5
+    """A page in another language is left out where that is at least so sure; a doubtful page stays."""
+    language_model: str = ""
+    """A fastText model (lid.176.ftz: ten times as fast); "" is py3langid."""
+    max_words: int = 0
+    """Longer pages are left out; 0 is no limit (`min_words` is the recipe's own)."""
+    max_duplicate_lines: float = 1.0
+    """Share of lines that came before on the page; Gopher has 0.3."""
+    max_duplicate_line_chars: float = 1.0
+    """Share of characters in such lines; Gopher has 0.2."""
+    max_top_ngram: tuple[tuple[int, float], ...] = ()
+    """(n, share): characters of the most frequent n-gram; Gopher has (2, 0.20), (3, 0.18), (4, 0.16)."""
+    max_duplicate_ngrams: tuple[tuple[int, float], ...] = ()
+    """(n, share): characters in n-grams that came before; Gopher has (5, 0.15) to (10, 0.10)."""
+
+
+GOPHER_REPETITION = FilterRecipe(
+    max_duplicate_lines=0.3,
+    max_duplicate_line_chars=0.2,
+    max_top_ngram=((2, 0.20), (3, 0.18), (4, 0.16)),
+    max_duplicate_ngrams=((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)),
+)
+"""The thresholds of Gopher (Rae et al. 2021, Table A1) for repetition inside a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRecipe:
     """The corpus pipeline."""
 
@@ -93,3 +124,5 @@ class CorpusRecipe:
     """CJK characters that count as one gram (paper silent); 2 is about the length of a Chinese word."""
     benchmark_data: str = ""
     """Folder with the files of benchmarks given by name; "" asks the Hugging Face hub."""
+    filters: FilterRecipe | None = None
+    """Filters of language, length and repetition; None (the paper names none) keeps every page."""
