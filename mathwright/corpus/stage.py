@@ -3,6 +3,7 @@
     corpus/
       crawl/                     WARC files of the crawl (not for kind "archives")
       pages/pages.parquet        every page with enough text
+      filtered/pages.parquet     those that the recipe's filters keep (only where it has filters)
       pool/pool.parquet          without duplicates: what is mined
       iteration-K/               classifier, scores and collected pages, domains, rules.toml
       documents/documents.parquet  collected and decontaminated
@@ -35,10 +36,11 @@ from mathwright.corpus.decontaminate import (
 from mathwright.corpus.decontamination_report import DecontaminationReport, summary_json
 from mathwright.corpus.dedup import find_duplicates
 from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
+from mathwright.corpus.filters import reject
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.mine import Mined, Pool, mine
 from mathwright.corpus.pages import extract_archives, find_archives
-from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
+from mathwright.corpus.recipe import CorpusRecipe, FilterRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import load_tokenizer
@@ -65,6 +67,7 @@ def run(
     archives = _collect_archives(recipe.web, stage)
     pages = stage.path / "pages" / "pages.parquet"
     stage.once("pages", lambda _: _extract(archives, pages, stage, recipe.min_words))
+    pages = _filter(pages, recipe.filters, stage)
     pool_path = stage.path / "pool" / "pool.parquet"
     clusters = stage.once("pool", lambda _: _deduplicate(pages, pool_path, stage, recipe, seed))
 
@@ -130,6 +133,36 @@ def _extract(archives: Sequence[Path], output: Path, stage: Stage, min_words: in
             hint="see rejected/ for the reasons; check corpus.web and corpus.min_words",
         )
     return num_documents
+
+
+def _filter(pages: Path, recipe: FilterRecipe | None, stage: Stage) -> Path:
+    """The pages that the recipe's filters keep, in a file of their own; `pages` itself without filters."""
+    if recipe is None:
+        return pages
+    output = stage.path / "filtered" / "pages.parquet"
+    stage.once("filtered", lambda _: _write_filtered(pages, output, recipe, stage))
+    return output
+
+
+def _write_filtered(pages: Path, output: Path, recipe: FilterRecipe, stage: Stage) -> None:
+    _forget_rejected(stage, "filter")
+    dropped: Counter[str] = Counter()
+    num_pages = 0
+    with DocumentWriter(output) as writer, stage.progress("filter", None) as advance:
+        for row in read_rows(pages):
+            advance(1)
+            num_pages += 1
+            if reason := reject(row["text"], recipe):
+                dropped[reason] += 1
+                stage.reject("filter", {name: row[name] for name in ("url", "archive", "offset", "num_words")}, reason)
+            else:
+                writer.write(row)
+    num_kept = num_pages - dropped.total()
+    stage.funnel("filter", unit="pages", num_in=num_pages, num_out=num_kept, dropped=dropped)
+    if num_kept == 0:
+        raise MathwrightError(
+            f"the filters drop all {num_pages} pages", hint="see rejected/filter.jsonl; check corpus.filters"
+        )
 
 
 def _deduplicate(pages: Path, output: Path, stage: Stage, recipe: CorpusRecipe, seed: int) -> dict[str, int]:
