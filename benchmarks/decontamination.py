@@ -44,10 +44,10 @@ def main() -> None:
         "English": take([text for text in texts if not is_chinese(text)], arguments.max_mb),
         "Chinese": take([text for text in texts if is_chinese(text)], arguments.max_mb),
     }
+    report_large_page(sides["English"], index)
     for name, side in sides.items():
         if side:
             report_speed(name, side, index, arguments)
-    report_large_page(sides["English"], index)
 
 
 def is_chinese(text: str) -> bool:
@@ -123,7 +123,11 @@ def run_datatrove(interpreter: str, texts: Sequence[str], data: str) -> dict[str
         for path, rows in zip(paths, (texts, benchmark), strict=True):
             path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), encoding="utf-8")
         script = Path(__file__).with_name("decontamination_datatrove.py")
-        done = subprocess.run([interpreter, script, *paths], capture_output=True, text=True, check=True)
+        done = subprocess.run([interpreter, script, *paths], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MathwrightError(
+            f"datatrove failed: {done.stderr.strip().splitlines()[-1:]}", hint="it needs spacy, nltk and xxhash"
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
