@@ -307,7 +307,8 @@ def _thousands(codes: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.nda
     fits = (kinds[left] == _DIGIT) & (kinds[right] == _DIGIT)
     left, right = left[fits], right[fits]
     three = (kinds[right + 1] == _DIGIT) & (kinds[right + 2] == _DIGIT) & (kinds[right + 3] != _DIGIT)
-    three &= kinds[left - 3] != _DIGIT
+    four_before = (kinds[left - 1] == _DIGIT) & (kinds[left - 2] == _DIGIT) & (kinds[left - 3] == _DIGIT)
+    three &= ~four_before
     return left[three] + 1, right[three]
 
 

@@ -23,7 +23,7 @@ from mathwright.corpus.decontaminate import (
     read_benchmark,
     remove_contamination,
 )
-from mathwright.corpus.grams import count_identifying_words, gram_spans, grams, remove_invisible
+from mathwright.corpus.grams import count_identifying_words, gram_spans, grams, remove_invisible, tokenise
 from mathwright.errors import MathwrightError
 
 QUESTION = (
@@ -281,6 +281,56 @@ def test_a_hash_never_decides(monkeypatch):
     monkeypatch.setattr(ngrams, "mix", lambda hashes: hashes % np.uint64(3) << np.uint64(62))
     index = build_index({"b": benchmark}, ngram=4, short_ngram=4)
     assert [bool(found(text, index)) for text in texts] == expected
+
+
+def test_a_word_cut_at_a_lines_end_is_found_without_the_words_around():
+    """Ten grams with the cut word in their middle: no other window matches. Alone, and among other texts."""
+    words = [f"word{letter}" for letter in "abcdefghij"]
+    index = build_index({"b": [" ".join(words)]})
+    cut = " ".join(words).replace("worde", "wo-\nrde")
+    assert found(cut, index) == [("b", "ngram")]
+    assert [bool(spans) for spans in find_contamination_in(["x", cut, "y"], index)] == [False, True, False]
+    assert found(cut.replace("-\n", " "), index) == []
+
+
+def test_texts_handled_together_do_not_run_into_each_other():
+    words = [f"word{letter}" for letter in "abcdefghij"]
+    index = build_index({"b": [" ".join(words)]})
+    assert list(find_contamination_in([" ".join(words[:5]), " ".join(words[5:])], index)) == [[], []]
+
+
+def test_thousands_and_emphasis():
+    assert grams("1234,567 1,234,567 12,345 1,2345") == ["1234", "567", "1234567", "12345", "1", "2345"]
+    assert grams("x = **3** and 2 ** 3") == ["x", "3", "and", "2", "3"]
+
+
+def test_words_that_begin_alike_are_told_apart():
+    """Hashes go by four characters at a time; each of them counts, and their order."""
+    words = [
+        "abcdefgh",
+        "efghabcd",
+        "abcdabcd",
+        "efghefgh",
+        "abcdefghi",
+        "abcd",
+        "a" * 31,
+        "a" * 32,
+        "a" * 33,
+        "b" * 33,
+    ]
+    hashes = tokenise(" ".join(words)).words
+    assert len(set(hashes.tolist())) == len(words)
+    assert (tokenise(" ".join(reversed(words))).words == hashes[::-1]).all()
+    assert (tokenise("é " + " ".join(words)).words[1:] == hashes).all()  # of ASCII and other texts alike
+
+
+def test_spans_that_touch_are_two_and_a_paragraph_is_not_touched_at_its_edge():
+    half = [" ".join(f"{side}{letter}" for letter in "abcdefghij") for side in ("left", "right")]
+    index = build_index({"b": half})
+    assert [span.matched for span in find_contamination(" ".join(half), index)] == half
+    text = "One.\n\nTwo."
+    span = ContaminatedSpan(start=0, end=6, benchmark="b", rule="ngram", matched="One.\n\n")
+    assert remove_contamination(text, [span]) == "Two."
 
 
 def test_spans_name_the_problem_and_how_many_share_it():
