@@ -473,7 +473,7 @@ def test_nothing_and_bad_characters():
     assert span.matched == broken[span.start : span.end]
 
 
-def test_a_page_of_fifty_megabytes_is_read_in_flat_memory():
+def test_a_huge_page_is_read_in_flat_memory():
     """A question at the end of a huge text is found; the arrays are those of one piece."""
     index = build_index({"gsm": [QUESTION]})
     filler = "The quick brown fox, aged 7, jumps over the lazy dog and 3 sheep; then it rests. 好的。\n"
