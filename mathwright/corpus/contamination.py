@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from itertools import groupby, tee
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from mathwright.corpus.decontaminate import ContaminatedSpan, ContaminationIndex, build_index, find_contamination
 from mathwright.corpus.documents import open_documents, read_rows
-from mathwright.corpus.grams import gram_spans, grams
+from mathwright.corpus.grams import ranges
+from mathwright.corpus.ngrams import ContaminationIndex, Hits, build_index, find_hits
 from mathwright.errors import MathwrightError
 from mathwright.problems import rows as jsonl
 from mathwright.records import Problem, write_jsonl
@@ -53,8 +52,7 @@ class Contamination:
 class QuestionIndex:
     """The questions to look for, and for a stretch that was found, all those that hold it.
 
-    `ContaminationIndex` names one text for an n-gram; but MATH-500 is a part of MATH, and GSM-Hard is GSM8K with other
-    numbers, so that one stretch can stand in several questions.
+    MATH-500 is a part of MATH, and GSM-Hard is GSM8K with other numbers, so that one stretch can stand in several.
     """
 
     def __init__(self, problems: Iterable[Problem], *, ngram: int = 10) -> None:
@@ -63,10 +61,7 @@ class QuestionIndex:
             {str(i): [problem.question] for i, problem in enumerate(self.problems)}, ngram=ngram
         )
         self._problem_of = [int(name) for name in self.index.benchmark_of]
-        tokens, ends = self.index.tokens, self.index.ends
-        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]]) if len(ends) else ends
-        self._by_gram = np.argsort(tokens, kind="stable")
-        self._first = np.searchsorted(tokens[self._by_gram], np.arange(len(self.index.vocabulary) + 2))
+        self._lengths = np.diff(self.index.ends, prepend=0)
 
     @property
     def too_short(self) -> list[Problem]:
@@ -75,89 +70,41 @@ class QuestionIndex:
 
     def find(self, url: str, text: str) -> list[Contamination]:
         """The problems that stand in a document, in their own order, each once."""
-        spans = find_contamination(text, self.index)
-        if not spans:
-            return []
-        offsets = list(gram_spans(text))
-        get = self.index.vocabulary.get
-        ids = np.array([get(gram, 0) for gram in grams(text)], dtype=np.int64)
-        covered: dict[int, np.ndarray] = {}  # text of the index -> [its grams] whether they stand in the document
-        longest: dict[int, tuple[int, int]] = {}  # text of the index -> (start, end) in the document
-        for first, last in _stretches(spans, offsets):
-            for which, at, start, length in self._matches(ids[first:last]):
-                hits = covered.setdefault(which, np.zeros(self._length(which), dtype=bool))
-                hits[at : at + length] = True
-                found = offsets[first + start][0], offsets[first + start + length - 1][1]
-                if found[1] - found[0] > _size(longest.get(which)):
-                    longest[which] = found
-        return [
-            self._contamination(which, url, text[slice(*longest[which])], float(covered[which].mean()))
-            for which in sorted(covered)
-        ]
+        return next(self.find_in([(url, text)]))
+
+    def find_in(self, texts: Iterable[tuple[str, str]]) -> Iterator[list[Contamination]]:
+        """`find` for each document given as (url, text); short ones are handled together, which is faster."""
+        texts, again = tee(texts)
+        for (url, text), hits in zip(again, find_hits((text for _, text in texts), self.index), strict=True):
+            yield [
+                self._contamination(which, url, text[start:end], share)
+                for which, (start, end), share in self._found(hits)
+            ]
+
+    def _found(self, hits: Hits) -> Iterator[tuple[int, tuple[int, int], float]]:
+        """(text of the index, characters of its longest stretch, share of its grams) of the questions that were hit."""
+        which = self.index.text_of(hits.position)
+        shift = hits.position - hits.first
+        order = np.lexsort((hits.first, shift, which))
+        cuts = np.searchsorted(which[order], np.arange(len(self._lengths) + 1)) if len(order) else np.zeros(1, int)
+        for number in np.flatnonzero(np.diff(cuts)).tolist():
+            own = order[cuts[number] : cuts[number + 1]]
+            begin = hits.position[own] - (self.index.ends[number] - self._lengths[number])
+            covered = np.zeros(self._lengths[number], dtype=bool)
+            covered[ranges(begin, begin + hits.length[own])] = True
+            # Windows that follow one another in both texts are a stretch.
+            new = (np.diff(shift[own]) != 0) | (np.diff(hits.first[own]) != 1)
+            first = np.flatnonzero(np.concatenate([[True], new]))
+            last = np.flatnonzero(np.concatenate([new, [True]]))
+            start, end = hits.start[own][first], hits.end[own][last]
+            longest = int(np.lexsort((start, start - end))[0])
+            yield number, (int(start[longest]), int(end[longest])), float(covered.mean())
 
     def _contamination(self, which: int, url: str, matched: str, share: float) -> Contamination:
         problem = self.problems[self._problem_of[which]]
         # Lone surrogates (from broken escapes in a page) have no UTF-8 form.
         url, matched = (s.encode("utf-8", "replace").decode("utf-8") for s in (url, matched))
         return Contamination(task=problem.source, problem_id=problem.id, url=url, matched=matched, share=share)
-
-    def _length(self, which: int) -> int:
-        return int(self.index.ends[which] - self._starts[which])
-
-    def _matches(self, ids: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-        """(text of the index, first gram in it, first gram in `ids`, number of grams) of what `ids` share with texts.
-
-        Windows that follow one another in both are joined.
-        """
-        for n in self.index.tables:
-            runs: dict[int, tuple[int, int]] = {}  # place in the tokens minus place in `ids` -> first and last window
-            for i in range(len(ids) - n + 1):
-                for position in self._places(ids[i : i + n]).tolist():
-                    run = runs.get(position - i)
-                    if run is not None and run[1] == i - 1:
-                        runs[position - i] = (run[0], i)
-                        continue
-                    if run is not None:
-                        yield self._match(position - i, run, n)
-                    runs[position - i] = (i, i)
-            for shift, run in runs.items():
-                yield self._match(shift, run, n)
-
-    def _match(self, shift: int, run: tuple[int, int], n: int) -> tuple[int, int, int, int]:
-        which = int(np.searchsorted(self.index.ends, shift + run[0], side="right"))
-        return which, shift + run[0] - int(self._starts[which]), run[0], run[1] - run[0] + n
-
-    def _places(self, window: np.ndarray) -> np.ndarray:
-        """Where a window of n grams stands in the index's tokens, inside one text that is matched by n grams."""
-        n, index = len(window), self.index
-        if not window.all():
-            return np.zeros(0, dtype=np.int64)
-        rarest = int(np.argmin(self._first[window + 1] - self._first[window]))
-        gram = int(window[rarest])
-        starts = self._by_gram[self._first[gram] : self._first[gram + 1]] - rarest
-        starts = starts[(starts >= 0) & (starts + n <= len(index.tokens))]
-        which = np.searchsorted(index.ends, starts, side="right")
-        lengths = index.ends[which] - self._starts[which]
-        right_length = lengths >= n if n == index.ngram else lengths == n
-        starts = starts[right_length & (starts + n <= index.ends[which])]
-        return starts[(index.tokens[starts[:, None] + np.arange(n)] == window).all(axis=1)]
-
-
-def _stretches(spans: Sequence[ContaminatedSpan], offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """First gram and the gram behind the last of each stretch that spans cover, joined where they meet."""
-    starts = np.array([start for start, _ in offsets])
-    stretches: list[tuple[int, int]] = []
-    for start, end in sorted((span.start, span.end) for span in spans):
-        first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(starts, end))
-        if stretches and first <= stretches[-1][1]:
-            stretches[-1] = (stretches[-1][0], max(last, stretches[-1][1]))
-        else:
-            stretches.append((first, last))
-    return stretches
-
-
-def _size(span: tuple[int, int] | None) -> int:
-    return span[1] - span[0] if span is not None else -1
 
 
 def find_contaminated(
@@ -166,13 +113,14 @@ def find_contaminated(
     """The problems whose question stands in one of the documents `texts`, given as (url, text).
 
     A problem found in several documents is given for each, in the order of the documents. Texts with one url behind
-    each other are pieces of one document, of which the best finding is given. One text is held in memory.
+    each other are pieces of one document, of which the best finding is given. A few texts are held in memory.
     """
     index = QuestionIndex(problems, ngram=ngram)
-    for url, pieces in groupby(texts, key=itemgetter(0)):
+    texts, again = tee(texts)
+    for _, pieces in groupby(zip(again, index.find_in(texts), strict=True), key=lambda piece: piece[0][0]):
         best: dict[tuple[str, str], Contamination] = {}
-        for _, text in pieces:
-            for found in index.find(url, text):
+        for _, findings in pieces:
+            for found in findings:
                 key = (found.task, found.problem_id)
                 if key not in best or found.share > best[key].share:
                     best[key] = found

@@ -86,6 +86,37 @@ class ClassifierRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRecipe:
+    """Filters of pages before deduplication. As it stands each is off; formulas take no part in any."""
+
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes of the languages that stay; none: all."""
+    min_confidence: float = 0.5
+    """A page in another language is left out where that is at least so sure; a doubtful page stays."""
+    language_model: str = ""
+    """A fastText model (lid.176.ftz: ten times as fast); "" is py3langid."""
+    max_words: int = 0
+    """Longer pages are left out; 0 is no limit (`min_words` is the recipe's own)."""
+    max_duplicate_lines: float = 1.0
+    """Share of lines that came before on the page; Gopher has 0.3."""
+    max_duplicate_line_chars: float = 1.0
+    """Share of characters in such lines; Gopher has 0.2."""
+    max_top_ngram: tuple[tuple[int, float], ...] = ()
+    """(n, share): characters of the most frequent n-gram; Gopher has (2, 0.20), (3, 0.18), (4, 0.16)."""
+    max_duplicate_ngrams: tuple[tuple[int, float], ...] = ()
+    """(n, share): characters in n-grams that came before; Gopher has (5, 0.15) to (10, 0.10)."""
+
+
+GOPHER_REPETITION = FilterRecipe(
+    max_duplicate_lines=0.3,
+    max_duplicate_line_chars=0.2,
+    max_top_ngram=((2, 0.20), (3, 0.18), (4, 0.16)),
+    max_duplicate_ngrams=((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)),
+)
+"""The thresholds of Gopher (Rae et al. 2021, Table A1) for repetition inside a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRecipe:
     """The corpus pipeline."""
 
@@ -116,7 +147,8 @@ class CorpusRecipe:
     decontaminate_short_ngram: int
     """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
     benchmarks: tuple[str, ...]
-    """JSONL files whose questions and answers are kept out, beside the run's own evaluation problems."""
+    """Names of benchmarks (problems.BENCHMARKS, or agieval) or JSONL files whose questions and answers are kept out,
+    beside the run's own evaluation problems."""
     heldout_share: float
     """Share of the final documents kept out of the shards to measure bits per byte."""
     page_classifier: str = ""
@@ -143,3 +175,15 @@ class CorpusRecipe:
     annotation: Literal["automatic", "people"] = "automatic"
     """automatic: rules are proposed where nobody has decided; people, as in the paper: only rules of people count, and
     the run pauses after each iteration for `mathwright corpus annotate`."""
+    decontaminate_mode: Literal["span", "segment", "page"] = "segment"
+    """What goes for a match: the matching text alone; each paragraph it touches, and the page for a short benchmark
+    text (the paper's words); or always the page."""
+    decontaminate_min_words: int = 3
+    """Identifying words of a benchmark text that is matched as a whole; with 0 every answer of three grams, such as
+    \\frac{3}{4}, drops the pages that have it."""
+    decontaminate_cjk_chars: int = 1
+    """CJK characters that count as one gram (paper silent); 2 is about the length of a Chinese word."""
+    benchmark_data: str = ""
+    """Folder with the files of benchmarks given by name; "" asks the Hugging Face hub."""
+    filters: FilterRecipe | None = None
+    """Filters of language, length and repetition; None (the paper names none) keeps every page."""

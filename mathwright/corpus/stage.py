@@ -4,6 +4,7 @@
       crawl/                     WARC files of the crawl (not for kind "archives")
       archives/                  what is extracted of each archive so far; in the end only its counts
       pages/pages.parquet        every page with enough text
+      filtered/pages.parquet     those that the recipe's filters keep (only where it has filters)
       pool/pool.parquet          without duplicates: what is mined
       iteration-K/               classifier, its samples, scores and collected pages, domains, rules.toml
       quality/                   what the last iteration is worth: a sheet to label, samples of two more classifiers
@@ -21,35 +22,43 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import chain, tee
 from pathlib import Path
 from typing import Any
 
 from mathwright.corpus.archive_list import find_archives
 from mathwright.corpus.assess import assess
+from mathwright.corpus.benchmark_texts import benchmark_texts, problem_texts
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.crawl import crawl
 from mathwright.corpus.decontaminate import (
+    BenchmarkText,
     ContaminationIndex,
     build_index,
-    find_contamination,
-    read_benchmark,
+    find_contamination_in,
+    find_removals,
     remove_contamination,
 )
+from mathwright.corpus.decontamination_report import DecontaminationReport, summary_json
 from mathwright.corpus.dedup import find_duplicates
 from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
+from mathwright.corpus.filters import reject
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.mine import Mined, mine
 from mathwright.corpus.pages import discard_documents, extract_archives, join_archives
 from mathwright.corpus.pool import Pool
-from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
+from mathwright.corpus.recipe import CorpusRecipe, FilterRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
 from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
 from mathwright.run import Stage
+
+COMMON_NGRAM_PAGES = 20
+"""An n-gram of a benchmark on so many pages, and on a hundredth of them, is named: it may be a common phrase."""
 
 
 def run(
@@ -81,6 +90,7 @@ def _run(
         _extract(archives, stage, recipe)
     stage.once("pages", lambda _: _join(archives, pages, stage, recipe.min_words))
     discard_documents(stage.path / "archives")
+    pages = _filter(pages, recipe.filters, stage)
     pool_path = stage.path / "pool" / "pool.parquet"
     clusters = stage.once("pool", lambda _: _deduplicate(pages, pool_path, stage, recipe, seed))
 
@@ -88,9 +98,7 @@ def _run(
     mined = mine(recipe, pool, stage, seed)
     quality = stage.once("quality", lambda folder: assess(recipe, pool, mined, stage, folder, seed))
     documents = stage.path / "documents" / "documents.parquet"
-    contamination = stage.once(
-        "documents", lambda _: _decontaminate(pool, mined, documents, stage, index, recipe.min_words)
-    )
+    contamination = stage.once("documents", lambda _: _decontaminate(pool, mined, documents, stage, index, recipe))
     sizes = stage.once("shards", lambda folder: _write_shards(documents, folder, stage, tokenizer, recipe, seed))
 
     last = stage.path / f"iteration-{len(mined.iterations)}"
@@ -195,6 +203,36 @@ def _join(archives: Sequence[str], output: Path, stage: Stage, min_words: int) -
     return num_documents
 
 
+def _filter(pages: Path, recipe: FilterRecipe | None, stage: Stage) -> Path:
+    """The pages that the recipe's filters keep, in a file of their own; `pages` itself without filters."""
+    if recipe is None:
+        return pages
+    output = stage.path / "filtered" / "pages.parquet"
+    stage.once("filtered", lambda _: _write_filtered(pages, output, recipe, stage))
+    return output
+
+
+def _write_filtered(pages: Path, output: Path, recipe: FilterRecipe, stage: Stage) -> None:
+    _forget_rejected(stage, "filter")
+    dropped: Counter[str] = Counter()
+    num_pages = 0
+    with DocumentWriter(output) as writer, stage.progress("filter", None) as advance:
+        for row in read_rows(pages):
+            advance(1)
+            num_pages += 1
+            if reason := reject(row["text"], recipe):
+                dropped[reason] += 1
+                stage.reject("filter", {name: row[name] for name in ("url", "archive", "offset", "num_words")}, reason)
+            else:
+                writer.write(row)
+    num_kept = num_pages - dropped.total()
+    stage.funnel("filter", unit="pages", num_in=num_pages, num_out=num_kept, dropped=dropped)
+    if num_kept == 0:
+        raise MathwrightError(
+            f"the filters drop all {num_pages} pages", hint="see rejected/filter.jsonl; check corpus.filters"
+        )
+
+
 def _deduplicate(pages: Path, output: Path, stage: Stage, recipe: CorpusRecipe, seed: int) -> dict[str, int]:
     """Write the pages that stay; returns the number of near-duplicate clusters by size."""
     _forget_rejected(stage, "dedup")
@@ -227,60 +265,73 @@ def _forget_rejected(stage: Stage, *steps: str) -> None:
 
 
 def build_benchmark_index(recipe: CorpusRecipe, problems: Sequence[Problem]) -> ContaminationIndex:
-    """The index of the recipe's benchmark files and of the questions and answers of `problems`, by their source."""
-    texts: dict[str, list[str]] = {}
-    for problem in problems:
-        texts.setdefault(problem.source, []).extend((problem.question, problem.answer))
-    for path in recipe.benchmarks:
-        texts.setdefault(path, []).extend(read_benchmark(path))
-    return build_index(texts, ngram=recipe.decontaminate_ngram, short_ngram=recipe.decontaminate_short_ngram)
+    """The index of the recipe's benchmarks and of the questions and answers of `problems`, by their source."""
+    texts: dict[str, Iterable[BenchmarkText]] = dict(problem_texts(problems))
+    for name, found in benchmark_texts(recipe.benchmarks, recipe.benchmark_data).items():
+        texts[name] = chain(texts.get(name, ()), found)
+    return build_index(
+        texts,
+        ngram=recipe.decontaminate_ngram,
+        short_ngram=recipe.decontaminate_short_ngram,
+        min_words=recipe.decontaminate_min_words,
+        cjk_chars=recipe.decontaminate_cjk_chars,
+    )
 
 
 def _report_index(stage: Stage, index: ContaminationIndex) -> None:
-    num_short = sum(index.num_too_short.values())
-    num_texts = sum(index.num_texts.values())
-    stage.funnel(
-        "benchmark texts", unit="texts", num_in=num_texts + num_short, num_out=num_texts,
-        dropped={"too short to identify": num_short},
-    )  # fmt: skip
+    num_texts, num_short, num_empty, num_repeated = (
+        sum(counts.values()) for counts in (index.num_texts, index.num_too_short, index.num_empty, index.num_repeated)
+    )
+    dropped = {"too short to identify": num_short - num_empty, "empty": num_empty, "repeated": num_repeated}
+    num_in = num_texts + num_short + num_repeated
+    stage.funnel("benchmark texts", unit="texts", num_in=num_in, num_out=num_texts, dropped=dropped)
 
 
 def _decontaminate(
-    pool: Pool, mined: Mined, output: Path, stage: Stage, index: ContaminationIndex, min_words: int
+    pool: Pool, mined: Mined, output: Path, stage: Stage, index: ContaminationIndex, recipe: CorpusRecipe
 ) -> dict[str, Any]:
-    """Write the collected pages without contaminated paragraphs; returns what each rule and benchmark cost."""
+    """Write the collected pages without what is contaminated; returns what each rule and benchmark cost.
+
+    Each removal is a row of rejected/decontaminate.jsonl; the cost report is contamination.json beside the documents.
+    """
     _forget_rejected(stage, "decontaminate")
-    num_kept = 0
     dropped: Counter[str] = Counter()
-    hits: Counter[str] = Counter()
-    lost_bytes: Counter[str] = Counter()
-    with DocumentWriter(output) as writer, stage.progress("decontaminate", len(pool.urls)) as advance:
-        for i, row in enumerate(read_rows(pool.documents)):
+    report = DecontaminationReport(index)
+    rows, again = tee(row for i, row in enumerate(read_rows(pool.documents)) if mined.state.collected[i])
+    num_collected = int(mined.state.collected.sum())
+    found = find_contamination_in((row["text"] for row in again), index)
+    with DocumentWriter(output) as writer, stage.progress("decontaminate", num_collected) as advance:
+        for row, spans in zip(rows, found, strict=True):
             advance(1)
-            if not mined.state.collected[i]:
-                continue
-            spans = find_contamination(row["text"], index)
-            kept = with_text(row, remove_contamination(row["text"], spans)) if spans else row
-            for span in spans:
-                hits[f"{span.rule}: {span.benchmark}"] += 1
-                stage.reject("decontaminate", {"url": row["url"], **asdict(span)}, span.rule)
+            for audit in report.add(
+                row["url"], row["text"], find_removals(row["text"], spans, recipe.decontaminate_mode)
+            ):
+                stage.reject("decontaminate", audit, audit["rule"])
+            kept = row
             if spans:
-                rule = "short" if any(span.rule == "short" for span in spans) else "ngram"
-                lost_bytes[rule] += row["num_bytes"] - kept["num_bytes"]
-            if spans and not kept["text"]:
+                kept = with_text(row, remove_contamination(row["text"], spans, recipe.decontaminate_mode))
+            if spans and not kept["text"].strip():
                 dropped["benchmark text on the page"] += 1
-            elif kept["num_words"] < min_words:
-                dropped[f"fewer than {min_words} words left"] += 1
+            elif kept["num_words"] < recipe.min_words:
+                dropped[f"fewer than {recipe.min_words} words left"] += 1
             else:
                 writer.write(kept)
-                num_kept += 1
-    num_collected = int(mined.state.collected.sum())
     stage.funnel(
         "recall", unit="pages", num_in=len(pool.urls), num_out=num_collected,
         dropped={"ranked below the budget": len(pool.urls) - num_collected},
     )  # fmt: skip
+    num_kept = num_collected - dropped.total()
     stage.funnel("decontaminate", unit="pages", num_in=num_collected, num_out=num_kept, dropped=dropped)
-    return {"hits": dict(hits), "bytes_removed": dict(lost_bytes)}
+    summary = report.summary()
+    output.with_name("contamination.json").write_text(summary_json(summary), encoding="utf-8")
+    for row in summary["ngrams"]:
+        if row["pages"] >= max(COMMON_NGRAM_PAGES, num_collected // 100):
+            stage.say(
+                f"[yellow]warning[/] {row['pages']:,} pages have {row['ngram']!r} of {row['benchmark']}: "
+                "is it a benchmark text? See documents/contamination.json"
+            )
+    hits = {f"{row['rule']}: {row['benchmark']}": row["spans"] for row in summary["rules"]}
+    return {"hits": hits, "rules": summary["rules"], "ngrams": summary["ngrams"][:20]}
 
 
 # --- shards ---------------------------------------------------------------------------------------

@@ -27,8 +27,10 @@ __all__ = [
     "Benchmark",
     "HubSource",
     "LoadedBenchmark",
+    "benchmark_rows",
     "find_benchmark",
     "load_benchmark",
+    "problem_id",
     "question_with_choices",
 ]
 
@@ -63,15 +65,7 @@ def load_benchmark(name_or_path: str, data: str | Path | None = None) -> LoadedB
     if name_or_path.endswith((".jsonl", ".jsonl.gz")):
         return _load_records(Path(name_or_path).expanduser())
     benchmark = find_benchmark(name_or_path)
-    if data is not None:
-        files = _find_files(benchmark, Path(data).expanduser())
-        return _load(benchmark, chain.from_iterable(map(file_rows, files)), ", ".join(map(str, files)))
-    if benchmark.hub is None:
-        raise MathwrightError(
-            f"{benchmark.name}: no copy on the Hugging Face hub is known",
-            hint=f"give a data folder with {' or '.join(benchmark.files)}",
-        )
-    return _load(benchmark, hub_rows(benchmark.hub), str(benchmark.hub))
+    return _load(benchmark, *benchmark_rows(benchmark, data))
 
 
 def find_benchmark(name: str) -> Benchmark:
@@ -91,6 +85,23 @@ def question_with_choices(problem: Problem) -> str:
     """The question as it is asked: the options of a multiple-choice question follow, "(A) ..." each on its own line."""
     options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
     return "\n".join([problem.question, *options])
+
+
+def benchmark_rows(benchmark: Benchmark, data: str | Path | None) -> tuple[Iterable[tuple[str, dict[str, Any]]], str]:
+    """The rows of a benchmark as published, each with its place, and what they are read from.
+
+    `data` is its file or a folder in which it is looked for, None the Hugging Face hub. Raises MathwrightError where it
+    is not there.
+    """
+    if data is not None:
+        files = _find_files(benchmark, Path(data).expanduser())
+        return chain.from_iterable(map(file_rows, files)), ", ".join(map(str, files))
+    if benchmark.hub is None:
+        raise MathwrightError(
+            f"{benchmark.name}: no copy on the Hugging Face hub is known",
+            hint=f"give a data folder with {' or '.join(benchmark.files)}",
+        )
+    return hub_rows(benchmark.hub), str(benchmark.hub)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -147,13 +158,17 @@ def _load(benchmark: Benchmark, rows: Iterable[tuple[str, dict[str, Any]]], wher
     return _loaded(benchmark, problems, dropped, where)
 
 
+def problem_id(benchmark: Benchmark, draft: Draft, index: int) -> str:
+    """A problem's id: the file's own, or else the number of the row, which a bare number is taken for."""
+    own = draft.id or str(index)
+    return f"{benchmark.name}-test-{own}" if own.isdecimal() else f"{benchmark.name}-{own}"
+
+
 def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Problem:
-    """The problem with its id: the file's own, or else the number of the row, which a bare number is taken for."""
     if isinstance(draft, Problem):
         return draft
-    own = draft.id or str(index)
     return Problem(
-        id=f"{benchmark.name}-test-{own}" if own.isdecimal() else f"{benchmark.name}-{own}",
+        id=problem_id(benchmark, draft, index),
         question=draft.question,
         answer=draft.answer,
         source=benchmark.name,

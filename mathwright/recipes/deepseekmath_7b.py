@@ -126,6 +126,11 @@ def recipe() -> Recipe:
             rules="",  # §2.1: a file of the annotated URL prefixes goes here
             decontaminate_ngram=10,  # §2.1: "10-gram string that matches exactly"
             decontaminate_short_ngram=3,  # §2.1: "shorter than 10 grams but have at least 3 grams"
+            decontaminate_mode="segment",  # §2.1: "any text segment containing a 10-gram string that matches exactly"
+            decontaminate_min_words=3,  # paper silent: an answer such as \\frac{3}{4} would drop every page that has it
+            decontaminate_cjk_chars=1,  # paper silent: what a gram is in Chinese
+            benchmark_data="",  # paper silent: the published files
+            filters=None,  # paper silent: no filter of language, length or repetition is named
             benchmarks=("gsm8k", "math", "cmath", "agieval"),  # §2.1 names these four, "such as"
             heldout_share=0.0001,  # paper silent: enough text to measure bits per byte
             measure=True,  # paper silent: it names no measure of the corpus but training on it

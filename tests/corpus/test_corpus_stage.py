@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
+from mathwright.corpus.decontaminate import find_contamination
 from mathwright.corpus.documents import read_columns, read_rows
 from mathwright.corpus.mine import State, match_seed
 from mathwright.corpus.pool import Pool
-from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
-from mathwright.corpus.stage import run
+from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, FilterRecipe, WebRecipe
+from mathwright.corpus.stage import build_benchmark_index, run
 from mathwright.errors import MathwrightError
 from mathwright.lm.shards import TokenShards
 from mathwright.lm.tokenise import train_tokenizer
@@ -159,6 +160,81 @@ def test_the_contaminated_paragraph_is_gone_and_its_page_is_not(finished):
     (line,) = (stage.path / "rejected" / "decontaminate.jsonl").read_text().splitlines()
     rejected = json.loads(line)
     assert rejected["benchmark"] == "farm" and "seventeen sheep" in rejected["matched"]
+
+
+def test_each_removal_is_in_the_audit_log_and_each_rule_in_the_cost_report(finished):
+    stage, manifest = finished
+    (row,) = map(json.loads, (stage.path / "rejected" / "decontaminate.jsonl").read_text().splitlines())
+    assert (row["benchmark"], row["rule"], row["problem"]) == ("farm", "ngram", "1")
+    texts = {row["url"]: row["text"] for row in read_rows(stage.path / "pool" / "pool.parquet")}
+    text = texts[row["url"]]
+    assert text[row["start"] : row["end"]] == row["matched"]
+    assert QUESTION in text[row["removed_start"] : row["removed_end"]]
+    report = json.loads((stage.path / "documents" / "contamination.json").read_text())
+    assert report["rules"] == manifest["summary"]["contamination"]["rules"]
+    (cost,) = report["rules"]
+    removed = len(text[row["removed_start"] : row["removed_end"]].encode())
+    assert cost == {
+        "benchmark": "farm",
+        "rule": "ngram",
+        "spans": 1,
+        "segments": 1,
+        "pages": 1,
+        "whole_pages": 0,
+        "bytes": removed,
+        "bytes_alone": removed,
+    }
+    assert report["ngrams"][0]["ngram"].split() == QUESTION.lower().replace(",", "").split()[:10]
+    assert report["ngrams"][0]["pages"] == 1
+
+
+@pytest.mark.parametrize(("mode", "whole"), [("span", False), ("segment", False), ("page", True)])
+def test_the_mode_says_what_goes_for_a_match(web, finished, tmp_path, mode, whole):
+    first, _ = finished
+    (tmp_path / "corpus").mkdir()
+    for name in ("pages", "pool"):
+        shutil.copytree(first.path / name, tmp_path / "corpus" / name)
+        shutil.copy(first.path / f"{name}.done.json", tmp_path / "corpus")
+    run_in(tmp_path, web, decontaminate_mode=mode)
+    rows = {row["url"]: row["text"] for row in read_rows(tmp_path / "corpus" / "documents" / "documents.parquet")}
+    url = "https://qa.org/questions/3"
+    assert (url not in rows) is whole
+    assert not any("seventeen sheep" in text for text in rows.values())
+    if mode == "span":
+        assert rows[url].rstrip(".").endswith("?")  # what is left of the paragraph
+
+
+def test_benchmarks_are_taken_by_name_from_a_data_folder(web, tmp_path):
+    part = recipe(web, benchmarks=("gsm8k", "own.jsonl"), benchmark_data=str(tmp_path))
+    row = {"question": QUESTION, "answer": "He has 17 sheep, buys 11 goats: 17 + 11 = <<17+11=28>>28.\n#### 28"}
+    (tmp_path / "gsm8k_test.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(MathwrightError, match=r"own\.jsonl: no such benchmark file"):
+        build_benchmark_index(part, PROBLEMS)
+    part = dataclasses.replace(part, benchmarks=("gsm8k",))
+    index = build_benchmark_index(part, PROBLEMS)
+    assert index.num_texts == {"farm": 1, "gsm8k": 2}
+    spans = find_contamination(f"{QUESTION} He has 17 sheep, buys 11 goats: 17 + 11 = 28", index)
+    assert [(span.benchmark, span.problem) for span in spans] == [
+        ("farm", "1"), ("gsm8k", "gsm8k-test-0"), ("gsm8k", "gsm8k-test-0"),
+    ]  # fmt: skip
+    with pytest.raises(MathwrightError, match="no benchmark is called 'gsm9k'") as caught:
+        build_benchmark_index(dataclasses.replace(part, benchmarks=("gsm9k",)), PROBLEMS)
+    assert "agieval" in str(caught.value.hint)
+    with pytest.raises(MathwrightError, match="no file of cmath"):
+        build_benchmark_index(dataclasses.replace(part, benchmarks=("cmath",)), PROBLEMS)
+
+
+def test_filters_drop_pages_before_deduplication_and_are_counted(web, tmp_path):
+    filters = FilterRecipe(max_words=190)
+    stage, manifest = run_stage(web, tmp_path, filters=filters, max_iterations=1)
+    funnels = {funnel["step"]: funnel for funnel in manifest["funnels"]}
+    assert funnels["filter"]["dropped"] == {"too many words": 1}  # the one with the question
+    assert funnels["extract"]["num_out"] == funnels["filter"]["num_in"]
+    assert funnels["filter"]["num_out"] == funnels["deduplicate"]["num_in"]
+    (line,) = (stage.path / "rejected" / "filter.jsonl").read_text().splitlines()
+    assert json.loads(line)["url"] == "https://qa.org/questions/3"
+    with pytest.raises(MathwrightError, match="the filters drop all 241 pages"):
+        run_stage(web, tmp_path / "none", filters=FilterRecipe(max_words=1))
 
 
 def test_domains_and_rules_tell_a_blog_from_its_mathematics(finished):
