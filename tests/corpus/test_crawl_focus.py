@@ -219,7 +219,8 @@ def test_mathematics_first_and_each_page_says_why(serve: Any, classifier: str, t
         return sum("//math" in line["url"] for line in grounds(tmp_path / folder) if line["outcome"] == "page")
 
     assert report.num_pages == plain.num_pages == 60
-    assert report.num_relevant is not None and num_math("focused") > 44 > 36 > num_math("plain")
+    # Which pages are under way together differs with the machine's load: 44 to 51 seen, 28 to 31 without the order.
+    assert report.num_relevant is not None and num_math("focused") >= 42 > 36 > num_math("plain")
     assert plain.num_relevant is None
 
     lines = {line["url"]: line for line in grounds(tmp_path / "focused")}
