@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mathwright import recipe as recipes
+from mathwright.cli_corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.run import console
 
@@ -43,70 +44,25 @@ class StageArguments:
     """Device of the models: cpu or cuda."""
 
 
-class Corpus(StageArguments):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusArguments(StageArguments):
+    runner: Literal["native", "ray"] = "native"
+    """Where the corpus is computed: on the cores of this machine, or on a Ray cluster."""
+    ray_address: str = ""
+    """ray://HOST:10001; "" is the cluster this machine belongs to, or a new one on this machine."""
+
+
+class Corpus(CorpusArguments):
     """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise.
 
-    `mathwright corpus annotate RUN` opens a page on which people decide which URL prefixes are mathematics.
+    `mathwright corpus annotate RUN` opens a page on which people decide which URL prefixes are mathematics;
+    `mathwright corpus recall SHEET` reads a labelled sheet; `mathwright corpus where SHARD:POSITION` finds the page
+    that a token comes from.
     """
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Annotate:
-    """§2.1 Decide on a local web page which domains and URL prefixes of a run are mathematics.
-
-    Decisions are saved at once in RUN/rules.toml. The command that made the run goes on with them.
-    """
-
-    run: Positional[Path]
-    """Run directory with at least one finished iteration of its corpus stage."""
-    by: str = ""
-    """Who decides, as the rules will say; by default the user of this machine."""
-    iteration: int | None = None
-    """The last finished one by default."""
-    auto: bool = False
-    """Open no page: write the rules that would be proposed, by "automatic", and end."""
-    port: int = 0
-    """0 is any that is free."""
-    browser: bool = True
-    """Open the page in the browser."""
-
-
-CORPUS_VERBS: dict[str, type] = {"annotate": Annotate}
-"""Verbs behind `mathwright corpus`, which otherwise takes a recipe."""
 
 
 class Pretrain(StageArguments):
     """§2.3 Continue the pre-training of a model on a mixture of corpora."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fetch:
-    """§2.1 Look pages up in Common Crawl's index and fetch them into WARC files, for `corpus.web.archives`.
-
-    `mathwright fetch --index https://index.commoncrawl.org/CC-MAIN-2024-10-index --url-prefix docs.sympy.org/latest/
-    --out fetched`. What is fetched is kept: the same command goes on where it was stopped.
-    """
-
-    index: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """A CDX server, .cdxj files, .parquet files of the columnar index, or cc-index-table.paths.gz (repeatable)."""
-    out: Path
-    """Folder for the WARC files."""
-    url_prefix: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Pages below this: docs.sympy.org/latest/ (repeatable)."""
-    domain: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Pages of this domain and the hosts below it: sympy.org (repeatable)."""
-    language: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Leave out pages in other languages than this, in three letters: eng (repeatable)."""
-    limit: int | None = None
-    """Fetch this many pages at most."""
-    archives: str = "https://data.commoncrawl.org/"
-    """Where the archives lie that the index names: https://, s3://commoncrawl/ or a folder."""
-    threads: int = 4
-    """Requests under way at a time."""
-    requests_per_s: float = 10.0
-    """Requests for records a second, at most."""
-    index_requests_per_s: float = 1.0
-    """Requests to a CDX server a second, at most."""
 
 
 class Compare(StageArguments):
@@ -186,7 +142,7 @@ class Eval(StageArguments):
     """I/N: this process takes part I of N; all write to one --out. torchrun sets it by itself."""
 
 
-class Run(StageArguments):
+class Run(CorpusArguments):
     """Run all stages of a recipe, skipping those that are finished, and write the report."""
 
 
@@ -204,62 +160,6 @@ class Chat:
     max_new_tokens: int = 1024
     device: str = "cpu"
     """cpu or cuda."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Contamination:
-    """Find which problems of benchmarks stand in a corpus, for `mathwright eval --contamination`."""
-
-    corpus: Positional[Path]
-    """Parquet of documents, JSONL with a `text` field, or a folder of them."""
-    tasks: str
-    """Benchmarks, comma-separated."""
-    out: Path
-    """JSONL file to write: a line a finding."""
-    data: str | None = None
-    """Folder with the benchmarks' files; the Hugging Face hub by default."""
-    min_share: float = 0.0
-    """Report a problem only if this share of its question stands in a text; the paper's rule is one 10-gram."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Crawl:
-    """§2.1 Fetch pages into WARC files, those first that a classifier expects to be mathematics (docs/crawling.md).
-
-    `mathwright crawl https://example.org/ --out pages --contact me@example.org --classifier RUN/corpus/iteration-2`
-    Called again, a stopped crawl goes on.
-    """
-
-    start_urls: Positional[tuple[str, ...]] = ()
-    """Where to start; without any, at the prefixes that --rules accept."""
-    out: Path
-    """Folder for the archives, grounds.jsonl and the frontier."""
-    contact: str = ""
-    """A web page or mail address of whoever answers for this crawl; sent with every request."""
-    classifier: Path | None = None
-    """Folder of a trained classifier; without one the order is breadth-first."""
-    rules: Path | None = None
-    """A rules.toml: what it rejects is not fetched; with --scope prefixes only what it accepts is."""
-    scope: Literal["host", "domain", "prefixes", "any"] = "host"
-    """Hosts of the start URLs, their registered domains, the prefixes accepted by --rules, or any host."""
-    max_pages: int = 10_000
-    max_pages_per_host: int = 10_000
-    max_hosts: int = 0
-    """0 is no limit, as for the next three."""
-    max_depth: int = 0
-    """Links from a start URL."""
-    max_bytes: int = 0
-    """HTML, decompressed."""
-    max_minutes: float = 0.0
-    """Earlier calls included."""
-    delay_s: float = 1.0
-    """Seconds between two requests to one host; robots.txt may ask for more."""
-    patience: float = 0.5
-    """Wait for a better host rather than fetch what has less than this share of its priority; 0: never."""
-    nofollow: Literal["obey", "ignore"] = "obey"
-    """Whether links marked nofollow are followed."""
-    noindex: Literal["store", "skip"] = "store"
-    """Whether pages are kept that ask search engines not to index them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -361,29 +261,12 @@ def _perform(command: Any) -> None:
             )
         case Run():
             stages(command, None)
-        case Fetch():
-            fetch(command)
         case Eval() if command.tasks:
             evaluate(command)
-        case Contamination():
-            contamination(command)
-        case Crawl():
-            crawl(command)
-        case Annotate():
-            from mathwright.corpus.annotate_server import annotate
-
-            annotate(
-                command.run,
-                by=command.by,
-                iteration=command.iteration,
-                auto=command.auto,
-                port=command.port,
-                browser=command.browser,
-            )
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:
-            raise AssertionError(command)
+            perform(command)
 
 
 def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> recipes.Recipe:
@@ -409,30 +292,15 @@ def stages(arguments: StageArguments, only: str | None) -> None:
 
     out = arguments.out or Path("runs") / recipe.name
     inputs = Inputs(model=arguments.model, shards=arguments.shards)
+    if isinstance(arguments, CorpusArguments) and arguments.runner != "native":
+        from mathwright.corpus.tables import set_runner
+
+        set_runner(arguments.runner, arguments.ray_address)
     chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
     chain.run(STAGES if only is None else ("problems", "model", only))
     if only is None:
         print_headline(out, report(out))
-
-
-def fetch(arguments: Fetch) -> None:
-    """Fetch chosen pages of Common Crawl and say where they are."""
-    from mathwright.corpus.cc_fetch import fetch as run
-    from mathwright.corpus.cc_index import Wanted
-    from mathwright.corpus.polite_http import PoliteClient
-
-    run(
-        arguments.index,
-        Wanted(prefixes=arguments.url_prefix, domains=arguments.domain, languages=arguments.language),
-        arguments.out,
-        archives=arguments.archives,
-        limit=arguments.limit,
-        index_client=PoliteClient(requests_per_s=arguments.index_requests_per_s),
-        data_client=PoliteClient(requests_per_s=arguments.requests_per_s),
-        num_threads=arguments.threads,
-    )
-    print(arguments.out / "fetched-*.warc.gz")
 
 
 def evaluate(arguments: Eval) -> None:
@@ -444,8 +312,8 @@ def evaluate(arguments: Eval) -> None:
     page = run(
         Settings(
             model=arguments.recipe,
-            tasks=_names(arguments.tasks),
-            modes=_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
+            tasks=split_names(arguments.tasks),
+            modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
             data=arguments.data,
             template=arguments.template,
             shots=arguments.shots,
@@ -478,66 +346,6 @@ def evaluate(arguments: Eval) -> None:
     )
     if page is not None:
         console.print(f"[bold green]{page}[/]: every sample, to browse", soft_wrap=True)
-
-
-def contamination(arguments: Contamination) -> None:
-    """Find benchmark problems in a corpus and say how many of each task."""
-    from mathwright.corpus.contamination import QuestionIndex
-    from mathwright.corpus.contamination import contamination as find
-    from mathwright.problems.benchmarks import load_benchmark
-
-    problems = [p for name in _names(arguments.tasks) for p in load_benchmark(name, arguments.data).problems]
-    if too_short := len(QuestionIndex(problems).too_short):
-        console.print(f"{too_short:,} of {len(problems):,} questions are too short to be searched for")
-    with console.status("reading the corpus"):
-        counts = find(arguments.corpus, problems, arguments.out, min_share=arguments.min_share)
-    for task, count in counts.items():
-        print(f"{task}\t{count}")
-
-
-def crawl(arguments: Crawl) -> None:
-    """Crawl, and say what was fetched and what was not."""
-    from rich.progress import Progress
-
-    import mathwright
-    from mathwright.corpus.crawl import crawl as run
-    from mathwright.corpus.recipe import WebRecipe
-
-    recipe = WebRecipe(
-        kind="crawl",
-        archives=(),
-        packages=(),
-        start_urls=arguments.start_urls,
-        max_pages=arguments.max_pages,
-        max_pages_per_host=arguments.max_pages_per_host,
-        delay_s=arguments.delay_s,
-        requests_per_host=1 if arguments.delay_s else 4,
-        user_agent=f"mathwright/{mathwright.__version__}" + (f" (+{arguments.contact})" if arguments.contact else ""),
-        order="score",
-        scope=arguments.scope,
-        rules=str(arguments.rules or ""),
-        classifier=str(arguments.classifier or ""),
-        max_depth=arguments.max_depth,
-        max_hosts=arguments.max_hosts,
-        max_bytes=arguments.max_bytes,
-        max_seconds=60 * arguments.max_minutes,
-        patience=arguments.patience,
-        nofollow=arguments.nofollow,
-        noindex=arguments.noindex,
-    )
-    with Progress(console=console) as progress:
-        task = progress.add_task("crawl", total=arguments.max_pages)
-        report = run(arguments.start_urls, arguments.out, recipe=recipe, progress=lambda n: progress.advance(task, n))
-    found = "" if report.num_relevant is None else f", {report.num_relevant:,} of them mathematics to the classifier"
-    console.print(f"{report.num_pages:,} pages of {len(report.pages_by_host):,} hosts{found}")
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
-    console.print(f"{report.num_urls:,} addresses seen; not fetched or no page: {reasons or 'none'}", soft_wrap=True)
-    for path in (*report.archives, arguments.out / "grounds.jsonl"):
-        print(path)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def report(run: Path) -> Path:

@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "chat": SHARED,
     "evaluate": {*SHARED, "eval", "report"},
     "chain": {"recipe", *SHARED, "corpus", "pretrain", "sft", "reward", "rl", "eval"},
-    "cli": {"recipe", "chain", "plan", "chat", "evaluate", "eval", "corpus", "problems", "report", *BASE},
+    "cli_corpus": {"lm", "corpus", "problems", *BASE},
+    "cli": {"cli_corpus", "recipe", "chain", "plan", "chat", "evaluate", "eval", "corpus", "problems", "report", *BASE},
 }
 
 

@@ -128,6 +128,7 @@ class TokenShards:
         paths = sorted(self.folder.glob("shard-*.json"))
         if not paths:
             raise MathwrightError(f"{folder}: no token shards", hint="run the corpus stage, or check the path")
+        self._names = [path.stem for path in paths]
         self._indexes = [_read_index(path) for path in paths]
         self._arrays = [_map_tokens(path, index) for path, index in zip(paths, self._indexes, strict=True)]
         first = self._indexes[0]
@@ -147,6 +148,13 @@ class TokenShards:
             ]
         )
         """[D] position of the first token of each document, ascending."""
+
+    def shard_range(self, name: str) -> tuple[int, int]:
+        """Position of the first token of one shard (`shard-00001`) and its number of tokens. Raises MathwrightError."""
+        if name not in self._names:
+            raise MathwrightError(f"{self.folder}: no shard {name}", hint=f"there are {', '.join(self._names)}")
+        shard = self._names.index(name)
+        return self._shard_starts[shard], len(self._arrays[shard])
 
     @property
     def num_documents(self) -> int:
