@@ -282,16 +282,15 @@ def _find_token(place: str) -> tuple[Any, int]:
 
 
 def _page_text(archive: str, offset: int, url: str) -> str:
-    from mathwright.corpus.archive import Page, read_pages
+    from mathwright.corpus.archive import is_wet, read_documents, read_pages
     from mathwright.corpus.extract import extract
+    from mathwright.records import Damage, Document
 
-    # Records of one gzip member share its offset.
-    pages = (item for item in read_pages(archive, start=offset) if isinstance(item, Page))
-    for page in pages:
-        if page.url == url:
-            return extract(page.html, page.url, charset=page.charset).text
-        if page.offset != offset:
+    for page in (read_documents if is_wet(archive) else read_pages)(archive, start=offset):
+        if isinstance(page, Damage) or page.offset != offset:
             break
+        if page.url == url:  # records of one gzip member share its offset
+            return page.text if isinstance(page, Document) else extract(page.html, url, charset=page.charset).text
     raise MathwrightError(f"{url} is not at byte {offset} of {archive}", hint="has the archive changed since?")
 
 

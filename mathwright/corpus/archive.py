@@ -61,6 +61,11 @@ def read_documents(
     return _read(path, start, frozenset({"conversion"}), _to_document, "documents", counts)
 
 
+def is_wet(path: str | Path) -> bool:
+    """Whether an archive's name says that it holds plain text: `….warc.wet.gz`, as Common Crawl names them."""
+    return ".wet" in Path(path).suffixes
+
+
 def read_page_at(archive: str | Path, offset: int, length: int) -> Page | Damage:
     """The page in the `length` bytes from `offset` on, as an index of an archive names them.
 

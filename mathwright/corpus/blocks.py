@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus.archive import read_pages
+from mathwright.corpus.archive import is_wet, read_documents, read_pages
 from mathwright.corpus.claims import Claim, is_done
 from mathwright.corpus.documents import DocumentWriter, join_documents, to_row
 from mathwright.corpus.slots import Slot
@@ -70,7 +70,7 @@ class Block:
     dropped: dict[str, int] = field(default_factory=dict)
     """Pages of the block without a document, by reason."""
     rejected: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """(step, row with its reason) of what was set aside."""
+    """(step, row with its reason) of what was set aside; of step "partial", of what was kept in part."""
     last: bool = False
     """Whether the archive ends with it. The last block has fewer pages than BLOCK_PAGES, maybe none."""
 
@@ -145,22 +145,25 @@ def _commit_block(
             if reason:
                 dropped[reason] += 1
                 state.rejected.append(("extract", {"reason": reason, **row}))
-            else:
-                writer.write(row)
-                state.num_documents += 1
+                continue
+            writer.write(row)
+            state.num_documents += 1
+            if row["problem"]:  # kept, but not whole
+                where = {name: row[name] for name in ("url", "archive", "offset")}
+                state.rejected.append(("partial", {"reason": row["problem"], **where}))
     state.num_pages, state.last = reader.num_in_block, reader.ended
     state.offset, state.at_offset, state.digest = reader.offset, reader.at_offset, reader.digest
     state.counts, state.dropped = dict(reader.counts), dict(dropped)
     write_json(_state_path(folder, state.block), asdict(state))
 
 
-def _to_document(page: Page, rules: PageRules, condemned: str | None) -> tuple[dict[str, Any], str]:
+def _to_document(page: Page | Document, rules: PageRules, condemned: str | None) -> tuple[dict[str, Any], str]:
     """(row, "") of the document, or (what identifies the page, the reason why it is none)."""
     where = {"url": page.url, "archive": page.archive, "offset": page.offset}
     if condemned:
         return where, condemned
     try:
-        document = rules.extract(page.html, page.url, charset=page.charset)
+        document = page if isinstance(page, Document) else rules.extract(page.html, page.url, charset=page.charset)
     except Exception as error:  # `extract` promises not to raise; should it, one page is lost and not a run of days
         return where, f"extraction failed: {type(error).__name__}"
     if not document.text.strip():
@@ -174,7 +177,10 @@ def _to_document(page: Page, rules: PageRules, condemned: str | None) -> tuple[d
 
 
 class _Reader:
-    """The pages and damages of an archive, a block at a time, behind a committed block or from the start."""
+    """The pages and damages of an archive, a block at a time, behind a committed block or from the start.
+
+    The pages of a WET archive are documents already.
+    """
 
     def __init__(
         self, archive: str, before: Block | None, slot: Slot, number: int, condemned: dict[tuple[str, int], str]
@@ -192,9 +198,10 @@ class _Reader:
         self._slot = slot
         self._condemned = condemned
         self._counts: Counter[str] = Counter()  # read_pages adds to it
+        self._read = read_documents if is_wet(archive) else read_pages
         self._items = self._open(before)
 
-    def next_block(self) -> Iterator[tuple[int, Page | Damage]]:
+    def next_block(self) -> Iterator[tuple[int, Page | Document | Damage]]:
         """(ordinal of the page, the page) of the next block and what is damaged before it; to be read to its end."""
         first = self.block * BLOCK_PAGES
         self.num_in_block = 0
@@ -211,7 +218,7 @@ class _Reader:
             if item is None:
                 self.ended = True
                 break
-            if isinstance(item, Page):
+            if not isinstance(item, Damage):
                 self.at_offset = self.at_offset + 1 if item.offset == self.offset else 1
                 self.offset, self.digest = item.offset, item.digest
                 self.num_in_block += 1
@@ -219,7 +226,7 @@ class _Reader:
         self.counts = Counter(self._counts)
         self.block += 1
 
-    def _next(self) -> Page | Damage | None:
+    def _next(self) -> Page | Document | Damage | None:
         try:
             return next(self._items, None)
         except MathwrightError as error:
@@ -227,20 +234,20 @@ class _Reader:
         except OSError as error:
             raise UnreadableError(f"{self._archive}: {error}") from error
 
-    def _open(self, before: Block | None) -> Iterator[Page | Damage]:
+    def _open(self, before: Block | None) -> Iterator[Page | Document | Damage]:
         if before is None:
-            return iter(read_pages(self._archive, counts=self._counts))
+            return iter(self._read(self._archive, counts=self._counts))
         return self._behind(before)
 
-    def _behind(self, before: Block) -> Iterator[Page | Damage]:
+    def _behind(self, before: Block) -> Iterator[Page | Document | Damage]:
         """The items behind a block. What was counted on the way there was counted with it, and is forgotten."""
-        items = iter(read_pages(self._archive, start=before.offset, counts=self._counts))
-        same = (item for item in items if isinstance(item, Page))
+        items = iter(self._read(self._archive, start=before.offset, counts=self._counts))
+        same = (item for item in items if not isinstance(item, Damage))
         last = next(itertools.islice(same, before.at_offset - 1, None), None)
         if last is None or (last.offset, last.digest) != (before.offset, before.digest):
             # Reading cannot begin at that offset: it is slower to come there by the number of pages, but as sure.
-            items = iter(read_pages(self._archive, counts=self._counts))
-            same = (item for item in items if isinstance(item, Page))
+            items = iter(self._read(self._archive, counts=self._counts))
+            same = (item for item in items if not isinstance(item, Damage))
             next(itertools.islice(same, self.block * BLOCK_PAGES - 1, None), None)
         self._counts.clear()
         yield from items

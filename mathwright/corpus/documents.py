@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         ("date", pa.string()),
         ("num_words", pa.int64()),
         ("num_bytes", pa.int64()),  # UTF-8 bytes of the text
+        ("problem", pa.string()),  # what a limit left out of the text; "" for nearly all
     ]
 )
 
@@ -54,6 +55,7 @@ def to_row(document: Document) -> dict[str, Any]:
         "date": document.date,
         "num_words": count_words(decoded),
         "num_bytes": len(text),
+        "problem": document.problem,
     }
 
 
@@ -64,7 +66,7 @@ def with_text(row: dict[str, Any], text: str) -> dict[str, Any]:
 
 def to_document(row: dict[str, Any]) -> Document:
     """The document a row keeps."""
-    names = ("url", "title", "text", "archive", "offset", "digest", "date")
+    names = ("url", "title", "text", "archive", "offset", "digest", "date", "problem")
     return Document(notation=json.loads(row["notation"]), **{name: row[name] for name in names})
 
 

@@ -90,7 +90,7 @@ def join_archives(folder: Path, output: Path, stage: Stage) -> int:
     folders = [plan.folder(folder, number) for number in range(len(plan.archives))]
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    num_pages = 0
+    num_pages = num_partial = 0
     for part in folders:
         done = read_counts(part)
         counts.update(done.counts)
@@ -98,14 +98,19 @@ def join_archives(folder: Path, output: Path, stage: Stage) -> int:
         num_pages += done.num_pages
         for step, row in read_rejected(part):
             stage.reject(step, row, row["reason"])
+            num_partial += step == "partial"
     num_documents = join_documents((part / "documents.parquet" for part in folders), output)
     counts.pop("body_cut", None)  # such pages are kept, and counted as pages
-    if counts.pop("pages", 0) != num_pages:
+    if counts.pop("pages", 0) + counts.pop("documents", 0) != num_pages:  # of WARC and of WET archives
         raise RuntimeError(f"{folder}: the pages of the blocks do not add up to those that were read")
     stage.funnel(
         "read archives", unit="records", num_in=num_pages + counts.total(), num_out=num_pages, dropped=dict(counts)
     )
     stage.funnel("extract", unit="pages", num_in=num_pages, num_out=num_documents, dropped=dropped)
+    if num_partial:
+        stage.say(
+            f"{num_partial:,} pages exceed a limit and are kept in part: rejected/partial.jsonl says which and why"
+        )
     return num_documents
 
 

@@ -193,7 +193,7 @@ def _extract(archives: Sequence[str], stage: Stage, recipe: CorpusRecipe) -> Non
 
 
 def _join(archives: Sequence[str], output: Path, stage: Stage, min_words: int) -> int:
-    _forget_rejected(stage, "damage", "extract")
+    _forget_rejected(stage, "damage", "extract", "partial")
     num_documents = join_archives(stage.path / "archives", output, stage)
     if num_documents == 0:
         raise MathwrightError(

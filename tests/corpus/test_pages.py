@@ -117,6 +117,33 @@ def test_slices_change_nothing(archives, tmp_path):
     assert funnels["read archives"].num_in == counts.total()
 
 
+def test_wet_archives_stand_beside_warc_archives(tmp_path):
+    """Plain text is taken as it is; blocks, slices and resuming are the same."""
+    texts = [f"Page {i} " + " ".join(f"word{i}x{k}" for k in range(30)) for i in range(NUM_PAGES)]
+    wet = [[record("conversion", f"https://w.org/{i}", text.encode())] for i, text in enumerate(texts)]
+    wet = [[one.replace(b"application/http; msgtype=conversion", b"text/plain") for one in member] for member in wet]
+    archives = [
+        write_members(tmp_path / "a.warc.wet.gz", [*wet, [record("warcinfo", "", b"x"), wet[0][0]]]),
+        write_members(tmp_path / "b.warc.gz", [[response("https://p.org/", page_html(1))]]),
+    ]
+    rows, funnels, _ = finish(tmp_path / "work", archives, tmp_path / "out", num_workers=3)
+    assert [row["text"] for row in rows[:NUM_PAGES]] == texts
+    assert [row["url"] for row in rows[-2:]] == ["https://w.org/0", "https://p.org/"]
+    assert funnels["read archives"].num_out == len(rows) == NUM_PAGES + 2
+    assert funnels["read archives"].dropped == {"record:warcinfo": 1}
+
+
+def test_a_page_kept_in_part_is_named(tmp_path):
+    archive = write_members(
+        tmp_path / "a.warc.gz", [[response(f"https://a.org/{i}", page_html(i, 30))] for i in range(4)]
+    )
+    rows, funnels, rejected = finish(tmp_path / "work", [archive], tmp_path / "out", extract=warc_making.partial)
+    assert [row["problem"] for row in rows] == ["", "cut short", "", ""]
+    assert funnels["extract"].num_out == 4
+    (row,) = rejected["partial"]
+    assert (row["url"], row["reason"]) == ("https://a.org/1", "cut short")
+
+
 # --- resuming ----------------------------------------------------------------------------------------
 
 
