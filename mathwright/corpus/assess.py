@@ -9,8 +9,8 @@ Nothing here changes what is collected.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,31 @@ def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder:
     has labels, `two_classifiers` where the seed has more than one host.
     """
     state = mined.state
-    found: dict[str, Any] = {
-        "sweep": [dataclasses.asdict(row) for row in recall.sweep(
-            state.scores, pool.num_tokens, pool.urls, recipe.sweep_tokens)],
-    }  # fmt: skip
+    found: dict[str, Any] = {}
     labels = None
     if recipe.labels:
         labels = measure.label_array(pool.urls, measure.read_labels(Path(recipe.labels)))
         found |= _by_labels(labels, pool, mined, stage)
+    found["sweep"] = _sweep(recipe, pool, mined, labels)
     if recipe.measure:
         found["two_classifiers"] = _two_classifiers(recipe, pool, mined, stage, folder, labels, seed)
         _write_sheet(folder / "sheet.jsonl", pool, state, recipe.sheet_pages, seed)
     return found
+
+
+def _sweep(recipe: CorpusRecipe, pool: Pool, mined: Mined, labels: np.ndarray | None) -> list[dict[str, Any]]:
+    """What each budget of `sweep_tokens` would collect, and its precision and recall where there are labels."""
+    scores = mined.state.scores
+    rows = [asdict(cut) for cut in recall.sweep(scores, pool.num_tokens, pool.urls, recipe.sweep_tokens)]
+    if labels is None:
+        return rows
+    order = recall.rank(scores, pool.urls)
+    for row in rows:
+        collected = np.zeros(len(scores), dtype=bool)
+        collected[order[: row["num_pages"]]] = True
+        figures = measure.against_labels(labels, scores, collected, mined.first_seed, pool.urls)[0]
+        row |= {name: figures[name] for name in ("precision", "recall")}
+    return rows
 
 
 def _by_labels(labels: np.ndarray, pool: Pool, mined: Mined, stage: Stage) -> dict[str, Any]:

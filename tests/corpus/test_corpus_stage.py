@@ -133,6 +133,31 @@ def test_mathematics_is_found_from_one_site(finished):
     assert sites["qa.org/questions"] >= 20
 
 
+def test_the_collection_is_measured_against_labels_at_several_budgets(web, tmp_path):
+    """Who labels every page by its site gets back what can be counted by hand."""
+    labels = tmp_path / "labels.jsonl"
+    rows = [{"url": f"https://{site}/{i}", "label": words is MATH} for site, words in SITES.items() for i in range(24)]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    budgets = (5_000, 20_000, 10**9)
+    stage, manifest = run_stage(web, tmp_path / "run", labels=str(labels), sweep_tokens=budgets, max_iterations=2)
+    quality = manifest["summary"]["quality"]
+    last = quality["by_labels"][0]
+    mathematical = {row["url"] for row in rows if row["label"] and "//seed.org/" not in row["url"]}
+    state = State.load(stage.path / "iteration-2")
+    urls = Pool.open(stage.path / "pool" / "pool.parquet").urls
+    collected = {urls[i] for i in state.collected.nonzero()[0]} - {u for u in urls if "//seed.org/" in u}
+    assert (last["labelled"], last["relevant"]) == (240 - 24, 48)
+    assert last["recall"] == round(len(collected & mathematical) / 48, 4)
+    assert last["precision"] == round(len(collected & mathematical) / len(collected), 4)
+    assert [row["budget_tokens"] for row in quality["sweep"]] == list(budgets)
+    assert [row["recall"] for row in quality["sweep"]] == sorted(row["recall"] for row in quality["sweep"])
+    assert quality["sweep"][0]["recall"] < 1 and quality["sweep"][0]["precision"] == 1
+    assert quality["sweep"][-1]["recall"] == 1 and quality["sweep"][-1]["precision"] == round(48 / 216, 4)
+    assert (
+        len(quality["iterations"]) == 2 and len((stage.path / "quality" / "sheet.jsonl").read_text().split("\n")) > 90
+    )
+
+
 def test_funnels_follow_each_other(finished):
     _, manifest = finished
     funnels = {funnel["step"]: funnel for funnel in manifest["funnels"]}
