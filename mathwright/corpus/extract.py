@@ -168,7 +168,7 @@ def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Form
 
 _SKIPPED_AT_LEAST = (
     "script", "style", "template", "svg", "iframe", "img", "area", "object", "video", "audio", "embed", ".headerlink",
-    ".mw-editsection",
+    ".mw-editsection", ".linenos", ".ltx_tag_listingline",
     "i[aria-hidden=true]",
     "span[aria-hidden=true]",
     "a[aria-hidden=true]", "nav", "footer",

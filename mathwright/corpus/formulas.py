@@ -143,6 +143,7 @@ _BROKEN_LINE = re.compile(r"(\\[A-Za-z]+)%\n(?=[A-Za-z])|(?<!\\)%\n")
 _STROKE_COLOUR = re.compile(
     r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
 )
+_PGF_COLOUR = re.compile(r"\\pgfsys@color@\w+@(?:stroke|fill)(?:\{[\d.]*\})+(?:%\n)?")
 _TEX_DOCUMENT = re.compile(r"\\begin\{document\}(.*)\\end\{document\}", re.DOTALL)
 _CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
 _DELIMITERS = (("\\(", "\\)", False), ("\\[", "\\]", True), ("$$", "$$", True), ("$", "$", False))
@@ -156,6 +157,8 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
         tex = _CDATA.sub("", tex)
     if "\\begin{document}" in tex and (document := _TEX_DOCUMENT.search(tex)) is not None:  # JATS
         tex = document[1]
+    if "\\pgfsys@" in tex:
+        tex = _PGF_COLOUR.sub("", tex)
     if "%\n" in tex:
         tex = _BROKEN_LINE.sub(lambda match: f"{match[1]} " if match[1] else "", tex)
     if "pgfstrokecolor" in tex:

@@ -87,7 +87,9 @@ def keep_main_content(tree: HTMLTree) -> tuple[int, bool]:
         body.replace_children(container)
     work = _WORK * (size + 10_000)
     for node in document.query_selector_all(_BLOCKS).values():
-        if _is_boilerplate(node):
+        if _is_for_small_screens(node.getattr("class") or ""):
+            node.remove()  # formulas and all: what it says stands elsewhere, laid out for others
+        elif _is_boilerplate(node):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
             work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
@@ -148,6 +150,27 @@ def _says_boilerplate(css_class: str, identifier: str) -> bool:
     return not (
         _BOILERPLATE.isdisjoint(words) and ("section" in words or _BOILERPLATE.isdisjoint(_WORD.findall(identifier)))
     )
+
+
+_SMALL_SCREENS = re.compile(
+    r"(?:^|\s)(?:\S*mobile-only|visible-(?:xs|phone)(?:-block)?|show-for-small(?:-only)?|hide-(?:on-)?desktop"
+    r"|(?:is-|u-)?hidden-desktop|hidden-(?:md|lg)-up)(?=\s|$)"
+)
+"""Classes by which themes name it."""
+_BY_WIDTH = re.compile(
+    r"(?:^|\s)(?:d-(sm|md|lg|xl|xxl)-|(sm|md|lg|xl|2xl):)(none|hidden|block|flex|grid|table|inline|contents)\b"
+)
+"""How Bootstrap and Tailwind show and hide an element from a width of the screen on."""
+_WIDTHS = ("sm", "md", "lg", "xl", "xxl", "2xl")
+
+
+@lru_cache(maxsize=20_000)
+def _is_for_small_screens(css_class: str) -> bool:
+    """Whether an element is shown on small screens alone: on many pages a copy of another one."""
+    if _SMALL_SCREENS.search(css_class):
+        return True
+    shown = [(_WIDTHS.index(bootstrap or tailwind), how) for bootstrap, tailwind, how in _BY_WIDTH.findall(css_class)]
+    return bool(shown) and max(shown)[1] in ("none", "hidden")
 
 
 def _is_hidden(node: Node) -> bool:

@@ -112,12 +112,12 @@ def _css(node: Node) -> str:
 
 
 def _join_cells(tree: HTMLTree, formulas: Formulas) -> None:
-    """LaTeXML puts the parts of an aligned row into cells of a table: they are one formula, its number is not."""
+    """LaTeXML puts the parts of an aligned row into cells of a table: they are one display, its number is not."""
     document = tree.document
     for row in document.query_selector_all("tr.ltx_eqn_row").values() if document is not None else ():
         parts = row.query_selector_all("math[alttext]").values()
         cells = [cell for cell in row.children.values() if cell.query_selector("math") is not None]
-        if len(parts) < 2 or len(cells) != len(parts) or formulas.full():
+        if not parts or len(cells) != len(parts) or formulas.full():
             continue
         if any((cell.text or "").strip() != (part.text or "").strip() for cell, part in zip(cells, parts, strict=True)):
             continue

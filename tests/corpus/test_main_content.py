@@ -54,6 +54,38 @@ def test_content_stays(block: str) -> None:
     assert "Kept" in text_of(ARTICLE.format(block))
 
 
+@pytest.mark.parametrize(
+    ("css", "goes"),
+    [
+        ("d-block d-sm-none", True), ("d-none d-sm-block", False), ("d-sm-none d-lg-block", False),
+        ("d-md-flex", False), ("d-none d-md-block d-lg-none", True),
+        ("md:hidden", True), ("hidden md:block", False), ("sm:hidden lg:grid", False),
+        ("visible-xs", True), ("visible-xs-block", True), ("hidden-xs", False), ("card--mobile-only", True),
+        ("show-for-small-only", True), ("is-hidden-desktop", True), ("mobile", False), ("hide-on-desktop", True),
+    ],
+)  # fmt: skip
+def test_the_copy_for_small_screens_goes_with_its_formulas(css: str, goes: bool) -> None:
+    """Pages that hold everything twice, once for each width of the screen."""
+    article = rf"<p>{SENTENCE * 8} \(x^2\)</p>"
+    text = text_of(f"<div class='d-none d-sm-block'>{article}</div><div class='{css}'>{article}</div>")
+    assert text.count("$x^2$") == (1 if goes else 2)
+
+
+def test_what_is_there_for_small_screens_alone_stays() -> None:
+    assert SENTENCE.strip() in text_of(f"<div class='d-sm-none'><p>{SENTENCE * 8}</p></div>")
+
+
+def test_line_numbers_of_code_go() -> None:
+    numbers = "<td class='linenos'><div class='linenodiv'><pre>1\n2</pre></div></td>"
+    text = text_of(f"<p>{SENTENCE}</p><table><tr>{numbers}<td class='code'><pre>x = 1\ny = 2</pre></td></tr></table>")
+    assert text.endswith("x = 1\ny = 2") and "2\n\n" not in text
+    listing = "".join(
+        f"<div class='ltx_listingline'><span class='ltx_tag ltx_tag_listingline'>{i}</span><span>line{i}</span></div>"
+        for i in (1, 2)
+    )
+    assert text_of(f"<p>{SENTENCE}</p><div class='ltx_lstlisting'>{listing}</div>").endswith("line1\nline2")
+
+
 def test_a_symbol_alone_in_an_element_stays_itself() -> None:
     assert "f : G \u2192 H" in text_of("<pre>f <span>:</span> G <span>\u2192</span> H</pre>")
 
