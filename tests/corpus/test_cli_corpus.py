@@ -15,17 +15,7 @@ from mathwright.corpus.measure import sheet_rows, write_sheet
 from mathwright.lm.shards import ShardWriter
 from mathwright.records import Page
 from tests.corpus.warc_making import page_html, response, write_members
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of a command."""
-    status = 0
-    try:
-        main(arguments)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return status, printed.out, printed.err
+from tests.test_cli import call
 
 
 @pytest.fixture
