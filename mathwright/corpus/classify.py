@@ -17,7 +17,6 @@ from typing import Any
 
 import fasttext
 import numpy as np
-from scipy.stats import rankdata
 
 from mathwright.corpus.normalise import VERSION, Normaliser
 from mathwright.corpus.recipe import ClassifierRecipe
@@ -171,6 +170,8 @@ def evaluate(classifier: Classifier, positives: Sequence[str], negatives: Sequen
     """Precision, recall, F1 and AUC on held-out pages; None where either side is empty."""
     if not positives or not negatives:
         return None
+    from scipy.stats import rankdata  # takes a second, which workers that only score need not wait
+
     scores = np.concatenate([classifier.score(positives), classifier.score(negatives)])
     num_pos, num_neg = len(positives), len(negatives)
     hits, false_alarms = int((scores[:num_pos] > 0.5).sum()), int((scores[num_pos:] > 0.5).sum())
