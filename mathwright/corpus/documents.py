@@ -87,6 +87,17 @@ class DocumentWriter:
         if len(self._rows) >= BATCH_ROWS or self._num_bytes >= BATCH_BYTES:
             self._flush()
 
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Append rows that are in Arrow already, at most BATCH_ROWS of them."""
+        self._flush()
+        start = 0
+        ends = np.cumsum(batch.column("num_bytes").to_numpy())
+        while start < batch.num_rows:
+            before = int(ends[start - 1]) if start else 0
+            end = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+            self._file.write_table(pa.Table.from_batches([batch.slice(start, end - start)], schema=SCHEMA))
+            start = end
+
     def _flush(self) -> None:
         if self._rows:
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
@@ -144,23 +155,12 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     return open_documents(path).read(columns=list(columns)).to_pydict()
 
 
-def write_sorted(documents: Path, keep: np.ndarray, output: Path) -> None:
-    """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs (Daft's sort)."""
-    import daft
-
-    keys = open_documents(documents).read(columns=["archive", "offset"]).filter(pa.array(keep))
-    rows = daft.read_parquet(str(documents)).join(daft.from_arrow(keys), on=["archive", "offset"], how="semi")
-    with DocumentWriter(output) as writer:
-        for batch in rows.sort(["url", "archive", "offset"]).to_arrow_iter():
-            for row in batch.to_pylist():
-                writer.write(row)
-
-
 def open_documents(path: Path) -> pq.ParquetFile:
     """Raises MathwrightError where the file is missing or not Parquet."""
     if not path.is_file():
         raise MathwrightError(f"{path}: no such file", hint="run the corpus stage first, or check the path")
     try:
-        return pq.ParquetFile(path)
+        # By default pyarrow keeps all it has read of the file until the reader goes.
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
     except pa.ArrowInvalid as error:
         raise MathwrightError(f"{path}: not a Parquet file: {error}", hint="make it again") from error

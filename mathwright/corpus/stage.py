@@ -44,7 +44,7 @@ from mathwright.corpus.decontaminate import (
 )
 from mathwright.corpus.decontamination_report import DecontaminationReport, summary_json
 from mathwright.corpus.dedup import find_duplicates
-from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text, write_sorted
+from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text
 from mathwright.corpus.filters import reject
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.mine import Mined, mine
@@ -52,6 +52,7 @@ from mathwright.corpus.pages import discard_documents, extract_archives, join_ar
 from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe, FilterRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
+from mathwright.corpus.sorting import write_sorted
 from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
