@@ -72,13 +72,15 @@ def test_expressions_are_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.M
 READ_ALL = """
 import sys, pyarrow
 from pathlib import Path
-from mathwright.corpus.documents import read_rows
-assert sum(1 for _ in read_rows(Path(sys.argv[1]), ["text"])) == 6000
+from mathwright.corpus import documents
+documents.BATCH_ROWS = 64
+assert sum(1 for _ in documents.read_rows(Path(sys.argv[1]), ["text"])) == 6000
 print(pyarrow.default_memory_pool().max_memory())
 """
 
 
-def test_reading_holds_a_row_group_and_not_the_file(tmp_path: Path) -> None:
+def test_reading_holds_a_row_group_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents_module, "BATCH_ROWS", 64)
     path = write_documents(tmp_path / "documents.parquet", 6000, rng=random.Random(3), words=1800)
     size = path.stat().st_size
     assert size > 32 << 20
