@@ -13,18 +13,7 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
-from mathwright.corpus.limits import (
-    MAX_ATTRIBUTES,
-    MAX_HTML_BYTES,
-    MAX_NESTING,
-    MAX_TAGS,
-    cut_tags,
-    drop_huge_tags,
-    drop_options,
-    nesting,
-    strip_tags,
-    without_long_runs,
-)
+from mathwright.corpus.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
 from mathwright.corpus.main_content import keep_main_content
 from mathwright.corpus.notation import replace_elements
 from mathwright.corpus.text_preparation import prepare_text
@@ -54,14 +43,9 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     source = decode(html, charset)
     if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
-    source, cut = cut_tags(source)
-    if cut:
-        problems.append(f"cut at {MAX_TAGS} tags")
-    source, huge = drop_huge_tags(drop_options(source))
-    if huge:
-        problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
-    if nesting(source) > MAX_NESTING:
-        problems.append(f"elements nest more than {MAX_NESTING} deep: all text, without main content and markup")
+    source, lost, too_deep = limit_tags(source)
+    problems += lost
+    if too_deep:
         title, text, formulas = "", strip_tags(source), Formulas()
     else:
         try:
