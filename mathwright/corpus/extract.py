@@ -14,8 +14,12 @@ from resiliparse.parse.html import HTMLTree
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
 from mathwright.corpus.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
+from mathwright.corpus.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.main_content import keep_main_content
+from mathwright.corpus.notation import SIGNS as NOTATION
 from mathwright.corpus.notation import replace_elements
+from mathwright.corpus.signs import Signs, tag_signs
+from mathwright.corpus.text_preparation import SIGNS as TEXT_PREPARATION
 from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
@@ -49,7 +53,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         title, text, formulas = "", strip_tags(source), Formulas()
     else:
         try:
-            title, text, formulas = _read(source, html, problems)
+            title, text, formulas = _read(source, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     text = without_long_runs(text)
@@ -125,25 +129,30 @@ def _codec(name: str | None) -> str | None:
 # --- tree to text ------------------------------------------------------------------------------------
 
 
-def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
+_NOSCRIPT = tag_signs("noscript")
+_CLASSIFIER = ('class="classifier"',)
+_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*_NOSCRIPT, *_CLASSIFIER})
+
+
+def _read(source: str, problems: list[str]) -> tuple[str, str, Formulas]:
     """Title and main text of a page, with placeholders, and the formulas that these stand for."""
     tree = HTMLTree.parse(source)
-    formulas = replace_elements(tree, html)
+    present = _SIGNS.find(source)
+    formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
-    prepare_text(tree, html, formulas)
-    if 'class="classifier"' in source:
+    everything = tree.body.inner_text if tree.body is not None else ""
+    prepare_text(tree, present, formulas, everything)
+    if not present.isdisjoint(_CLASSIFIER):
         _separate_terms(tree)
-    unseen = _noscript(tree) if "<noscript" in source else 0
-    whole, finished = keep_main_content(tree)
-    whole += unseen
-    if not finished:
+    whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
+    if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
     text = _text(tree, _SKIPPED)
     if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(source)
-        all_formulas = replace_elements(tree, html)
-        prepare_text(tree, html, all_formulas)
+        all_formulas = replace_elements(tree, present)
+        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas

@@ -50,10 +50,10 @@ def _count_tags(source: str) -> tuple[int, int, int]:
     options = tags & (codes[1:] | 0x20 == ord("o"))
     open_tags = most = 0
     for start in range(0, len(tags), _CHUNK):
-        count, closed = (np.count_nonzero(marks[start : start + _CHUNK]) for marks in (tags, ends))
+        count, closed = (int(np.count_nonzero(marks[start : start + _CHUNK])) for marks in (tags, ends))
         most = max(most, open_tags + count - closed)
         open_tags = max(0, open_tags + count - 2 * closed)
-    return np.count_nonzero(tags), np.count_nonzero(options), most
+    return int(np.count_nonzero(tags)), int(np.count_nonzero(options)), most
 
 
 MAX_OPTIONS = 2000
