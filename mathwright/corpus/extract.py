@@ -23,8 +23,6 @@ from mathwright.corpus.text_preparation import SIGNS as TEXT_PREPARATION
 from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
-RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
-"""Those of RESERVED: a search for each of them takes, together, a fraction of the time of one for any."""
 SHORT = 500
 LITTLE = 5
 """Fewer than SHORT characters of main content out of LITTLE times as many are read again without the rules for it."""
@@ -45,15 +43,17 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
         html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
-    if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
+    present = _SIGNS.find(source)
+    if not present.isdisjoint(_RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
+        present = _SIGNS.find(source)
     source, lost, too_deep = limit_tags(source)
     problems += lost
     if too_deep:
         title, text, formulas = "", strip_tags(source), Formulas()
     else:
         try:
-            title, text, formulas = _read(source, problems)
+            title, text, formulas = _read(source, present, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     text = without_long_runs(text)
@@ -131,13 +131,17 @@ def _codec(name: str | None) -> str | None:
 
 _NOSCRIPT = tag_signs("noscript")
 _CLASSIFIER = ('class="classifier"',)
-_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*_NOSCRIPT, *_CLASSIFIER})
+_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
+"""Those of RESERVED."""
+_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
 
 
-def _read(source: str, problems: list[str]) -> tuple[str, str, Formulas]:
-    """Title and main text of a page, with placeholders, and the formulas that these stand for."""
+def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
+    """Title and main text of a page, with placeholders, and the formulas that these stand for.
+
+    present: those of _SIGNS that the source holds.
+    """
     tree = HTMLTree.parse(source)
-    present = _SIGNS.find(source)
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
     everything = tree.body.inner_text if tree.body is not None else ""
@@ -200,7 +204,7 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
     return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
 
 
-_EMPTY_LINES = re.compile(r"\n{3,}")
+_EMPTY_LINES = re.compile("\n\n\n+")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
 """Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 

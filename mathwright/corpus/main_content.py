@@ -99,8 +99,11 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
         size = length
         body.replace_children(container)
     work = _WORK * (size + 10_000)
+    nested = 0  # blocks that went away together with the one around them
     for node in document.query_selector_all(_BLOCKS).values():
-        if _is_boilerplate(node):
+        if nested:
+            nested -= 1
+        elif _is_boilerplate(node):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
             work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
@@ -108,6 +111,7 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
                 return False
             stays = _holds_article(node, text) if large else _holds_formulas(node, text)
             if not stays or _defines_macros(text):
+                nested = len(node.query_selector_all(_BLOCKS))
                 node.remove()
     return True
 
