@@ -38,12 +38,20 @@ _PIECE = 1 << 20
 
 def tag_signs(*names: str) -> tuple[str, ...]:
     """How start tags of elements begin."""
-    return tuple("<" + form for name in names for form in (name, name.upper(), name.capitalize()))
+    return tuple("<" + form for name in names for form in _forms(name))
 
 
 def word_signs(name: str) -> tuple[str, ...]:
-    """A word of an attribute's value, such as one class, with what may stand around it."""
-    return tuple(f"{before}{name}{after}" for before in "\"'= \t\n" for after in "\"'> \t\r\n")
+    """A word of an attribute's value, such as one class, with what may stand around it.
+
+    Capital letters match, too, in pages without a document type.
+    """
+    forms, before, after = _forms(name), "\"'= \t\n", "\"'> \t\r\n"
+    return tuple(first + form + last for form in forms for first in before for last in after)
+
+
+def _forms(name: str) -> tuple[str, str, str]:
+    return name, name.upper(), name.capitalize()
 
 
 def selector(selectors: Selectors, present: Set[str]) -> str:
