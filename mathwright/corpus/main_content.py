@@ -111,7 +111,7 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
                 return False
             stays = _holds_article(node, text) if large else _holds_formulas(node, text)
             if not stays or _defines_macros(text):
-                nested = len(node.query_selector_all(_BLOCKS))
+                nested = len(node.query_selector_all(_BLOCKS)) if node.first_element_child is not None else 0
                 node.remove()
     return True
 
