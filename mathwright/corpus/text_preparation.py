@@ -7,6 +7,7 @@ from collections.abc import Set
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas import EMPHASIS, PROTECT, STRONG, Formulas
 from mathwright.corpus.html_math import read_scripts
@@ -93,7 +94,7 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
             continue
         if child.tag == "#text":
             child.value = value.translate(PROTECT)
-        elif child.tag[0] != "#" and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
+        elif child.type == ELEMENT and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
             _protect_below(child, processed, depth + 1)
 
 
