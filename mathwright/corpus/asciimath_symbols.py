@@ -46,7 +46,7 @@ CONSTANTS = {
     "RR": r"\mathbb{R}", "ZZ": r"\mathbb{Z}", "EE": r"\exists", "AA": r"\forall", "TT": r"\top", "_|_": r"\bot",
     "dx": "dx", "dy": "dy", "dz": "dz", "dt": "dt", "and": r"\text{ and }", "or": r"\text{ or }", "if": r"\text{ if }",
     "mod": r"\bmod ", "dim": r"\dim", "lim": r"\lim", "Lim": r"\operatorname{Lim}", "max": r"\max", "min": r"\min",
-    "sup ": r"\sup", "inf": r"\inf", "frown": r"\frown", "\\ ": r"\ ", "%": r"\%", "#": r"\#", "&": r"\&", "$": r"\$",
+    "sup ": r"\sup", "inf": r"\inf", "frown": r"\frown", "\\ ": "~", "%": r"\%", "#": r"\#", "&": r"\&", "$": r"\$",
     "~": r"\sim", "≤": r"\leq", "≥": r"\geq", "hbar": r"\hbar", "ell": r"\ell", ":|:": "|", ",": ",", ";": ";",
     "glb": r"\operatorname{glb}", "lub": r"\operatorname{lub}",
 }  # fmt: skip

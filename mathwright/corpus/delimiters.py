@@ -17,12 +17,13 @@ _ENVIRONMENTS = (
     "equation|align|alignat|aligned|gather|gathered|multline|eqnarray|displaymath|flalign|split|math|cases|array"
     "|[pbvBV]?matrix|smallmatrix|subequations|dcases|CD|prooftree|IEEEeqnarray|tikzcd"
 )
+# That each alternative begins with a character of its own lets the search skip to these characters.
 _OPENING = (
-    rf"(?P<escaped>\\\$|\${{3,}})|(?P<paren>(?<!\\)\\\()|(?P<bracket>(?<!\\)\\\[)|(?P<dollars>\$\$)|(?P<dollar>\$)"
-    rf"|\\begin\{{(?P<environment>(?:{_ENVIRONMENTS})\*?)\}}"
+    rf"\\(?:(?P<escaped>\$)|(?P<paren>(?<!\\\\)\()|(?P<bracket>(?<!\\\\)\[)"
+    rf"|begin\{{(?P<environment>(?:{_ENVIRONMENTS})\*?)\}})|\$(?:(?P<many>\$\$+)|(?P<dollars>\$)|(?P<dollar>))"
 )
 _OPENINGS = re.compile(_OPENING)
-_UNESCAPED_DOLLAR = re.compile(r"(?<!\\)\$")
+_UNESCAPED_DOLLAR = re.compile(r"\$(?<!\\\$)")
 _FOREIGN_MONEY = re.compile(r"(?:\b(?:US|AU|CA|NZ|HK|SG|NT|MX|[ACRS])|[€£¥])\Z")
 MAX_DISPLAY = 8000
 MAX_INLINE = 1000
@@ -105,7 +106,7 @@ class _Closings:
         """Offset behind the closing delimiter; None where nothing is opened after all."""
         kind = opening.lastgroup
         start = opening.end()
-        if kind == "escaped":
+        if kind in ("escaped", "many"):
             return None
         if kind == "dollar":
             return self._dollar(opening)

@@ -13,25 +13,16 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas import RESERVED, Formulas, restore
-from mathwright.corpus.limits import (
-    MAX_ATTRIBUTES,
-    MAX_HTML_BYTES,
-    MAX_NESTING,
-    MAX_TAGS,
-    cut_tags,
-    drop_huge_tags,
-    drop_options,
-    nesting,
-    strip_tags,
-    without_long_runs,
-)
+from mathwright.corpus.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
+from mathwright.corpus.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.main_content import keep_main_content
+from mathwright.corpus.notation import SIGNS as NOTATION
 from mathwright.corpus.notation import replace_elements
+from mathwright.corpus.signs import Signs, tag_signs
+from mathwright.corpus.text_preparation import SIGNS as TEXT_PREPARATION
 from mathwright.corpus.text_preparation import prepare_text
 from mathwright.records import Document
 
-RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
-"""Those of RESERVED: a search for each of them takes, together, a fraction of the time of one for any."""
 SHORT = 500
 LITTLE = 5
 """Fewer than SHORT characters of main content out of LITTLE times as many are read again without the rules for it."""
@@ -52,20 +43,17 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
         html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
-    if not source.isascii() and any(character in source for character in RESERVED_CHARACTERS):
+    present = _SIGNS.find(source)
+    if not present.isdisjoint(_RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
-    source, cut = cut_tags(source)
-    if cut:
-        problems.append(f"cut at {MAX_TAGS} tags")
-    source, huge = drop_huge_tags(drop_options(source))
-    if huge:
-        problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
-    if nesting(source) > MAX_NESTING:
-        problems.append(f"elements nest more than {MAX_NESTING} deep: all text, without main content and markup")
+        present = _SIGNS.find(source)
+    source, lost, too_deep = limit_tags(source)
+    problems += lost
+    if too_deep:
         title, text, formulas = "", strip_tags(source), Formulas()
     else:
         try:
-            title, text, formulas = _read(source, html, problems)
+            title, text, formulas = _read(source, present, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
     text = without_long_runs(text)
@@ -141,25 +129,34 @@ def _codec(name: str | None) -> str | None:
 # --- tree to text ------------------------------------------------------------------------------------
 
 
-def _read(source: str, html: bytes, problems: list[str]) -> tuple[str, str, Formulas]:
-    """Title and main text of a page, with placeholders, and the formulas that these stand for."""
+_NOSCRIPT = tag_signs("noscript")
+_CLASSIFIER = ('class="classifier"',)
+_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
+"""Those of RESERVED."""
+_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
+
+
+def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
+    """Title and main text of a page, with placeholders, and the formulas that these stand for.
+
+    present: those of _SIGNS that the source holds.
+    """
     tree = HTMLTree.parse(source)
-    formulas = replace_elements(tree, html)
+    formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
-    prepare_text(tree, html, formulas)
-    if 'class="classifier"' in source:
+    everything = tree.body.inner_text if tree.body is not None else ""
+    prepare_text(tree, present, formulas, everything)
+    if not present.isdisjoint(_CLASSIFIER):
         _separate_terms(tree)
-    unseen = _noscript(tree) if "<noscript" in source else 0
-    whole, finished = keep_main_content(tree)
-    whole += unseen
-    if not finished:
+    whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
+    if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
     text = _text(tree, _SKIPPED)
     if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(source)
-        all_formulas = replace_elements(tree, html)
-        prepare_text(tree, html, all_formulas)
+        all_formulas = replace_elements(tree, present)
+        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
@@ -207,7 +204,7 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
     return unicodedata.normalize("NFC", _TITLE_SPACE.sub(" ", restore(title, formulas)[0])).strip()
 
 
-_EMPTY_LINES = re.compile(r"\n{3,}")
+_EMPTY_LINES = re.compile("\n\n\n+")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
 """Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 

@@ -77,7 +77,7 @@ def has_placeholder(text: str) -> bool:
 
 _IN_DOLLARS = re.compile(f"{_DOLLAR}+({_OPEN}\\d+{_CLOSE}){_DOLLAR}+")
 """A formula that was read as an element and has dollars of its own around it, which nothing typesets."""
-_PLACEHOLDER = re.compile(f"([ \\t]*){_OPEN}(\\d+){_CLOSE}([ \\t]*)")
+_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}([ \\t]*)")
 
 
 def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tuple[str, Counter[str]]:
@@ -91,16 +91,16 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
     kept: list[str] = []
 
     def put(match: re.Match[str]) -> str:
-        before, number, after = match.groups()
+        number, after = match.groups()
         index = int(number)
         if index >= len(formulas.tex):
-            return before + after
+            return after
         tex = formulas.tex[index]
         # A formula found in text may have been cut in pieces by elements that are formulas themselves.
         tex = _PLACEHOLDER.sub(lambda inner: _bare(inner, formulas), tex)
         counts[formulas.kinds[index]] += 1
         kept.append(tex)
-        return f"\n$${tex}$$\n" if formulas.display[index] else f"{before}${tex}${after}"
+        return f"\n$${tex}$$\n" if formulas.display[index] else f"${tex}${after}"
 
     if _DOLLAR in text:
         text = _IN_DOLLARS.sub(r"\1", text)
@@ -131,9 +131,9 @@ def _with_definitions(text: str, kept: list[str], formulas: Formulas, counts: Co
 
 
 def _bare(match: re.Match[str], formulas: Formulas) -> str:
-    before, number, after = match.groups()
+    number, after = match.groups()
     index = int(number)
-    return before + (formulas.tex[index] if index < len(formulas.tex) else "") + after
+    return (formulas.tex[index] if index < len(formulas.tex) else "") + after
 
 
 # --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------

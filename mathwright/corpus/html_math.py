@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas import PLACEHOLDER_END, Formulas
 from mathwright.corpus.symbols import FUNCTIONS, join, to_tex
@@ -167,7 +168,7 @@ def html_to_tex(node: Node, depth: int = 0) -> str:
     for child in node.child_nodes.values():
         if child.tag == "#text":
             tex = join(tex, _text_to_tex(child.value or ""))
-        elif depth < _MAX_DEPTH and child.tag[0] != "#":
+        elif depth < _MAX_DEPTH and child.type == ELEMENT:
             inner = html_to_tex(child, depth + 1)
             if child.tag in _SCRIPT_TAGS:
                 tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from resiliparse.parse.html.node import ELEMENT
+
 from mathwright.corpus.symbols import FILLER, FUNCTIONS, join, to_tex
 
 Node = Any
@@ -57,7 +59,7 @@ def _row(node: Node, depth: int) -> str:
 def _convert(node: Node, depth: int) -> str:
     if node.tag == "#text":
         return to_tex(node.value or "")
-    if node.tag in ("svg", "annotation", "#comment") or depth > _MAX_DEPTH:
+    if node.type != ELEMENT or node.tag in ("svg", "annotation") or depth > _MAX_DEPTH:
         return ""
     classes = (node.getattr("class") or "").split()
     if not classes:

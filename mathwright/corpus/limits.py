@@ -5,6 +5,8 @@ from __future__ import annotations
 import html as entities
 import re
 
+import numpy as np
+
 MAX_HTML_BYTES = 8 << 20
 """Only this much of a page is read. The longest real pages (whole books on one page) have about 5 MB."""
 MAX_TAGS = 400_000
@@ -15,36 +17,77 @@ MAX_NESTING = 1000
 """Pages whose elements nest deeper are read without a tree: what a tree offers costs the square of the depth."""
 
 
-def cut_tags(source: str) -> tuple[str, bool]:
-    """The page up to its MAX_TAGS-th tag, and whether anything was cut off."""
-    if source.count("<") <= MAX_TAGS:
-        return source, False
-    return "<".join(source.split("<", MAX_TAGS + 1)[:-1]), True
+def limit_tags(source: str) -> tuple[str, list[str], bool]:
+    """The page within the limits of tags, choices and attributes.
+
+    Returns it with what it lost, in words, and whether its elements nest too deep for a tree.
+    """
+    problems: list[str] = []
+    tags, options, depth = _count_tags(source)
+    if tags > MAX_TAGS:
+        source = "<".join(source.split("<", MAX_TAGS + 1)[:-1])
+        problems.append(f"cut at {MAX_TAGS} tags")
+    if options > MAX_OPTIONS:
+        source = _OPTION.sub(" ", source)
+        depth = _count_tags(source)[2]
+    source, huge = _drop_huge_tags(source)
+    if huge:
+        problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
+    too_deep = depth > MAX_NESTING and _nesting(source) > MAX_NESTING
+    if too_deep:
+        problems.append(f"elements nest more than {MAX_NESTING} deep: all text, without main content and markup")
+    return source, problems, too_deep
+
+
+_CHUNK = 16_384
+
+
+def _count_tags(source: str) -> tuple[int, int, int]:
+    """Tags; tags that may be of choices in forms; at most how many start tags lack an end tag, of whatever element."""
+    codes = np.frombuffer(source.encode("utf-8", "replace"), np.uint8)
+    tags = codes[:-1] == ord("<")
+    ends = tags & (codes[1:] == ord("/"))
+    options = tags & (codes[1:] | 0x20 == ord("o"))
+    open_tags = most = 0
+    for start in range(0, len(tags), _CHUNK):
+        count, closed = (int(np.count_nonzero(marks[start : start + _CHUNK])) for marks in (tags, ends))
+        most = max(most, open_tags + count - closed)
+        open_tags = max(0, open_tags + count - 2 * closed)
+    return int(np.count_nonzero(tags)), int(np.count_nonzero(options)), most
 
 
 MAX_OPTIONS = 2000
 """Pages with more choices in their forms lose the tags of them: the parser takes the square of their number."""
 _OPTION = re.compile(r"</?option\b[^<>]*>?", re.IGNORECASE)
 
-
-def drop_options(source: str) -> str:
-    """The page without the tags of choices, where there are too many; what they say is no text of the page."""
-    return _OPTION.sub(" ", source) if source.count("<o") + source.count("<O") > MAX_OPTIONS else source
-
-
-_LONG_TAG = re.compile(r"<[a-zA-Z][^>]{2000}")
+_LONG = 2000
+_LONG_TAG = re.compile(rf"<[a-zA-Z][^>]{{{_LONG}}}")
 _HUGE_TAG = re.compile(
     r"""(<[a-zA-Z][^\s/<>]*+)(?:[\s/]++[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"']*+))?)"""
     rf"""{{{MAX_ATTRIBUTES},}}+"""
 )
 
 
-def drop_huge_tags(source: str) -> tuple[str, int]:
+def _drop_huge_tags(source: str) -> tuple[str, int]:
     """The page without the attributes of tags that have too many of them (no real page has one); how many had."""
     # The exact look is half a millisecond a page; the rough one before it misses only a ">" inside quotes.
-    if len(source) > 256_000 or _LONG_TAG.search(source):
+    if len(source) > 256_000 or _has_long_tag(source):
         return _HUGE_TAG.subn(r"\1", source)
     return source, 0
+
+
+def _has_long_tag(source: str) -> bool:
+    """Whether in some tag there is no ">" for _LONG characters."""
+    start = 0
+    while start + _LONG < len(source):
+        end = source.rfind(">", start, start + _LONG)
+        if end < 0:
+            end = source.find(">", start + _LONG)
+            end = len(source) if end < 0 else end
+            if _LONG_TAG.search(source, start, end) is not None:
+                return True
+        start = end + 1
+    return False
 
 
 def _set(names: str) -> frozenset[str]:
@@ -59,10 +102,8 @@ _FLAT = _set("""
 """Elements that hold nothing, or that the next of their kind closes: without end tags they do not nest."""
 
 
-def nesting(source: str) -> int:
-    """How deep elements nest at most; 0 where a rough count says that it is not beyond MAX_NESTING."""
-    if not _may_nest(source):
-        return 0
+def _nesting(source: str) -> int:
+    """How deep elements nest at most."""
     depth = deepest = 0
     for end, name in _TAG.findall(source):
         if name in _FLAT:
@@ -73,22 +114,6 @@ def nesting(source: str) -> int:
         elif depth:
             depth -= 1
     return deepest
-
-
-_CHUNK = 16_384
-
-
-def _may_nest(source: str) -> bool:
-    """Whether somewhere there are more than MAX_NESTING start tags without an end tag so far, of whatever element."""
-    open_tags = 0
-    for start in range(0, len(source), _CHUNK):
-        chunk = source[start : start + _CHUNK]
-        ends = chunk.count("</")
-        starts = chunk.count("<") - ends
-        if open_tags + starts > MAX_NESTING:
-            return True
-        open_tags = max(0, open_tags + starts - ends)
-    return False
 
 
 _MARKS = (

@@ -8,6 +8,7 @@ chosen by counting, on pages with reviewed text, how much of what they name is m
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from functools import lru_cache
 from typing import Any
 
@@ -15,17 +16,30 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.formulas import has_placeholder
 from mathwright.corpus.macros import find_definitions
+from mathwright.corpus.signs import Selectors, all_signs, selector, tag_signs, word_signs
 
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
 
-_MAIN = "main, [role=main], #main-content, #content, #main, .main-content"
-_ARTICLES = (
-    "[itemprop=articleBody], .articleBody, .article-body, .article-content, .article__body, .article__content,"
-    " .post-content, .post-body, .entry-content, .post__content, .story-body, .td-post-content, #article-body",
-    "article",
-)
+_MAIN: Selectors = {
+    "main": tag_signs("main"),
+    "[role=main], #main": word_signs("main"),
+    "#main-content, .main-content": ("main-content",),
+    "#content": word_signs("content"),
+}
+_ARTICLES: tuple[Selectors, ...] = (
+    {"[itemprop=articleBody]": ("articleBody",), "#article-body": ("article-body",)}
+    | {
+        f".{name}": (name,)
+        for name in (
+            "articleBody", "article-body", "article-content", "article__body", "article__content", "post-content",
+            "post-body", "entry-content", "post__content", "story-body", "td-post-content",
+        )
+    },
+    {"article": tag_signs("article")},
+)  # fmt: skip
 """Selectors of what holds an article, the closest first."""
+SIGNS = all_signs(_MAIN, *_ARTICLES)
 _CONTAINER_CHARACTERS = 250
 _MAIN_SHARE = 0.2
 _ARTICLE_SHARE = 0.3
@@ -71,55 +85,66 @@ _ROLES = frozenset(("navigation", "dialog", "search"))
 _DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 
-def keep_main_content(tree: HTMLTree) -> tuple[int, bool]:
+def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
     """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation.
 
-    Returns the characters of text that the page had before, boilerplate and all; and whether all blocks were looked
-    at: boilerplate inside of boilerplate that stays, over and over, is given up.
+    present: those of SIGNS that the page's source holds; size: characters of text of the page, boilerplate and all.
+    Returns whether all blocks were looked at: boilerplate inside of boilerplate that stays, over and over, is given up.
     """
     document, body = tree.document, tree.body
     if document is None or body is None:
-        return 0, True
-    whole = size = len(body.inner_text)
-    container, length = _container(document, size)
+        return True
+    container, length = _container(document, present, size)
     if container is not None:
         size = length
         body.replace_children(container)
     work = _WORK * (size + 10_000)
+    nested = 0  # blocks that went away together with the one around them
     for node in document.query_selector_all(_BLOCKS).values():
-        if _is_for_small_screens(node.getattr("class") or ""):
-            node.remove()  # formulas and all: what it says stands elsewhere, laid out for others
+        if nested:
+            nested -= 1
+        elif _is_for_small_screens(node.getattr("class") or ""):
+            nested = _remove(node)  # formulas and all: what it says stands elsewhere, laid out for others
         elif _is_boilerplate(node):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
             work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
             if work < 0:
-                return whole, False
+                return False
             stays = _holds_article(node, text) if large else _holds_formulas(node, text)
             if not stays or _defines_macros(text):
-                node.remove()
-    return whole, True
+                nested = _remove(node)
+    return True
 
 
-def _container(document: Node, size: int) -> tuple[Node | None, int]:
+def _remove(node: Node) -> int:
+    """Take a block out of the tree; returns how many of _BLOCKS went with it."""
+    inside = len(node.query_selector_all(_BLOCKS)) if node.first_element_child is not None else 0
+    node.remove()
+    return inside
+
+
+def _container(document: Node, present: Set[str], size: int) -> tuple[Node | None, int]:
     """The element that holds the main content, and the length of its text; None where nothing says so."""
-    main, main_length, _ = _longest(document, _MAIN)
+    main, main_length, _ = _longest(document, selector(_MAIN, present))
     if main_length > max(_CONTAINER_CHARACTERS, _MAIN_SHARE * size):
         size = main_length
     else:
         main = None
-    for selector in _ARTICLES:
-        node, length, second = _longest(document if main is None else main, selector)
+    for articles in _ARTICLES:
+        node, length, second = _longest(document if main is None else main, selector(articles, present))
         if length > max(_CONTAINER_CHARACTERS, _ARTICLE_SHARE * size, _SOLITARY * second):
             return node, length
     return main, main_length
 
 
-def _longest(scope: Node, selector: str) -> tuple[Node | None, int, int]:
+def _longest(scope: Node, wanted: str) -> tuple[Node | None, int, int]:
     """The element with the most text, the length of its text, and that of the next; none that lies in another."""
+    if not wanted:
+        return None, 0, 0
     outer: Node | None = None
     ranked: list[tuple[int, Node]] = []
-    for node in scope.query_selector_all(selector).values():  # in the order of the document: what wraps another first
+    for node in scope.query_selector_all(wanted).values():  # in the order of the document: what wraps another first
         if outer is None or not outer.contains(node):
             outer = node
             ranked.append((len(node.inner_text), node))

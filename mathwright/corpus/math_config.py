@@ -81,6 +81,12 @@ _ASCIIMATH_DELIMITERS = re.compile(r"""(?:asciimath2jax|["']?asciimath["']?)\s*:
 _AMATH_VARIABLE = re.compile(r"""AMdelimiter1\s*=\s*["'](.)["']""")
 
 
+_KEYS = ("inlineMath", "displayMath", "delimiters", "acros", "ignoreClass", "ignoreHtmlClass", "processClass",
+         "processHtmlClass")  # fmt: skip
+SIGNS = frozenset((*_KEYS, "AM_", "sciimath", "sciiMath", "SCIIMath", "SCIIMATH"))
+"""A page whose source holds none of these configures nothing."""
+
+
 def _read_address(source: str, config: MathConfig) -> None:
     if _ASCIIMATH_FILES.search(source) and not config.asciimath:
         config.asciimath = _BACKTICKS

@@ -13,6 +13,7 @@ import unicodedata
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.mathml import mathml_to_tex
 
@@ -144,7 +145,7 @@ def _characters(node: Node, depth: int = 0) -> str:
         if child.tag == "#text":
             text += child.value or ""
             continue
-        if child.tag[0] == "#":
+        if child.type != ELEMENT:
             continue
         code = child.getattr("data-c") or ""
         if not code and child.tag.startswith(("mjx-c", "mjx-stretchy")):

@@ -9,8 +9,8 @@ extracted text, where a formula is whole even if markup cut it in pieces (`delim
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Set
+from typing import Any, NamedTuple
 
 from resiliparse.parse.html import HTMLTree
 
@@ -22,6 +22,7 @@ from mathwright.corpus.html_math import html_to_tex, is_plain_expression
 from mathwright.corpus.katex import katex_to_tex
 from mathwright.corpus.mathjax import mathjax_to_tex
 from mathwright.corpus.mathml import mathml_to_tex
+from mathwright.corpus.signs import Selectors, all_signs, selector, tag_signs, word_signs
 
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
@@ -50,58 +51,41 @@ KINDS = {
 """The kinds that `Document.notation` counts."""
 
 
-def replace_elements(tree: HTMLTree, html: bytes) -> Formulas:
+def replace_elements(tree: HTMLTree, present: Set[str]) -> Formulas:
     """Put placeholders where the tree holds formulas as elements; returns what they stand for.
 
-    html: the bytes of the page. A kind of markup is looked for only where they hold a sign of it (in UTF-16, where
-    no sign is seen, every kind is looked for).
+    present: those of SIGNS that the page's source holds. A kind of markup is looked for only where there is a sign of
+    it.
     """
     formulas = Formulas()
     document = tree.document
     if document is None:
         return formulas
-    present = _signs_in(html)
-    formulas.typeset = any(name in present for name in _TYPESETTERS)
-    if not present:
-        return formulas
-    if b"ltx_eqn_row" in present:
+    formulas.typeset = not present.isdisjoint(_TYPESETTERS)
+    if not present.isdisjoint(_ROWS):
         _join_cells(tree, formulas)
-    for signs, selector, read in _READERS:
-        if present.isdisjoint(signs):
+    mentioned = not present.isdisjoint(_MENTIONS)
+    for reader in _READERS:
+        wanted = selector(reader.selectors, present) if mentioned or not reader.needs_mention else ""
+        if not wanted:
             continue
         nested = 0  # elements that went away together with the one around them
-        for node in document.query_selector_all(selector).values():
+        for node in document.query_selector_all(wanted).values():
             if nested:
                 nested -= 1
                 continue
             if formulas.full():
                 return formulas
-            found = read(node)
+            found = reader.read(node)
             if found is None:
                 continue
-            nested = len(node.query_selector_all(selector))
+            nested = len(node.query_selector_all(wanted)) if node.first_element_child is not None else 0
             tex, display, kind = found
             tex, delimited = clean_tex(tex)
             text = tree.create_text_node(formulas.add(tex, display or bool(delimited), kind) if tex else "")
             if text is not None:
                 node.replace_with(text)
     return formulas
-
-
-def _signs_in(html: bytes) -> frozenset[bytes]:
-    """The signs of mathematics that a page holds.
-
-    To look for each of them costs as much as a tenth of extraction, and few pages have any: the most frequent come
-    first, and most of the others are looked for only where one of these is.
-    """
-    if b"\0" in html[:64]:  # UTF-16
-        return _SIGNS
-    present = frozenset(sign for sign in _FIRST_SIGNS if sign in html)
-    if present.isdisjoint((b"math", b"atex")) and not (
-        b"Math" in html and (b"athJax" in html or b"SCIIMath" in html or b"-Math" in html)
-    ):
-        return present
-    return present | {sign for sign in _SIGNS - present if sign in html}
 
 
 _Found = tuple[str, bool, str]
@@ -320,31 +304,60 @@ def _texhtml(node: Node) -> _Found | None:
     return None if has_placeholder(text) or not text.strip() else (html_to_tex(node), False, HTML_SCRIPTS)
 
 
-_ANY = (b"math", b"atex", b"mimetex", b"cht=tx", b'alt="$', b"athJax")
-_ATTRIBUTES = _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES[:-1]
+class _Reader(NamedTuple):
+    selectors: Selectors
+    read: Callable[[Node], _Found | None]
+    needs_mention: bool = False
+    """Whether its elements count only on pages that mention mathematics."""
 
-_READERS: tuple[tuple[tuple[bytes, ...], str, Callable[[Node], _Found | None]], ...] = (
-    ((b"math/",), 'script[type^="math/"]', _script),
-    ((b"MathJax_",), ".MathJax_Preview, .MathJax_Error", _preview),
-    ((b"MathJax_", b"MathJax-", b"mjx-chtml", b"data-mathml"), ".MathJax_Display, .MathJax_SVG_Display, .MathJax,"
-     " .MathJax_SVG, .mjx-chtml, .MathJax_CHTML, .MathJax_MathML", _mathjax_output),
-    ((b"mjx-container",), "mjx-container", _mjx_container),
-    ((b"mwe-math",), ".mwe-math-element", _wiki),
-    ((b"katex-",), ".katex", _katex),
-    ((b"<math", b":math"), "math, m\\:math, mml\\:math", _math),
-    (_ANY, "img", read_image),
-    (_ANY, ", ".join(f"[{name}]" for name in _ATTRIBUTES) + ", .ql-formula", _attribute),
-    ((b"texhtml",), ".texhtml", _texhtml),
-    (_ANY, "span.math, div.math, code.math, pre.math, p.math, span.formula, div.formula, .arithmatex,"
-     " script[type='text/tex'], tex-math, d-math, dt-math, math-renderer, math-field, .math-inline, .math-display,"
-     " .math-block, .inline-math, .display-math, .inlinemath, .displaymath, span.tex, span.latex, div.latex,"
-     " .katex-error, code.language-math, pre[lang='math'], .js-render-math", _span),
+
+_MENTIONS = ("math", "atex", "mimetex", "cht=tx", 'alt="$', "athJax")
+
+_READERS = (
+    _Reader({'script[type^="math/"]': ("math/",)}, _script),
+    _Reader({".MathJax_Preview, .MathJax_Error": ("MathJax_",)}, _preview),
+    _Reader(
+        {
+            ".MathJax_Display, .MathJax_SVG_Display, .MathJax, .MathJax_SVG, .mjx-chtml, .MathJax_CHTML,"
+            " .MathJax_MathML": ("MathJax_", "MathJax-", "mjx-chtml", "data-mathml")
+        },
+        _mathjax_output,
+    ),
+    _Reader({"mjx-container": ("mjx-container",)}, _mjx_container),
+    _Reader({".mwe-math-element": ("mwe-math",)}, _wiki),
+    _Reader({".katex": ("katex-",)}, _katex),
+    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math")}, _math),
+    _Reader({"img": tag_signs("im")}, read_image, needs_mention=True),  # also <image>
+    _Reader(
+        {f"[{name}]": (name,) for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES[:-1]}
+        | {".ql-formula": ("ql-formula",)},
+        _attribute,
+        needs_mention=True,
+    ),
+    _Reader({".texhtml": ("texhtml",)}, _texhtml),
+    _Reader(
+        {
+            "span.math, div.math, code.math, pre.math, p.math, pre[lang='math']": word_signs("math"),
+            "span.formula, div.formula": word_signs("formula"),
+            "span.tex": word_signs("tex"),
+            "span.latex, div.latex": word_signs("latex"),
+            "script[type='text/tex']": ("text/tex",),
+            "code.language-math": ("language-math",),
+        }
+        | {name: (name,) for name in ("tex-math", "d-math", "dt-math", "math-renderer", "math-field")}
+        | {
+            f".{name}": (name,)
+            for name in (
+                "arithmatex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inlinemath",
+                "displaymath", "katex-error", "js-render-math",
+            )
+        },
+        _span,
+        needs_mention=True,
+    ),
 )  # fmt: skip
-"""Signs of it, selector and reader, in the order in which they are tried: what wraps another comes first.
-
-A sign costs a tenth of a millisecond a page, a selector four times as much: hence the precise signs.
-"""
-_TYPESETTERS = (b"athJax", b"athjax", b"atex", b"aTeX", b"SCIIMath", b"sciimath")
+"""What reads which elements, in the order in which they are tried: what wraps another comes first."""
+_TYPESETTERS = ("athJax", "athjax", "atex", "aTeX", "SCIIMath", "sciimath")
 """Names of programs whose configuration a page may hold."""
-_FIRST_SIGNS = (b"math", b"atex", b"mimetex", b"cht=tx", b'alt="$', b"texhtml")
-_SIGNS = frozenset(sign for signs, _, _ in _READERS for sign in signs) | {*_TYPESETTERS, b"ltx_eqn_row"}
+_ROWS = ("ltx_eqn_row",)
+SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*_MENTIONS, *_TYPESETTERS, *_ROWS}

@@ -3,48 +3,68 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas import EMPHASIS, PROTECT, STRONG, Formulas
 from mathwright.corpus.html_math import read_scripts
 from mathwright.corpus.macros import find_definitions
+from mathwright.corpus.math_config import SIGNS as CONFIG_SIGNS
 from mathwright.corpus.math_config import read_config
+from mathwright.corpus.signs import Selectors, all_signs, selector, tag_signs
 from mathwright.corpus.symbols import FILLER
 
 Node = Any
 """An element of resiliparse's tree."""
 
 
-def prepare_text(tree: HTMLTree, html: bytes, formulas: Formulas) -> None:
+_IGNORED = ("_ignore",)
+_DEFINITIONS = ("newcommand", "\\def", "DeclareMathOperator")
+_SCRIPTS = ("</su",)
+_EMPHASISED = ("<em>", "<strong>")
+_CODE: Selectors = {name: tag_signs(name) for name in ("pre", "code", "kbd", "samp", "tt", "textarea")}
+SIGNS = all_signs(_CODE) | CONFIG_SIGNS | {*_IGNORED, *_DEFINITIONS, *_SCRIPTS, *_EMPHASISED}
+
+
+def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: str) -> None:
     """Make the tree ready for what stands in its text: delimiters, macros, emphasis, `<sup>` and `<sub>`.
 
     Reads the page's configuration; hides the text of programs and of regions in which the page typesets nothing; reads
     scripts of plain HTML; marks where Markdown may have taken an underscore of a formula for emphasis.
+
+    present: those of SIGNS that the page's source holds; text: all that extraction may take from the tree.
     """
     if tree.document is None:
         return
-    if formulas.typeset:
+    if formulas.typeset and not present.isdisjoint(CONFIG_SIGNS):
         formulas.config = read_config(tree)
-    protect_code(tree, backticks=bool(formulas.config.asciimath))
+    delimited = "$" in text or "\\" in text
+    backticks = bool(formulas.config.asciimath) and "`" in text
+    if delimited or backticks:
+        protect_code(tree, selector(_CODE, present), backticks=backticks)
     if formulas.typeset:
-        if b"_ignore" in html or len(formulas.config.ignored) > 2:
+        if (delimited or backticks) and (not present.isdisjoint(_IGNORED) or len(formulas.config.ignored) > 2):
             _protect_ignored(tree, formulas)
-        if b"newcommand" in html or b"\\def" in html or b"DeclareMathOperator" in html:
-            text = (tree.body.text or "") if tree.body is not None else ""
-            formulas.definitions = find_definitions("\n".join([text, *formulas.tex]))
-    if b"</su" in html:
+        if not present.isdisjoint(_DEFINITIONS):
+            everything = (tree.body.text or "") if tree.body is not None else ""
+            formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
+    if not present.isdisjoint(_SCRIPTS):
         read_scripts(tree, formulas)
-    if formulas.typeset and (b"<em>" in html or b"<strong>" in html):
+    if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
 
 
-def protect_code(tree: HTMLTree, *, backticks: bool = False) -> None:
-    """Hide dollars and backslashes (and backticks) of program text, so that they do not look like delimiters."""
-    if tree.document is None:
+def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False) -> None:
+    """Hide dollars and backslashes (and backticks) of program text, so that they do not look like delimiters.
+
+    elements: selector of the elements that hold it.
+    """
+    if tree.document is None or not elements:
         return
-    for node in tree.document.query_selector_all("pre, code, kbd, samp, tt, textarea").values():
+    for node in tree.document.query_selector_all(elements).values():
         text = node.text or ""
         if "$" not in text and "\\" not in text and not (backticks and "`" in text):
             continue
@@ -74,7 +94,7 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
             continue
         if child.tag == "#text":
             child.value = value.translate(PROTECT)
-        elif child.tag[0] != "#" and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
+        elif child.type == ELEMENT and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
             _protect_below(child, processed, depth + 1)
 
 

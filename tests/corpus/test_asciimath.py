@@ -54,6 +54,7 @@ def test_examples_of_the_documentation(source: str, tex: str) -> None:
         ("2xx3", r"2 \times 3", "no space needed"),
         ("abs(x", r"\left|(\right|x", "a bracket that never closes is a character"),
         ("x^", "x^{}", "a script that is missing"),
+        ("sqrt\\ ", "\\sqrt{~}", "a space that must not lose its blank and leave a backslash"),
         ("frac", r"\frac{}{}", "arguments that are missing"),
         ("", "", "nothing"),
     ],

@@ -3,6 +3,7 @@
 import codecs
 import json
 import random
+import re
 import time
 from pathlib import Path
 
@@ -217,6 +218,28 @@ PIECES = (
 def test_no_bytes_make_it_raise(html: bytes, charset: str | None) -> None:
     document = extract(html, "u", charset=charset)
     assert not document.problem.startswith("not parsed")
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<span class="katex"><span class="katex-html"><span class="base"><span class="mord">x</span></span>'
+        "</span></span>",
+        "<math><msup><mi>x</mi><mn>2</mn></msup><mtable><mtr><mtd>1</mtd></mtr></mtable></math>",
+        '<mjx-container><mjx-math><mjx-msup><mjx-mi><mjx-c class="mjx-c1D465"></mjx-c></mjx-mi></mjx-msup></mjx-math>'
+        "</mjx-container>",
+        '<span class="MathJax"><span class="math"><span class="mrow"><span class="mi">x</span></span></span></span>',
+        '<span class="texhtml">x<sup>2</sup></span> y<sub><i>i</i></sub>',
+        '<span class="math">\\(x\\)</span> <pre><code>$x<b>y</b></code></pre> $a<em>b</em>$',
+        '<div class="tex2jax_ignore">$x$ <p>$y$ <b class="tex2jax_process">$z$</b></p></div>',
+    ],
+)
+def test_processing_instructions_anywhere_are_passed_over(markup: str) -> None:
+    page = f"<!doctype html><script src=mathjax.js></script><body><p>{markup} end"
+    document = extract(re.sub(r"(?<=>)", "<?target $x?>", page).encode(), "u")
+    assert "end" in document.text
+    assert "target" not in document.text
+    assert document.notation == extract(page.encode(), "u").notation
 
 
 # --- real pages ---------------------------------------------------------------------------------------
