@@ -121,6 +121,7 @@ def _measure_halves(
         drawn, classifier, inside = train_classifier(
             recipe,
             pool,
+            stage,
             folder / name,
             own,
             mined.last_excluded | other,
