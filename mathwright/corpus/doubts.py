@@ -148,8 +148,8 @@ def check_samples(
         )
     num_seed, num_excluded = int(seed.sum()), int((excluded & ~seed).sum())
     why = (
-        f"of {len(seed):,} pages {num_seed:,} are the seed, {num_excluded:,} are below accepted rules or were collected "
-        f"before, and {num_copies:,} nearly are a page of the seed"
+        f"of {len(seed):,} pages {num_seed:,} are the seed, {num_excluded:,} are below accepted rules or were "
+        f"collected before, and {num_copies:,} nearly are a page of the seed"
     )
     hint = "add pages of other subjects, or lower corpus.budget_tokens"
     if recipe.classifier.exclude_collected:
