@@ -147,8 +147,8 @@ def _quality(quality: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]
         *_two_classifiers(quality.get("two_classifiers") or {}),
     ]
     note = (
-        "Calibration in equal parts of the ranking with 95% intervals: a calibrated classifier lies on the dashed line. The "
-        "held-out sample is as many pages of the seed as random ones, the web is not. "
+        "Calibration in equal parts of the ranking, 95% intervals: a calibrated classifier lies on the dashed line. "
+        "The held-out sample is as many pages of the seed as random ones, the web is not. "
         if plots
         else ""
     )
