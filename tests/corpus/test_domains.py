@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mathwright.corpus.annotate import Rule, matching, propose_rules, read_rules, rejected, write_rules
@@ -197,6 +197,8 @@ PIECES = st.sampled_from(["a.org", "b.org", "/", "/x/", "x", "*", "?", "[x]", "[
     st.lists(st.lists(st.sampled_from(["a.org/", "b.org/", "x/", "x", "[", "y"]), min_size=1, max_size=5), max_size=8),
     st.lists(st.tuples(st.lists(PIECES, min_size=1, max_size=5), st.sampled_from(["accept", "reject"])), max_size=6),
 )
+@example([["a.org/", "y"], ["a.org/", "x"]], [(["a.org", "/", "[x]"], "accept")])
+@example([["a.org/", "x/", "y"], ["a.org/", "x"]], [(["a.org", "/x/", "*"], "accept"), (["a.org", "/", "*"], "reject")])
 def test_rules_match_as_fnmatch_does_however_they_are_looked_up(pages, globs):
     urls = ["http://" + "".join(page) for page in pages]
     rules = [Rule(glob="".join(glob), decision=decision, by="", why="") for glob, decision in globs]

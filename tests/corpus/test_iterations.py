@@ -1,5 +1,6 @@
 """What each iteration of the loop leaves behind says what was done: domains, samples, seeds, classifier, measures."""
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
@@ -13,7 +14,7 @@ from mathwright.corpus.annotate import matching, rejected
 from mathwright.corpus.domains import domain, wilson
 from mathwright.corpus.mine import State
 from mathwright.corpus.pool import Pool
-from tests.corpus.test_corpus_stage import MATH, SITES, run_stage, web  # noqa: F401 (fixture)
+from tests.corpus.test_corpus_stage import MATH, SITES, recipe, run_stage, web  # noqa: F401 (fixture)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,18 @@ def test_negatives_are_neither_seed_nor_below_accepted_rules_nor_collected_befor
         counted = summary["iterations"][number - 1]
         assert (counted["positives"], counted["negatives"]) == (len(sides["positives"]), len(sides["negatives"]))
     assert forbidden  # there were such pages
+
+
+def test_pages_below_accepted_rules_are_no_negatives_even_where_collected_ones_may_be(web, tmp_path):  # noqa: F811
+    part = dataclasses.replace(recipe(web).classifier, exclude_collected=False)
+    changes = {"classifier": part, "max_iterations": 2, "measure": False, "budget_tokens": (40_000,)}
+    stage, _ = run_stage(web, tmp_path, **changes)
+    pool, before = Pool.open(stage.path / "pool" / "pool.parquet"), State.load(stage.path / "iteration-1")
+    negatives = {row["url"] for row in table(stage.path, 2, "samples") if "negatives" in row["side"]}
+    is_negative = np.array([url in negatives for url in pool.urls])
+    under = matching(pool.urls, before.rules)
+    assert (under & before.collected & ~before.next_seed).sum() > 20 and not (is_negative & under).any()
+    assert (is_negative & before.collected).any()
 
 
 def test_seeds_and_classifier_are_named_by_their_hashes(finished):
