@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from mathwright.corpus.annotate_index import PrefixIndex, prefix_glob
+from mathwright.corpus.annotate_index import PrefixIndex, prefix_glob, split_glob
 from mathwright.corpus.domains import DomainUnit, Share, address, registered_domain
 from mathwright.errors import MathwrightError
 from mathwright.run import fingerprint
@@ -110,6 +110,12 @@ def check_glob(glob: str, where: str) -> None:
         raise MathwrightError(f"{where}: glob {glob!r} has a scheme; globs match host and path", hint=hint)
     if "/" not in glob or glob.startswith("/"):
         raise MathwrightError(f"{where}: glob {glob!r} has no host and path", hint=hint)
+    host = literal_host(glob) or ""
+    if host.startswith("www.") or ":" in host or host != host.lower():
+        raise MathwrightError(
+            f"{where}: glob {glob!r} matches no page: hosts are compared in lower case, without www. and port",
+            hint=hint,
+        )
     if "[" in re.sub(r"\[!?.[^\]]*\]", "", glob):
         raise MathwrightError(f"{where}: glob {glob!r} has an unclosed [", hint=hint)
 
@@ -155,22 +161,35 @@ def rejected(urls: Sequence[str], rules: Sequence[Rule]) -> np.ndarray:
 
 
 def _matched(urls: Sequence[str], rules: Sequence[Rule], decision: Decision) -> np.ndarray:
-    """By host, so that a page is tried against the rules of its own host only, and those with a pattern for a host."""
+    """Rules of the form `prefix/*` are looked up, however many there are; others are tried by host, so that a page is
+    tried against those of its own host only, and those with a pattern for a host."""
+    prefixes: set[str] = set()
     by_host: dict[str, list[str]] = {}
     for rule in rules:
-        if rule.decision == decision:
-            by_host.setdefault(_literal_host(rule.glob) or "", []).append(fnmatch.translate(rule.glob))
-    if not by_host:
+        literal, rest = split_glob(rule.glob)
+        if rule.decision == decision and rest == "*" and literal.endswith("/"):
+            prefixes.add(literal)
+        elif rule.decision == decision:
+            by_host.setdefault(literal_host(rule.glob) or "", []).append(fnmatch.translate(rule.glob))
+    if not (prefixes or by_host):
         return np.zeros(len(urls), dtype=bool)
     everywhere = by_host.pop("", [])
     match = {host: re.compile("|".join([*globs, *everywhere])).match for host, globs in by_host.items()}
     match_any = re.compile("|".join(everywhere) or r"(?!)").match
-    pages = (address(url) for url in urls)
-    found = (match.get(page.partition("/")[0], match_any)(page) is not None for page in pages)
-    return np.fromiter(found, dtype=bool, count=len(urls))
+
+    def matches(page: str) -> bool:
+        end = page.find("/") + 1
+        host = page[: end - 1]
+        while end:
+            if page[:end] in prefixes:
+                return True
+            end = page.find("/", end) + 1
+        return match.get(host, match_any)(page) is not None
+
+    return np.fromiter((matches(address(url)) for url in urls), dtype=bool, count=len(urls))
 
 
-def _literal_host(glob: str) -> str | None:
+def literal_host(glob: str) -> str | None:
     """The host a glob names, or None where its host is a pattern."""
     host = glob.partition("/")[0]
     return None if re.search(r"[*?\[]", host) else host
@@ -181,12 +200,12 @@ def merge_rules(people: Sequence[Rule], automatic: Iterable[Rule]) -> list[Rule]
 
     Who has looked at a host and accepted a part of it does not mean the rest.
     """
-    decided = {_literal_host(rule.glob) for rule in people} - {None}
+    decided = {literal_host(rule.glob) for rule in people} - {None}
     merged: dict[str, Rule] = {}
     for rule in people:
         merged.setdefault(rule.glob, rule)
     for rule in automatic:
-        if _literal_host(rule.glob) not in decided:
+        if literal_host(rule.glob) not in decided:
             merged.setdefault(rule.glob, rule)
     return list(merged.values())
 

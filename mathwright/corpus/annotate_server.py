@@ -205,10 +205,10 @@ def annotate(
             f"iteration {progress['iteration']}: {progress['domains']:,} candidate domains, "
             f"{progress['collected']:,} of {progress['pages']:,} pages collected; Ctrl-C ends, every decision is saved"
         )
-        print(server.url, flush=True)
-        if browser and _has_display():
-            webbrowser.open(server.url)
         try:
+            print(server.url, flush=True)
+            if browser and _has_display():
+                webbrowser.open(server.url)
             server.serve_forever()
         except KeyboardInterrupt:
             console.print("")

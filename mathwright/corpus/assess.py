@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from mathwright.corpus import classify, measure, recall
 from mathwright.corpus.documents import read_rows
@@ -25,12 +26,15 @@ from mathwright.corpus.samples import MAX_HELDOUT
 from mathwright.errors import MathwrightError
 from mathwright.run import Stage
 
+HELDOUT_PAGES_PER_BIN = 8
+"""Fewer held-out pages than this in a bin of a calibration say nothing."""
+
 
 def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder: Path, seed: int) -> dict[str, Any]:
     """Measure the last iteration, write the labelling sheet, and say what stood out.
 
-    Returns `sweep` (what other budgets would collect), `by_labels`, `calibration` and `iterations` where the recipe
-    has labels, `two_classifiers` where the seed has more than one host.
+    Returns `sweep` (what other budgets would collect), `calibration_heldout`; `by_labels`, `strata_by_labels`,
+    `calibration` and `iterations` where the recipe has labels; `two_classifiers` where the seed has several hosts.
     """
     state = mined.state
     found: dict[str, Any] = {}
@@ -39,6 +43,7 @@ def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder:
         labels = measure.label_array(pool.urls, measure.read_labels(Path(recipe.labels)))
         found |= _by_labels(labels, pool, mined, stage)
     found["sweep"] = _sweep(recipe, pool, mined, labels)
+    found["calibration_heldout"] = _heldout_calibration(pool, mined, stage)
     if recipe.measure:
         found["two_classifiers"] = _two_classifiers(recipe, pool, mined, stage, folder, labels, seed)
         _write_sheet(folder / "sheet.jsonl", pool, state, recipe.sheet_pages, seed)
@@ -79,8 +84,23 @@ def _by_labels(labels: np.ndarray, pool: Pool, mined: Mined, stage: Stage) -> di
     return {
         "iterations": iterations,
         "by_labels": groups,
+        "strata_by_labels": measure.label_strata(
+            labels, mined.first_seed, last.scores, pool.urls, int(last.collected.sum())
+        ),
         "calibration": measure.calibration(labels[judged] == 1, last.scores[judged]),
     }
+
+
+def _heldout_calibration(pool: Pool, mined: Mined, stage: Stage) -> list[dict[str, Any]]:
+    """Calibration on the pages held out from the last classifier: seed pages, and as many random ones."""
+    samples = pq.read_table(stage.path / f"iteration-{len(mined.iterations)}" / "samples.parquet").to_pylist()
+    side = {row["url"]: row["side"] for row in samples if row["side"].startswith("heldout")}
+    rows = [i for i, url in enumerate(pool.urls) if url in side]
+    num_bins = min(10, len(rows) // HELDOUT_PAGES_PER_BIN)
+    if num_bins < 2:
+        return []
+    is_seed = np.array([side[pool.urls[i]] == "heldout_positives" for i in rows])
+    return measure.calibration(is_seed, mined.state.scores[rows], num_bins=num_bins)
 
 
 def _interval(row: dict[str, Any], name: str) -> str:
@@ -121,6 +141,7 @@ def _measure_halves(
         drawn, classifier, inside = train_classifier(
             recipe,
             pool,
+            stage,
             folder / name,
             own,
             mined.last_excluded | other,

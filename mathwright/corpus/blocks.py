@@ -25,6 +25,7 @@ from typing import Any
 from mathwright.corpus.archive import is_wet, read_documents, read_pages
 from mathwright.corpus.claims import Claim, is_done
 from mathwright.corpus.documents import DocumentWriter, join_documents, to_row
+from mathwright.corpus.limits import MAX_HTML_BYTES
 from mathwright.corpus.slots import Slot
 from mathwright.errors import MathwrightError
 from mathwright.records import Damage, Document, Page
@@ -163,7 +164,10 @@ def _to_document(page: Page | Document, rules: PageRules, condemned: str | None)
     if condemned:
         return where, condemned
     try:
-        document = page if isinstance(page, Document) else rules.extract(page.html, page.url, charset=page.charset)
+        if isinstance(page, Document):
+            document = cut_document(page)
+        else:
+            document = rules.extract(page.html, page.url, charset=page.charset)
     except Exception as error:  # `extract` promises not to raise; should it, one page is lost and not a run of days
         return where, f"extraction failed: {type(error).__name__}"
     if not document.text.strip():
@@ -174,6 +178,15 @@ def _to_document(page: Page | Document, rules: PageRules, condemned: str | None)
     if rules.score is not None and (score := rules.score(row["text"])) < rules.min_score:
         return {**where, "score": round(score, 6)}, f"score below {rules.min_score}"
     return row, ""
+
+
+def cut_document(document: Document) -> Document:
+    """The document with the beginning of its text, where that is longer than what is read of a page of HTML."""
+    text = document.text.encode("utf-8", "replace")
+    if len(text) <= MAX_HTML_BYTES:
+        return document
+    problem = f"cut at {MAX_HTML_BYTES >> 20} MiB"
+    return replace(document, text=text[:MAX_HTML_BYTES].decode("utf-8", "ignore"), problem=problem)
 
 
 class _Reader:

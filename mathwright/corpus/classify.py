@@ -63,10 +63,12 @@ class Classifier:
         return scores
 
     def save(self, folder: Path) -> None:
-        """Write `classifier.bin` and `classifier.json` (the normaliser and its hash)."""
+        """Write `classifier.bin` and `classifier.json` (the normaliser and its hash, the size of the model)."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._model.save_model(str(folder / "classifier.bin"))
+        model = folder / "classifier.bin"
+        self._model.save_model(str(model))
         about = {
+            "size_bytes": model.stat().st_size,
             "normaliser": self.normaliser.hash,
             "normaliser_version": VERSION,
             "lower": self.normaliser.lower,
@@ -75,19 +77,31 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:
-        """Raises MathwrightError where there is no model, or where it was trained behind another normaliser."""
-        about_path = folder / "classifier.json"
+        """Raises MathwrightError where there is no whole model, or where it was trained behind another normaliser."""
+        about_path, model = folder / "classifier.json", folder / "classifier.bin"
         if not about_path.is_file():
             raise MathwrightError(f"{folder}: no classifier here", hint="train one with the corpus stage")
-        about = json.loads(about_path.read_text(encoding="utf-8"))
-        normaliser = Normaliser(lower=about["lower"])
-        if about["normaliser"] != normaliser.hash:
+        if not model.is_file():
             raise MathwrightError(
-                f"{folder}: trained behind normaliser {about['normaliser']} (version {about['normaliser_version']}), "
-                f"this is {normaliser.hash} (version {VERSION})",
+                f"{folder}: the classifier itself is gone", hint="a run keeps that of its last iteration only: name it"
+            )
+        try:
+            about = json.loads(about_path.read_text(encoding="utf-8"))
+            normaliser = Normaliser(lower=about["lower"])
+            known, version, size = about["normaliser"], about["normaliser_version"], about["size_bytes"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise MathwrightError(f"{about_path}: not as it was written: {error!r}", hint="train it again") from error
+        if known != normaliser.hash:
+            raise MathwrightError(
+                f"{folder}: trained behind normaliser {known} (version {version}), this is {normaliser.hash} (version "
+                f"{VERSION})",
                 hint="its scores would mean nothing; train it again",
             )
-        return cls(fasttext.load_model(str(folder / "classifier.bin")), normaliser)
+        if model.stat().st_size != size:  # fastText reads a shorter file without a word
+            raise MathwrightError(
+                f"{model}: {model.stat().st_size:,} bytes of {size:,}", hint="it was not copied whole; copy it again"
+            )
+        return cls(fasttext.load_model(str(model)), normaliser)
 
 
 def draw_examples(pages: Sequence[str], num: int, rng: random.Random, *, passages: bool) -> list[str]:

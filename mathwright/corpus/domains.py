@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,17 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+_PLAIN_URL = re.compile(r"https?://(?:www\.)?+([a-z0-9.-]+)(?::[0-9]{1,5})?(/[!-\"$->@-~]*)?(?:[?#][!-~]*)?")
+"""URLs without user names, capital letters in the host or characters beyond ASCII: nearly all."""
+
+
 def address(url: str) -> str:
     """Host and path of a URL, as domains and rules see it: no scheme, `www.`, port, query or fragment.
 
     An unparsable URL has no host.
     """
+    if plain := _PLAIN_URL.fullmatch(url):  # a third of the time of urlsplit, for every page several times
+        return plain[1] + (plain[2] or "/")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

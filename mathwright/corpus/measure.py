@@ -185,6 +185,23 @@ def strata(scores: np.ndarray, urls: Sequence[str], num_collected: int) -> list[
     return [(name, rows) for name, rows in parts if len(rows)]
 
 
+def label_strata(
+    labels: np.ndarray, seed: np.ndarray, scores: np.ndarray, urls: Sequence[str], num_collected: int
+) -> list[dict[str, Any]]:
+    """Relevant pages among the labelled ones outside the seed in each stratum of the ranking, with 95% intervals: the
+    precision at the cut lies between those of the two strata beside it.
+
+    labels [N] as `label_array` gives them; seed [N] bool; scores [N].
+    """
+    found: list[dict[str, Any]] = []
+    for name, rows in strata(scores, urls, num_collected):
+        known = labels[rows[~seed[rows]]]
+        known = known[known >= 0]
+        share = _share("share", int(known.sum()), len(known))
+        found.append({"stratum": name, "pages": len(rows), "labelled": len(known), **share})
+    return found
+
+
 def sheet_rows(
     scores: np.ndarray, urls: Sequence[str], num_collected: int, *, per_stratum: int, seed: int
 ) -> list[dict[str, Any]]:

@@ -16,15 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mathwright.corpus import annotate, classify, domains, recall, samples
+from mathwright.corpus import annotate, classify, domains, doubts, recall, samples
 from mathwright.corpus.annotate import Rule
 from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError, Paused
 from mathwright.run import Stage
-
-FEW_SEED_PAGES = 20
-"""Below this, rankings were seen to follow the look of the seed pages (three pages drew in any short index page)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +83,7 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
     another one. Raises Paused where the recipe wants people to decide in between.
     """
     human_rules = annotate.read_people(stage.path.parent, recipe.rules)
+    doubts.warn_of_rules(pool.urls, human_rules, stage)
     decisions = annotate.decisions_digest(human_rules)
     rows: list[dict[str, Any]] = []
     state = before = None
@@ -156,8 +154,13 @@ def match_seed(urls: Sequence[str], globs: Sequence[str], rules: Sequence[Rule])
     Raises MathwrightError where there is none, or nothing else.
     """
     match = re.compile("|".join(fnmatch.translate(glob) for glob in globs) if globs else r"(?!)").match
-    seed = np.array([match(url) is not None for url in urls], dtype=bool) | annotate.matching(urls, rules)
-    seed &= ~annotate.rejected(urls, rules)
+    matched = np.array([match(url) is not None for url in urls], dtype=bool) | annotate.matching(urls, rules)
+    seed = matched & ~annotate.rejected(urls, rules)
+    if matched.any() and not seed.any():
+        raise MathwrightError(
+            f"rules reject all {matched.sum()} pages that match the seed ({', '.join(globs) or 'no globs'})",
+            hint="look at the rules that reject, with mathwright corpus annotate or in the rules file",
+        )
     if not seed.any():
         raise MathwrightError(
             f"no page of {len(urls)} matches the seed ({', '.join(globs) or 'no globs'})",
@@ -184,10 +187,11 @@ def _iterate(
 ) -> dict[str, Any]:
     seed_pages = before.next_seed if before else match_seed(pool.urls, recipe.seed_urls, human_rules)
     if before is None:
-        _warn_of_narrow_seed([pool.urls[i] for i in np.flatnonzero(seed_pages)], stage)
+        doubts.warn_of_seed(pool.urls, seed_pages, doubts.count_globs(pool.urls, recipe.seed_urls), stage)
     drawn, classifier, held_out = train_classifier(
         recipe,
         pool,
+        stage,
         folder,
         seed_pages,
         not_negative(recipe, pool, before),
@@ -202,11 +206,7 @@ def _iterate(
     budget = recipe.budget_tokens[min(number, len(recipe.budget_tokens)) - 1]
     collected = recall.cut(scores, pool.num_tokens, pool.urls, budget)
     change = recall.compare(collected, before.collected if before else None)
-    if collected.all():
-        stage.say(
-            f"[yellow]warning[/] the budget of {budget:,} tokens exceeds the pool ({pool.num_tokens.sum():,}): "
-            "every page is collected, the ranking decides nothing and the loop ends; lower corpus.budget_tokens"
-        )
+    doubts.warn_of_cut(scores, pool.num_tokens, pool.urls, collected, budget, stage)
     table = domains.domain_table(pool.urls, collected, recipe.domain_unit)
     mathematical = _mathematical(table, collected, recipe)
     rules = _merge_rules(recipe, pool, collected, mathematical, before, human_rules, number)
@@ -256,19 +256,10 @@ def _iterate(
     return row
 
 
-def _warn_of_narrow_seed(urls: Sequence[str], stage: Stage) -> None:
-    """Say so where the classifier can only learn to know its seed again."""
-    hosts = {domains.domain(url) for url in urls}
-    if len(urls) < FEW_SEED_PAGES or len(hosts) == 1:
-        stage.say(
-            f"[yellow]warning[/] the seed is {len(urls)} pages of {len(hosts)} hosts: the classifier may learn these "
-            "pages rather than their subject; match more with corpus.seed_urls"
-        )
-
-
 def train_classifier(
     recipe: CorpusRecipe,
     pool: Pool,
+    stage: Stage,
     folder: Path,
     seed_pages: np.ndarray,
     excluded: np.ndarray,
@@ -292,6 +283,7 @@ def train_classifier(
         num_hashes=recipe.dedup_permutations,
         seed=number,
     )
+    doubts.check_samples(len(drawn.negatives), drawn.num_near_copies, recipe, seed_pages, excluded, stage)
     _save_samples(folder / "samples.parquet", drawn, pool.urls)
     classifier = classify.train(
         [texts[i] for i in drawn.positives],

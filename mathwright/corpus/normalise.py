@@ -3,7 +3,9 @@
 fastText sees words between spaces, so what counts as a word is decided here. The rules: Unicode NFC (NFKC would turn
 `x²` into `x2`), TeX commands stay whole with their backslash, every other symbol is a word of its own (`\\frac{a}{b}`
 gives `\\frac { a } { b }`, which generalises where the unsplit string is seen once), lines are joined by spaces, CJK
-text is cut into characters (there are no spaces to cut at; DeepSeek-Coder-V2 reports that it must be split).
+text is cut into characters (there are no spaces to cut at; DeepSeek-Coder-V2 reports that it must be split, and does so
+by BPE). Characters, because fastText's word n-grams of 1 to 3 put the words together again (nearly all Chinese words
+have one to three characters), and because there is no vocabulary to train, ship and keep the same for every language.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ class Normaliser:
 
     @property
     def hash(self) -> str:
-        """Identifies version, word pattern and options; stored with a model and compared when it is loaded."""
-        return hashlib.sha256(repr((VERSION, self.lower, _WORD.pattern)).encode()).hexdigest()[:16]
+        """Identifies version, patterns and options; stored with a model and compared when it is loaded."""
+        rules = (VERSION, self.lower, _WORD.pattern, INVISIBLE.pattern)
+        return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
     def __call__(self, text: str) -> str:
         text = unicodedata.normalize("NFC", INVISIBLE.sub("", text))

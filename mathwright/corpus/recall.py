@@ -39,14 +39,15 @@ def cut(scores: np.ndarray, num_tokens: np.ndarray, urls: Sequence[str], budget:
     if len(scores) > 1 and np.all(scores == scores[0]):
         raise MathwrightError(
             f"the classifier gives all {len(scores)} pages the score {scores[0]:.6f}",
-            hint="it learned nothing: more seed pages, or more examples (corpus.classifier.num_positives)",
+            hint="it learned nothing: more seed pages, more examples (corpus.classifier.num_positives), or a higher "
+            "corpus.classifier.lr",
         )
     order = rank(scores, urls)
     taken = np.cumsum(num_tokens[order]) <= budget
     if len(scores) and not taken.any():
         raise MathwrightError(
-            f"the best page alone has {num_tokens[order[0]]} tokens, the budget is {budget}",
-            hint="raise corpus.budget_tokens",
+            f"the best page alone, {urls[order[0]]}, has {num_tokens[order[0]]:,} tokens, the budget is {budget:,}",
+            hint="raise corpus.budget_tokens, or leave such pages out with corpus.filters.max_words",
         )
     collected = np.zeros(len(scores), dtype=bool)
     collected[order[taken]] = True

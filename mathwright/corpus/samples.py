@@ -42,9 +42,12 @@ def draw(
     no large archive stands for the web. The held-out pages are the first drawn, the same for equal seeds.
     """
     positives = np.flatnonzero(seed_pages).tolist()
-    negatives = np.flatnonzero(~(seed_pages | excluded)).tolist()
+    may_be_negative = ~(seed_pages | excluded)
     random.Random(f"{seed}:positives").shuffle(positives)
+    # Where negatives stay, all pages are shuffled: the order of those left must not depend on which others are.
+    negatives = np.flatnonzero(may_be_negative | (not recipe.redraw_negatives)).tolist()
     random.Random(f"{negatives_seed}:negatives").shuffle(negatives)
+    negatives = [i for i in negatives if may_be_negative[i]]
     if recipe.balance_archives:
         negatives = in_turns(negatives, [archives[i] for i in negatives])
     num = min(MAX_HELDOUT, int(HELDOUT_SHARE * len(positives)), int(HELDOUT_SHARE * len(negatives)))

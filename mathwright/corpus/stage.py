@@ -29,6 +29,7 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import Any
 
+from mathwright.corpus import doubts
 from mathwright.corpus.archive_list import find_archives
 from mathwright.corpus.assess import assess
 from mathwright.corpus.benchmark_texts import benchmark_texts, problem_texts
@@ -80,7 +81,9 @@ def run(
 def _run(
     recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
 ) -> None:
-    index = build_benchmark_index(recipe, decontaminate)  # first: a malformed benchmark should not cost a crawl
+    # First what can be wrong without a page: it should not cost a crawl.
+    doubts.check_recipe(recipe, stage.path.parent)
+    index = build_benchmark_index(recipe, decontaminate)
     tokenizer = load_tokenizer(tokenizer_source)
     tokenizer.model_max_length = sys.maxsize  # documents of any length: it is the training that cuts them into rows
     _report_index(stage, index)
@@ -114,7 +117,9 @@ def _run(
         summary={
             "iterations": mined.iterations,
             "top_domains": mined.top_domains,
-            "rules": [asdict(rule) for rule in mined.state.rules],
+            "rules": doubts.rule_rows(
+                pool.urls, mined.state.rules, mined.state.collected, mined.last_seed & ~mined.first_seed
+            ),
             "top_pages": _top_pages(pool, mined),
             "quality": quality,
             "tokens": sizes,
@@ -266,17 +271,22 @@ def _forget_rejected(stage: Stage, *steps: str) -> None:
 
 
 def build_benchmark_index(recipe: CorpusRecipe, problems: Sequence[Problem]) -> ContaminationIndex:
-    """The index of the recipe's benchmarks and of the questions and answers of `problems`, by their source."""
+    """The index of the recipe's benchmarks and of the questions and answers of `problems`, by their source.
+
+    Raises MathwrightError for a benchmark that is missing, malformed or without any text.
+    """
     texts: dict[str, Iterable[BenchmarkText]] = dict(problem_texts(problems))
     for name, found in benchmark_texts(recipe.benchmarks, recipe.benchmark_data).items():
         texts[name] = chain(texts.get(name, ()), found)
-    return build_index(
+    index = build_index(
         texts,
         ngram=recipe.decontaminate_ngram,
         short_ngram=recipe.decontaminate_short_ngram,
         min_words=recipe.decontaminate_min_words,
         cjk_chars=recipe.decontaminate_cjk_chars,
     )
+    doubts.check_benchmarks(index, texts)
+    return index
 
 
 def _report_index(stage: Stage, index: ContaminationIndex) -> None:
@@ -286,6 +296,7 @@ def _report_index(stage: Stage, index: ContaminationIndex) -> None:
     dropped = {"too short to identify": num_short - num_empty, "empty": num_empty, "repeated": num_repeated}
     num_in = num_texts + num_short + num_repeated
     stage.funnel("benchmark texts", unit="texts", num_in=num_in, num_out=num_texts, dropped=dropped)
+    doubts.warn_of_benchmarks(index, stage)
 
 
 def _decontaminate(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from mathwright.errors import MathwrightError
+from mathwright.report.corpus import corpus_headline, corpus_section
+from mathwright.report.plots import plot
 from mathwright.run import read_manifest, read_metrics
 
 STAGE_TITLES = {"model": "start", "pretrain": "before SFT", "sft": "after SFT", "rl": "after RL"}
@@ -44,7 +45,7 @@ def write_report(run: Path) -> Path:
         recipe_json=json.dumps(recipe["recipe"], indent=1),
         model_source=manifests.get("model", {}).get("summary", {}).get("source", ""),
         plotly_js=get_plotlyjs(),
-        headline=_headline(evaluation),
+        headline=_headline(evaluation, manifests.get("corpus")),
         contents=_contents(table, manifests, sections),
         accuracy=table,
         comparisons=evaluation.get("comparisons", []),
@@ -52,7 +53,7 @@ def write_report(run: Path) -> Path:
         pass_ks=sorted({k for row in table for k in row.get("pass_at", {})}, key=int),
         splits=sorted({split for row in table for split in row["by_split"]}),
         stage_titles=STAGE_TITLES,
-        corpus=_corpus(manifests),
+        corpus=corpus_section(manifests.get("corpus"), recipe["recipe"]),
         sections=sections,
         rollouts=_rollouts(run / "rl" / "rollouts.jsonl"),
         samples=_samples(run / "eval" / "records.jsonl"),
@@ -93,9 +94,9 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _headline(evaluation: Mapping[str, Any]) -> str:
+def _headline(evaluation: Mapping[str, Any], corpus: Mapping[str, Any] | None) -> str:
     if not evaluation:
-        return "No evaluation yet."
+        return "No evaluation yet." if corpus is None else corpus_headline(corpus)
     models = evaluation["models"]
     parts = [
         f"{row['mode']} {100 * row['difference']:+.1f} points "
@@ -116,73 +117,6 @@ def _contents(table: Sequence[Any], manifests: Mapping[str, Any], sections: Sequ
     return [*contents, ("stages", "Stages")]
 
 
-# --- corpus ---------------------------------------------------------------------------------------
-
-
-HASHES = ("seed_version", "classifier")
-"""Columns that tell two runs apart and nothing to a reader."""
-
-
-def _corpus(manifests: Mapping[str, Any]) -> dict[str, Any] | None:
-    if "corpus" not in manifests:
-        return None
-    summary = manifests["corpus"]["summary"]
-    titles = {
-        "iterations": "Iterations",
-        "top_domains": "Domains by share of pages collected",
-        "rules": "URL prefixes accepted",
-        "top_pages": "Highest-ranked pages",
-    }
-    tables = [
-        {"title": title, "columns": [c for c in summary[name][0] if c not in HASHES], "rows": summary[name]}
-        for name, title in titles.items()
-        if summary.get(name)
-    ]
-    quality = summary.get("quality") or {}
-    tables += [
-        {"title": title, "columns": list(quality[name][0]), "rows": quality[name]}
-        for name, title in {"sweep": "What other budgets would collect", "by_labels": "Against labelled pages"}.items()
-        if quality.get(name)
-    ]
-    plots = [
-        _plot(
-            "corpus-convergence",
-            summary.get("iterations", ()),
-            ["collected_pages", "new", "lost"],
-            "pages collected, new and lost by iteration",
-            x="iteration",
-        ),
-        _plot(
-            "corpus-overlap",
-            summary.get("iterations", ()),
-            ["overlap"],
-            "share collected in the iteration before",
-            x="iteration",
-        ),
-    ]
-    if quality.get("calibration"):
-        plots.append(_calibration(quality["calibration"]))
-    return {"funnels": manifests["corpus"]["funnels"], "tables": tables, "plots": plots}
-
-
-def _calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Share of labelled pages that are mathematics over the classifier's mean probability, with 95% intervals."""
-    figure = go.Figure(
-        go.Scatter(
-            x=[row["mean_score"] for row in rows],
-            y=[row["share"] for row in rows],
-            error_y={
-                "array": [row["share_high"] - row["share"] for row in rows],
-                "arrayminus": [row["share"] - row["share_low"] for row in rows],
-            },
-            mode="lines+markers",
-        )
-    )
-    return _finished(
-        "corpus-calibration", figure, "share of labelled pages in the domain, tenths of the ranking", "mean score"
-    )
-
-
 # --- curves ---------------------------------------------------------------------------------------
 
 
@@ -192,9 +126,9 @@ def _training(run: Path, manifests: Mapping[str, Any], name: str) -> dict[str, A
         return None
     titles = {"pretrain": "Pre-training (§2.3)", "sft": "Fine-tuning (§3)", "reward": "Reward model (§4.1)"}
     metrics = [m for m in read_metrics(run / name) if m.get("kind") == "train"]
-    plots = [_plot(f"{name}-loss", metrics, ["loss"], "loss (nats a token)" if name != "reward" else "ranking loss")]
+    plots = [plot(f"{name}-loss", metrics, ["loss"], "loss (nats a token)" if name != "reward" else "ranking loss")]
     if any("lr" in m for m in metrics):
-        plots.append(_plot(f"{name}-lr", metrics, ["lr"], "learning rate"))
+        plots.append(plot(f"{name}-lr", metrics, ["lr"], "learning rate"))
     facts = [(key.replace("_", " "), value) for key, value in manifests[name]["summary"].items() if _is_fact(value)]
     return {"anchor": name, "title": titles[name], "text": "", "facts": facts, "plots": plots}
 
@@ -218,46 +152,12 @@ def _reinforcement(run: Path, manifests: Mapping[str, Any]) -> dict[str, Any] | 
         return None
     metrics = [m for m in read_metrics(run / "rl") if m.get("kind") == "train"]
     plots = [
-        _plot(f"rl-{names[0]}", metrics, names, title)
+        plot(f"rl-{names[0]}", metrics, names, title)
         for names, title in RL_PLOTS
         if any(name in m for m in metrics for name in names)
     ]
     facts = [(key.replace("_", " "), value) for key, value in manifests["rl"]["summary"].items() if _is_fact(value)]
     return {"anchor": "rl", "title": "Reinforcement (§4)", "text": "", "facts": facts, "plots": plots}
-
-
-def _plot(
-    identifier: str, metrics: Iterable[Mapping[str, Any]], names: Sequence[str], title: str, x: str = "step"
-) -> dict[str, str]:
-    """A line for each series over the steps (or another column `x`), as plotly's JSON."""
-    rows = list(metrics)
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=[m[x] for m in rows if m.get(name) is not None],
-                y=[m[name] for m in rows if m.get(name) is not None],
-                name=name.replace("_", " "),
-                mode="lines+markers" if len(rows) < 40 else "lines",
-            )
-            for name in names
-            if any(m.get(name) is not None for m in rows)
-        ]
-    )
-    figure.update_layout(showlegend=len(names) > 1)
-    return _finished(identifier, figure, title, x)
-
-
-def _finished(identifier: str, figure: go.Figure, title: str, x_title: str) -> dict[str, str]:
-    figure.update_layout(
-        title={"text": title, "font": {"size": 14}},
-        height=280,
-        margin={"l": 50, "r": 10, "t": 40, "b": 36},
-        template="plotly_white",
-        legend={"orientation": "h", "y": -0.15},
-        xaxis={"title": x_title},
-    )
-    # "<" is escaped so that no text in the data can close the script element it stands in.
-    return {"id": identifier, "json": (figure.to_json() or "{}").replace("<", "\\u003c")}
 
 
 # --- texts ----------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
 """The normaliser keeps what mathematics is written in; the classifier is reproducible and knows its normaliser."""
 
+import hashlib
 import json
 import random
+import unicodedata
 
 import numpy as np
 import pytest
 
 from mathwright.corpus.classify import PASSAGE_WORDS, Classifier, draw_examples, evaluate, train
-from mathwright.corpus.normalise import Normaliser, count_words
+from mathwright.corpus.normalise import INVISIBLE, Normaliser, count_words
 from mathwright.corpus.recipe import ClassifierRecipe
 from mathwright.errors import MathwrightError
 
@@ -45,6 +47,45 @@ def test_lower_case_is_an_option_and_part_of_the_hash():
     assert Normaliser(lower=False).hash != Normaliser().hash
 
 
+TEXTS = (
+    "Let $x^{2}+\\frac{\\alpha}{2}\\leq 0$ for all\n$x\\in\\mathbb{R}$.",
+    "设函数 f(x)=ax²+bx+c，则 △ABC 的面积为：",
+    "数\u00ad学\u200b 証明する ひらがな カタカナ 한국어 문장",
+    "__label__positive </s> a_b C++ e\u0301 1,000.5 \u2028 next",
+)
+
+
+def test_the_rules_do_not_change_under_an_old_hash():
+    """Whoever changes what the normaliser does to these texts raises VERSION, and writes the new hashes here."""
+    known = {True: ("f1ec2eb48719f628", "6114e07f4db33e23"), False: ("a9671bee322b6f9c", "b0375bb09aaebd08")}
+    for lower, hashes in known.items():
+        normaliser = Normaliser(lower=lower)
+        digest = hashlib.sha256("\n".join(map(normaliser, TEXTS)).encode()).hexdigest()[:16]
+        assert (normaliser.hash, digest) == hashes
+
+
+def test_tex_and_cjk_are_kept_and_a_text_becomes_one_line():
+    for text in TEXTS:
+        words = Normaliser(lower=False)(text).split(" ")
+        assert not any(word.isspace() or not word for word in words)
+        assert "".join(words) == "".join(unicodedata.normalize("NFC", INVISIBLE.sub("", text)).split())
+    assert r"\frac { \alpha } { 2 } \leq" in Normaliser()(TEXTS[0])
+
+
+def test_pages_without_spaces_are_told_apart_by_their_words(tmp_path):
+    """No two pages share a run of characters between spaces, but they share the words that these are made of."""
+    mathematics = ["函数", "定理", "证明", "矩阵", "向量", "积分", "导数", "方程", "三角形", "集合", "数列", "概率"]
+    others = ["旅游", "酒店", "价格", "音乐", "足球", "电影", "厨房", "手机", "花园", "天气", "新闻", "衣服"]
+
+    def pages(words, num, seed):
+        rng = random.Random(seed)
+        return ["".join(rng.choices(words + list("的是了在有和"), k=120)) for _ in range(num)]
+
+    model = train(pages(mathematics, 30, 1), pages(others, 30, 2), RECIPE, work_folder=tmp_path, seed=0)
+    scores = model.score(pages(mathematics, 10, 3) + pages(others, 10, 4))
+    assert scores[:10].min() > 0.9 > 0.1 > scores[10:].max()
+
+
 def test_count_words_counts_cjk_characters():
     assert count_words("let x = 三角形 end") == 7
 
@@ -71,6 +112,22 @@ def test_a_model_behind_another_normaliser_is_refused(tmp_path):
     about = json.loads((tmp_path / "classifier.json").read_text())
     (tmp_path / "classifier.json").write_text(json.dumps({**about, "normaliser": "0" * 16}))
     with pytest.raises(MathwrightError, match="trained behind normaliser 0000"):
+        Classifier.load(tmp_path)
+
+
+def test_a_model_that_is_gone_or_not_whole_is_named(tmp_path):
+    train(MATH, OTHER, RECIPE, work_folder=tmp_path, seed=3).save(tmp_path)
+    model = (tmp_path / "classifier.bin").read_bytes()
+    (tmp_path / "classifier.bin").write_bytes(model[: len(model) // 2])
+    with pytest.raises(MathwrightError, match=r"classifier.bin: [\d,]+ bytes of"):
+        Classifier.load(tmp_path)
+    (tmp_path / "classifier.bin").unlink()
+    with pytest.raises(MathwrightError, match="the classifier itself is gone") as caught:
+        Classifier.load(tmp_path)
+    assert "last iteration" in caught.value.hint
+    (tmp_path / "classifier.bin").write_bytes(model)
+    (tmp_path / "classifier.json").write_text('{"lower": true')
+    with pytest.raises(MathwrightError, match=r"classifier\.json: not as it was written"):
         Classifier.load(tmp_path)
 
 

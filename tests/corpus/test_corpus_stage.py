@@ -326,12 +326,17 @@ def test_rules_of_people_go_before_automatic_ones(web, tmp_path):
     rules = tmp_path / "rules.toml"
     rules.write_text('[[rule]]\nglob = "mixed.org/*"\ndecision = "reject"\nby = "Ada"\nwhy = "a blog"\n')
     _, manifest = run_stage(web, tmp_path / "run", rules=str(rules), max_iterations=1, budget_tokens=(25_000,))
-    assert manifest["summary"]["rules"][0] == {
+    first = manifest["summary"]["rules"][0]
+    assert first["collected"] >= 20
+    assert first == {
         "glob": "mixed.org/*",
         "decision": "reject",
         "by": "Ada",
         "why": "a blog",
         "when": "",
+        "pages": 48,
+        "collected": first["collected"],
+        "joined_seed": 0,
     }
     stage = tmp_path / "run" / "corpus"
     pool = Pool.open(stage / "pool" / "pool.parquet")

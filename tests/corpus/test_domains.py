@@ -1,11 +1,14 @@
 """Domains by the 10% rule, prefixes by their shares, and rules that a person can read and mend."""
 
+import fnmatch
+from urllib.parse import urlsplit
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mathwright.corpus.annotate import Rule, matching, propose_rules, read_rules, write_rules
+from mathwright.corpus.annotate import Rule, matching, propose_rules, read_rules, rejected, write_rules
 from mathwright.corpus.domains import (
     Share,
     address,
@@ -44,6 +47,31 @@ def test_wilson_ends_solve_the_score_equation(trials, data):
 )
 def test_address(url, expected):
     assert address(url) == expected
+
+
+def address_by_urlsplit(url):
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "/"
+    return host.removeprefix("www.") + (parts.path or "/")
+
+
+@settings(max_examples=1000)
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", ""]),
+    st.lists(
+        st.sampled_from(["www.", "a", "B", "org", ".", "-", ":80", ":x", "@", "[::1]", "[", "é", " "]), max_size=4
+    ),
+    st.lists(
+        st.sampled_from(["/", "a", "?", "#", "%2f", ";p", ":", "\\", "[", " ", "\t", "\n", "數", "~", "\x7f"]),
+        max_size=6,
+    ),
+)
+def test_plain_urls_have_the_address_of_any_url(scheme, host, tail):
+    url = scheme + "".join(host) + "".join(tail)
+    assert address(url) == address_by_urlsplit(url)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +188,28 @@ def test_hosts_may_be_patterns_too():
     accepted = [url for url, is_accepted in zip(URLS, matching(URLS, rules), strict=True) if is_accepted]
     shop = [f"http://shop.org/items/{i}" for i in (1, 10, 11, *range(13, 20))]
     assert accepted == [f"http://book.org/{i}" for i in range(30)] + shop
+
+
+PIECES = st.sampled_from(["a.org", "b.org", "/", "/x/", "x", "*", "?", "[x]", "[[]", "["])
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["a.org/", "b.org/", "x/", "x", "[", "y"]), min_size=1, max_size=5), max_size=8),
+    st.lists(st.tuples(st.lists(PIECES, min_size=1, max_size=5), st.sampled_from(["accept", "reject"])), max_size=6),
+)
+@example([["a.org/", "y"], ["a.org/", "x"]], [(["a.org", "/", "[x]"], "accept")])
+@example([["a.org/", "x/", "y"], ["a.org/", "x"]], [(["a.org", "/x/", "*"], "accept"), (["a.org", "/", "*"], "reject")])
+def test_rules_match_as_fnmatch_does_however_they_are_looked_up(pages, globs):
+    urls = ["http://" + "".join(page) for page in pages]
+    rules = [Rule(glob="".join(glob), decision=decision, by="", why="") for glob, decision in globs]
+
+    def matched(url, decision):
+        page = address(url)
+        return any(rule.decision == decision and fnmatch.fnmatchcase(page, rule.glob) for rule in rules)
+
+    expected = [matched(url, "accept") and not matched(url, "reject") for url in urls]
+    assert matching(urls, rules).tolist() == expected
+    assert rejected(urls, rules).tolist() == [matched(url, "reject") for url in urls]
 
 
 def test_rules_for_the_hosts_of_a_registered_domain():

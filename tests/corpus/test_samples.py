@@ -1,6 +1,7 @@
 """What the classifier learns from is the seed against other pages, and none twice."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,21 @@ def test_the_seeds_say_which_side_is_drawn_anew():
     same_negatives = drawn(seed="2")
     assert same_negatives.negatives == first.negatives and same_negatives.positives != first.positives
     assert drawn(negatives_seed="2").negatives != first.negatives
+
+
+@pytest.mark.parametrize("balance_archives", [False, True])
+def test_negatives_that_are_not_redrawn_stay_as_long_as_they_may(balance_archives):
+    """An iteration later some pages are no negatives any more: only these are replaced."""
+    more = EXCLUDED | (np.arange(NUM) % 16 == 2)
+
+    def negatives(excluded, **changes):
+        part = recipe(balance_archives=balance_archives, **changes)
+        samples = draw(SEED_PAGES, excluded, ["large"] * NUM, part, seed="1", negatives_seed="1")
+        return set(samples.heldout_negatives + samples.negatives)
+
+    first, second = (negatives(excluded, redraw_negatives=False) for excluded in (EXCLUDED, more))
+    assert {i for i in first if not more[i]} <= second and len(second) == len(first) == 70
+    assert not any(more[i] for i in second)
 
 
 def test_archives_take_turns_until_one_is_empty():
