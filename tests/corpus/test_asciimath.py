@@ -27,7 +27,7 @@ from mathwright.corpus.asciimath_symbols import symbols
         ("bb{AB3}.bbb(AB].cc(AB).fr{AB}.tt[AB].sf(AB)",
          r"\mathbf{AB3}.\mathbb{AB}.\mathcal{AB}.\mathfrak{AB}.\mathtt{AB}.\mathsf{AB}"),
         (r'stackrel"def"= or \stackrel{\Delta}{=}', r"\overset{\text{def}}{=}\text{ or }\overset{\Delta}{=}"),
-        (r"{::}_(\ 92)^238U", r"_{\ 92}^{238}U"),
+        (r"{::}_(\ 92)^238U", r"_{~92}^{238}U"),
         ("f(x)=sum_(n=0)^oo(f^((n))(a))/(n!)(x-a)^n",
          r"f(x) = \sum_{n = 0}^{\infty}\frac{f^{(n)}(a)}{n!}(x - a)^n"),
         ("d/dxf(x)=lim_(h->0)(f(x+h)-f(x))/h", r"\frac{d}{dx}f(x) = \lim_{h \to 0}\frac{f(x + h) - f(x)}{h}"),
