@@ -108,9 +108,7 @@ def join_archives(folder: Path, output: Path, stage: Stage) -> int:
     )
     stage.funnel("extract", unit="pages", num_in=num_pages, num_out=num_documents, dropped=dropped)
     if num_partial:
-        stage.say(
-            f"{num_partial:,} pages exceed a limit and are kept in part: rejected/partial.jsonl says which and why"
-        )
+        stage.say(f"pages kept in part, for a limit: {num_partial:,} (rejected/partial.jsonl)")
     return num_documents
 
 
