@@ -36,7 +36,7 @@ import numpy as np
 from corpus_throughput import measure
 
 from mathwright.corpus.archive import read_pages
-from mathwright.corpus.documents import DocumentWriter, open_documents, read_rows, to_row
+from mathwright.corpus.documents import DocumentWriter, open_documents, to_row
 from mathwright.corpus.extract import extract
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.corpus.stage import run
@@ -260,8 +260,7 @@ def main() -> None:
         parser.error(f"no archive at {options.archives}")
     measured: list[tuple[int, dict[str, dict[str, Any]]]] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        for job in make_jobs(options, archives, Path(folder)):
-            measured.append(run_size(job))
+        measured += map(run_size, make_jobs(options, archives, Path(folder)))
     head = {
         "date": str(datetime.date.today()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -142,16 +144,103 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     return open_documents(path).read(columns=list(columns)).to_pydict()
 
 
-def write_sorted(documents: Path, keep: np.ndarray, output: Path) -> None:
-    """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs (Daft's sort)."""
-    import daft
+def read_column(path: Path, name: str) -> pa.ChunkedArray:
+    """A whole column of a documents file as it lies in memory, without an object a row; not meant for `text`."""
+    return open_documents(path).read(columns=[name]).column(name)
 
-    keys = open_documents(documents).read(columns=["archive", "offset"]).filter(pa.array(keep))
-    rows = daft.read_parquet(str(documents)).join(daft.from_arrow(keys), on=["archive", "offset"], how="semi")
-    with DocumentWriter(output) as writer:
-        for batch in rows.sort(["url", "archive", "offset"]).to_arrow_iter():
-            for row in batch.to_pylist():
+
+SORT_BYTES = 64 << 20
+"""Bytes of rows that are put in order in memory."""
+MERGED_RUNS = 128
+"""Sorted files that are merged at a time."""
+
+
+def write_sorted(
+    documents: Path, keep: np.ndarray, output: Path, *, sort_bytes: int = SORT_BYTES, merged_runs: int = MERGED_RUNS
+) -> None:
+    """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs.
+
+    Memory does not grow with them: sorted pieces of `sort_bytes` go to files beside `output`, `merged_runs` of which
+    are merged at a time. (Daft's sort holds all texts: 1.2 GB for 320 MB of them.)
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix="sort-") as folder:
+        runs = [
+            _write_run(Path(folder) / f"0-{number}", table)
+            for number, table in enumerate(_sorted_pieces(documents, keep, sort_bytes))
+        ]
+        level = 0
+        while len(runs) > merged_runs:
+            level += 1
+            runs = [
+                _merge_runs(runs[start : start + merged_runs], Path(folder) / f"{level}-{start}")
+                for start in range(0, len(runs), merged_runs)
+            ]
+        with DocumentWriter(output) as writer:
+            for row in _merged(runs):
                 writer.write(row)
+
+
+def _sorted_pieces(documents: Path, keep: np.ndarray, sort_bytes: int) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    num_bytes = start = 0
+    for batch in open_documents(documents).iter_batches(batch_size=BATCH_ROWS):
+        waiting.append(batch.filter(pa.array(keep[start : start + batch.num_rows])))
+        start += batch.num_rows
+        num_bytes += waiting[-1].nbytes
+        if num_bytes >= sort_bytes:
+            yield pa.Table.from_batches(waiting, schema=SCHEMA).sort_by(_SORT_ORDER)
+            waiting, num_bytes = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema=SCHEMA).sort_by(_SORT_ORDER)
+
+
+_SORT_ORDER = [("url", "ascending"), ("archive", "ascending"), ("offset", "ascending")]
+_RUN_ROWS, _RUN_BATCH_BYTES = 64, 1 << 20
+"""Rows and bytes of a run that a merge has in memory."""
+
+
+def _write_run(path: Path, table: pa.Table) -> Path:
+    with pa.ipc.new_stream(path, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        start = 0
+        while start < len(table):
+            piece = table.slice(start, _RUN_ROWS)
+            fits = np.cumsum(piece["num_bytes"].to_numpy()) <= _RUN_BATCH_BYTES
+            piece = piece.slice(0, max(1, int(fits.sum())))
+            writer.write_table(piece.combine_chunks())
+            start += len(piece)
+    return path
+
+
+def _read_run(path: Path) -> Iterator[dict[str, Any]]:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as batches:
+        for batch in batches:
+            yield from batch.to_pylist()
+
+
+def _merged(runs: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    return heapq.merge(*map(_read_run, runs), key=lambda row: tuple(row[name] for name, _ in _SORT_ORDER))
+
+
+def _merge_runs(runs: Sequence[Path], output: Path) -> Path:
+    """One run of several, which are removed."""
+    with pa.ipc.new_stream(output, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        rows = _merged(runs)
+        while piece := _take_rows(rows):
+            writer.write_batch(pa.RecordBatch.from_pylist(piece, schema=SCHEMA))
+    for run in runs:
+        run.unlink()
+    return output
+
+
+def _take_rows(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one batch of a run."""
+    piece: list[dict[str, Any]] = []
+    num_bytes = 0
+    while len(piece) < _RUN_ROWS and num_bytes < _RUN_BATCH_BYTES and (row := next(rows, None)) is not None:
+        piece.append(row)
+        num_bytes += row["num_bytes"]
+    return piece
 
 
 def open_documents(path: Path) -> pq.ParquetFile:
