@@ -155,6 +155,11 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     return open_documents(path).read(columns=list(columns)).to_pydict()
 
 
+def read_column(path: Path, name: str) -> pa.ChunkedArray:
+    """A whole column of a documents file as it lies in memory, without an object a row; not meant for `text`."""
+    return open_documents(path).read(columns=[name]).column(name)
+
+
 def open_documents(path: Path) -> pq.ParquetFile:
     """Raises MathwrightError where the file is missing or not Parquet."""
     if not path.is_file():

@@ -12,7 +12,7 @@ import numpy as np
 
 from mathwright.corpus import recall
 from mathwright.corpus.classify import Classifier
-from mathwright.corpus.documents import read_columns, read_rows
+from mathwright.corpus.documents import read_column, read_rows
 from mathwright.corpus.tables import compute
 
 
@@ -28,13 +28,17 @@ class Pool:
 
     @classmethod
     def open(cls, documents: Path) -> Pool:
-        columns = read_columns(documents, ["url", "archive", "num_bytes"])
-        names: dict[str, str] = {}
+        archives: list[str] = []
+        known: dict[str, str] = {}
+        for chunk in read_column(documents, "archive").chunks:
+            encoded = chunk.dictionary_encode()
+            names = [known.setdefault(name, name) for name in encoded.dictionary.to_pylist()]  # one string an archive
+            archives += [names[i] for i in encoded.indices.to_numpy()]
         return cls(
             documents=documents,
-            urls=columns["url"],
-            archives=[names.setdefault(name, name) for name in columns["archive"]],  # one string an archive
-            num_tokens=recall.estimate_tokens(np.array(columns["num_bytes"], dtype=np.int64)),
+            urls=read_column(documents, "url").to_pylist(),
+            archives=archives,
+            num_tokens=recall.estimate_tokens(read_column(documents, "num_bytes").to_numpy()),
         )
 
     def texts(self, rows: Iterable[int]) -> dict[int, str]:

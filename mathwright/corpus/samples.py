@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,31 +42,39 @@ def draw(
     seed_pages, excluded [N] bool; archives [N]: negatives are taken from them in turns (`balance_archives`), so that
     no large archive stands for the web. The held-out pages are the first drawn, the same for equal seeds.
     """
-    positives = np.flatnonzero(seed_pages).tolist()
+    positives = _shuffled(seed_pages, f"{seed}:positives")
     may_be_negative = ~(seed_pages | excluded)
-    random.Random(f"{seed}:positives").shuffle(positives)
     # Where negatives stay, all pages are shuffled: the order of those left must not depend on which others are.
-    negatives = np.flatnonzero(may_be_negative | (not recipe.redraw_negatives)).tolist()
-    random.Random(f"{negatives_seed}:negatives").shuffle(negatives)
-    negatives = [i for i in negatives if may_be_negative[i]]
+    negatives = _shuffled(may_be_negative | (not recipe.redraw_negatives), f"{negatives_seed}:negatives")
+    negatives = negatives[may_be_negative[negatives]]
     if recipe.balance_archives:
-        negatives = in_turns(negatives, [archives[i] for i in negatives])
+        order: list[int] = negatives.tolist()
+        negatives = in_turns(negatives, (archives[i] for i in order))
     num = min(MAX_HELDOUT, int(HELDOUT_SHARE * len(positives)), int(HELDOUT_SHARE * len(negatives)))
     return Samples(
-        positives=positives[num:][: recipe.num_positives],
-        negatives=negatives[num:][: recipe.num_negatives],
-        heldout_positives=positives[:num],
-        heldout_negatives=negatives[:num],
+        positives=positives[num : num + recipe.num_positives].tolist(),
+        negatives=negatives[num : num + recipe.num_negatives].tolist(),
+        heldout_positives=positives[:num].tolist(),
+        heldout_negatives=negatives[:num].tolist(),
     )
 
 
-def in_turns(rows: Sequence[int], groups: Sequence[str]) -> list[int]:
-    """The rows, one of each group after the other as long as there are, in their order within a group."""
-    by_group: dict[str, list[int]] = {}
-    for row, group in zip(rows, groups, strict=True):
-        by_group.setdefault(group, []).append(row)
-    turn = {row: (i, number) for number, members in enumerate(by_group.values()) for i, row in enumerate(members)}
-    return sorted(rows, key=turn.__getitem__)
+def _shuffled(mask: np.ndarray, seed: str) -> np.ndarray:
+    """The rows where mask [N] is True, in random order; eight bytes a row."""
+    rows = array("q", np.flatnonzero(mask).astype(np.int64).tobytes())
+    random.Random(seed).shuffle(rows)
+    return np.frombuffer(rows, dtype=np.int64)
+
+
+def in_turns(rows: np.ndarray, groups: Iterable[str]) -> np.ndarray:
+    """The rows [N], one of each group after the other as long as there are, in their order within a group."""
+    numbers: dict[str, int] = {}
+    group = np.fromiter((numbers.setdefault(name, len(numbers)) for name in groups), dtype=np.int64, count=len(rows))
+    by_group = np.argsort(group, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(group))])
+    turn = np.empty(len(rows), dtype=np.int64)
+    turn[by_group] = np.arange(len(rows)) - starts[group[by_group]]
+    return rows[np.lexsort((group, turn))]
 
 
 def without_near_copies(

@@ -6,6 +6,7 @@ The format is `mathwright.lm.shards`, which the pre-training reads.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,11 @@ def choose_heldout(urls: Sequence[str], share: float, seed: int) -> set[str]:
             f"{len(urls)} documents cannot be split with a held-out share of {share}",
             hint="collect more pages (corpus.budget_tokens) or lower corpus.heldout_share",
         )
-    return set(sorted(urls, key=lambda url: (hashlib.sha256(f"{seed}:{address(url)}".encode()).digest(), url))[:num])
+
+    def order(url: str) -> tuple[bytes, str]:
+        return hashlib.sha256(f"{seed}:{address(url)}".encode()).digest(), url
+
+    return set(heapq.nsmallest(num, urls, key=order))  # never the keys of all
 
 
 def write_shards(

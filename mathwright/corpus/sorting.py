@@ -5,11 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
-from mathwright.corpus.documents import BATCH_ROWS, DocumentWriter, open_documents, read_columns
+from mathwright.corpus.documents import BATCH_ROWS, DocumentWriter, open_documents
+
+pc: Any = pyarrow.compute  # its functions are made on import, so that no type checker sees them
 
 SORT_BYTES = 64 << 20
 """Text that is put in order in memory; more of it is first spread over files of consecutive ranks."""
@@ -22,13 +26,14 @@ _Ranked = tuple[np.ndarray, pa.RecordBatch]
 def write_sorted(documents: Path, keep: np.ndarray, output: Path) -> None:
     """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs.
 
-    Memory: the URLs, and a few times SORT_BYTES; a temporary copy of the documents lies beside `output` meanwhile.
+    Memory: the URLs, once, and a few times SORT_BYTES. A temporary copy of the documents lies beside `output`.
     """
-    columns = read_columns(documents, ["url", "archive", "offset"])
-    sizes = np.array(read_columns(documents, ["num_bytes"])["num_bytes"], dtype=np.int64)
-    keys = list(zip(columns["url"], columns["archive"], columns["offset"], strict=True))
-    order = np.array(sorted(np.flatnonzero(keep).tolist(), key=keys.__getitem__), dtype=np.int64)
-    del columns, keys
+    keys = open_documents(documents).read(columns=["url", "archive", "offset", "num_bytes"])
+    sizes = keys.column("num_bytes").to_numpy()
+    keys = keys.append_column("row", pa.array(np.arange(len(sizes)))).filter(pa.array(keep))
+    names = ("url", "archive", "offset", "row")
+    order = keys.column("row").to_numpy()[pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])]
+    del keys
     ranks = np.full(len(sizes), -1, dtype=np.int64)
     ranks[order] = np.arange(len(order))
     with DocumentWriter(output) as writer, tempfile.TemporaryDirectory(dir=output.parent) as folder:

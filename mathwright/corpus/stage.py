@@ -29,6 +29,8 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mathwright.corpus import doubts
 from mathwright.corpus.archive_list import find_archives
 from mathwright.corpus.assess import assess
@@ -45,7 +47,7 @@ from mathwright.corpus.decontaminate import (
 )
 from mathwright.corpus.decontamination_report import DecontaminationReport, summary_json
 from mathwright.corpus.dedup import find_duplicates
-from mathwright.corpus.documents import DocumentWriter, read_columns, read_rows, with_text
+from mathwright.corpus.documents import DocumentWriter, read_column, read_columns, read_rows, with_text
 from mathwright.corpus.filters import reject
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.mine import Mined, mine
@@ -250,10 +252,10 @@ def _deduplicate(pages: Path, output: Path, stage: Stage, recipe: CorpusRecipe, 
         bands=recipe.dedup_bands,
         representative=recipe.dedup_keeps,
     )
-    urls = read_columns(pages, ["url"])["url"]
-    for i, reason in enumerate(found.reason):
-        if reason:
-            stage.reject("dedup", {"url": urls[i], "kept": urls[int(found.representative[i])]}, reason)
+    urls = read_column(pages, "url")
+    for i in np.flatnonzero(~found.keep).tolist():
+        kept = urls[int(found.representative[i])].as_py()
+        stage.reject("dedup", {"url": urls[i].as_py(), "kept": kept}, found.reason[i])
     # By URL: a crawler writes pages in the order of their arrival, and nothing after this may depend on it.
     write_sorted(pages, found.keep, output)
     dropped = Counter(reason for reason in found.reason if reason)

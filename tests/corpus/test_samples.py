@@ -79,7 +79,7 @@ def test_archives_take_turns_until_one_is_empty():
 @given(st.lists(st.sampled_from("abc"), max_size=20))
 def test_turns_keep_every_row_and_the_order_within_a_group(groups):
     rows = list(range(len(groups)))
-    turns = in_turns(rows, groups)
+    turns = in_turns(np.array(rows, dtype=np.int64), groups).tolist()
     assert sorted(turns) == rows
     for name in "abc":
         own = [i for i in turns if groups[i] == name]

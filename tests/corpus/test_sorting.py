@@ -86,3 +86,36 @@ def test_reading_holds_a_row_group_and_not_the_file(tmp_path: Path, monkeypatch:
     assert size > 32 << 20
     done = subprocess.run([sys.executable, "-c", READ_ALL, str(path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 0.6 * size, (done.stdout, size)
+
+
+SORT = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import pyarrow.parquet as pq
+from mathwright.corpus import sorting
+
+path = Path(sys.argv[1])
+sorting.SORT_BYTES = 8 << 20
+sorting.write_sorted(path, np.ones(pq.ParquetFile(path).metadata.num_rows, bool), path.with_name("pool.parquet"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+def test_texts_are_not_held_while_pages_are_put_in_order(tmp_path):
+    peaks = []
+    for count in (2_000, 16_000):
+        path = tmp_path / f"{count}" / "pages.parquet"
+        text = "".join(random.Random(0).choices("abcdefgh ijkl", k=20_000))
+        with DocumentWriter(path) as writer:
+            for i in range(count):
+                start = i * 7919 % 10_000
+                document = Document(url=f"{i * 7919 % count}", title="", text=text[start : start + 10_000], offset=i)
+                writer.write(to_row(document))
+        done = subprocess.run(
+            [sys.executable, "-c", SORT, str(path)], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 60, peaks  # MiB; the texts are 133 MiB more
