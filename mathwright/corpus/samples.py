@@ -45,7 +45,7 @@ def draw(
     positives = _shuffled(seed_pages, f"{seed}:positives")
     negatives = _shuffled(~(seed_pages | excluded), f"{negatives_seed}:negatives")
     if recipe.balance_archives:
-        negatives = in_turns(negatives, (archives[i] for i in negatives))
+        negatives = in_turns(negatives, (archives[int(i)] for i in negatives))
     num = min(MAX_HELDOUT, int(HELDOUT_SHARE * len(positives)), int(HELDOUT_SHARE * len(negatives)))
     return Samples(
         positives=positives[num : num + recipe.num_positives].tolist(),
