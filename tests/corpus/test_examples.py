@@ -1,0 +1,65 @@
+"""The recipe files in docs/examples build, and mine another domain than mathematics by their configuration alone."""
+
+import dataclasses
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from mathwright import recipe as recipes
+from mathwright.corpus.documents import read_columns
+from mathwright.corpus.stage import run
+from mathwright.lm.tokenise import train_tokenizer
+from mathwright.records import from_json, to_json
+from mathwright.run import RunDirectory, read_manifest
+from tests.corpus.test_corpus_stage import COMMON, MATH, OTHER, archive, page
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.py"))
+SOFTWARE_EXAMPLE = next(path for path in EXAMPLES if path.stem == "software")
+SOFTWARE_WORDS = (
+    "install function module server config package deploy container thread compiler syntax command terminal "
+    "repository parameter exception callback database query variable"
+)
+SOFTWARE = SOFTWARE_WORDS.split()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_build_and_survive_json(path):
+    built = recipes.find(str(path))()
+    assert from_json(recipes.Recipe, json.loads(json.dumps(to_json(built)))) == built
+    assert built.corpus is not None and built.name == path.stem
+
+
+def test_the_software_example_finds_software_among_mathematics_and_shops(tmp_path):
+    rng = random.Random(0)
+    sites = {
+        "docs.docker.com/manual": SOFTWARE, "go.dev/doc": SOFTWARE, "unknown.dev/guide": SOFTWARE,
+        "algebra.org/book": MATH, "shop.com/items": OTHER, "news.com/today": OTHER,
+    }  # fmt: skip
+    pages = [(f"https://{site}/{i}", page(words, rng)) for site, words in sites.items() for i in range(24)]
+    rng.shuffle(pages)
+    archive(tmp_path / "a.warc", pages)
+    tokenizer = tmp_path / "tokenizer"
+    train_tokenizer(SOFTWARE + MATH + OTHER + COMMON, vocab_size=400, max_length=256).save_pretrained(tokenizer)
+    (tokenizer / "config.json").write_text('{"model_type": "llama"}')
+    settings = [
+        f"corpus.web.archives={json.dumps([str(tmp_path / '*.warc')])}",
+        "corpus.budget_tokens=[26000]",
+        "corpus.classifier.num_positives=1000",
+        "corpus.classifier.num_negatives=1000",
+        "corpus.classifier.dim=16",
+        "corpus.classifier.buckets=5000",
+        "corpus.classifier.lr=0.5",
+        "corpus.max_iterations=2",
+    ]
+    part = recipes.override(recipes.find(str(SOFTWARE_EXAMPLE))(), settings).corpus
+    assert part is not None
+    stage = RunDirectory(tmp_path / "run", recipe_name="software", recipe=to_json(part)).stage("corpus", part)
+    run(dataclasses.replace(part, measure=False), stage, tokenizer_source=str(tokenizer), decontaminate=(), seed=0)
+    urls = read_columns(stage.path / "documents" / "documents.parquet", ["url"])["url"]
+    found = {site: sum(f"//{site}/" in url for url in urls) for site in sites}
+    assert sum(num for site, num in found.items() if sites[site] is SOFTWARE) >= 0.95 * len(urls)
+    assert found["unknown.dev/guide"] >= 12  # a site that the seed does not name
+    manifest = read_manifest(stage.path)
+    assert manifest is not None and manifest["summary"]["tokens"]["train"]["num_tokens"] > 0
