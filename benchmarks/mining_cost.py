@@ -25,8 +25,9 @@ import numpy as np
 
 from mathwright.corpus import classify
 from mathwright.corpus.dedup import text_signatures
-from mathwright.corpus.documents import read_rows, write_sorted
+from mathwright.corpus.documents import read_rows
 from mathwright.corpus.recipe import ClassifierRecipe
+from mathwright.corpus.sorting import write_sorted
 from mathwright.lm.load import load_tokenizer
 from mathwright.lm.tokenise import encode
 
