@@ -23,11 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus import classify
+from mathwright.corpus import classify, sorting
 from mathwright.corpus.dedup import text_signatures
 from mathwright.corpus.documents import read_rows
 from mathwright.corpus.recipe import ClassifierRecipe
-from mathwright.corpus.sorting import write_sorted
 from mathwright.lm.load import load_tokenizer
 from mathwright.lm.tokenise import encode
 
@@ -59,16 +58,17 @@ class Rates:
 
 MEASURED = Rates(
     extract_s_a_page=32.2 / 2815,  # corpus_throughput.py, docs/corpus.md
-    text_bytes_a_page=0,
-    stored_bytes_a_page=0,
-    dedup_s_a_page=0,
-    sort_bytes_a_s=0,
-    score_bytes_a_s=0,
-    train_bytes_a_s=0,
+    # --measure on 4,936 pages of mining_memory.py, 2026-11-27
+    text_bytes_a_page=12_500,
+    stored_bytes_a_page=4_400,
+    dedup_s_a_page=3.7e-4,
+    sort_bytes_a_s=98e6,
+    score_bytes_a_s=4.2e6,
+    train_bytes_a_s=2.5e6,
     decontaminate_bytes_a_s=25e6,  # decontamination.py, docs/decontamination.md
-    tokenise_bytes_a_s=0,
-    memory_bytes_a_page=0,
-    memory_bytes=0,
+    tokenise_bytes_a_s=2.0e6,
+    memory_bytes_a_page=1_900,  # mining_memory.py --documents
+    memory_bytes=0.6e9,
 )
 
 
@@ -179,8 +179,9 @@ def measure(corpus: Path, tokenizer_source: str) -> dict[str, float]:
         text_signatures(pool, folder / "first", 128, 0)  # Daft's start
         seconds = _processor_s(lambda: text_signatures(pool, folder / "signatures", 128, 0))
         found["dedup_s_a_page"] = seconds / len(texts)
+        sorting.SORT_BYTES = num_bytes // 8  # so that it spreads its input over files, as it would there
         keep = np.ones(len(texts), dtype=bool)
-        seconds = _processor_s(lambda: write_sorted(pool, keep, folder / "sorted", sort_bytes=num_bytes // 8))
+        seconds = _processor_s(lambda: sorting.write_sorted(pool, keep, folder / "sorted"))
         found["sort_bytes_a_s"] = num_bytes / seconds
         random.Random(0).shuffle(texts)
         trained: list[classify.Classifier] = []
