@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from mathwright.corpus.annotate_index import PrefixIndex, prefix_glob, split_glob
-from mathwright.corpus.domains import DomainUnit, Share, address, registered_domain
+from mathwright.corpus.domains import DomainUnit, Share, address, domain, registered_domain
 from mathwright.errors import MathwrightError
 from mathwright.run import fingerprint
 
@@ -246,7 +246,9 @@ def propose_rules(
     A prefix is accepted when the lower end of the 95% interval of its collected share is above `min_share`; else its
     children with at least `min_pages` pages are looked at. (In the paper people do this.) `note` goes into `why`.
     """
-    index = PrefixIndex(urls, collected)
+    names = {row.name for row in domains}
+    inside = np.fromiter((domain(url, unit) in names for url in urls), dtype=bool, count=len(urls))
+    index = PrefixIndex((url for url, is_inside in zip(urls, inside, strict=True) if is_inside), collected[inside])
     hosts = hosts_of_domains(index, [row.name for row in domains], unit)
     return propose_below(
         index,

@@ -152,7 +152,11 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
 
 def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     """Whole columns of a documents file; not meant for `text`."""
-    return open_documents(path).read(columns=list(columns)).to_pydict()
+    found: dict[str, list[Any]] = {name: [] for name in columns}
+    for batch in open_documents(path).iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+        for name in columns:
+            found[name] += batch.column(name).to_pylist()
+    return found
 
 
 def read_column(path: Path, name: str) -> pa.ChunkedArray:

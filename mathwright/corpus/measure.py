@@ -214,7 +214,7 @@ def sheet_rows(
         {"row": int(i), "url": urls[i], "score": round(float(scores[i]), 6), "stratum": name,
          "stratum_pages": len(members), "label": None}
         for name, members in strata(scores, urls, num_collected)
-        for i in rng.sample(members.tolist(), min(per_stratum, len(members)))
+        for i in members[rng.sample(range(len(members)), min(per_stratum, len(members)))]
     ]  # fmt: skip
     rng.shuffle(rows)
     return rows

@@ -23,6 +23,12 @@ from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError, Paused
 from mathwright.run import Stage
 
+_PAGES_ROWS = 1 << 16
+_PAGES = pa.schema(
+    [("url", pa.string()), ("score", pa.float64()), ("collected", pa.bool_()), ("seed", pa.bool_()),
+     ("next_seed", pa.bool_())]
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
@@ -40,14 +46,18 @@ class State:
 
     def save(self, folder: Path, urls: Sequence[str]) -> None:
         flags = {"collected": self.collected, "seed": self.seed, "next_seed": self.next_seed}
-        columns = {"url": urls, "score": self.scores, **flags}
-        pq.write_table(pa.table(columns), folder / "pages.parquet", compression="zstd")
+        with pq.ParquetWriter(folder / "pages.parquet", _PAGES, compression="zstd") as writer:
+            for start in range(0, len(urls), _PAGES_ROWS):
+                rows = slice(start, start + _PAGES_ROWS)
+                columns = {"url": urls[rows], "score": self.scores[rows]} | {k: v[rows] for k, v in flags.items()}
+                writer.write_table(pa.table(columns, schema=_PAGES))
         annotate.write_rules(folder / "rules.toml", self.rules)
 
     @classmethod
     def load(cls, folder: Path) -> State:
-        table = pq.read_table(folder / "pages.parquet")
-        arrays = {name: table[name].to_numpy() for name in ("score", "collected", "seed", "next_seed")}
+        names = ["score", "collected", "seed", "next_seed"]
+        table = pq.read_table(folder / "pages.parquet", columns=names)
+        arrays = {name: table[name].to_numpy() for name in names}
         return cls(
             scores=arrays["score"],
             collected=arrays["collected"],

@@ -12,7 +12,7 @@ import numpy as np
 
 from mathwright.corpus import recall
 from mathwright.corpus.classify import Classifier
-from mathwright.corpus.documents import read_column, read_rows
+from mathwright.corpus.documents import read_column, read_columns, read_rows
 from mathwright.corpus.tables import compute
 
 
@@ -28,16 +28,12 @@ class Pool:
 
     @classmethod
     def open(cls, documents: Path) -> Pool:
-        archives: list[str] = []
         known: dict[str, str] = {}
-        for chunk in read_column(documents, "archive").chunks:
-            encoded = chunk.dictionary_encode()
-            names = [known.setdefault(name, name) for name in encoded.dictionary.to_pylist()]  # one string an archive
-            archives += [names[i] for i in encoded.indices.to_numpy()]
+        names = (row["archive"] for row in read_rows(documents, ["archive"]))
         return cls(
             documents=documents,
-            urls=read_column(documents, "url").to_pylist(),
-            archives=archives,
+            urls=read_columns(documents, ["url"])["url"],
+            archives=[known.setdefault(name, name) for name in names],  # one string an archive
             num_tokens=recall.estimate_tokens(read_column(documents, "num_bytes").to_numpy()),
         )
 

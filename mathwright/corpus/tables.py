@@ -67,7 +67,7 @@ def _parts(documents: Path) -> Iterator[list[int] | None]:
 def compute(documents: Path, **expressions: Any) -> Iterator[tuple[np.ndarray, pa.Table]]:
     """Daft's expressions for every page of a documents file, a batch at a time: (rows in the file [n], values).
 
-    Batches come in any order and cover each row once. Memory: 28 bytes a row.
+    Batches come in any order and cover each row once. Memory: 28 bytes a row, and `QUERY_BYTES` of pages.
     """
     import daft
 

@@ -287,7 +287,7 @@ def test_a_page_of_50_megabytes_is_kept_in_part_and_ends_no_run(web, tmp_path, c
     stage, manifest = run_stage(folder, tmp_path / "run", max_iterations=1, measure=False)
     (row,) = map(json.loads, (stage.path / "rejected" / "partial.jsonl").read_text().splitlines())
     assert (row["url"], row["reason"]) == ("https://huge.org/all", "cut at 8 MiB")
-    assert "exceed a limit and are kept in part" in capsys.readouterr().err
+    assert "pages kept in part, for a limit: 1" in capsys.readouterr().err
     (kept,) = (row for row in read_rows(stage.path / "pool" / "pool.parquet") if row["url"] == "https://huge.org/all")
     assert MAX_HTML_BYTES * 0.95 < kept["num_bytes"] <= MAX_HTML_BYTES
     assert manifest["summary"]["iterations"][0]["collected_pages"] > 30  # the others
