@@ -57,7 +57,7 @@ class Rates:
 
 
 MEASURED = Rates(
-    extract_s_a_page=32.2 / 2815,  # corpus_throughput.py, docs/corpus.md
+    extract_s_a_page=28.9 / 2815,  # corpus_throughput.py, docs/corpus.md
     # --measure on 4,936 pages of mining_memory.py, 2026-11-27
     text_bytes_a_page=12_500,
     stored_bytes_a_page=4_400,
