@@ -10,10 +10,13 @@ import pytest
 from mathwright import recipe as recipes
 from mathwright.corpus.documents import read_columns
 from mathwright.corpus.stage import run
+from mathwright.lm.load import from_scratch, save
+from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.tokenise import train_tokenizer
 from mathwright.records import from_json, to_json
 from mathwright.run import RunDirectory, read_manifest
 from tests.corpus.test_corpus_stage import COMMON, MATH, OTHER, archive, page
+from tests.test_cli import call
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.py"))
 SOFTWARE_EXAMPLE = next(path for path in EXAMPLES if path.stem == "software")
@@ -22,6 +25,12 @@ SOFTWARE_WORDS = (
     "repository parameter exception callback database query variable"
 )
 SOFTWARE = SOFTWARE_WORDS.split()
+HEALTH_EXAMPLE = next(path for path in EXAMPLES if path.stem == "health")
+HEALTH_WORDS = (
+    "patient symptom doctor diet sleep exercise vitamin heart blood anxiety therapy medicine weight disease treatment "
+    "nutrition breathing clinic diagnosis muscle"
+)
+HEALTH = HEALTH_WORDS.split()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -63,3 +72,43 @@ def test_the_software_example_finds_software_among_mathematics_and_shops(tmp_pat
     assert found["unknown.dev/guide"] >= 12  # a site that the seed does not name
     manifest = read_manifest(stage.path)
     assert manifest is not None and manifest["summary"]["tokens"]["train"]["num_tokens"] > 0
+
+
+def test_the_health_example_runs_from_the_command_line_as_its_head_says(tmp_path, capsys):
+    rng = random.Random(0)
+    sites = {
+        "www.cdc.gov/nutrition": HEALTH, "patient.info/features": HEALTH, "unknown.health/advice": HEALTH,
+        "algebra.org/book": MATH, "shop.com/items": OTHER, "news.com/today": OTHER,
+    }  # fmt: skip
+    pages = [(f"https://{site}/{i}", page(words, rng)) for site, words in sites.items() for i in range(24)]
+    rng.shuffle(pages)
+    archive(tmp_path / "a.warc", pages)
+    sizes = ScratchRecipe(vocab_size=400, width=16, num_layers=1, num_heads=2, num_kv_heads=1, ffn_width=32)
+    save(from_scratch(sizes, HEALTH + MATH + OTHER + COMMON, max_length=256, seed=0), tmp_path / "model")
+    with (tmp_path / "labels.jsonl").open("w") as file:
+        for url, _ in pages:
+            file.write(
+                json.dumps({"url": url, "label": sites[url.removeprefix("https://").rpartition("/")[0]] is HEALTH})
+            )
+            file.write("\n")
+    settings = [
+        f"corpus.web.archives={json.dumps([str(tmp_path / '*.warc')])}",
+        f"corpus.labels={tmp_path / 'labels.jsonl'}",
+        f"model.source={tmp_path / 'model'}",
+        "corpus.budget_tokens=[22000]",  # less than the 72 pages there are, so that a wrong page is a wrong rank
+        "corpus.classifier.num_positives=1000",
+        "corpus.classifier.num_negatives=1000",
+        "corpus.classifier.dim=16",
+        "corpus.classifier.buckets=5000",
+        "corpus.classifier.lr=0.5",
+        "corpus.max_iterations=2",
+        "corpus.measure=false",
+    ]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    status, _, err = call(capsys, "corpus", str(HEALTH_EXAMPLE), "--out", str(tmp_path / "run"), *arguments)
+    assert status == 0, err
+    urls = read_columns(tmp_path / "run" / "corpus" / "documents" / "documents.parquet", ["url"])["url"]
+    found = {site: sum(f"//{site}/" in url for url in urls) for site in sites}
+    assert sum(num for site, num in found.items() if sites[site] is HEALTH) >= 0.95 * len(urls)
+    assert found["unknown.health/advice"] >= 12  # a site that the seed does not name
+    assert "against labels" in err or "precision" in err
