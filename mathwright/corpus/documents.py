@@ -64,12 +64,6 @@ def with_text(row: dict[str, Any], text: str) -> dict[str, Any]:
     return {**row, "text": text, "num_words": count_words(text), "num_bytes": len(text.encode("utf-8"))}
 
 
-def to_document(row: dict[str, Any]) -> Document:
-    """The document a row keeps."""
-    names = ("url", "title", "text", "archive", "offset", "digest", "date", "problem")
-    return Document(notation=json.loads(row["notation"]), **{name: row[name] for name in names})
-
-
 class DocumentWriter:
     """Writes rows to a Parquet file; the file bears its name only when it is complete."""
 

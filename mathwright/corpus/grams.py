@@ -16,7 +16,7 @@ import hashlib
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -525,17 +525,6 @@ def grams(text: str) -> list[str]:
     return [operator + found.spell(i) for i, operator in enumerate(operators)]
 
 
-def gram_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each gram of `grams(text)` in `text`."""
-    found = tokenise(text)
-    yield from zip(found.starts.tolist(), found.ends.tolist(), strict=True)
-
-
-def remove_invisible(text: str) -> str:
-    """The text without soft hyphens and zero-width characters, which can stand inside a word."""
-    return text if text.isascii() else INVISIBLE.sub("", text)
-
-
 def identifying(found: Grams) -> tuple[np.ndarray, np.ndarray]:
     r"""[N] which grams are words that can identify a text, and which are CJK characters, two of which are one word.
 
@@ -544,9 +533,3 @@ def identifying(found: Grams) -> tuple[np.ndarray, np.ndarray]:
     starts_with_digit = (found.codes[found.first_codes] >= ord("0")) & (found.codes[found.first_codes] <= ord("9"))
     words = ~found.is_cjk & ~found.is_command & ~starts_with_digit & (found.last_codes > found.first_codes)
     return words, found.is_cjk
-
-
-def count_identifying_words(text: str) -> int:
-    """Words of a text that can identify it: two or more letters, not a TeX command; two CJK characters are one word."""
-    words, cjk = identifying(tokenise(text))
-    return int(words.sum()) + int(cjk.sum()) // 2

@@ -23,7 +23,7 @@ from mathwright.corpus.decontaminate import (
     read_benchmark,
     remove_contamination,
 )
-from mathwright.corpus.grams import count_identifying_words, gram_spans, grams, remove_invisible, tokenise
+from mathwright.corpus.grams import INVISIBLE, grams, identifying, tokenise
 from mathwright.errors import MathwrightError
 
 QUESTION = (
@@ -165,8 +165,10 @@ def test_texts_that_identify_nothing_are_left_out_and_counted():
 
 
 def test_identifying_words():
-    assert count_identifying_words(r"the \frac{3}{4} of x") == 2
-    assert count_identifying_words("三角形的面积") == 3
+    words, cjk = identifying(tokenise(r"the \frac{3}{4} of x"))
+    assert (words.sum(), cjk.sum()) == (2, 0)
+    words, cjk = identifying(tokenise("三角形的面积"))
+    assert (words.sum(), cjk.sum()) == (0, 6)
 
 
 def test_an_n_gram_does_not_run_over_the_end_of_a_benchmark_text():
@@ -182,11 +184,12 @@ def test_a_text_without_any_benchmark_is_clean():
 
 @given(st.text(alphabet="ab1 .,\n-+*\\$é中İ\u00ad", max_size=60))
 def test_spans_of_grams_are_where_the_grams_are(text):
-    spans = list(gram_spans(text))
+    tokens = tokenise(text)
+    spans = list(zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True))
     assert len(spans) == len(grams(text))
     for (start, end), gram in zip(spans, grams(text), strict=True):
         assert grams(text[start:end]) in ([gram], [gram.lstrip("-+*/=<>^")])
-        assert remove_invisible(text[start:end])
+        assert INVISIBLE.sub("", text[start:end])
 
 
 def naive(text, benchmark, n):
