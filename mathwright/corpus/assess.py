@@ -113,7 +113,7 @@ def _two_classifiers(
 ) -> dict[str, Any] | None:
     """Two classifiers of halves of the last seed that share no host: each is measured on the hosts of the other, and
     the overlap of what they collect within the last budget estimates how many pages there are to collect."""
-    halves = measure.split_hosts(pool.urls, mined.last_seed)
+    halves = measure.split_hosts(pool.urls, mined.state.seed)
     if halves is None:
         stage.say("[yellow]warning[/] the seed has one host: what the classifier does outside of it cannot be measured")
         return None
@@ -160,15 +160,15 @@ def _measure_halves(
             scores = pool.score(folder / name, advance)
         (folder / name / "classifier.bin").unlink()
         collected.append(recall.cut(scores, pool.num_tokens, pool.urls, budget))
-    first, second = (pages & ~mined.last_seed for pages in collected)
+    first, second = (pages & ~mined.state.seed for pages in collected)
     found = {
         "seed_pages": [int(half.sum()) for half in halves],
         **{f"inside_{name}": _mean([inside for inside, _ in figures], name) for name in ("f1", "auc")},
         **{f"outside_{name}": _mean([outside for _, outside in figures], name) for name in ("f1", "auc")},
-        "capture": _capture(first, second, mined.state.collected & ~mined.last_seed),
+        "capture": _capture(first, second, mined.state.collected & ~mined.state.seed),
     }
     if labels is not None:  # where the truth is known, the estimate can be compared with it
-        relevant = (labels == 1) & ~mined.last_seed
+        relevant = (labels == 1) & ~mined.state.seed
         found["capture_of_labelled"] = {
             **_capture(first & relevant, second & relevant, mined.state.collected & relevant),
             "true_pages": int(relevant.sum()),

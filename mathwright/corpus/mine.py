@@ -79,8 +79,6 @@ class Mined:
     """(row, score) of the best-ranked pages."""
     first_seed: np.ndarray
     """[N] bool: the seed the loop began with."""
-    last_seed: np.ndarray
-    """[N] bool: the seed of the last iteration."""
     last_excluded: np.ndarray
     """[N] bool: pages that could not be negatives in the last iteration."""
 
@@ -129,7 +127,6 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
         top_domains=[_domain_row(row, recipe) for row in table[:30] if row.num_collected],
         top_pages=[(int(i), float(state.scores[i])) for i in order],
         first_seed=State.load(stage.path / "iteration-1").seed,
-        last_seed=state.seed,
         last_excluded=not_negative(recipe, pool, before),
     )
 

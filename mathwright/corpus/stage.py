@@ -120,7 +120,7 @@ def _run(
             "iterations": mined.iterations,
             "top_domains": mined.top_domains,
             "rules": doubts.rule_rows(
-                pool.urls, mined.state.rules, mined.state.collected, mined.last_seed & ~mined.first_seed
+                pool.urls, mined.state.rules, mined.state.collected, mined.state.seed & ~mined.first_seed
             ),
             "top_pages": _top_pages(pool, mined),
             "quality": quality,
