@@ -171,7 +171,7 @@ def _to_document(page: Page | Document, rules: PageRules, condemned: str | None)
     except Exception as error:  # `extract` promises not to raise; should it, one page is lost and not a run of days
         return where, f"extraction failed: {type(error).__name__}"
     if not document.text.strip():
-        return where, "no text"
+        return where | ({"problem": document.problem} if document.problem else {}), "no text"
     row = to_row(replace(document, archive=page.archive, offset=page.offset, digest=page.digest, date=page.date))
     if row["num_words"] < rules.min_words:
         return {**where, "num_words": row["num_words"]}, f"fewer than {rules.min_words} words"

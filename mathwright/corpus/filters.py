@@ -57,7 +57,7 @@ def reject(text: str, recipe: FilterRecipe) -> str:
 def _language(text: str, recipe: FilterRecipe) -> str:
     if not recipe.languages:
         return ""
-    sample = " ".join(mask_tex(text[: 4 * LANGUAGE_CHARS]).split())[:LANGUAGE_CHARS]
+    sample = _sample(text)
     if sum(map(str.isalpha, sample)) < MIN_LANGUAGE_CHARS:
         return ""
     language, confidence = _identifier(recipe.language_model)(sample)
@@ -69,7 +69,11 @@ def identify_language(text: str, model: str = "") -> tuple[str, float]:
 
     `model` is a fastText model for language identification (lid.176.bin or lid.176.ftz); "" is py3langid.
     """
-    return _identifier(model)(" ".join(mask_tex(text).split())[:LANGUAGE_CHARS])
+    return _identifier(model)(_sample(text))
+
+
+def _sample(text: str) -> str:
+    return " ".join(mask_tex(text[: 4 * LANGUAGE_CHARS]).split())[:LANGUAGE_CHARS]
 
 
 @functools.cache

@@ -144,6 +144,16 @@ def test_a_page_kept_in_part_is_named(tmp_path):
     assert (row["url"], row["reason"]) == ("https://a.org/1", "cut short")
 
 
+def test_a_page_without_text_keeps_the_reason(tmp_path):
+    """What could not be parsed is not what is empty."""
+    pages = [[response(f"https://a.org/{i}", page_html(i, 30))] for i in range(3)]
+    archive = write_members(tmp_path / "a.warc.gz", pages)
+    _, funnels, rejected = finish(tmp_path / "work", [archive], tmp_path / "out", extract=warc_making.unparsed)
+    assert funnels["extract"].dropped == {"no text": 1}
+    (row,) = rejected["extract"]
+    assert (row["url"], row["reason"], row["problem"]) == ("https://a.org/1", "no text", "not parsed: odd")
+
+
 # --- resuming ----------------------------------------------------------------------------------------
 
 

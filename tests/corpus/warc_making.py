@@ -52,6 +52,13 @@ def partial(html: bytes, url: str, *, charset: str | None = None) -> Document:
     return Document(url=url, title="", text=html.decode("utf-8"), problem="cut short" if url.endswith("/1") else "")
 
 
+def unparsed(html: bytes, url: str, *, charset: str | None = None) -> Document:
+    """A stand-in for `extract` that cannot parse page 1."""
+    if url.endswith("/1"):
+        return Document(url=url, title="", text="", problem="not parsed: odd")
+    return Document(url=url, title="", text=html.decode("utf-8"))
+
+
 def slow(html: bytes, url: str, *, charset: str | None = None) -> Document:
     time.sleep(0.002)
     return quick(html, url, charset=charset)
