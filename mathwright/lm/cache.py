@@ -103,63 +103,187 @@ def _stack(prefixes: Sequence[Prefix]) -> tuple[Tensor, Tensor]:
     return keys, values
 
 
-class SlotCache(Cache):
-    """Room for `num_slots` sequences of up to `capacity` tokens; the first `num_active` slots are decoded together."""
+@dataclass(frozen=True, slots=True)
+class SharedPrompts:
+    """The prompts of the running sequences, and which sequence is behind which.
 
-    def __init__(self, like: Prefix, num_slots: int, capacity: int) -> None:
-        super().__init__(layers=[])
-        layers, heads, _, _ = like.keys.shape
-        shape = (layers, num_slots, heads, capacity)
+    G is the size of the largest group; smaller ones are filled up with sequence 0.
+    """
+
+    members: Tensor  # [prompts, G] the sequences behind each prompt
+    places: Tensor  # [sequences] where each stands in `members` laid flat
+    mask: Tensor | None  # [prompts, 1, 1, longest prompt], additive; None where all are equally long
+    length: int
+    """Tokens of the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a forward pass over one more token of each running sequence needs to know."""
+
+    tokens: Tensor  # [sequences]
+    positions: Tensor  # [sequences] place of the token in its sequence
+    rows: Tensor  # [sequences] where its keys and values go in a layer of the cache, slots and tokens laid flat
+    mask: Tensor  # [sequences, 1, 1, length], additive, over what is in the slots
+    length: int
+    """Tokens of the longest slot, the new one included."""
+    prompts: SharedPrompts | None
+    """What every sequence sees besides its slot, where prompts are kept apart."""
+
+
+class SlotCache:
+    """Room for `num_slots` sequences of up to `capacity` tokens; the first slots are decoded together.
+
+    A token's keys and values lie side by side, so that one copy a layer writes them. With `prompt_capacity` the prompts
+    are kept apart, each once for all sequences behind it, and slots hold only what follows.
+    """
+
+    def __init__(self, like: Prefix, num_slots: int, capacity: int, *, prompt_capacity: int = 0) -> None:
+        """capacity, prompt_capacity: in tokens; 0 keeps the prompt of each sequence in its slot."""
+        self.layers, self.key_heads, _, self.key_width = like.keys.shape
+        self.value_heads, self.value_width = like.values.shape[1], like.values.shape[3]
+        self._num_keys = self.key_heads * self.key_width
+        width = self._num_keys + self.value_heads * self.value_width
         # zeros, not empty: masked positions are multiplied by a weight of 0, and 0 x NaN would be NaN
-        self.keys = like.keys.new_zeros(*shape, like.keys.shape[3])
-        self.values = like.values.new_zeros(*shape, like.values.shape[3])
+        self.states = like.keys.new_zeros(self.layers, num_slots, capacity, width)
         self.lengths = torch.zeros(num_slots, dtype=torch.long)
-        self._rows = self._write = torch.zeros(0, dtype=torch.long)
-        self._num_active = self._longest = 0
+        self.shares_prompts = prompt_capacity > 0
+        self.prompt_states = like.keys.new_zeros(
+            self.layers, num_slots if self.shares_prompts else 0, prompt_capacity, width
+        )
+        self.prompt_of_slot = torch.zeros(num_slots, dtype=torch.long)  # its row in `prompt_states`
+        self.prompt_lengths = torch.zeros(num_slots, dtype=torch.long)
+        self._prompts: list[int] = []  # what is in each row
+        self._users: list[int] = []  # slots a row
+
+    @property
+    def num_slots(self) -> int:
+        return self.states.shape[1]
 
     @property
     def capacity(self) -> int:
-        return self.keys.shape[3]
+        return self.states.shape[2]
 
-    def put(self, slot: int, prefix: Prefix) -> None:
-        """Copy a prefix into a slot."""
-        self.keys[:, slot, :, : prefix.length] = prefix.keys
-        self.values[:, slot, :, : prefix.length] = prefix.values
-        self.lengths[slot] = prefix.length
+    def put(self, slot: int, prefix: Prefix, *, prompt: int = 0, prompt_length: int = 0) -> None:
+        """Copy a prefix, whose first `prompt_length` tokens are the prompt of that number, into a free slot."""
+        start = 0
+        if self.shares_prompts:
+            start = prompt_length
+            self.prompt_of_slot[slot] = self._use(prompt, prefix, prompt_length)
+        self._write(self.states, slot, prefix, start)
+        self.lengths[slot] = prefix.length - start
 
     def take(self, slot: int) -> Prefix:
-        """A copy of what a slot holds."""
-        length = int(self.lengths[slot])
-        return Prefix(self.keys[:, slot, :, :length].clone(), self.values[:, slot, :, :length].clone())
+        """A copy of what a slot holds, its prompt included."""
+        states = self.states[:, slot, : int(self.lengths[slot])]
+        if self.shares_prompts:
+            row = int(self.prompt_of_slot[slot])
+            states = torch.cat([self.prompt_states[:, row, : int(self.prompt_lengths[row])], states], dim=1)
+        keys, values = states.split([self._num_keys, states.shape[2] - self._num_keys], dim=2)
+        return Prefix(
+            keys.unflatten(2, (self.key_heads, -1)).transpose(1, 2).contiguous(),
+            values.unflatten(2, (self.value_heads, -1)).transpose(1, 2).contiguous(),
+        )
 
-    def move(self, source: int, target: int) -> None:
-        """Copy a slot over another."""
-        length = int(self.lengths[source])
-        self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
-        self.values[:, target, :, :length] = self.values[:, source, :, :length]
-        self.lengths[target] = length
+    def free(self, slot: int, last: int) -> None:
+        """Give up what a slot holds; the last slot in use takes its place."""
+        if self.shares_prompts:
+            self._release(int(self.prompt_of_slot[slot]))
+        if slot != last:
+            length = int(self.lengths[last])
+            self.states[:, slot, :length] = self.states[:, last, :length]
+            self.lengths[slot] = length
+            self.prompt_of_slot[slot] = self.prompt_of_slot[last]
 
-    def decode(self, model: Any, last_tokens: Sequence[int]) -> Tensor:
-        """Run one more token in each of the first len(last_tokens) slots; returns their hidden states [slots, D]."""
-        device = self.keys.device
-        self._num_active = len(last_tokens)
-        lengths = self.lengths[: self._num_active]
-        self._longest = int(lengths.max()) + 1
-        self._write = lengths.to(device, copy=True)
-        self._rows = torch.arange(self._num_active, device=device)
-        mask = additive(torch.arange(self._longest, device=device) <= self._write[:, None], model.dtype)
-        hidden = model.base_model(
-            input_ids=torch.tensor(last_tokens, device=device)[:, None],
-            position_ids=self._write[:, None],
-            attention_mask=mask[:, None, None],
-            past_key_values=self,
-            use_cache=True,
-        ).last_hidden_state
+    def step(self, last_tokens: Sequence[int]) -> Step:
+        """Make room for one more token in each of the first len(last_tokens) slots."""
+        device = self.states.device
+        lengths = self.lengths[: len(last_tokens)]
+        write = lengths.to(device, copy=True)
+        positions = write
+        prompts = None
+        if self.shares_prompts:
+            positions = write + self.prompt_lengths[self.prompt_of_slot[: len(last_tokens)]].to(device)
+            prompts = self._shared_prompts(len(last_tokens))
+        longest = int(lengths.max()) + 1
         lengths += 1
-        return hidden[:, 0]
+        return Step(
+            tokens=torch.tensor(last_tokens, device=device),
+            positions=positions,
+            rows=torch.arange(len(last_tokens), device=device) * self.capacity + write,
+            mask=additive(torch.arange(longest, device=device) <= write[:, None], self.states.dtype)[:, None, None],
+            length=longest,
+            prompts=prompts,
+        )
 
-    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any):
-        keys, values = self.keys[layer_idx], self.values[layer_idx]
-        keys[self._rows, :, self._write] = key_states[:, :, 0]
-        values[self._rows, :, self._write] = value_states[:, :, 0]
-        return keys[: self._num_active, :, : self._longest], values[: self._num_active, :, : self._longest]
+    def append(self, layer: int, states: Tensor, rows: Tensor) -> None:
+        """Write the keys and values of the new tokens, side by side: states is [sequences, width]."""
+        self.states[layer].flatten(0, 1).index_copy_(0, rows, states)
+
+    def seen(self, layer: int, num_sequences: int, length: int) -> tuple[Tensor, Tensor]:
+        """Keys and values in the first slots: [sequences, heads, length, width] each."""
+        return self._heads(self.states[layer, :num_sequences, :length])
+
+    def prompt(self, layer: int, num_prompts: int, length: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of the prompts: [prompts, heads, length, width] each."""
+        return self._heads(self.prompt_states[layer, :num_prompts, :length])
+
+    def _heads(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = states[..., : self._num_keys], states[..., self._num_keys :]
+        return (
+            keys.unflatten(2, (self.key_heads, self.key_width)).transpose(1, 2),
+            values.unflatten(2, (self.value_heads, self.value_width)).transpose(1, 2),
+        )
+
+    def _write(self, target: Tensor, row: int, prefix: Prefix, start: int, stop: int | None = None) -> None:
+        """Write tokens start to stop of a prefix to the beginning of a row."""
+        keys, values = prefix.keys[:, :, start:stop], prefix.values[:, :, start:stop]
+        length = keys.shape[2]
+        target[:, row, :length, : self._num_keys] = keys.transpose(1, 2).flatten(2)
+        target[:, row, :length, self._num_keys :] = values.transpose(1, 2).flatten(2)
+
+    # -- prompts kept apart: row i holds the prompt self._prompts[i] --
+
+    def _use(self, prompt: int, prefix: Prefix, length: int) -> int:
+        if prompt in self._prompts:
+            row = self._prompts.index(prompt)
+            self._users[row] += 1
+            return row
+        row = len(self._prompts)
+        self._write(self.prompt_states, row, prefix, 0, length)
+        self.prompt_lengths[row] = length
+        self._prompts.append(prompt)
+        self._users.append(1)
+        return row
+
+    def _release(self, row: int) -> None:
+        self._users[row] -= 1
+        if self._users[row]:
+            return
+        last = len(self._prompts) - 1
+        if row != last:
+            length = int(self.prompt_lengths[last])
+            self.prompt_states[:, row, :length] = self.prompt_states[:, last, :length]
+            self.prompt_lengths[row] = length
+            self.prompt_of_slot[self.prompt_of_slot == last] = row
+            self._prompts[row], self._users[row] = self._prompts[last], self._users[last]
+        self._prompts.pop()
+        self._users.pop()
+
+    def _shared_prompts(self, num_sequences: int) -> SharedPrompts:
+        device = self.states.device
+        num_prompts = len(self._prompts)
+        prompt = self.prompt_of_slot[:num_sequences]
+        counts = torch.bincount(prompt, minlength=num_prompts)
+        order = prompt.argsort(stable=True)
+        within = torch.empty_like(prompt)
+        within[order] = torch.arange(num_sequences) - (counts.cumsum(0) - counts)[prompt[order]]
+        largest = int(counts.max())
+        members = torch.zeros(num_prompts, largest, dtype=torch.long)
+        members[prompt, within] = torch.arange(num_sequences)
+        lengths = self.prompt_lengths[:num_prompts]
+        longest = int(lengths.max())
+        mask = None
+        if int(lengths.min()) < longest:
+            mask = additive((torch.arange(longest) < lengths[:, None]).to(device), self.states.dtype)[:, None, None]
+        return SharedPrompts(members.to(device), (prompt * largest + within).to(device), mask, longest)

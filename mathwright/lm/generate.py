@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mathwright.lm.cache import Prefix, SlotCache, extend
+from mathwright.lm.decode import decoder
 from mathwright.lm.load import LanguageModel, attention_window, require_supported
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.sample import draw, uniforms
@@ -24,6 +25,9 @@ from mathwright.records import Completion, FinishReason
 
 PREFILL_TOKENS = 2048
 """Most tokens, padding included, of one forward pass over prompts."""
+SHARED_BYTES = 3 * 2**20
+"""Prompts are kept apart from the slots where that saves so many bytes of keys and values a layer and token: reading
+them once for a group then takes less time than bringing the two parts of attention together."""
 PARKED_SHARE = 4
 """Tool calls run once a quarter of the slots' worth of sequences wait for them, or nothing else can run."""
 
@@ -184,6 +188,7 @@ class _Run:
         self.parked: list[_Parked] = []
         self.running: list[_Sequence] = []  # sequence i is in slot i
         self.cache: SlotCache | None = None
+        self.decoder = decoder(lm.model)
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
@@ -221,11 +226,24 @@ class _Run:
                 break
             ready = self.ready.popleft()
             if self.cache is None:
-                capacity = max(len(prompt) + self._limit(prompt) for prompt in self.prompts)
-                self.cache = SlotCache(ready.prefix, self.num_slots, capacity)
-            self.cache.put(len(self.running) + len(admitted), ready.prefix)
+                self.cache = self._new_cache(ready.prefix)
+            prompt = ready.sequence.prompt
+            self.cache.put(
+                len(self.running) + len(admitted), ready.prefix, prompt=prompt, prompt_length=len(self.prompts[prompt])
+            )
             admitted.append(ready)
         return admitted
+
+    def _new_cache(self, like: Prefix) -> SlotCache:
+        lengths = [len(prompt) for prompt in self.prompts]
+        limits = [self._limit(prompt) for prompt in self.prompts]
+        token_bytes = like.keys[0, :, 0].nbytes + like.values[0, :, 0].nbytes
+        num_rows = sum(map(len, self.seeds))
+        repeated = sum(length * (len(row) - 1) for length, row in zip(lengths, self.seeds, strict=True) if row)
+        saves = repeated * token_bytes * self.num_slots >= SHARED_BYTES * num_rows
+        if self.decoder.shares_prompts and saves:
+            return SlotCache(like, self.num_slots, max(limits), prompt_capacity=max(lengths))
+        return SlotCache(like, self.num_slots, max(map(sum, zip(lengths, limits, strict=True))))
 
     def _prefill(self, wanted: int) -> bool:
         """Compute the next prompts, each once: enough for `wanted` responses. Returns whether there were any."""
@@ -250,25 +268,24 @@ class _Run:
         if not self.running:
             return torch.zeros(0, self.lm.model.config.hidden_size, dtype=self.lm.dtype, device=self.lm.device)
         assert self.cache is not None
-        return self.cache.decode(self.lm.model, [sequence.tokens[-1] for sequence in self.running])
+        return self.decoder.hidden(self.cache.step([sequence.tokens[-1] for sequence in self.running]), self.cache)
 
     def _draw(self, hidden: Tensor) -> None:
         if not self.running:
             return
-        logits = self.lm.model.get_output_embeddings()(hidden)
+        logits = self.decoder.logits(hidden)
         uniform = uniforms([s.seed for s in self.running], [len(s.tokens) for s in self.running])
-        tokens, logprobs = draw(logits.to(torch.promote_types(logits.dtype, torch.float32)), self.sampling, uniform)
+        tokens, logprobs = draw(logits, self.sampling, uniform)
         gone = [
             slot
             for slot, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True))
             if self._accept(slot, token, logprob)
         ]
         for slot in reversed(gone):  # from the end, so that the slot moved into the gap is one that stays
+            assert self.cache is not None
             last = len(self.running) - 1
-            if slot != last:
-                assert self.cache is not None
-                self.cache.move(last, slot)
-                self.running[slot] = self.running[last]
+            self.cache.free(slot, last)
+            self.running[slot] = self.running[last]
             self.running.pop()
 
     def _accept(self, slot: int, token: int, logprob: float) -> bool:

@@ -14,6 +14,8 @@ from mathwright.lm.recipe import SamplingRecipe
 
 BLOCK = 256
 """Tokens whose weights are summed first; a draw then looks into one block instead of the whole vocabulary."""
+CACHED_LOGITS = 2**19
+"""Logits worked on at a time on CPUs: they stay in the cache of a core from pass to pass."""
 NUCLEUS = (256, 4096)
 """Most probable tokens searched for the nucleus, in turn, before all are sorted."""
 
@@ -43,7 +45,7 @@ def draw(
     """Draw a token a row from softmax(logits / temperature) cut to top_k and top_p, by inverting its distribution.
 
     Args:
-        logits: in float32; not changed.
+        logits: of any floating type, computed with in float32 at the least; not changed.
         sampling: temperature 0 takes the most probable token.
         uniform: a number in [0, 1) for each row; equal logits and numbers give equal tokens.
 
@@ -52,6 +54,15 @@ def draw(
 
     Raises MathwrightError where logits are not finite: the model has diverged.
     """
+    num_rows = max(1, CACHED_LOGITS // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
+    parts = [
+        _draw(rows.to(torch.promote_types(rows.dtype, torch.float32)), sampling, numbers)
+        for rows, numbers in zip(logits.split(num_rows), uniform.split(num_rows), strict=True)
+    ]
+    return torch.cat([tokens for tokens, _ in parts]), torch.cat([logprobs for _, logprobs in parts])
+
+
+def _draw(logits: Tensor, sampling: SamplingRecipe, uniform: Tensor) -> tuple[Tensor, Tensor]:
     if sampling.temperature == 0:
         best, tokens = logits.max(-1)
         _require_finite(best)

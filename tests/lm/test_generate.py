@@ -18,6 +18,8 @@ from transformers import (
 )
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import generate
+from mathwright.lm.cache import Prefix, SlotCache
 from mathwright.lm.generate import Generator, ToolCall
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import response_logprobs
@@ -31,6 +33,12 @@ from tests.lm.test_logprobs import mistral, qwen2, qwen3
 GREEDY = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=12)
 SAMPLED = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
 PROMPTS = [[5, 6, 7], [40, 41], [9] * 11, [100, 3, 50, 61, 7, 8]]
+
+
+@pytest.fixture(params=["together", "apart"], autouse=True)
+def prompts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with prompts copied into the slots, and with prompts kept once for their group."""
+    monkeypatch.setattr(generate, "SHARED_BYTES", 0 if request.param == "apart" else 2**60)
 
 
 def flat(rows: Sequence[Sequence[Completion]]) -> list[Completion]:
@@ -270,6 +278,30 @@ def test_an_updated_model_is_used_at_once():
     after = generator.generate([PROMPTS[0]], GREEDY, seeds=[[0]])[0][0].tokens
     assert before != after
     assert after == Generator(lm).generate([PROMPTS[0]], GREEDY, seeds=[[0]])[0][0].tokens
+
+
+def test_prompts_are_kept_apart_where_that_saves_reading(monkeypatch):
+    capacities: list[tuple[int, int]] = []
+
+    class Spy(SlotCache):
+        def __init__(self, like: Prefix, num_slots: int, capacity: int, *, prompt_capacity: int = 0) -> None:
+            capacities.append((capacity, prompt_capacity))
+            super().__init__(like, num_slots, capacity, prompt_capacity=prompt_capacity)
+
+    monkeypatch.setattr(generate, "SlotCache", Spy)
+    lm = tiny_lm(max_length=128)
+    token_bytes = 2 * 2 * 8 * 4  # keys and values of two heads of width 8 in float32
+    prompts, seeds = [[5] * 40, [6] * 20], [[1, 2, 3, 4, 5], [1, 2]]
+    saved = (40 * 4 + 20 * 1) * token_bytes
+    for max_batch, least, expected in [
+        (7, saved, (12, 40)),
+        (7, saved + 1, (52, 0)),
+        (2, saved * 2 // 7, (12, 40)),  # two of seven run at a time
+        (2, saved * 2 // 7 + token_bytes, (52, 0)),
+    ]:
+        monkeypatch.setattr(generate, "SHARED_BYTES", least)
+        Generator(lm, max_batch=max_batch).generate(prompts, GREEDY, seeds=seeds)
+        assert capacities[-1] == expected
 
 
 def test_bad_input_is_an_error():

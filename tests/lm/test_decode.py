@@ -1,0 +1,164 @@
+"""The written-out decoding pass against the modules of the models."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from mathwright.errors import MathwrightError
+from mathwright.lm import decode, lora
+from mathwright.lm.cache import SlotCache, extend
+from mathwright.lm.decode import Decoder, FusedDecoder, ModuleDecoder, PackedLinear, decoder
+from mathwright.lm.generate import Generator
+from mathwright.lm.load import LanguageModel
+from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
+from tests.lm.conftest import exact, tiny_lm
+from tests.lm.test_logprobs import SMALL, mistral, qwen2, qwen3
+
+PROMPTS = [[5, 6, 7], [40, 41], [9] * 11, [60, 3, 50, 61, 7, 8]]
+NEXT = [[3, 4, 5, 6], [70, 71, 72, 73], [8, 8, 8, 8]]  # tokens of three steps
+
+
+def biased_llama() -> torch.nn.Module:
+    """Llama with every option of its layers: biases, heads wider than the model, scaled rotary embeddings."""
+    rope = {
+        "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+    }  # fmt: skip
+    options: dict[str, Any] = {
+        **SMALL, "attention_bias": True, "mlp_bias": True, "head_dim": 16, "tie_word_embeddings": False,
+        "rope_parameters": rope,
+    }  # fmt: skip
+    return LlamaForCausalLM(LlamaConfig(**options))
+
+
+def random_model(make: Any, dtype: torch.dtype) -> Any:
+    torch.manual_seed(3)
+    model = make().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * (0.2 if parameter.ndim > 1 else 0.5) + (parameter.ndim == 1))
+    model = model.to(dtype)
+    return exact(model) if dtype == torch.float64 else model
+
+
+@torch.inference_mode()
+def decoded(model: Any, chosen: Decoder, *, apart: bool, slots: int = 6) -> tuple[list[torch.Tensor], SlotCache]:
+    """Hidden states of three steps behind the prompts, the last two of which are one prompt's group."""
+    prefixes, _ = extend(model, [None] * len(PROMPTS), PROMPTS)
+    longest = max(map(len, PROMPTS))
+    cache = SlotCache(prefixes[0], slots, 8 if apart else longest + 8, prompt_capacity=longest if apart else 0)
+    for slot, prompt in enumerate((0, 1, 2, 2)):
+        cache.put(slot, prefixes[prompt], prompt=prompt, prompt_length=len(PROMPTS[prompt]))
+    return [chosen.hidden(cache.step(tokens), cache) for tokens in NEXT], cache
+
+
+MODELS = {
+    "llama": lambda: tiny_lm().model, "biased": biased_llama, "qwen2": qwen2, "qwen3": qwen3, "mistral": mistral
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@torch.inference_mode()
+def test_equals_the_modules(make, apart):
+    model = random_model(make, torch.float64)
+    assert isinstance(decoder(model), FusedDecoder)
+    expected, modules_cache = decoded(model, ModuleDecoder(model), apart=False)
+    fused = FusedDecoder(model)
+    found, cache = decoded(model, fused, apart=apart)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+        torch.testing.assert_close(fused.logits(ours), model.get_output_embeddings()(theirs), rtol=0, atol=1e-10)
+    for slot in range(4):
+        ours, theirs = cache.take(slot), modules_cache.take(slot)
+        torch.testing.assert_close(ours.keys, theirs.keys, rtol=0, atol=1e-10)
+        torch.testing.assert_close(ours.values, theirs.values, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_packed_bfloat16_is_as_near_to_float32_as_the_modules_are(make):
+    model = random_model(make, torch.bfloat16)
+    if not decode.packable(model):
+        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
+    fused = FusedDecoder(model)
+    assert isinstance(fused.blocks[0].down, PackedLinear)
+    found, _ = decoded(model, fused, apart=True)
+    modules, _ = decoded(model, ModuleDecoder(model), apart=False)
+    wide = copy.deepcopy(model).float()
+    truth, _ = decoded(wide, ModuleDecoder(wide), apart=False)
+    error, modules_error = (
+        torch.stack([(ours.float() - exact).square().mean() for ours, exact in zip(states, truth, strict=True)])
+        .mean()
+        .sqrt()
+        for states in (found, modules)
+    )
+    assert 0 < error < 1.2 * modules_error
+
+
+@torch.inference_mode()
+def test_a_slot_given_up_is_filled_by_the_last_and_its_prompt_forgotten_with_its_last_user():
+    model = random_model(MODELS["llama"], torch.float64)
+    _, together = decoded(model, FusedDecoder(model), apart=False)
+    _, apart = decoded(model, FusedDecoder(model), apart=True)
+    for slot, last in [(0, 3), (1, 2), (0, 1), (0, 0)]:
+        for cache in (together, apart):
+            cache.free(slot, last)
+        for i in range(last):
+            torch.testing.assert_close(apart.take(i).keys, together.take(i).keys, rtol=0, atol=1e-10)
+    prefixes, _ = extend(model, [None], [PROMPTS[3]])
+    apart.put(0, prefixes[0], prompt=3, prompt_length=4)
+    torch.testing.assert_close(apart.take(0).keys, prefixes[0].keys)
+    prompts = apart.step([1]).prompts
+    assert prompts is not None
+    assert (prompts.length, prompts.members.tolist()) == (4, [[0]])
+
+
+def test_other_models_go_through_their_modules():
+    lm = tiny_lm()
+    gelu = LlamaForCausalLM(LlamaConfig(**{**SMALL, "hidden_act": "gelu"}))
+    assert isinstance(decoder(gelu), ModuleDecoder)
+    assert isinstance(decoder(lm.model), FusedDecoder)
+    try:
+        lora.attach(lm, LoraRecipe(rank=2, alpha=4.0, dropout=0.0, targets=("q_proj",)), seed=0)
+    except MathwrightError:
+        pytest.skip("peft is not installed")
+    assert isinstance(decoder(lm.model), ModuleDecoder)
+
+
+def test_packed_weights_are_those_of_now():
+    lm = tiny_lm(torch.bfloat16)
+    if not decode.packable(lm.model):
+        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
+    generator = Generator(lm)
+    sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
+
+    def answers() -> list[Any]:
+        return [dataclasses.astuple(c) for row in generator.generate(PROMPTS, sampling, seeds=[[1]] * 4) for c in row]
+
+    before = answers()
+    assert answers() == before
+    with torch.no_grad():
+        lm.model.base_model.layers[0].mlp.down_proj.weight.neg_()
+    changed = answers()
+    assert changed != before
+    assert changed == [
+        dataclasses.astuple(c)
+        for row in Generator(LanguageModel(copy.deepcopy(lm.model), lm.tokenizer)).generate(
+            PROMPTS, sampling, seeds=[[1]] * 4
+        )
+        for c in row
+    ]
+
+
+def test_large_models_are_not_packed(monkeypatch):
+    model = tiny_lm(torch.bfloat16).model
+    if not decode.packable(model):
+        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
+    monkeypatch.setattr(decode, "PACKED_BYTES", sum(p.nbytes for p in model.parameters() if p.ndim == 2) - 1)
+    assert not isinstance(FusedDecoder(model).head, PackedLinear)
