@@ -197,22 +197,35 @@ class SlotCache:
 
     def step(self, last_tokens: Sequence[int]) -> Step:
         """Make room for one more token in each of the first len(last_tokens) slots."""
-        device = self.states.device
-        lengths = self.lengths[: len(last_tokens)]
-        write = lengths.to(device, copy=True)
-        positions = write
-        prompts = None
-        if self.shares_prompts:
-            positions = write + self.prompt_lengths[self.prompt_of_slot[: len(last_tokens)]].to(device)
-            prompts = self._shared_prompts(len(last_tokens))
+        device, num_sequences = self.states.device, len(last_tokens)
+        lengths = self.lengths[:num_sequences]
+        tokens, written = torch.tensor(last_tokens, device=device), lengths.to(device, copy=True)
         longest = int(lengths.max()) + 1
         lengths += 1
+        if not self.shares_prompts:
+            return self.step_at(tokens, written, longest)
+        before = self.prompt_lengths[self.prompt_of_slot[:num_sequences]].to(device)
+        return self.step_at(tokens, written, longest, before, self._shared_prompts(num_sequences))
+
+    def step_at(
+        self,
+        tokens: Tensor,
+        written: Tensor,
+        length: int,
+        before: Tensor | int = 0,
+        prompts: SharedPrompts | None = None,
+    ) -> Step:
+        """The step that writes `tokens` behind the first `written` of the slots and looks at `length` of each.
+
+        before: tokens of a sequence that are not in its slot.
+        """
+        mask = torch.arange(length, device=written.device) <= written[:, None]
         return Step(
-            tokens=torch.tensor(last_tokens, device=device),
-            positions=positions,
-            rows=torch.arange(len(last_tokens), device=device) * self.capacity + write,
-            mask=additive(torch.arange(longest, device=device) <= write[:, None], self.states.dtype)[:, None, None],
-            length=longest,
+            tokens=tokens,
+            positions=written + before,
+            rows=torch.arange(len(written), device=written.device) * self.capacity + written,
+            mask=additive(mask, self.states.dtype)[:, None, None],
+            length=length,
             prompts=prompts,
         )
 

@@ -41,7 +41,12 @@ class Decoder(Protocol):
 
 def decoder(model: Any) -> Decoder:
     """The fastest decoder for a model as it is now; to be made anew when weights or adapters have changed."""
-    return FusedDecoder(model) if fusible(model) else ModuleDecoder(model)
+    from mathwright.lm.graphs import GraphDecoder, graphable
+
+    if not fusible(model):
+        return ModuleDecoder(model)
+    fused = FusedDecoder(model)
+    return GraphDecoder(fused) if model.device.type == "cuda" and graphable(fused) else fused
 
 
 def fusible(model: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +12,15 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import decode, lora
+from mathwright.lm import decode, generate, graphs, lora
 from mathwright.lm.cache import SlotCache, extend
 from mathwright.lm.decode import Decoder, FusedDecoder, ModuleDecoder, PackedLinear, decoder
 from mathwright.lm.generate import Generator
+from mathwright.lm.graphs import GraphDecoder
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
 from tests.lm.conftest import exact, tiny_lm
+from tests.lm.test_generate import EveryFewCharacters
 from tests.lm.test_logprobs import SMALL, mistral, qwen2, qwen3
 
 PROMPTS = [[5, 6, 7], [40, 41], [9] * 11, [60, 3, 50, 61, 7, 8]]
@@ -162,3 +165,88 @@ def test_large_models_are_not_packed(monkeypatch):
         pytest.skip("this machine's PyTorch has no packed products in bfloat16")
     monkeypatch.setattr(decode, "PACKED_BYTES", sum(p.nbytes for p in model.parameters() if p.ndim == 2) - 1)
     assert not isinstance(FusedDecoder(model).head, PackedLinear)
+
+
+# --- graphs: recorded steps, filled up to the sizes they were recorded at ---------------------------------
+
+
+class Recording:
+    """In the place of CUDA's graphs on a processor: what was recorded runs again, on the same memory."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.num_recorded, self.num_replayed, self.fails = 0, 0, fails
+
+    def __call__(self, compute: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.num_recorded += 1
+        output = compute()
+
+        def replay() -> None:
+            self.num_replayed += 1
+            output.copy_(compute())
+
+        return replay, output
+
+
+def recorded_decoder(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
+    monkeypatch.setattr(generate, "decoder", lambda model: GraphDecoder(FusedDecoder(model), recording))
+    monkeypatch.setattr(graphs, "SHORTEST", 8)
+    monkeypatch.setattr(graphs, "FEWEST", 2)
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, 5, 11])
+def test_recorded_steps_give_the_same_responses(monkeypatch, max_batch):
+    lm = tiny_lm(torch.float64)
+    sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=60)
+    seeds = [[10 * i, 10 * i + 1, 10 * i + 2] for i in range(4)]
+
+    def responses() -> list[list[Any]]:  # of sequences that leave their slots and come back at different times
+        tool = EveryFewCharacters("[42]")
+        return Generator(lm, max_batch=max_batch).generate(PROMPTS, sampling, seeds=seeds, tool=tool, max_tool_rounds=3)
+
+    expected = responses()
+    recording = Recording()
+    recorded_decoder(monkeypatch, recording)
+    found = responses()
+    assert len({len(c.tokens) for row in found for c in row}) > 3
+    assert [[c.tokens for c in row] for row in found] == [[c.tokens for c in row] for row in expected]
+    assert 2 <= recording.num_recorded <= 12 < recording.num_replayed  # a few sizes, replayed often
+
+
+def test_where_recording_fails_steps_run_unrecorded_and_a_warning_says_so(monkeypatch):
+    lm = tiny_lm(torch.float64)
+    sampling = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=10)
+    expected = Generator(lm).generate(PROMPTS, sampling, seeds=[[0]] * 4)
+    recorded_decoder(monkeypatch, Recording(fails=True))
+    with pytest.warns(UserWarning, match="without CUDA graphs: operation not permitted") as caught:
+        found = Generator(lm).generate(PROMPTS, sampling, seeds=[[0]] * 4)
+    assert found == expected
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1, 8), (8, 8), (9, 16), (17, 32), (40, 40), (33, 40)], ids=lambda value: str(value)
+)
+def test_sizes_double_up_to_the_largest(number, expected):
+    assert graphs._rounded(number, 8, 40) == expected
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("default", True), ("llama3", True), ("dynamic", False)])
+def test_embeddings_that_look_at_lengths_are_not_recorded(kind, expected):
+    model = random_model(MODELS["llama"], torch.float32)
+    model.base_model.rotary_emb.rope_type = kind
+    assert graphs.graphable(FusedDecoder(model)) is expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_cuda_graphs_give_the_responses_of_single_kernels(monkeypatch, dtype):
+    lm = tiny_lm(dtype)
+    lm.model.to("cuda")
+    sampling = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=100)
+    assert isinstance(decoder(lm.model), GraphDecoder)
+    found = Generator(lm, max_batch=3).generate(PROMPTS, sampling, seeds=[[0]] * 4)
+    monkeypatch.setattr(generate, "decoder", FusedDecoder)
+    expected = Generator(lm, max_batch=3).generate(PROMPTS, sampling, seeds=[[0]] * 4)
+    assert [[c.tokens for c in row] for row in found] == [[c.tokens for c in row] for row in expected]
