@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
 from mathwright.lm.recipe import OptimiserRecipe
 
@@ -32,8 +33,9 @@ class Optimiser:
     """AdamW over the trainable parameters of a module, weights in bfloat16 or float32.
 
     Where weights are bfloat16, the float32 copy that Adam moves and the float32 sum of the gradients live here: an
-    update of 1e-6 would vanish in bfloat16's 8 bits, and so would most of a long sum of micro-batch gradients. Where
-    they are float32, the weights themselves and their `.grad` serve, and nothing is kept twice.
+    update of 1e-6 would vanish in bfloat16's 8 bits, and so would most of a long sum of micro-batch gradients. Of the
+    copy only what the weight lacks is kept (`Float32Copy`). Where they are float32, the weights themselves and their
+    `.grad` serve, and nothing is kept twice.
 
     Call `accumulate` after each backward pass and `step` once they are all done. Matrices decay, vectors (norms,
     biases) do not. In one process each bfloat16 gradient goes into its sum as soon as the backward pass has made it, so
@@ -53,19 +55,22 @@ class Optimiser:
         if not self._weights:
             raise ValueError("the module has no trainable parameter")
         self._local = [parallel.local(p.detach()) if parallel.sharded(module) else p for p in self._weights]
-        self._masters = [p if p.dtype in (torch.float32, torch.float64) else _master(p) for p in self._local]
+        self._copies = [None if p.dtype in (torch.float32, torch.float64) else Float32Copy(p) for p in self._local]
+        self._masters = [p if copy is None else copy.whole for p, copy in zip(self._local, self._copies, strict=True)]
         if not parallel.sharded(module):
             self._add_at_once()
-        decayed = [m for m in self._masters if m.ndim >= 2]
-        others = [m for m in self._masters if m.ndim < 2]
-        groups = [
-            {"params": params, "weight_decay": decay}
-            for params, decay in ((decayed, recipe.weight_decay), (others, 0.0))
-            if params
+        # one for each weight, so that one float32 copy is whole at a time
+        self._adamw = [
+            torch.optim.AdamW(
+                [master],
+                lr=recipe.lr,
+                betas=(recipe.beta1, recipe.beta2),
+                eps=recipe.eps,
+                weight_decay=recipe.weight_decay if master.ndim >= 2 else 0.0,
+                fused=True,
+            )
+            for master in self._masters
         ]
-        self._adamw = torch.optim.AdamW(
-            groups, lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), eps=recipe.eps, fused=True
-        )
 
     @property
     def lr(self) -> float:
@@ -115,12 +120,15 @@ class Optimiser:
             if self.recipe.clip_norm and norm > self.recipe.clip_norm:
                 for grad in grads:
                     grad.mul_(self.recipe.clip_norm / norm)
-            for group in self._adamw.param_groups:
-                group["lr"] = self.lr
-            self._adamw.step()
+            for adamw, copy in zip(self._adamw, self._copies, strict=True):
+                adamw.param_groups[0]["lr"] = self.lr
+                if copy is not None:
+                    copy.restore()
+                adamw.step()
+                adamw.zero_grad()
+                if copy is not None:
+                    copy.split()
             self.num_updates += 1
-            for weight, master in self._pairs():
-                weight.copy_(master)
         self.zero_grad()
         return norm
 
@@ -130,29 +138,60 @@ class Optimiser:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs, beside the weights that are float32 already."""
+        """Everything an exact continuation needs beside the weights."""
         return {
             "num_updates": self.num_updates,
-            "adamw": self._adamw.state_dict(),
-            "masters": [master.detach() for _, master in self._pairs()],
+            "adamw": [adamw.state_dict() for adamw in self._adamw],
+            "lower": [copy.lower for copy in self._copies if copy is not None],
         }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`; bfloat16 weights are set from the float32 copies."""
-        pairs = self._pairs()
-        if len(pairs) != len(state["masters"]):
-            raise ValueError(f"the state has {len(state['masters'])} float32 copies, the module needs {len(pairs)}")
-        for (weight, master), saved in zip(pairs, state["masters"], strict=True):
-            master.copy_(saved)
-            weight.copy_(master)
-        self._adamw.load_state_dict(dict(state["adamw"]))
+        """Continue from `state_dict`; the weights are to be what they were."""
+        copies = [copy for copy in self._copies if copy is not None]
+        if len(self._adamw) != len(state["adamw"]) or len(copies) != len(state["lower"]):
+            raise ValueError(
+                f"the state is of {len(state['adamw'])} weights, {len(state['lower'])} of them in bfloat16; "
+                f"the module has {len(self._adamw)} and {len(copies)}"
+            )
+        for copy, lower in zip(copies, state["lower"], strict=True):
+            copy.lower.copy_(lower)
+        for adamw, saved in zip(self._adamw, state["adamw"], strict=True):
+            adamw.load_state_dict(saved)
         self.num_updates = int(state["num_updates"])
 
-    def _pairs(self) -> list[tuple[Tensor, Tensor]]:
-        """The weights (or this process's shards of them) that have a float32 copy, and the copy."""
-        return [(w, m) for w, m in zip(self._local, self._masters, strict=True) if w is not m]
 
+class Float32Copy:
+    """The float32 copy of a bfloat16 weight, kept as the difference of the two.
 
-def _master(weight: Tensor) -> Tensor:
-    return weight.detach().float().requires_grad_()
+    A bfloat16 number is the upper half of a float32 one. The copy, rounded to the weight, is less than half a unit of
+    the weight's last place away, so the difference of their bits, read as integers, fits 16 bits. One case does not: a
+    copy exactly between two weights, rounded down; it is moved by one bit of float32.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        """weight: bfloat16; set by `split`. Raises MathwrightError for another type."""
+        if weight.dtype != torch.bfloat16:
+            raise MathwrightError(f"weights of type {weight.dtype} are not trained", hint="take bfloat16 or float32")
+        self._weight = weight
+        self.lower = torch.zeros_like(weight, dtype=torch.int16)
+        """What the bits of the copy are above those of the weight."""
+        self.whole = torch.empty_like(weight, dtype=torch.float32).requires_grad_()
+        """The copy, without memory but between `restore` and `split`; its `.grad` may stand all the time."""
+        self._nbytes = self.whole.untyped_storage().nbytes()
+        self.whole.untyped_storage().resize_(0)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Make the copy whole."""
+        self.whole.untyped_storage().resize_(self._nbytes)
+        bits = self.whole.view(torch.int32)
+        bits.copy_(self._weight.view(torch.int16)).bitwise_left_shift_(16).add_(self.lower)
+
+    @torch.no_grad()
+    def split(self) -> None:
+        """Round the copy to the weight, keep the difference, and free it."""
+        self._weight.copy_(self.whole)
+        rounded = self._weight.view(torch.int16).to(torch.int32).bitwise_left_shift_(16)
+        self.lower.copy_((self.whole.view(torch.int32) - rounded).clamp_(max=2**15 - 1))
+        self.whole.untyped_storage().resize_(0)

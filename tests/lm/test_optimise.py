@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mathwright.lm.optimise import Optimiser, learning_rate
+from mathwright.errors import MathwrightError
+from mathwright.lm.optimise import Float32Copy, Optimiser, learning_rate
 from tests.lm.conftest import adamw
 from tests.oracles.lm import adamw_step
 
@@ -48,7 +49,35 @@ def test_float32_equals_torch_adamw_with_clipping():
 
 def test_float32_weights_are_not_kept_twice():
     net = module()
-    assert Optimiser(net, adamw(), num_steps=1).state_dict()["masters"] == []
+    assert Optimiser(net, adamw(), num_steps=1).state_dict()["lower"] == []
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0, 3e-39, 1e-45, -2e-38, 65280.0, 1e30, 0.0, -0.0])
+def test_a_float32_copy_is_kept_to_the_bit(value):
+    """Around `value`, in steps of one bit of float32: two units of bfloat16 to either side."""
+    start = torch.tensor(value).view(torch.int32)
+    bits = start + torch.arange(-(2**17), 2**17, dtype=torch.int32)
+    truth = bits.view(torch.float32)
+    truth = truth[truth.isfinite()]
+    weight = truth.bfloat16()
+    copy = Float32Copy(weight)
+    copy.restore()
+    with torch.no_grad():
+        copy.whole.copy_(truth)
+    copy.split()
+    assert torch.equal(weight.view(torch.int16), truth.bfloat16().view(torch.int16))
+    assert copy.whole.untyped_storage().nbytes() == 0
+    copy.restore()
+    found, expected = copy.whole.detach().view(torch.int32), truth.view(torch.int32)
+    between = (expected & 0xFFFF) == 0x8000  # two weights are as near; one of them is above, and cannot be said
+    assert torch.equal(found[~between], expected[~between])
+    assert (expected - found)[between].abs().max() <= 1
+    assert (expected == found)[between].any()
+
+
+def test_only_bfloat16_has_a_float32_copy():
+    with pytest.raises(MathwrightError, match="float16"):
+        Optimiser(module(torch.float16), adamw(), num_steps=1)
 
 
 def test_bfloat16_equals_the_naive_float32_computation():
