@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,10 @@ from torch import Tensor
 from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
 from mathwright.lm.recipe import OptimiserRecipe
+
+
+PIECE = 2**20
+"""Numbers brought into another form at a time."""
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int, num_steps: int) -> float:
@@ -185,13 +189,19 @@ class Float32Copy:
     def restore(self) -> None:
         """Make the copy whole."""
         self.whole.untyped_storage().resize_(self._nbytes)
-        bits = self.whole.view(torch.int32)
-        bits.copy_(self._weight.view(torch.int16)).bitwise_left_shift_(16).add_(self.lower)
+        for weight, lower, bits in self._pieces():
+            bits.copy_(weight.view(torch.int16)).bitwise_left_shift_(16).add_(lower)
 
     @torch.no_grad()
     def split(self) -> None:
         """Round the copy to the weight, keep the difference, and free it."""
-        self._weight.copy_(self.whole)
-        rounded = self._weight.view(torch.int16).to(torch.int32).bitwise_left_shift_(16)
-        self.lower.copy_((self.whole.view(torch.int32) - rounded).clamp_(max=2**15 - 1))
+        for weight, lower, bits in self._pieces():
+            weight.copy_(bits.view(torch.float32))
+            rounded = weight.view(torch.int16).to(torch.int32).bitwise_left_shift_(16)
+            lower.copy_(bits.sub_(rounded).clamp_(max=2**15 - 1))
         self.whole.untyped_storage().resize_(0)
+
+    def _pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Weight, lower half and the bits of the copy, a few at a time: nothing else as large as the weight is made."""
+        flat = (self._weight.view(-1), self.lower.view(-1), self.whole.view(torch.int32).view(-1))
+        return zip(*(tensor.split(PIECE) for tensor in flat), strict=True)
