@@ -9,8 +9,8 @@ from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
 from mathwright.recipe import Recipe
 from mathwright.rl.check import check
 
-BYTES_PER_TRAINED_PARAMETER = 18
-"""bfloat16 weight 2, float32 master copy 4, AdamW moments 8, float32 gradient 4."""
+BYTES_PER_TRAINED_PARAMETER = 16
+"""bfloat16 weight 2, what its float32 copy has beside it 2, AdamW moments 8, float32 gradient 4."""
 BYTES_PER_FROZEN_PARAMETER = 2
 """bfloat16 weight of a reference or reward model."""
 ACTIVATIONS_PER_TOKEN_AND_WIDTH = 34
