@@ -15,7 +15,6 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
 from mathwright.lm.recipe import OptimiserRecipe
 
-
 PIECE = 2**20
 """Numbers brought into another form at a time."""
 
