@@ -47,9 +47,12 @@ class GraphDecoder:
         self.decoder = decoder
         self._record = record
         self._cache: SlotCache | None = None
+        self._recording_fails = False
         self._graphs: dict[tuple[int, int], _Graph] = {}
 
     def hidden(self, step: Step, cache: SlotCache) -> Tensor:
+        if self._recording_fails:
+            return self.decoder.hidden(step, cache)
         if cache is not self._cache:
             self._cache, self._graphs = cache, {}
             self._record = self._record or cuda_recorder()
@@ -60,7 +63,7 @@ class GraphDecoder:
                 graph = self._graphs[size] = self._new_graph(step, cache, *size)
             except RuntimeError as error:
                 warnings.warn(f"decoding without CUDA graphs: {error}", stacklevel=2)
-                self.hidden = self.decoder.hidden  # from now on
+                self._recording_fails = True
                 return self.decoder.hidden(step, cache)
         _fill(graph.tokens, graph.written, step, cache)
         graph.replay()
