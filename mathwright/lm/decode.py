@@ -17,6 +17,7 @@ from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
 from transformers.cache_utils import Cache
 
 from mathwright.lm.cache import SlotCache, Step
+from mathwright.lm.graphs import GraphDecoder, graphable
 
 FUSED = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 """Architectures `FusedDecoder` computes; DeepSeek's dense models and SmolLM are LlamaForCausalLM."""
@@ -41,8 +42,6 @@ class Decoder(Protocol):
 
 def decoder(model: Any) -> Decoder:
     """The fastest decoder for a model as it is now; to be made anew when weights or adapters have changed."""
-    from mathwright.lm.graphs import GraphDecoder, graphable
-
     if not fusible(model):
         return ModuleDecoder(model)
     fused = FusedDecoder(model)

@@ -98,7 +98,7 @@ class _Parked:
 
 
 class Generator:
-    """Samples responses from a language model. It holds no weights of its own: an updated model is used at once."""
+    """Samples responses from a language model. An updated model is used at once: between calls it holds no weights."""
 
     def __init__(self, lm: LanguageModel, *, max_batch: int = 32) -> None:
         """max_batch: sequences decoded at one time.

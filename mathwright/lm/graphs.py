@@ -9,12 +9,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mathwright.lm.cache import SlotCache, Step
-from mathwright.lm.decode import FusedDecoder
+
+if TYPE_CHECKING:
+    from mathwright.lm.decode import FusedDecoder
 
 SHORTEST = 256
 """Keys of the smallest graphs; the next have twice as many."""
