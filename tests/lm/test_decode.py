@@ -11,7 +11,6 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mathwright.errors import MathwrightError
 from mathwright.lm import decode, generate, graphs, lora
 from mathwright.lm.cache import SlotCache, extend
 from mathwright.lm.decode import Decoder, FusedDecoder, ModuleDecoder, PackedLinear, decoder
@@ -38,6 +37,12 @@ def biased_llama() -> torch.nn.Module:
         "rope_parameters": rope,
     }  # fmt: skip
     return LlamaForCausalLM(LlamaConfig(**options))
+
+
+@pytest.fixture
+def needs_packing() -> None:
+    if not decode.packable(tiny_lm(torch.bfloat16).model):
+        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
 
 
 def random_model(make: Any, dtype: torch.dtype) -> Any:
@@ -85,10 +90,8 @@ def test_equals_the_modules(make, apart):
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_packed_bfloat16_is_as_near_to_float32_as_the_modules_are(make):
+def test_packed_bfloat16_is_as_near_to_float32_as_the_modules_are(needs_packing, make):
     model = random_model(make, torch.bfloat16)
-    if not decode.packable(model):
-        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
     fused = FusedDecoder(model)
     assert isinstance(fused.blocks[0].down, PackedLinear)
     found, _ = decoded(model, fused, apart=True)
@@ -127,17 +130,17 @@ def test_other_models_go_through_their_modules():
     gelu = LlamaForCausalLM(LlamaConfig(**{**SMALL, "hidden_act": "gelu"}))
     assert isinstance(decoder(gelu), ModuleDecoder)
     assert isinstance(decoder(lm.model), FusedDecoder)
-    try:
-        lora.attach(lm, LoraRecipe(rank=2, alpha=4.0, dropout=0.0, targets=("q_proj",)), seed=0)
-    except MathwrightError:
-        pytest.skip("peft is not installed")
+
+
+def test_adapted_models_go_through_their_modules():
+    pytest.importorskip("peft")
+    lm = tiny_lm()
+    lora.attach(lm, LoraRecipe(rank=2, alpha=4.0, dropout=0.0, targets=("q_proj",)), seed=0)
     assert isinstance(decoder(lm.model), ModuleDecoder)
 
 
-def test_packed_weights_are_those_of_now():
+def test_packed_weights_are_those_of_now(needs_packing):
     lm = tiny_lm(torch.bfloat16)
-    if not decode.packable(lm.model):
-        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
     generator = Generator(lm)
     sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
 
@@ -159,10 +162,8 @@ def test_packed_weights_are_those_of_now():
     ]
 
 
-def test_large_models_are_not_packed(monkeypatch):
+def test_large_models_are_not_packed(needs_packing, monkeypatch):
     model = tiny_lm(torch.bfloat16).model
-    if not decode.packable(model):
-        pytest.skip("this machine's PyTorch has no packed products in bfloat16")
     monkeypatch.setattr(decode, "PACKED_BYTES", sum(p.nbytes for p in model.parameters() if p.ndim == 2) - 1)
     assert not isinstance(FusedDecoder(model).head, PackedLinear)
 
