@@ -7,6 +7,8 @@ what follows looks like a formula and not like money, a variable of a shell or a
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from itertools import accumulate
 
 from mathwright.corpus.asciimath import asciimath_to_tex
 from mathwright.corpus.dollars import is_configured_formula, is_display_formula, is_inline_formula
@@ -30,6 +32,10 @@ MAX_INLINE = 1000
 """Characters between delimiters; beyond that a delimiter has lost its partner."""
 _MAX_TRIES = 8
 """Closing delimiters tried where braces are open at the first (`$a \\text{ if $b$}$`)."""
+_READS_PER_CHARACTER = 50
+_NEAR = 200
+"""A text is read about once on the look-out for partners of delimiters, and never more than so many times: behind that
+(thousands of openings before one closing) partners are looked for within _NEAR characters alone."""
 
 
 def has_delimiters(text: str, formulas: Formulas | None = None) -> bool:
@@ -93,14 +99,18 @@ def find_delimited(text: str, formulas: Formulas) -> str:
 class _Closings:
     """Where the formula ends that an opening delimiter begins.
 
-    Remembers the next place of each closing delimiter, so that a page of openings without partners takes linear
-    time.
+    Remembers the next place of each closing delimiter and counts the characters between delimiters that it has read,
+    so that a page of openings without partners takes linear time.
     """
 
     def __init__(self, text: str, formulas: Formulas) -> None:
         self._text = text
         self._dollars = formulas.config.dollars()
         self._next: dict[str, int] = {}
+        self._braces: _Braces | None = None
+        self.num_read = 0
+        """Characters between an opening delimiter and a closing one tried for it."""
+        self._num_readable = _READS_PER_CHARACTER * (len(text) + MAX_DISPLAY)
 
     def find(self, opening: re.Match[str]) -> int | None:
         """Offset behind the closing delimiter; None where nothing is opened after all."""
@@ -149,16 +159,28 @@ class _Closings:
     def _after(self, closing: str, start: int, limit: int) -> int | None:
         """Offset behind the first `closing` at or behind `start` at which no brace is open."""
         first = self._first(closing, start)
+        tries = _MAX_TRIES
+        if self.num_read > self._num_readable:
+            tries, limit = 1, min(limit, _NEAR)
         if first is None or first - start > limit:
             return None
         end: int | None = first
-        for _ in range(_MAX_TRIES):
-            if not _open_braces(self._text[start : end - len(closing)]):
+        for _ in range(tries):
+            self.num_read += end - start
+            if not self._open_braces(start, end - len(closing)):
                 return end
             end = self._first_within(closing, end, start + limit)
             if end is None:
                 break
         return first
+
+    def _open_braces(self, start: int, end: int) -> bool:
+        """Whether more braces are opened than closed between two offsets; `\\{` is none."""
+        if self._text.count("{", start, end) <= self._text.count("}", start, end):
+            return False
+        if self._braces is None:
+            self._braces = _Braces(self._text)
+        return self._braces.depth(start, end) > 0
 
     def _first(self, closing: str, start: int) -> int | None:
         found = self._next.get(closing, -1)
@@ -175,17 +197,20 @@ class _Closings:
         return None if found < 0 else found + len(closing)
 
 
-_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
+_BRACES = re.compile(r"\\[\\{}]|[{}]")
 
 
-def _open_braces(tex: str) -> bool:
-    """Whether more braces are opened than closed; `\\{` is none."""
-    if tex.count("{") <= tex.count("}"):
-        return False
-    depth = 0
-    for mark in _BRACES.findall(tex):
-        depth += {"{": 1, "}": -1}.get(mark, 0)
-    return depth > 0
+class _Braces:
+    """The braces of a text, read once: how many are open between two offsets."""
+
+    def __init__(self, text: str) -> None:
+        marks = [(match.start(), match[0]) for match in _BRACES.finditer(text) if len(match[0]) == 1]
+        self._places = [place for place, _ in marks]
+        self._depths = list(accumulate((1 if mark == "{" else -1 for _, mark in marks), initial=0))
+
+    def depth(self, start: int, end: int) -> int:
+        """Braces opened less braces closed from `start`, where no escape is cut, up to `end`."""
+        return self._depths[bisect_left(self._places, end)] - self._depths[bisect_left(self._places, start)]
 
 
 # --- TeX that Markdown changed -------------------------------------------------------------------------

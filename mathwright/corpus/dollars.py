@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 _MONEY = re.compile(
-    r"\s*(?:US|USD)?\s*[\d.,]+\s*(?:k|K|M|B|bn|million|billion|trillion|thousand|USD|dollars|per|/|-|–|to|and|or|,)?",
+    r"\s*+(?:USD?)?\s*+[\d.,]++\s*+(?:k|K|M|B|bn|million|billion|trillion|thousand|USD|dollars|per|/|-|–|to|and|or|,)?",
     re.ASCII,
 )
-_PLAIN_WORDS = re.compile(r"[A-Za-z]{3,}(?:\s+[A-Za-z]{2,}){2,}")
+# A run of words is looked for at the beginning of a word alone, and a word read once is not read again in parts:
+# one word of 8,000 letters (base64) would take the square of its length.
+_THREE_WORDS = r"(?<![A-Za-z])[A-Za-z]{3,}+(?:\s++[A-Za-z]{2,}+){2}"
+_PLAIN_WORDS = re.compile(_THREE_WORDS)
 _LINK = re.compile(r"\]\((?:#|https?:|/)")
-_PROSE = re.compile(r"\A[,.;]?\s*(?:or|and|to|for|is)\b|[A-Za-z]{3,}(?:\s+[A-Za-z]{2,}){2,}")
+_PROSE = re.compile(rf"\A[,.;]?\s*+(?:or|and|to|for|is)\b|{_THREE_WORDS}")
 _TEX_SIGN = re.compile(r"\\[A-Za-z,;!{}|]|[_^{}=<>]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORD = re.compile(r"(?<![A-Za-z\\{])[A-Za-z]{3,}(?![A-Za-z}])")

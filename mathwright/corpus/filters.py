@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mathwright.corpus.normalise import CJK
@@ -23,22 +23,51 @@ MIN_LANGUAGE_CHARS = 20
 """Letters that are needed to tell a language; a page with fewer (a table of formulas) is kept."""
 
 _ENVIRONMENTS = "align alignat array aligned bmatrix cases displaymath eqnarray equation gather matrix multline pmatrix"
-_FORMULA = re.compile(
-    r"\$\$.*?\$\$"
+_OPENING = (
     # a price is no formula: the first $ stands before a character, the second behind one and before no digit
-    r"|(?<![\\$])\$(?=[^\s$])[^$\n]{0,400}?(?<=[^\s\\])\$(?!\d)"
-    r"|\\\[.*?\\\]|\\\(.*?\\\)"
-    rf"|\\begin\{{({'|'.join(_ENVIRONMENTS.split())})\*?\}}.*?\\end\{{\1\*?\}}"
-    r"|\\[a-zA-Z]+",
-    re.DOTALL,
+    r"(?P<inline>(?<![\\$])\$(?=[^\s$])[^$\n]{0,400}?(?<=[^\s\\])\$(?!\d))"
+    rf"|(?P<display>\$\$|\\\[|\\\(|\\begin\{{(?P<environment>{'|'.join(_ENVIRONMENTS.split())})\*?\}})"
+    r"|(?P<command>\\[a-zA-Z]+)"
 )
+_FORMULA = re.compile(_OPENING)
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
-_FORMULA_OR_WORD = re.compile(rf"{_FORMULA.pattern}|{_WORD.pattern}", re.DOTALL)
+_FORMULA_OR_WORD = re.compile(rf"{_OPENING}|{_WORD.pattern}")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_CLOSINGS = {"$$": re.compile(r"\$\$"), "\\[": re.compile(r"\\\]"), "\\(": re.compile(r"\\\)")}
+_CLOSINGS |= {name: re.compile(rf"\\end\{{{name}\*?\}}") for name in _ENVIRONMENTS.split()}
+
+
+def _spans(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Where formulas, TeX commands (and words, if the pattern has them) stand. Time is linear in the text's length."""
+    missing: set[str] = set()  # closing delimiters of which there is none any more: not looked for again
+    position = 0
+    while (match := pattern.search(text, position)) is not None:
+        end = match.end()
+        if match["display"] is not None:
+            name = match["environment"] or match["display"]
+            closing = None if name in missing else _CLOSINGS[name].search(text, end)
+            if closing is not None:
+                end = closing.end()
+            else:
+                missing.add(name)
+                command = _COMMAND.match(text, match.start())
+                position = match.start() + 1 if command is None else command.end()
+                if command is None:
+                    continue
+                end = position
+        yield match.start(), end
+        position = end
 
 
 def mask_tex(text: str) -> str:
     """The text with a space in place of each formula and TeX command."""
-    return _FORMULA.sub(" ", text) if "$" in text or "\\" in text else text
+    if "$" not in text and "\\" not in text:
+        return text
+    pieces, copied = [], 0
+    for start, end in _spans(text, _FORMULA):
+        pieces.append(text[copied:start])
+        copied = end
+    return " ".join((*pieces, text[copied:]))
 
 
 def reject(text: str, recipe: FilterRecipe) -> str:
@@ -139,7 +168,7 @@ def _lines(text: str, recipe: FilterRecipe) -> str:
 def _ngrams(text: str, recipe: FilterRecipe) -> str:
     if not (recipe.max_top_ngram or recipe.max_duplicate_ngrams):
         return ""
-    words = [match[0].lower() for match in _FORMULA_OR_WORD.finditer(text)]
+    words = [text[start:end].lower() for start, end in _spans(text, _FORMULA_OR_WORD)]
     sizes = [len(word) if word[0].isalnum() else 0 for word in words]
     size = sum(sizes)
     for n, share in recipe.max_top_ngram:

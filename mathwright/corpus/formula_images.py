@@ -67,8 +67,13 @@ def _is_delimited(alt: str) -> bool:
     return alt.startswith(("$", "\\(", "\\[")) and alt.endswith(("$", "\\)", "\\]")) and len(alt) > 2
 
 
+MAX_ADDRESS = 4000
+"""So much of the address of an image is looked at: services refuse longer ones."""
+
+
 def tex_in_address(source: str) -> str:
     """The TeX in the address of an image that a service draws; "" where there is none. Decoded exactly once."""
+    source = source[:MAX_ADDRESS]
     found = _IN_QUERY.search(source)
     if found is not None:
         tex = urllib.parse.unquote(found[1]).replace("&space;", " ")

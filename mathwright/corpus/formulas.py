@@ -25,7 +25,7 @@ _BLANK_LINES = re.compile(r"\n\s*\n+")
 # Where lines were joined, a label that was commented out would comment out the formula behind it.
 _COMMENTED_LABEL = re.compile(r"(?<!\\)%\s*\\label\{[^{}]*\}")
 _DISPLAY_ENVIRONMENT = re.compile(r"\\begin\{(?:equation|align|gather|eqnarray|multline|flalign|alignat)\*?\}")
-_EQUATION = re.compile(r"\\begin\{(equation\*?|displaymath)\}\s*(.*?)\s*\\end\{\1\}", re.DOTALL)
+_EQUATION = re.compile(r"\\begin\{(equation\*?|displaymath)\}(.*)\\end\{\1\}", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Formulas:
         tex = _BLANK_LINES.sub("\n", _COMMENTED_LABEL.sub("", tex).strip())
         display = display or _DISPLAY_ENVIRONMENT.match(tex) is not None
         if (equation := _EQUATION.fullmatch(tex)) is not None and "\\begin{equation" not in equation[2]:
-            tex = equation[2]  # two dollars say the same
+            tex = equation[2].strip()  # two dollars say the same
         self.tex.append(tex)
         self.display.append(display)
         self.kinds.append(kind)
@@ -144,10 +144,9 @@ _STROKE_COLOUR = re.compile(
     r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
 )
 _PGF_COLOUR = re.compile(r"\\pgfsys@color@\w+@(?:stroke|fill)(?:\{[\d.]*\})+(?:%\n)?")
-_TEX_DOCUMENT = re.compile(r"\\begin\{document\}(.*)\\end\{document\}", re.DOTALL)
 _CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
 _DELIMITERS = (("\\(", "\\)", False), ("\\[", "\\]", True), ("$$", "$$", True), ("$", "$", False))
-_WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s+(.*)\}\s*\Z", re.DOTALL)
+_WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTALL)
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
 
 
@@ -155,8 +154,10 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
     r"""TeX without delimiters, CDATA marks and outer \displaystyle; and whether delimiters said it is a display."""
     if "CDATA" in tex or "]]>" in tex:
         tex = _CDATA.sub("", tex)
-    if "\\begin{document}" in tex and (document := _TEX_DOCUMENT.search(tex)) is not None:  # JATS
-        tex = document[1]
+    _, begun, document = tex.partition("\\begin{document}")  # JATS
+    document, ended, _ = document.rpartition("\\end{document}")
+    if begun and ended:
+        tex = document
     if "\\pgfsys@" in tex:
         tex = _PGF_COLOUR.sub("", tex)
     if "%\n" in tex:

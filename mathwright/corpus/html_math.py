@@ -33,8 +33,8 @@ _UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|k
 _UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
 _UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
 _SCRIPT = re.compile(
-    r"(?:[-−+±]?\s*(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
-    r"(?:\s*[-−+*/·,=<>≤≥→]\s*|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
+    r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
+    r"(?:\s*+[-−+*/·,=<>≤≥→]\s*+|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
 )
 _NO_SCRIPT = re.compile(
     r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)"

@@ -48,7 +48,8 @@ class MathConfig:
         """Delimiters beyond the usual ones: (opening, closing, display)."""
         usual = {"$", "$$", "\\(", "\\[", "(", "["}  # "\(" in a JavaScript string is "(", and was not meant
         pairs = [(*pair, False) for pair in self.inline or ()] + [(*pair, True) for pair in self.display or ()]
-        return tuple(p for p in pairs if p[0] not in usual and not p[0].startswith("\\begin") and _plausible(p))
+        own = [p for p in pairs if p[0] not in usual and not p[0].startswith("\\begin") and _plausible(p)]
+        return tuple(own[:MAX_DELIMITERS])
 
 
 def _plausible(pair: tuple[str, str, bool]) -> bool:
@@ -71,6 +72,10 @@ def read_config(tree: HTMLTree) -> MathConfig:
     return config
 
 
+MAX_DELIMITERS = 20
+"""A page that defines more kinds of delimiters than this has the first of them looked for."""
+MAX_ADDRESS = 4000
+"""So much of the address of a script is looked at."""
 _NAMES = ("athJax", "renderMath", "atex", "aTeX", "sciimath")
 """A script without any of these configures neither MathJax nor KaTeX."""
 _ASCIIMATH_FILES = re.compile(r"ASCIIMath(?:ML|TeX\w*)?(?:\.min)?\.js|asciimath2jax|mathjax[^?]*\?.*config=[^&]*\bAM_"
@@ -88,7 +93,7 @@ SIGNS = frozenset((*_KEYS, "AM_", "sciimath", "sciiMath", "SCIIMath", "SCIIMATH"
 
 
 def _read_address(source: str, config: MathConfig) -> None:
-    if _ASCIIMATH_FILES.search(source) and not config.asciimath:
+    if _ASCIIMATH_FILES.search(source[:MAX_ADDRESS]) and not config.asciimath:
         config.asciimath = _BACKTICKS
 
 
@@ -105,7 +110,7 @@ def _read_script(script: str, config: MathConfig) -> None:
         config.asciimath = config.asciimath or pairs or _BACKTICKS
     elif config.asciimath and (variable := _AMATH_VARIABLE.search(script)) is not None:
         config.asciimath = ((variable[1], variable[1]),)
-    asciimath = [match.end() for match in _ASCIIMATH_DELIMITERS.finditer(script)]
+    asciimath = {match.end() for match in _ASCIIMATH_DELIMITERS.finditer(script)}
     for match in _KEY.finditer(script):
         key = match["key"]
         value = read_literal(script, match.end())
@@ -114,7 +119,7 @@ def _read_script(script: str, config: MathConfig) -> None:
         elif key == "displayMath":
             config.display = _merged(config.display, value, DISPLAY_DEFAULT)
         elif key == "delimiters":
-            if not any(abs(match.end() - end) < 4 for end in asciimath):
+            if asciimath.isdisjoint(range(match.end() - 3, match.end() + 4)):
                 _read_auto_render(value, config)
         elif key in ("macros", "Macros"):
             config.macros.update(_definitions(value))

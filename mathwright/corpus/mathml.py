@@ -45,8 +45,8 @@ MAX_NODES = 20_000
 
 _SPACE = re.compile(r"\s+")
 _MOD = re.compile(
-    r"(?:\\quad ?|\\;)?\((?:\\(?:mathrm|operatorname)\{mod\}|\\bmod)(?:\\[;,]|\s)*"
-    r"((?:[^(){}\\]|\\[A-Za-z]+|\{[^{}]*\})+)\)"
+    r"(?:\\quad ?|\\;)?\((?:\\(?:mathrm|operatorname)\{mod\}|\\bmod)(?:\\[;,]|\s)*+"
+    r"((?:[^(){}\\]|\\[A-Za-z]++|\{[^{}]*+\})++)\)"
 )
 """How MathML shows \\pmod."""
 

@@ -9,7 +9,7 @@ extracted text, where a formula is whole even if markup cut it in pieces (`delim
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any, NamedTuple
 
 from resiliparse.parse.html import HTMLTree
@@ -69,23 +69,64 @@ def replace_elements(tree: HTMLTree, present: Set[str]) -> Formulas:
         wanted = selector(reader.selectors, present) if mentioned or not reader.needs_mention else ""
         if not wanted:
             continue
-        nested = 0  # elements that went away together with the one around them
-        for node in document.query_selector_all(wanted).values():
-            if nested:
-                nested -= 1
-                continue
+        elements = _Elements(document, wanted)
+        for node in elements:
             if formulas.full():
                 return formulas
             found = reader.read(node)
             if found is None:
+                elements.none_in(node)
                 continue
-            nested = len(node.query_selector_all(wanted)) if node.first_element_child is not None else 0
+            elements.leave_with(node)
             tex, display, kind = found
             tex, delimited = clean_tex(tex)
             text = tree.create_text_node(formulas.add(tex, display or bool(delimited), kind) if tex else "")
             if text is not None:
                 node.replace_with(text)
     return formulas
+
+
+MAX_DEPTH = 8
+"""An element inside so many of its kind in which no formula was found is not read: all its text was read as often."""
+_UNCOUNTED = 20
+"""So many elements in which no formula was found may come before it is looked at what stands in them."""
+
+
+class _Elements:
+    """The elements of a kind in the order of the page, without those that went away with the one around them.
+
+    Reading one reads all that stands in it, so that of elements inside one another only the first are passed on.
+    """
+
+    def __init__(self, root: Node, wanted: str) -> None:
+        self._wanted = wanted
+        self._nodes = root.query_selector_all(wanted).values()
+        self._index = -1
+        self._num_empty = 0
+        self._around: list[int] = []  # of each element without a formula, the last index that stands in it
+
+    def __iter__(self) -> Iterator[Node]:
+        while self._index + 1 < len(self._nodes):
+            self._index += 1
+            while self._around and self._around[-1] < self._index:
+                self._around.pop()
+            if len(self._around) < MAX_DEPTH:
+                yield self._nodes[self._index]
+
+    def leave_with(self, node: Node) -> None:
+        """The element just passed on goes away with all that stands in it."""
+        self._index += self._num_inside(node)
+
+    def none_in(self, node: Node) -> None:
+        """No formula was found in the element just passed on."""
+        if node.first_element_child is None:
+            return
+        self._num_empty += 1
+        if self._num_empty > _UNCOUNTED and (inside := self._num_inside(node)):
+            self._around.append(self._index + inside)
+
+    def _num_inside(self, node: Node) -> int:
+        return len(node.query_selector_all(self._wanted)) if node.first_element_child is not None else 0
 
 
 _Found = tuple[str, bool, str]
@@ -97,8 +138,11 @@ def _css(node: Node) -> str:
 
 def _join_cells(tree: HTMLTree, formulas: Formulas) -> None:
     """LaTeXML puts the parts of an aligned row into cells of a table: they are one display, its number is not."""
-    document = tree.document
-    for row in document.query_selector_all("tr.ltx_eqn_row").values() if document is not None else ():
+    if tree.document is None:
+        return
+    rows = _Elements(tree.document, "tr.ltx_eqn_row")
+    for row in rows:
+        rows.none_in(row)
         parts = row.query_selector_all("math[alttext]").values()
         cells = [cell for cell in row.children.values() if cell.query_selector("math") is not None]
         if not parts or len(cells) != len(parts) or formulas.full():
@@ -256,7 +300,12 @@ def _attribute(node: Node) -> _Found | None:
 
 
 _SPAN = re.compile(r"\s*(?:\\\((.+)\\\)|\\\[(.+)\\\]|\$\$(.+)\$\$|\$([^$]+)\$)(?:\s*\([\w.]+\))?[\s¶#]*\Z", re.DOTALL)
-_SHORT_FORMULA = re.compile(r"(?!.*[A-Za-z]{3})[^\s]{1,12}(?:\s?[-+*/=<>,|:()]\s?[^\s]{1,12})*\Z")
+# Terms of at most 12 characters; single spaces beside operators alone. Each character can be read in one way only.
+_OPERATOR = r"[-+*/=<>,|:()]"
+_SHORT_FORMULA = re.compile(
+    r"(?!.*[A-Za-z]{3})(?:(?:[^\s\-+*/=<>,|:()]{1,12}+(?![^\s\-+*/=<>,|:()])|" + _OPERATOR + r")++"
+    rf"(?:\s(?=\S)(?:(?<={_OPERATOR}\s)|(?={_OPERATOR})))?+)++\Z"
+)
 _DEDICATED = frozenset({"tex-math", "d-math", "dt-math", "math-renderer", "math-field"})
 """Elements that hold nothing but TeX."""
 
