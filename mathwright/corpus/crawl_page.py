@@ -33,7 +33,7 @@ MEMORY_BYTES = 4 * 2**30
 """Address space of a worker."""
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?['\"]?\s*([^'\">]+)", re.IGNORECASE)
+_REFRESH = re.compile(r"^\s*+[\d.]*+\s*+[;,]\s*+(?:url\s*+=\s*+)?['\"]?\s*+([^'\">]+)", re.IGNORECASE)
 _SCHEMES = ("#", "javascript:", "mailto:", "tel:", "data:")
 
 

@@ -144,7 +144,7 @@ _STROKE_COLOUR = re.compile(
     r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
 )
 _PGF_COLOUR = re.compile(r"\\pgfsys@color@\w+@(?:stroke|fill)(?:\{[\d.]*\})+(?:%\n)?")
-_CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
+_CDATA = re.compile(r"(?:%\s*+|(?<!\s)\s*+)(?:<!\[CDATA\[|\]\]>)")
 _DELIMITERS = (("\\(", "\\)", False), ("\\[", "\\]", True), ("$$", "$$", True), ("$", "$", False))
 _WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTALL)
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")

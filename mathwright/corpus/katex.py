@@ -40,7 +40,7 @@ _MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix"
 _TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\u200b": "", "\xa0": " "})
 _TEXT_FONTS = ("textsf", "texttt", "textbf", "textit")
 _ONE_FONT = re.compile(r"\\(math(?:sf|rm|it|bf|tt))\{([A-Za-z]+)\}\\\1\{([A-Za-z]+)\}")
-_PMOD = re.compile(r"\(\\mathrm\{mod\}\s*([^()]*)\)")
+_PMOD = re.compile(r"\(\\mathrm\{mod\}\s*+([^()]*+)\)")
 
 
 def katex_to_tex(node: Node) -> str:

@@ -146,8 +146,8 @@ def strip_tags(source: str) -> str:
     pieces: list[str] = []
     unseen = ""
     position = 0
-    if "-->" not in source:
-        source = source.replace("<!--", "<! ")  # the end of a comment would be looked for again and again
+    closed, end, rest = source.rpartition("-->")
+    source = closed + end + rest.replace("<!--", "<! ")  # whose end would be looked for again and again
     for match in _MARKUP.finditer(source):
         if not unseen:
             pieces.append(source[position : match.start()])

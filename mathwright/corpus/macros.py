@@ -16,12 +16,12 @@ MAX_DEFINITIONS = 500
 """Definitions looked at on one page."""
 
 _DEFINITION = re.compile(
-    r"\\(?:(?P<command>(?:re|provide)?newcommand|DeclareMathOperator|DeclarePairedDelimiter)\*?\s*"
+    r"\\(?:(?P<command>(?:re|provide)?newcommand|DeclareMathOperator|DeclarePairedDelimiter)\*?\s*+"
     r"(?:\{\s*\\(?P<braced>[A-Za-z@]+|[^A-Za-z\s])\s*\}|\\(?P<bare>[A-Za-z@]+|[^A-Za-z\s]))"
-    r"|[gex]?def\s*\\(?P<defined>[A-Za-z@]+|[^A-Za-z\s])(?:\#[1-9])*"
-    r"|let\s*\\(?P<let>[A-Za-z@]+)\s*=?\s*(?:\\[A-Za-z@]+|\\[^A-Za-z\s]))"
+    r"|[gex]?def\s*+\\(?P<defined>[A-Za-z@]+|[^A-Za-z\s])(?:\#[1-9])*"
+    r"|let\s*+\\(?P<let>[A-Za-z@]+)\s*+=?\s*+(?:\\[A-Za-z@]+|\\[^A-Za-z\s]))"
 )
-_OPTIONS = re.compile(r"\s*(?:\[[^\[\]{}]{0,200}(?:\{[^{}]*\})?[^\[\]{}]{0,50}\]\s*){0,2}(?=\{)")
+_OPTIONS = re.compile(r"\s*+(?:\[[^\[\]{}]{0,200}(?:\{[^{}]*\})?[^\[\]{}]{0,50}\]\s*+){0,2}(?=\{)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _NAMES = re.compile(r"\\([A-Za-z@]+)")
 

@@ -30,7 +30,7 @@ _NAMES = _LEAVES | _ROWS | _SCRIPTS.keys() | {"mfrac", "msqrt", "mroot", "mtable
 _SKIPPED = frozenset({"mjx-assistive-mml", "mjx-surd", "mjx-nstrut", "mjx-dstrut", "mjx-tstrut", "mjx-spacer",
                       "mjx-speech", "mjx-mphantom", "mjx-labels"})  # fmt: skip
 _CODE = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
-_WIDTH = re.compile(r"(?:^|[;\s])width:\s*(-?\d*\.?\d+)em")
+_WIDTH = re.compile(r"(?:^|[;\s])width:\s*+(-?(?:\d++(?:\.\d++)?|\.\d++))em")
 _ALIGN = re.compile(r"text-align:\s*(left|right|center)")
 _CALLIGRAPHIC = re.compile(r"\b[A-Z]+-CB?\b")
 _ITALIC = re.compile("[\U0001d434-\U0001d467ℎ]")

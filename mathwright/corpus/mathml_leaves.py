@@ -99,7 +99,7 @@ def quoted(node: Node, depth: int) -> str:
     return f"\\text{{{text.translate(_TEXT_ESCAPES)}}}"
 
 
-_WIDTH = re.compile(r"\s*(-?\d*\.?\d+)\s*(em|ex|px|pt|mm|cm)?\s*")
+_WIDTH = re.compile(r"\s*+(-?(?:\d++(?:\.\d++)?|\.\d++))\s*+(em|ex|px|pt|mm|cm)?\s*+")
 _EMS = {"em": 1.0, "ex": 0.5, "px": 1 / 16, "pt": 1 / 12, "mm": 0.24, "cm": 2.4, None: 0.0}
 _NAMED_WIDTHS = {"veryverythinmathspace": 0.06, "verythinmathspace": 0.12, "thinmathspace": 0.17,
                  "mediummathspace": 0.23, "thickmathspace": 0.28, "verythickmathspace": 0.34,
