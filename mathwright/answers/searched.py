@@ -1,0 +1,103 @@
+"""What of a response may hold its answer: its own words, not its thoughts, nor programs, nor what tools printed.
+
+One pass over the text, each character looked at once: every pattern here is a fixed number of characters long or a run
+that is taken whole (`+` behind a repeat: Python never gives characters of it back).
+"""
+
+from __future__ import annotations
+
+import re
+
+_THOUGHT_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad"
+_TOOL_NAMES = (
+    "tool_call|tool_calls|tool_response|tool_responses|tool_result|tool_results|tool_output|function_call"
+    "|function_response|function_results|code_interpreter|interpreter|llm-code|llm-code-output"
+)
+_MARK = re.compile(
+    r"(?P<fence>`{3,}+)"
+    rf"|(?<!`)[<\[◁](?P<close>/?+)(?:(?:seed|ns):)?+(?:(?P<thought>{_THOUGHT_NAMES})|(?P<tool>{_TOOL_NAMES}))[>\]▷]"
+    r"|<\|(?P<edge>begin|end)_of_thought\|>"
+    r"|<\|channel\|>(?P<channel>analysis|commentary|final)",
+    re.IGNORECASE,
+)
+_RUN = re.compile(r"`{3,}+")
+_LANGUAGE = re.compile(r"[ \t]*+(?P<name>[A-Za-z][\w+#.-]*+)(?P<rest>[ \t]*+(?:\n|\Z))?")
+_RUN_LANGUAGES = frozenset({"python", "python3", "py", "output", "text-output"})
+"""Programs and their output, also where the block begins on the line of the fence."""
+_TEXT_LANGUAGES = frozenset(
+    "text txt plain plaintext latex tex math katex asciimath markdown md json xml yaml html answer".split()  # noqa: SIM905
+)
+"""Marked blocks that hold text; a block marked as anything else is a program."""
+
+
+def answering_text(response: str) -> str:
+    """The response without thoughts, programs and the output of tools; a blank line stands where they stood.
+
+    Thoughts stand between `<think>` and `</think>` or in tags like them; what stands before a closing tag that nothing
+    opened is a thought (the prompt opened it), and one that is never closed reaches to the end. Programs are fenced
+    blocks marked with a language that is not one of texts, closed or not, and the calls and replies of tools in tags.
+    """
+    kept: list[str] = []
+    start = num_before = 0  # where what is kept goes on; how many pieces stand before the thought we may be in
+    inside = ""  # the tag whose end is looked for
+    first = next((mark for mark in _MARK.finditer(response) if mark.group("fence") is None), None)
+    position = 0
+    if first is not None and _is_end(first) and not first.group("tool"):
+        start = position = first.end()  # fences before it are of the thought, closed or not
+    while mark := _MARK.search(response, position):
+        position = mark.end()
+        if mark.group("fence") is not None:
+            if not inside and (end := _end_of_program(response, mark)) is not None:
+                kept.append(response[start : mark.start()])
+                start = position = end
+            continue
+        name, is_end = _name(mark), _is_end(mark)
+        if inside:
+            if is_end and name == inside:
+                inside, start = "", position
+                num_before = len(kept) if name != "tool" else num_before
+        elif not is_end:
+            kept.append(response[start : mark.start()])
+            inside = name
+        elif name != "tool":
+            del kept[num_before:]
+            start = position
+    if not inside:
+        kept.append(response[start:])
+    return "\n\n".join(kept)
+
+
+def opens_thought(prompt: str) -> bool:
+    """Whether a prompt ends inside a thought, as templates do that write `<think>` for the model."""
+    tail = prompt[-64:].rstrip()
+    last = None
+    for mark in _MARK.finditer(tail):
+        last = mark
+    return last is not None and last.end() == len(tail) and bool(last.group("thought")) and not last.group("close")
+
+
+def _name(mark: re.Match[str]) -> str:
+    if mark.group("tool"):
+        return "tool"
+    return mark.group("thought").lower() if mark.group("thought") else "edge" if mark.group("edge") else "channel"
+
+
+def _is_end(mark: re.Match[str]) -> bool:
+    if edge := mark.group("edge") or mark.group("channel"):
+        return edge.lower() in ("end", "final")
+    return bool(mark.group("close"))
+
+
+def _end_of_program(text: str, fence: re.Match[str]) -> int | None:
+    """Where the program that a fence opens ends, its closing fence included; None where the fence opens none."""
+    language = _LANGUAGE.match(text, fence.end())
+    if language is None:
+        return None
+    name = language.group("name").lower()
+    if name not in _RUN_LANGUAGES and (name in _TEXT_LANGUAGES or language.group("rest") is None):
+        return None
+    num_ticks = len(fence.group())
+    for run in _RUN.finditer(text, language.end()):
+        if len(run.group()) >= num_ticks:
+            return run.end()
+    return len(text)
