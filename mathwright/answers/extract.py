@@ -49,7 +49,7 @@ _ANCHOR = re.compile(
 _LINK = re.compile(
     r"(?P<between>(?:[^.\n:：=$\\?|]|\.(?=\d)){0,60}?)"
     r"(?:(?P<verb>(?<![a-zA-Z])(?:is|are|be|equals|was)(?![a-zA-Z'’]))(?:\s{0,3}[:：])?"
-    r"|(?P<sign>[:：=|]|[-–—=]>|[→⇒]))"
+    r"|(?P<sign>[:：=|]|[-–—=]>|[→⇒]|(?<=\s)[-–—]\s(?=[\d$\\(*])))"
 )
 _NEGATION = re.compile(r"(?<![a-zA-Z])(?:not|cannot|never|neither)(?![a-zA-Z])|n['’]t(?![a-zA-Z])|不", re.IGNORECASE)
 _CONDITION = re.compile(
@@ -65,19 +65,23 @@ _LETTERS = re.compile(r"[A-Za-z]++")
 _CHINESE_LINK = re.compile(
     r"[\]】*_\s]{0,6}(?:应该|应当|应|就|则)?(?:选择|选项|[是为选]|等于)?[】*_\s]{0,4}(?P<sign>[：:])?"
 )
-_CHOSEN = re.compile(r"(?:故|因此|所以|应|则|综上|答案|本题|正确|该题)[,，]?(?:本题|正确|答案|应该|应|该|我们){0,2}\Z")
+_CHINESE_IS_CORRECT = re.compile(r"项\s?([A-J])\s?(?:是|为)?正确")
+_NOT_BUT = re.compile(r"不是[^。\n而]{0,40}而是")
+_CHOSEN = re.compile(
+    r"(?:故|因此|所以|应|则|综上|综上所述|答案|本题|正确|该题|\A\s?)[,，]?(?:本题|正确|答案|应该|应|该|我们){0,2}\Z"
+)
 _CHOICE_SIGN = re.compile(r"(?:择|项)?\s{0,3}[：:]?\s{0,3}(?=\**[(（$\\]{0,3}[A-Z])")
 _BEFORE_IS = re.compile(
     r"\s(?:is|be)\s(?:the|our|my)(?:\s(?:final|correct|required|right|only|exact)){0,2}\s\Z", re.IGNORECASE
 )
 _AFTER_IS = re.compile(r"\s{0,3}(?:[.!,;]|\n|\Z|to (?:the|this) (?:question|problem))", re.IGNORECASE)
-_VALUE_AT_END = re.compile(r"[-−]?(?:\\?\$)?\d[\d,.]*+(?:/\d++)?\\?%?\Z")
+_VALUE_AT_END = re.compile(r"[-−]?(?:\\?\$)?(?<![\d,.])\d[\d,.]*+(?:/\d++)?\\?%?\Z")
 _IS_CORRECT = re.compile(r"\s\(?(?P<letter>[A-J])\)?\s(?:is|must be)\s(?:the\s)?(?:correct|right|answer)")
 _PERCENT = re.compile(r"\s?(?:\\%|%)")
 _SECOND_SENTENCE = re.compile(r"[.!?]\s{1,3}\S|[。？]\S|\n")
 _CONCLUSION = re.compile(r"(?<![a-zA-Z])(?:so|therefore|thus|hence)(?![a-zA-Z])", re.IGNORECASE)
 _SEVERAL = re.compile(r",\s|(?<![a-zA-Z])(?:and|or)(?![a-zA-Z])")
-_LONE_LETTER = re.compile(r"\(?[A-J]\)?(?:[).:].{0,80})?")
+_LONE_LETTER = re.compile(r"[*$]{0,2}(?:\([A-J]\)|[A-J](?:[).:]|\Z|(?=[*$])))[^\n]{0,80}")
 _ENUMERATED = re.compile(r"(?:step\s)?\d{1,3}[.):：]\s{1,3}\S*[A-Za-z]", re.IGNORECASE)
 
 
@@ -310,17 +314,20 @@ def _after_chinese(text: str, start: int, end: int) -> Stated | None:
         return None
     word, after = text[start:end], text[end : end + MAX_ANSWER_CHARS]
     if word == "选":
-        sign = _CHOICE_SIGN.match(after)
-        if sign is None or not (
-            _CHOSEN.search(text[max(0, start - 16) : start]) or text[end - 2 : end - 1] in "\n，,。"
-        ):
-            return None
-        return read_value(after[sign.end() :])
+        if named := _CHINESE_IS_CORRECT.match(after):
+            return Stated(named.group(1), True)
+        sign = _CHOICE_SIGN.match(after) if _CHOSEN.search(text[max(0, start - 16) : start]) else None
+        return read_value(after[sign.end() :]) if sign else None
     if word == "答":
         return read_value(after[1:], whole_sentence=True) if text[:start].rstrip(" \t*#")[-1:] in "\n。" else None
     link = _CHINESE_LINK.match(after)
     assert link is not None  # it may be empty
-    said = link.group().strip("*_ \t")
+    said = link.group().strip("*_ \t\n")
+    if not said and _HEADING_END.match(after):
+        line = text[max(0, start - _WINDOW) : start].rpartition("\n")[2]
+        return read_value(after) if _HEADING_START.fullmatch(line) else None
+    if refused := _NOT_BUT.match(after):
+        return read_value(after[refused.end() :])
     if not said or (link.group("sign") is None and not any(c in said for c in "是为选】]等")):
         return None
     return read_value(after[link.end() :])
@@ -354,11 +361,11 @@ def _only_value(text: str) -> str | None:
         sentence = sentence[conclusion.end() :]
     if not _SEVERAL.search(sentence):
         sentence = sentence.rpartition("=")[2]
-    values = [*formulas(sentence)] or [*NUMBER.finditer(sentence)]
-    stated = read_value(sentence)
-    if stated is None or not stated.is_value or len(values) > 1:
-        return None
-    return stated.text if values or _LONE_LETTER.fullmatch(stated.text) else None
+    if _LONE_LETTER.fullmatch(sentence):
+        return sentence.rstrip(".")
+    starts = [f.start for f in formulas(sentence)] or [n.start() for n in NUMBER.finditer(sentence)]
+    stated = read_value(sentence[starts[0] :]) if len(starts) == 1 else None
+    return stated.text if stated and stated.is_value else None
 
 
 def _last_formula_or_number(text: str) -> str | None:

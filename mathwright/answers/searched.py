@@ -15,11 +15,12 @@ _TOOL_NAMES = (
 )
 _MARK = re.compile(
     r"(?P<fence>`{3,}+)"
-    rf"|(?<!`)[<\[◁](?P<close>/?+)(?:(?:seed|ns):)?+(?:(?P<thought>{_THOUGHT_NAMES})|(?P<tool>{_TOOL_NAMES}))[>\]▷]"
+    rf"|[<\[◁](?P<close>/?+)(?:(?:seed|ns):)?+(?:(?P<thought>{_THOUGHT_NAMES})|(?P<tool>{_TOOL_NAMES}))[>\]▷]"
     r"|<\|(?P<edge>begin|end)_of_thought\|>"
     r"|<\|channel\|>(?P<channel>analysis|commentary|final)",
     re.IGNORECASE,
 )
+_MAX_TAG_CHARS = 64  # with the blanks behind it
 _RUN = re.compile(r"`{3,}+")
 _LANGUAGE = re.compile(r"[ \t]*+(?P<name>[A-Za-z][\w+#.-]*+)(?P<rest>[ \t]*+(?:\n|\Z))?")
 _RUN_LANGUAGES = frozenset({"python", "python3", "py", "output", "text-output"})
@@ -40,8 +41,8 @@ def answering_text(response: str) -> str:
     kept: list[str] = []
     start = num_before = 0  # where what is kept goes on; how many pieces stand before the thought we may be in
     inside = ""  # the tag whose end is looked for
-    first = next((mark for mark in _MARK.finditer(response) if mark.group("fence") is None), None)
     position = 0
+    first = next((mark for mark in _MARK.finditer(response) if not mark.group("fence") and not _quoted(mark)), None)
     if first is not None and _is_end(first) and not first.group("tool"):
         start = position = first.end()  # fences before it are of the thought, closed or not
     while mark := _MARK.search(response, position):
@@ -50,6 +51,8 @@ def answering_text(response: str) -> str:
             if not inside and (end := _end_of_program(response, mark)) is not None:
                 kept.append(response[start : mark.start()])
                 start = position = end
+            continue
+        if not inside and _quoted(mark):
             continue
         name, is_end = _name(mark), _is_end(mark)
         if inside:
@@ -67,13 +70,21 @@ def answering_text(response: str) -> str:
     return "\n\n".join(kept)
 
 
-def opens_thought(prompt: str) -> bool:
-    """Whether a prompt ends inside a thought, as templates do that write `<think>` for the model."""
-    tail = prompt[-64:].rstrip()
-    last = None
+def opened_thought(prompt: str) -> str:
+    """The tag of the thought that a prompt ends in, as of templates that write `<think>` for the model; else "".
+
+    Put before a response it says where the response's thought begins.
+    """
+    tail = prompt[-_MAX_TAG_CHARS:].rstrip()
     for mark in _MARK.finditer(tail):
-        last = mark
-    return last is not None and last.end() == len(tail) and bool(last.group("thought")) and not last.group("close")
+        if mark.end() == len(tail) and mark.group("thought") and not mark.group("close"):
+            return mark.group()
+    return ""
+
+
+def _quoted(mark: re.Match[str]) -> bool:
+    """Whether a tag is talked about: `<think>` between backticks."""
+    return mark.string[mark.start() - 1 : mark.start()] == "`" == mark.string[mark.end() : mark.end() + 1]
 
 
 def _name(mark: re.Match[str]) -> str:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 MAX_WORDS_BEFORE = 2
 """So many words may stand before a value ("the number 12"); behind more it is part of a sentence."""
+MAX_REFUSED_CHARS = 80
+"""Of "not 5 but 6" the "but" stands within so many characters."""
 
 _CONDITIONS = frozenset(
     ("because", "since", "if", "unless", "whether", "when", "whenever", "although", "though", "provided", "assuming")
@@ -31,7 +33,8 @@ _CONDITIONS = frozenset(
 """Behind these stands a reason or a condition, never the value."""
 _CLAUSE_WORDS = _CONDITIONS | frozenset(
     """as where while which that who whose so thus hence therefore but nor for by with without from after before instead
-    rather not namely meaning i.e e.g is are was were has have given up out at on during""".split()  # noqa: SIM905
+    rather not namely meaning i.e e.g is are was were has have given up out at on during of among into than between
+    within through until""".split()  # noqa: SIM905
 )
 _ADVERB = re.compile(
     r"(?:therefore|thus|hence|then|simply|just|indeed|exactly|clearly|precisely|actually|now|as follows"
@@ -43,10 +46,12 @@ _TOKEN = re.compile(
     r"|(?P<space>[ \t]++)|(?P<other>\\?[^A-Za-z\d])|(?P<digit>\d)|\\",
     re.DOTALL,
 )
-_OPTION = re.compile(r"[(（\[]?\s{0,2}[A-Z]\s{0,2}[)）\].、．](?!\w)")
+_DENIED = re.compile(r"(?:not|never|neither)(?![a-zA-Z])", re.IGNORECASE)
+_BOXES = frozenset(("\\boxed", "\\fbox"))
+_OPTION = re.compile(r"[(（\[]?\s{0,2}[A-Z]\s{0,2}[)）\]](?!\w)")
 _SYMBOLS = frozenset("π√∞∅ℝ½¼¾⅓⅔°%±")
 _OPENING, _CLOSING = frozenset("([{（【") | {"\\{"}, frozenset(")]}）】") | {"\\}"}
-_COMMAS, _DASHES = frozenset(",，、;；"), frozenset("-–—")
+_COMMAS, _DASHES = frozenset(",，、;；:："), frozenset("-–—")
 _FUNCTIONS = frozenset(
     "sqrt pi sin cos tan cot sec csc log ln exp arcsin arccos arctan mod inf infinity".split()  # noqa: SIM905
 )
@@ -58,6 +63,8 @@ _STYLED = re.compile(r"\\(?:text(?:bf|it|rm)?|mathbf|mathrm|mbox)\s{0,4}\{")
 _PROSE_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}+(?!\})")
 _VERB = re.compile(r"(?<![a-zA-Z])(?:is|are|equals|was|be)(?![a-zA-Z])|=")
 NUMBER = re.compile(r"(?<![\d,.])-?[$¥€£]?\d[\d,]*+(?:\.\d++)?(?:/\d++)?%?")
+_COMPUTED = re.compile(r"(?:[\d\s.,+\-−*/×÷·()^%{}]|\\(?:cdot|times|div|[dt]?frac)(?![a-zA-Z]))++")
+_FIRST_WORD = re.compile(r"[A-Za-z]{2,}+")
 _HAS_VALUE = re.compile(r"[\d\\π√∞∅½¼¾⅓⅔]|(?<![A-Za-z])[A-Z](?![A-Za-z])|[零〇一二两三四五六七八九十百千万亿]")
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _CHINESE_VERB = re.compile(r"[是为能有要需可共还买用了比剩得到](?=.)")
@@ -83,9 +90,8 @@ def read_value(rest: str, *, whole_sentence: bool = False) -> Stated | None:
     if listed := _bullets(rest):
         return listed
     rest = _without_markers(rest)
-    lead = rest[:4].lower()
-    if lead.startswith(("not ", "not\n")):
-        _, but, rest = rest[:200].partition(" but ")
+    if _DENIED.match(rest):
+        _, but, rest = rest[:MAX_REFUSED_CHARS].partition(" but ")
         if not but:
             return None
     sentence = _sentence(rest, whole_sentence)
@@ -96,10 +102,8 @@ def read_value(rest: str, *, whole_sentence: bool = False) -> Stated | None:
     if len(spans) == 1 and spans[0].start == 0 and spans[0].end == len(sentence):
         inner = spans[0].inner.strip()
         return Stated(inner, True) if inner else None
-    value = _without_prose(sentence).strip()
-    if not value:
-        return None
-    return Stated(value, _is_value(value))
+    value = _result(_without_prose(sentence).strip())
+    return Stated(value, _is_value(value)) if value else None
 
 
 def last(found: Iterable[T]) -> T | None:
@@ -225,7 +229,7 @@ def _sentence(rest: str, whole_sentence: bool) -> str | None:
         assert token is not None  # every character is of some kind
         text = token.group()
         stands_first = has_value and num_words <= MAX_WORDS_BEFORE and not whole_sentence
-        if text == "\n":
+        if text == "\n" or text in _BOXES:  # a box that is not closed
             break
         if depth == 0:
             if text in ("?", "？"):
@@ -377,7 +381,18 @@ def _of_chinese(sentence: str) -> str:
     return sentence[verb.end() :] if verb.group() in "是为" else sentence
 
 
+def _result(text: str) -> str:
+    """Of a computation (3 * 4 = 12) its result: the last side that is a plain number, or else all of it."""
+    sides = text.split("=")
+    if len(sides) < 2 or not all(_COMPUTED.fullmatch(side) for side in sides):
+        return text
+    return next((side.strip() for side in reversed(sides) if NUMBER.fullmatch(side.strip())), text)
+
+
 def _is_value(text: str) -> bool:
+    first = _FIRST_WORD.match(text)
+    if first and first.group().lower() in _CLAUSE_WORDS:
+        return False  # between 10 and 20, in dollars
     if len(_PROSE_WORD.findall(text)) <= MAX_WORDS_BEFORE and _HAS_VALUE.search(text):
         return True
     words = text.lower().strip(" .")

@@ -63,7 +63,9 @@ def as_number(value: Any) -> float | None:
 
 def judge(items: Sequence[tuple[Problem, str, Completion]]) -> list[Sample]:
     """Check the final answers of responses, given as (problem, prompt, completion)."""
-    verdicts = answers.check_responses([(completion.text, problem.answer) for problem, _, completion in items])
+    verdicts = answers.check_responses(
+        [(answers.opened_thought(prompt) + completion.text, problem.answer) for problem, prompt, completion in items]
+    )
     return [
         Sample(problem=problem, prompt=prompt, completion=completion, verdict=verdict)
         for (problem, prompt, completion), verdict in zip(items, verdicts, strict=True)
