@@ -7,7 +7,9 @@ what stands around a word is read in windows of fixed size, `MAX_TRIES` at most.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 
 from mathwright.answers.normalise import MAX_ANSWER_CHARS, closing_brace
 from mathwright.answers.searched import answering_text
@@ -37,15 +39,18 @@ _POLITE_LINK = re.compile(r"final answer is:?", re.IGNORECASE)
 _TAG = re.compile(r"<(?:final[_ -]?)?answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</(?:final[_ -]?)?answer>", re.IGNORECASE)
 
-_ANCHOR = re.compile(
-    r"(?P<answer>(?<![a-zA-Z])ans(?:wers?)?(?![a-zA-Z]))"
-    r"|(?P<option>(?<![a-zA-Z])(?:correct|right|best)\s(?:option|choice)(?![a-zA-Z]))"
-    r"|(?P<letter>(?<![a-zA-Z])(?:option|choice)(?=\s\(?[A-J](?![a-zA-Z])))"
-    r"|(?P<hashes>(?<![^\s])####(?!#))"
-    r"|(?P<chinese>答案|正确的?(?:选项|选择)|答(?=[：:])|选)"
-    r"|(?P<label>^[ \t]{0,8}A:)",
-    re.IGNORECASE | re.MULTILINE,
+_ANCHOR = re.compile(  # begins with a set of characters: Python passes over all others at once
+    r"[AaBbCcOoRr#答正选](?:(?<![a-zA-Z][\s\S])(?i:"
+    r"(?P<answer>(?<=a)ns(?:wers?)?(?![a-z]))"
+    r"|(?P<option>(?:(?<=c)orrect|(?<=r)ight|(?<=b)est)\s(?:option|choice)(?![a-z]))"
+    r"|(?P<letter>(?:(?<=o)ption|(?<=c)hoice)(?=\s\(?[A-J](?![a-z]))))"
+    r"|(?P<hashes>(?<!\S[\s\S])(?<=#)###(?!#))"
+    r"|(?P<chinese>(?<=答)案|(?<=正)确的?(?:选项|选择)|(?<=答)(?=[：:])|(?<=选))"
+    r"|(?P<label>(?<=A):))"
 )
+_CHUNK_CHARS = 2000
+"""Anchors are looked for in stretches of so many characters, from the end: most responses answer in the last."""
+_LONGEST_ANCHOR = 16
 _LINK = re.compile(
     r"(?P<between>(?:[^.\n:：=$\\?|]|\.(?=\d)){0,60}?)"
     r"(?:(?P<verb>(?<![a-zA-Z])(?:is|are|be|equals|was)(?![a-zA-Z'’]))(?:\s{0,3}[:：])?"
@@ -214,7 +219,7 @@ def _belong_together(text: str, start: int, end: int) -> bool:
 def _last_statement(text: str) -> str | None:
     """The last statement of a value; where none is one beyond doubt, the last statement in words."""
     in_words = None
-    for anchor in reversed(list(_ANCHOR.finditer(text))[-MAX_TRIES:]):
+    for anchor in itertools.islice(_anchors_from_the_end(text), MAX_TRIES):
         stated = _STATEMENTS[anchor.lastgroup or ""](text, anchor.start(), anchor.end())
         if stated is None:
             continue
@@ -222,6 +227,13 @@ def _last_statement(text: str) -> str | None:
             return stated.text
         in_words = in_words or stated.text
     return in_words
+
+
+def _anchors_from_the_end(text: str) -> Iterator[re.Match[str]]:
+    for start in range(len(text) - len(text) % _CHUNK_CHARS, -1, -_CHUNK_CHARS):
+        end = start + _CHUNK_CHARS
+        found = _ANCHOR.finditer(text, start, end + _LONGEST_ANCHOR)
+        yield from reversed([anchor for anchor in found if anchor.start() < end])
 
 
 def _after_answer(text: str, start: int, end: int) -> Stated | None:
@@ -303,6 +315,8 @@ def _after_hashes(text: str, start: int, end: int) -> Stated | None:
 
 def _after_label(text: str, start: int, end: int) -> Stated | None:
     """Of a line `A: 26`, unless it is the first of several options."""
+    if text[max(0, start - 8) : start].rpartition("\n")[2].strip():
+        return None
     line_end = text.find("\n", end)
     if line_end >= 0 and re.match(r"\s{0,8}B[:.]", text[line_end : line_end + 12]):
         return None

@@ -13,12 +13,11 @@ _TOOL_NAMES = (
     "tool_call|tool_calls|tool_response|tool_responses|tool_result|tool_results|tool_output|function_call"
     "|function_response|function_results|code_interpreter|interpreter|llm-code|llm-code-output"
 )
-_MARK = re.compile(
-    r"(?P<fence>`{3,}+)"
-    rf"|[<\[◁](?P<close>/?+)(?:(?:seed|ns):)?+(?:(?P<thought>{_THOUGHT_NAMES})|(?P<tool>{_TOOL_NAMES}))[>\]▷]"
-    r"|<\|(?P<edge>begin|end)_of_thought\|>"
-    r"|<\|channel\|>(?P<channel>analysis|commentary|final)",
-    re.IGNORECASE,
+_MARK = re.compile(  # begins with a set of characters: Python passes over all others at once
+    r"[`<\[◁](?:(?P<fence>(?<=`)``(?:`)*+)"
+    rf"|(?<=[<\[◁])(?i:(?P<close>/?+)(?:seed:)?+(?:(?P<thought>{_THOUGHT_NAMES})|(?P<tool>{_TOOL_NAMES}))[>\]▷]"
+    r"|\|(?P<edge>begin|end)_of_thought\|>"
+    r"|\|channel\|>(?P<channel>analysis|commentary|final)))"
 )
 _MAX_TAG_CHARS = 64  # with the blanks behind it
 _RUN = re.compile(r"`{3,}+")
@@ -41,11 +40,16 @@ def answering_text(response: str) -> str:
     kept: list[str] = []
     start = num_before = 0  # where what is kept goes on; how many pieces stand before the thought we may be in
     inside = ""  # the tag whose end is looked for
+    marks = list(_MARK.finditer(response))
+    if not marks:
+        return response
     position = 0
-    first = next((mark for mark in _MARK.finditer(response) if not mark.group("fence") and not _quoted(mark)), None)
+    first = next((mark for mark in marks if not mark.group("fence") and not _quoted(mark)), None)
     if first is not None and _is_end(first) and not first.group("tool"):
         start = position = first.end()  # fences before it are of the thought, closed or not
-    while mark := _MARK.search(response, position):
+    for mark in marks:
+        if mark.start() < position:
+            continue
         position = mark.end()
         if mark.group("fence") is not None:
             if not inside and (end := _end_of_program(response, mark)) is not None:

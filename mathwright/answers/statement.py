@@ -216,13 +216,16 @@ def _unmarked(rest: str, opening: str, closing: str) -> str:
 
 def _sentence(rest: str, whole_sentence: bool) -> str | None:
     """`rest` up to where its value ends, formulas taken as one; None for a question."""
-    spans = {formula.start: formula for formula in formulas(rest)}
+    spans = formulas(rest)
+    formula = next(spans, None)
     position = num_words = depth = 0
     has_value = False
     if option := _OPTION.match(rest):
         position, has_value = option.end(), True
     while position < len(rest):
-        if formula := spans.get(position):
+        while formula is not None and formula.start < position:
+            formula = next(spans, None)
+        if formula is not None and formula.start == position:
             has_value, position = True, formula.end
             continue
         token = _TOKEN.match(rest, position)
