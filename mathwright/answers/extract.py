@@ -54,12 +54,14 @@ _LONGEST_ANCHOR = 16
 _LINK = re.compile(
     r"(?P<between>(?:[^.\n:：=$\\?|]|\.(?=\d)){0,60}?)"
     r"(?:(?P<verb>(?<![a-zA-Z])(?:is|are|be|equals|was)(?![a-zA-Z'’]))(?:\s{0,3}[:：])?"
-    r"|(?P<sign>[:：=|]|[-–—=]>|[→⇒]|(?<=\s)[-–—]\s(?=[\d$\\(*])))"
+    r"|(?P<sign>[-–—=]>|[:：=|]|[→⇒]|(?<=\s)[-–—]\s(?=[\d$\\(*])))"
 )
 _NEGATION = re.compile(r"(?<![a-zA-Z])(?:not|cannot|never|neither)(?![a-zA-Z])|n['’]t(?![a-zA-Z])|不", re.IGNORECASE)
 _CONDITION = re.compile(
     r"(?<![a-zA-Z])(?:if|whether|suppose|supposing|assume|assuming|unless)(?![a-zA-Z])|(?:如果|假设|若)", re.IGNORECASE
 )
+_AMONG = re.compile(r"(?<![a-zA-Z])of\s(?:the|these|those|our|my|your)\s\Z", re.IGNORECASE)
+"""Of several answers something is said: none of these answers is correct."""
 _HEADING_END = re.compile(r"[*_:： \t}]*+\n")
 _HEADING_START = re.compile(r"[\s#*_>\d.)]*+(?:\\text(?:bf)?\{)?(?:the |my |our )?(?:final )?\Z", re.IGNORECASE)
 _DETERMINER = re.compile(r"(?<![a-zA-Z])(?:the|our|my|your|this|a|an)(?![a-zA-Z])", re.IGNORECASE)
@@ -239,7 +241,7 @@ def _anchors_from_the_end(text: str) -> Iterator[re.Match[str]]:
 def _after_answer(text: str, start: int, end: int) -> Stated | None:
     """Of "the answer is X", "Answer: X", a heading "Answer", or "X is the answer"."""
     before, after = _clause_before(text, start), text[end : end + _WINDOW]
-    if _CONDITION.search(before):
+    if _CONDITION.search(before) or _AMONG.search(before):
         return None
     if heading := _HEADING_END.match(after):
         line = text[max(0, start - _WINDOW) : start].rpartition("\n")[2]
@@ -289,8 +291,13 @@ def _value_at_end(before: str) -> Stated | None:
 
 
 def _after_option(text: str, start: int, end: int) -> Stated | None:
-    link = _LINK.match(text[end : end + _WINDOW])
-    if link is None or _NEGATION.search(link.group("between")) or _CONDITION.search(_clause_before(text, start)):
+    before, after = _clause_before(text, start), text[end : end + _WINDOW]
+    if _CONDITION.search(before):
+        return None
+    if (copula := _BEFORE_IS.search(before)) and _AFTER_IS.match(after):
+        return _value_at_end(before[: copula.start()])
+    link = _LINK.match(after)
+    if link is None or _NEGATION.search(link.group("between")):
         return None
     return read_value(text[end + link.end() :][:MAX_ANSWER_CHARS])
 
@@ -373,7 +380,7 @@ def _only_value(text: str) -> str | None:
         return None
     if conclusion := _CONCLUSION.search(sentence):
         sentence = sentence[conclusion.end() :]
-    if not _SEVERAL.search(sentence):
+    if "=" in sentence and not _SEVERAL.search(sentence) and not any(formulas(sentence)):
         sentence = sentence.rpartition("=")[2]
     if _LONE_LETTER.fullmatch(sentence):
         return sentence.rstrip(".")

@@ -36,9 +36,10 @@ _CLAUSE_WORDS = _CONDITIONS | frozenset(
     rather not namely meaning i.e e.g is are was were has have given up out at on during of among into than between
     within through until""".split()  # noqa: SIM905
 )
+_JOINING = frozenset(("by", "of", "out"))
 _ADVERB = re.compile(
     r"(?:therefore|thus|hence|then|simply|just|indeed|exactly|clearly|precisely|actually|now|as follows"
-    r"|equal to|given by|found to be|going to be)(?![a-zA-Z]),?",
+    r"|either|both|equal to|given by|found to be|going to be)(?![a-zA-Z]),?",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(
@@ -55,15 +56,17 @@ _COMMAS, _DASHES = frozenset(",，、;；:："), frozenset("-–—")
 _FUNCTIONS = frozenset(
     "sqrt pi sin cos tan cot sec csc log ln exp arcsin arccos arctan mod inf infinity".split()  # noqa: SIM905
 )
-_BULLET = re.compile(r"[ \t]*+(?:[-•+]|\*(?!\*))[ \t]++(\S[^\n]*+)(?:\n|\Z)")
+_BULLET = re.compile(r"[ \t]*+(?:[-•+]|\*(?!\*)|\(?(?P<number>\d{1,2})[.)])[ \t]++(?P<item>\S[^\n]*+)(?:\n|\Z)")
 _MARKERS = ("**", "__", "*", "_", "`", '"', "“”", "'", "‘’", "【】")
 """What emphasises or quotes a value: the same on both sides, or two characters."""
 _QUOTES = ('"', "“", "'", "‘")
+_FENCE_LINE = re.compile(r"`{3,}+\w*+[ \t]*+\n")
 _STYLED = re.compile(r"\\(?:text(?:bf|it|rm)?|mathbf|mathrm|mbox)\s{0,4}\{")
 _PROSE_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}+(?!\})")
 _VERB = re.compile(r"(?<![a-zA-Z])(?:is|are|equals|was|be)(?![a-zA-Z])|=")
 NUMBER = re.compile(r"(?<![\d,.])-?[$¥€£]?\d[\d,]*+(?:\.\d++)?(?:/\d++)?%?")
-_COMPUTED = re.compile(r"(?:[\d\s.,+\-−*/×÷·()^%{}]|\\(?:cdot|times|div|[dt]?frac)(?![a-zA-Z]))++")
+_CHINESE_OPTION = re.compile(r"选项\s?([A-J])(?![A-Za-z]).*+|([A-J])\s?选?项", re.DOTALL)
+_COMPUTED = re.compile(r"(?:[\d\s.,+\-−*/×÷·()^%!{}]|\\(?:cdot|times|div|[dt]?frac)(?![a-zA-Z]))++")
 _FIRST_WORD = re.compile(r"[A-Za-z]{2,}+")
 _HAS_VALUE = re.compile(r"[\d\\π√∞∅½¼¾⅓⅔]|(?<![A-Za-z])[A-Z](?![A-Za-z])|[零〇一二两三四五六七八九十百千万亿]")
 _CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -102,6 +105,8 @@ def read_value(rest: str, *, whole_sentence: bool = False) -> Stated | None:
     if len(spans) == 1 and spans[0].start == 0 and spans[0].end == len(sentence):
         inner = spans[0].inner.strip()
         return Stated(inner, True) if inner else None
+    if option := _CHINESE_OPTION.fullmatch(sentence):
+        return Stated(option.group(1) or option.group(2), True)
     value = _result(_without_prose(sentence).strip())
     return Stated(value, _is_value(value)) if value else None
 
@@ -123,7 +128,9 @@ class Formula:
     inner: str
 
 
-_OPENER = re.compile(r"\$\$|\\\[|\\\(|(?<!\\)\$")
+_OPENER = re.compile(
+    r"\$\$|\\\[|\\\(|(?<!\\)\$|\\begin\{(?P<environment>(?:align|equation|gather|multline|displaymath|math)\*?)\}"
+)
 _CLOSERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _DOLLAR = re.compile(r"(?<!\\)\$|\n")
 
@@ -143,13 +150,16 @@ def formulas(text: str) -> Iterator[Formula]:
         if kind == "$":
             close = _closing_dollar(text, position)
         else:
-            close = text.find(_CLOSERS[kind], position) if kind not in gone else -1
+            environment = opener.group("environment")
+            closer = f"\\end{{{environment}}}" if environment else _CLOSERS[kind]
+            close = text.find(closer, position) if kind not in gone else -1
             if close < 0:
                 gone.add(kind)
         if close <= position:
             continue
-        end = close + len(_CLOSERS.get(kind, "$"))
-        yield Formula(opener.start(), end, text[position:close])
+        inner = text[position:close]
+        end = close + (1 if kind == "$" else len(closer))
+        yield Formula(opener.start(), end, inner if "\\\\" in inner else inner.replace("&", ""))
         position = end
 
 
@@ -175,8 +185,9 @@ def _bullets(rest: str) -> Stated | None:
     position = len(rest) - len(rest[position:].lstrip())
     values: list[str] = []
     while item := _BULLET.match(rest, position):
-        stated = read_value(item.group(1))
-        if stated is None or not stated.is_value:
+        stated = read_value(item.group("item"))
+        is_next = item.group("number") in (None, str(len(values) + 1))
+        if stated is None or not stated.is_value or not is_next:
             return None
         values.append(stated.text)
         position = item.end()
@@ -188,6 +199,8 @@ def _without_markers(rest: str) -> str:
     while True:
         before = rest
         rest = rest.lstrip(" \t\r\n:：}").removeprefix("\\ ")
+        if fence := _FENCE_LINE.match(rest):
+            rest = rest[fence.end() :]
         if adverb := _ADVERB.match(rest):
             rest = rest[adverb.end() :]
         for marker in _MARKERS:
@@ -270,6 +283,8 @@ def _begins_clause(rest: str, token: re.Match[str], stands_first: bool) -> bool:
         return False
     if word in ("and", "or", "to") or text in _COMMAS:  # 3 to 2 is a ratio
         return not _another_value(rest, token.end())
+    if word in _JOINING and _another_value(rest, token.end()):  # 12 cm by 5 cm, 12 of 20
+        return False
     if word == "in":  # inches, unless a word follows
         return rest[token.end() : token.end() + 2].strip().isalpha()
     if text in _DASHES:
@@ -308,7 +323,10 @@ def _another_value(rest: str, position: int) -> bool:
     if following[:1].isdigit():
         return True
     following = following.lstrip()
-    for word in ("and ", "or ", "和", "或", "与"):
+    stated = rest[: position - 1]
+    if following.startswith("or ") and rest[position - 1] == "," and "," not in stated and "=" not in stated:
+        return False  # "1/2, or 50%" says one value twice; "3, 4, or 5" and "x = 3, or x = 4" are several
+    for word in ("and ", "or ", "of ", "和", "或", "与"):
         if following.startswith(word):
             following = following.removeprefix(word).lstrip()
             break
