@@ -258,8 +258,8 @@ def _reaches(edges: Edges, start: Any, goal: Any) -> bool:
 
 def _twice_to_itself(edges: Edges, state: Any) -> bool:
     """Whether two different ways lead from `state` back to it on one text."""
-    start = (state, state, False)
-    seen, waiting = {start}, deque([start])
+    seen: set[tuple[Any, Any, bool]] = {(state, state, False)}
+    waiting = deque(seen)
     while waiting:
         a, b, differ = waiting.popleft()
         for i, (chars_a, after_a) in enumerate(edges[a]):

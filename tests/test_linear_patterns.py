@@ -14,8 +14,10 @@ import pytest
 from tests.superlinear import Use, superlinear
 
 READ_TEXT_OF_MODELS = (
+    "mathwright.answers.boxes",
     "mathwright.answers.choices",
     "mathwright.answers.extract",
+    "mathwright.answers.formulas",
     "mathwright.answers.searched",
     "mathwright.answers.statement",
     "mathwright.eval.judge",

@@ -11,29 +11,20 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from mathwright.answers.normalise import MAX_ANSWER_CHARS, closing_brace
+from mathwright.answers.boxes import last_boxes
+from mathwright.answers.formulas import formulas, last
+from mathwright.answers.normalise import MAX_ANSWER_CHARS
 from mathwright.answers.searched import answering_text
-from mathwright.answers.statement import NUMBER, Stated, formulas, last, read_value
+from mathwright.answers.statement import NUMBER, Stated, read_value
 
 SEARCHED_CHARS = 50_000
 """So much of a response, from its end, is searched: no final answer has more behind it."""
 MAX_TRIES = 64
-"""So many boxes or phrases are looked at, from the end; more are an attack or a loop."""
+"""So many announcements are looked at, from the end; more are an attack or a loop."""
 
 _WINDOW = 80
 """So many characters around a word like "answer" say whether it announces an answer."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*+(?P<brace>\{)?+|\\(?:boxed|fbox)(?=\d)")
-_BARE_NUMBER = re.compile(r"[-+−]?+\s?\d(?:[\d,.]*+(?<=\d))?(?:/\d++)?(?:\s?\\?%)?")
-_BARE_COMMAND = re.compile(r"\\[a-zA-Z]++")
-_BARE_LETTER = re.compile(r"[A-Za-z](?=\s{0,3}(?:[$.,;:)\]\n]|\\[)\]]|\Z))")
-_NOTHING = re.compile(r"(?:[\s.…_?]|\\(?:[lcd]?dots|quad|,|;|:| |_))*+")
-"""What stands in a box that is only talked about."""
-_BETWEEN = re.compile(
-    r"(?P<word>[A-Za-z]++)|[\s$,;、]++|\\[()\[\],; ]|\\(?:q?quad)(?![a-zA-Z])|\\text\{\s{0,3}(?:and|or|,)\s{0,3}\}"
-    r"|[和或与]|_(?:\w|\{\w{1,8}\})(?=\s{0,3}=)|="
-)
-_JOINT = re.compile(r"\s{0,3}(?:[,、]|(?:and|or)(?![a-zA-Z]))")
 _POLITE = "I hope it is correct"
 _POLITE_LINK = re.compile(r"final answer is:?", re.IGNORECASE)
 _TAG = re.compile(r"<(?:final[_ -]?)?answer>", re.IGNORECASE)
@@ -84,7 +75,6 @@ _BEFORE_IS = re.compile(
 _AFTER_IS = re.compile(r"\s{0,3}(?:[.!,;]|\n|\Z|to (?:the|this) (?:question|problem))", re.IGNORECASE)
 _VALUE_AT_END = re.compile(r"[-−]?(?:\\?\$)?(?<![\d,.])\d[\d,.]*+(?:/\d++)?\\?%?\Z")
 _IS_CORRECT = re.compile(r"\s\(?(?P<letter>[A-J])\)?\s(?:is|must be)\s(?:the\s)?(?:correct|right|answer)")
-_PERCENT = re.compile(r"\s?(?:\\%|%)")
 _SECOND_SENTENCE = re.compile(r"[.!?]\s{1,3}\S|[。？]\S|\n")
 _CONCLUSION = re.compile(r"(?<![a-zA-Z])(?:so|therefore|thus|hence)(?![a-zA-Z])", re.IGNORECASE)
 _SEVERAL = re.compile(r",\s|(?<![a-zA-Z])(?:and|or)(?![a-zA-Z])")
@@ -106,7 +96,7 @@ def extract_answer(text: str, *, fallback: bool = False) -> str | None:
     Off by default, since it pays a model for mentioning numbers.
     """
     text = answering_text(text)[-SEARCHED_CHARS:]
-    position, boxed = _last_boxes(text)
+    position, boxed = last_boxes(text)
     found = _last_tag(text, position) or _few_shot_ending(text, position) or boxed
     found = found or _last_statement(text) or _only_value(text)
     if not found and fallback:
@@ -135,84 +125,6 @@ def _last_tag(text: str, start: int) -> str | None:
         if stated:
             return stated
     return None
-
-
-# --- boxes ----------------------------------------------------------------------------------------
-
-
-def _last_boxes(text: str) -> tuple[int, str | None]:
-    boxes: list[tuple[int, int, str]] = []
-    limit, tries = len(text), 0
-    # From the end, and only as far as boxes belong together: a long response costs no more than its last sentence.
-    while (start := max(text.rfind("\\boxed", 0, limit), text.rfind("\\fbox", 0, limit))) >= 0:
-        limit, tries = start, tries + 1
-        if tries > MAX_TRIES:
-            break
-        box = _box_at(text, start)
-        if box is None:
-            continue
-        end, content = box
-        if boxes and not _belong_together(text, end, boxes[-1][0]):
-            break
-        boxes.append((start, end, content))
-    contents: list[str] = []
-    for _, _, content in reversed(boxes):
-        if content not in contents:
-            contents.append(content)
-    return (boxes[0][0] if boxes else 0), ", ".join(contents) or None
-
-
-def _box_at(text: str, start: int) -> tuple[int, str] | None:
-    """End and content of the box command at `start`; None where it is not closed, or holds nothing."""
-    window = text[start : start + MAX_ANSWER_CHARS]
-    match = _BOX.match(window)
-    if match is None:
-        return None
-    end = closing_brace(window, match.end() - 1) if match.group("brace") else _bare_end(window, match.end())
-    if end < 0:
-        return None
-    content = window[match.end() : end].strip()
-    if not content or _NOTHING.fullmatch(content):
-        return None
-    end += 1 if match.group("brace") else 0
-    if percent := _PERCENT.match(window, end):  # written behind the box, but part of the value
-        return start + percent.end(), content + percent.group().strip()
-    return start + end, content
-
-
-def _bare_end(text: str, start: int) -> int:
-    """End of the value behind a box command without braces: `\\boxed 5`, `\\boxed\\frac{1}{2}`; -1 for a word."""
-    if simple := _BARE_NUMBER.match(text, start) or _BARE_LETTER.match(text, start):
-        return simple.end()
-    command = _BARE_COMMAND.match(text, start)
-    if command is None:
-        return -1
-    end = command.end()
-    while text[end : end + 1] == "{":
-        close = closing_brace(text, end)
-        if close < 0:
-            return -1
-        end = close + 1
-    return end
-
-
-def _belong_together(text: str, start: int, end: int) -> bool:
-    """Whether between two boxes stand only joints, names (`x =`) and what is counted (pears)."""
-    if not 0 <= end - start <= _WINDOW:
-        return False
-    position = start
-    while position < end:
-        token = _BETWEEN.match(text, position, end)
-        if token is None:
-            return False
-        position = token.end()
-        word = token.group("word")
-        if word is None or word in ("and", "or"):
-            continue
-        names = len(word) == 1 and text[position:end].lstrip()[:1] in ("=", "_")
-        if not names and not (word.islower() and _JOINT.match(text, position, end)):
-            return False
-    return True
 
 
 # --- statements -----------------------------------------------------------------------------------

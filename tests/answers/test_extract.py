@@ -210,9 +210,57 @@ def test_twice_the_text_is_at_most_twice_the_work(start: str, unit: str):
     assert counted[1] <= 2 * counted[0] + 200
 
 
+PIECES = (
+    "answer is ",
+    "Answer:",
+    "\n",
+    "#### ",
+    "\boxed{",
+    "}",
+    "$",
+    "$$",
+    "\\(",
+    "\\)",
+    "(",
+    ")",
+    "[",
+    "12",
+    "x",
+    ",",
+    " and ",
+    "- ",
+    ". ",
+)
+PIECES += (
+    "<think>",
+    "</think>",
+    "```python\n",
+    "```",
+    "答案是",
+    "，",
+    "。",
+    "选",
+    "A",
+    "**",
+    "__",
+    "?",
+    "!",
+    "=",
+    "|",
+    "<answer>",
+    " ",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.booleans())
+def test_no_text_makes_it_raise(text: str, fallback: bool):
+    found = extract_answer(text, fallback=fallback)
+    assert found is None or found.strip()
+
+
 def test_work_is_bounded_for_any_length():
     for unit in HOSTILE:
-        text = unit * (4 * SEARCHED_CHARS // len(unit))
+        text = unit * (2 * SEARCHED_CHARS // len(unit))
         # a line for each mark that opens or closes a thought or program, and windows around the last boxes and phrases
         assert steps(text) <= 20 * len(text) / len(unit) + MAX_TRIES * 60_000, unit
 
