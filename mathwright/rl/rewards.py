@@ -94,14 +94,17 @@ class AnswerReward:
 
 @dataclass(frozen=True, slots=True)
 class FormatReward:
-    """1 where the response ended by itself and boxed exactly one answer, else 0."""
+    """1 where the response ended by itself and boxed exactly one answer outside its thoughts and programs, else 0."""
 
     name: str = "format"
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        return [
-            Score(float(s.completion.finish == "stop" and s.completion.text.count("\\boxed{") == 1)) for s in samples
-        ]
+        return [Score(float(s.completion.finish == "stop" and self._num_boxes(s) == 1)) for s in samples]
+
+    @staticmethod
+    def _num_boxes(sample: Sample) -> int:
+        written = answers.opened_thought(sample.prompt) + sample.completion.text
+        return answers.answering_text(written).count("\\boxed{")
 
 
 @dataclass(frozen=True, slots=True)
