@@ -43,7 +43,7 @@ _TOKEN = re.compile(
     r"|(?P<space>[ \t]++)|(?P<other>\\?[^A-Za-z\d])|(?P<digit>\d)|\\",
     re.DOTALL,
 )
-_DENIED = re.compile(r"(?:not|never|neither)(?![a-zA-Z])", re.IGNORECASE)
+_DENIED = re.compile(r"(?:not|never|neither(?=[^\n]{1,60}? nor ))(?![a-zA-Z])", re.IGNORECASE)
 _BOXES = frozenset(("\\boxed", "\\fbox"))
 _OPTION = re.compile(r"[(（\[]?\s{0,2}[A-Z]\s{0,2}[)）\]](?!\w)")
 _SYMBOLS = frozenset("π√∞∅ℝ½¼¾⅓⅔°%±")
@@ -96,7 +96,7 @@ def read_value(rest: str, *, whole_sentence: bool = False) -> Stated | None:
     sentence = _sentence(rest, whole_sentence)
     if sentence is None:
         return None
-    sentence = sentence.strip(" \t\r\n*_\"'“”‘’`,，;；.．。")
+    sentence = sentence.strip(" \t\r\n*_\"'“”‘’`,，;；").rstrip(" *_.．。")
     spans = list(formulas(sentence))
     if len(spans) == 1 and spans[0].start == 0 and spans[0].end == len(sentence):
         inner = spans[0].inner.strip()
@@ -273,6 +273,8 @@ def _another_value(rest: str, position: int) -> bool:
             or number_in_words(word.group()) is not None
             or word.group().lower() in ("option", "choice")
         )
+    if word.group().startswith("\\"):
+        return True
     if word.group() in "(（[":
         return not _is_remark(following, 0)
     return bool(_CHINESE_NUMERAL.match(word.group())) or (
