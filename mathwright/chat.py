@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from rich.markup import escape
 from rich.prompt import Prompt
 
-from mathwright.answers import extract_answer
+from mathwright.answers import extract_answer, opened_thought
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import fast_dtype, load
 from mathwright.lm.recipe import SamplingRecipe
@@ -53,7 +53,7 @@ def chat(
                 max_tool_rounds=MAX_TOOL_ROUNDS if tool is not None else 0,
             )
             seed += 1
-            answer = extract_answer(completion.text)
+            answer = extract_answer(opened_thought(prompt) + completion.text)
             console.print(f"[bold green]model[/] {escape(completion.text.strip())}", soft_wrap=True)
             cut = " (cut off: raise --max-new-tokens)" if completion.finish == "length" else ""
             console.print(f"[dim]answer: {escape(answer or 'none found')}{cut}[/]")

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from string import ascii_uppercase
 
 from mathwright.answers.check import check_answer
+from mathwright.answers.normalise import MAX_ANSWER_CHARS
 
 OPTION_TIMEOUT_S = 1.0
 """An option that cannot be compared with the answer in this time is not the one it names."""
 
 _WRAPPED = re.compile(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf|mbox|boxed|textcircled)\s*\{([^{}]*)\}")
-_DELIMITERS = re.compile(r"\\[()\[\]]|[$*`~]|\\(?:left|right|,|;|!|quad)(?![a-zA-Z])|^[\s\"'“”]+|[\s\"'“”。.,，]+$")
+_DELIMITERS = re.compile(r"\\[()\[\]]|[$*`~]|\\(?:left|right|,|;|!|quad)(?![a-zA-Z])")
+_BEFORE, _BEHIND = " \t\r\n\u00a0\"'“”", " \t\r\n\u00a0\"'“”。.,，"
 _LETTER = re.compile(
-    r"(?:(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s*(?:is)?\s*:?|(?:正确)?(?:选项|答案)\s*[是为]?\s*[:：]?|故?选)?\s*"
+    r"(?:(?:the\s++)?+(?:correct\s++)?+(?:option|choice|answer)\s*+(?:is(?![a-z]))?+\s*+:?+"
+    r"|(?:正确)?+(?:选项|答案)\s*+[是为]?+\s*+[:：]?+|故?+选)?+\s*+"
     # Either brackets or something that ends the letter: of "A triangle" the first word is no option.
-    r"(?:[(（\[]\s*([A-Za-z])\s*[)）\]]|([A-Za-z])(?=\s*(?:$|[).:：、．）]\s|[)）:：、．]|\.(?!\d)|选项|项)))"
-    r"\s*(?:[).:：、．）]|选项|项)?\s*(.*)",
+    r"(?:[(（\[]\s*+([A-Za-z])\s*+[)）\]]|([A-Za-z])(?=\s*+(?:\Z|[).:：、．）]\s|[)）:：、．]|\.(?!\d)|选项|项)))"
+    r"\s*+(?:[).:：、．）]|选项|项)?+\s*+(.*+)",
     re.IGNORECASE | re.DOTALL,
 )
-_SPACED = re.compile(r"([A-Z])\s+(\S.*)", re.DOTALL)
-_OTHER_LETTERS = re.compile(
-    r"(?:and|or|&|,|;|、|和|或|/)?\s*[(（]?[A-Z][)）]?(?:\W+(?:and|or|和|或)?\s*[(（]?[A-Z][)）]?)*\W*"
-)
+_LABEL = re.compile(r"\s*+(?:[(（]\s*+([A-Za-z])\s*+[)）]|([A-Za-z])\s*+[).:：、．])\s*+")
+_SPACED = re.compile(r"([A-Z])\s++(\S.*+)", re.DOTALL)
+_OTHER_LETTERS = re.compile(r"(?:\W|(?:and|or)(?![a-zA-Z])|[和或]|[A-Z](?![a-zA-Z\d]))*+")
 
 
 def choice_letter(answer: str, choices: Sequence[str]) -> str | None:
@@ -33,7 +36,7 @@ def choice_letter(answer: str, choices: Sequence[str]) -> str | None:
     several letters. `choices` are the texts of the options in order; a label of their own (`B)12`, `(B) 12`) is left
     out. Ambiguous is a lone small letter, which may be a variable: the text of an option counts first.
     """
-    text = _bare(answer)
+    text = _bare(answer) if len(answer) <= MAX_ANSWER_CHARS else ""
     if not text:
         return None
     letters = [chr(ord("A") + index) for index in range(len(choices))]
@@ -43,7 +46,8 @@ def choice_letter(answer: str, choices: Sequence[str]) -> str | None:
     if match and named.upper() in letters and not (len(text) == 1 and named.islower()):
         rest = _bare(match.group(3))
         is_own_text = rest == _bare(options[letters.index(named.upper())])
-        return None if _OTHER_LETTERS.fullmatch(rest) and not is_own_text else named.upper()
+        others = _OTHER_LETTERS.fullmatch(rest) and any(c in ascii_uppercase for c in rest)
+        return None if others and not is_own_text else named.upper()
     spaced = _SPACED.fullmatch(text)
     if spaced and spaced.group(1) in letters:
         option = options[letters.index(spaced.group(1))]
@@ -64,9 +68,10 @@ def _bare(text: str) -> str:
     previous = None
     while text != previous:
         previous = text
-        text = _DELIMITERS.sub("", _WRAPPED.sub(r"\1", text))
+        text = _DELIMITERS.sub("", _WRAPPED.sub(r"\1", text)).lstrip(_BEFORE).rstrip(_BEHIND)
     return text
 
 
 def _without_label(choice: str, letter: str) -> str:
-    return re.sub(rf"^\s*(?:[(（]\s*{letter}\s*[)）]|{letter}\s*[).:：、．])\s*", "", choice, flags=re.IGNORECASE)
+    label = _LABEL.match(choice)
+    return choice[label.end() :] if label and (label.group(1) or label.group(2)).upper() == letter else choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mathwright.answers import check_answer, choice_letter, extract_answer
+from mathwright.answers import check_answer, choice_letter, extract_answer, opened_thought
 from mathwright.eval.prompts import Prompt, program_of
 from mathwright.records import Problem, SolutionFormat, Verdict
 from mathwright.tools.loop import program_answer
@@ -40,7 +40,7 @@ def judge(
             return _by_tests(code, problem, sandbox)
         answer = program_answer(sandbox.run(code, timeout_s=PROGRAM_TIMEOUT_S)) if code is not None else None
     else:
-        answer = extract_answer(response)
+        answer = extract_answer(opened_thought(prompt.text) + response)
     if not answer or not answer.strip():
         return Verdict(status="unparsable_prediction", prediction="", reference=problem.answer, method="none")
     if problem.choices:

@@ -284,7 +284,7 @@ def _wording(problem: Problem) -> Wording:
 # --- programs -------------------------------------------------------------------------------------
 
 # no backtick behind: "```x```" within a line opens nothing
-_FENCE = re.compile(r"[ \t]*```[ \t]*(\w*)[^`]*$")
+_FENCE = re.compile(r"[ \t]*+```[ \t]*+(\w*+)[^`]*+\Z")
 _CODE_START = re.compile(r"\s*(?:from \S+ import |import \S+|(?:async )?def \w+\s*\(|class \w+|@\w)")
 _DEFINITION = re.compile(r"^[ \t]*(?:(?:async )?def|class) \w", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?:async )?def \w", re.MULTILINE)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mathwright.records import FinishReason
 from mathwright.tools.fences import FenceReader
-from mathwright.tools.loop import PythonTool
+from mathwright.tools.loop import TAIL_CHARS, PythonTool
 
 FENCE = "```\n"
 """End of a program, and the stop string that interrupts a completion there."""
@@ -162,6 +162,8 @@ def _first_call(text: str, start: int, tool: PythonTool) -> tuple[int, str] | No
     """Where the first program that is finished behind `start` ends, and the program."""
     for line in re.finditer("\n", text[start:]):
         end = start + line.end()
+        if text.find("```", max(0, end - TAIL_CHARS - 1), end) < 0:
+            continue  # a copy of the text is made for a fence alone, not for every line
         if (code := tool.pending(text[:end])) is not None:
             return end, code
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mathwright.answers import check_responses
+from mathwright.answers import check_responses, opened_thought
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.tokenise import encode, encode_prompt
@@ -33,7 +33,11 @@ def sample_rankings(
             seeds=[[_seed(seed, p, g) for g in range(recipe.responses_per_problem)] for p in range(len(chosen))],
             on_finished=advance,
         )
-    pairs = [(c.text, problem.answer) for problem, row in zip(chosen, completions, strict=True) for c in row]
+    pairs = [
+        (opened_thought(prompt) + completion.text, problem.answer)
+        for problem, prompt, row in zip(chosen, prompts, completions, strict=True)
+        for completion in row
+    ]
     verdicts = iter(check_responses(pairs))
     rankings: list[Ranking] = []
     no_ranking: Counter[str] = Counter()

@@ -63,7 +63,9 @@ def as_number(value: Any) -> float | None:
 
 def judge(items: Sequence[tuple[Problem, str, Completion]]) -> list[Sample]:
     """Check the final answers of responses, given as (problem, prompt, completion)."""
-    verdicts = answers.check_responses([(completion.text, problem.answer) for problem, _, completion in items])
+    verdicts = answers.check_responses(
+        [(answers.opened_thought(prompt) + completion.text, problem.answer) for problem, prompt, completion in items]
+    )
     return [
         Sample(problem=problem, prompt=prompt, completion=completion, verdict=verdict)
         for (problem, prompt, completion), verdict in zip(items, verdicts, strict=True)
@@ -92,14 +94,17 @@ class AnswerReward:
 
 @dataclass(frozen=True, slots=True)
 class FormatReward:
-    """1 where the response ended by itself and boxed exactly one answer, else 0."""
+    """1 where the response ended by itself and boxed exactly one answer outside its thoughts and programs, else 0."""
 
     name: str = "format"
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        return [
-            Score(float(s.completion.finish == "stop" and s.completion.text.count("\\boxed{") == 1)) for s in samples
-        ]
+        return [Score(float(s.completion.finish == "stop" and self._num_boxes(s) == 1)) for s in samples]
+
+    @staticmethod
+    def _num_boxes(sample: Sample) -> int:
+        written = answers.opened_thought(sample.prompt) + sample.completion.text
+        return answers.answering_text(written).count("\\boxed{")
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,10 @@ def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int], 
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _ARITHMETIC = "0123456789.,+-*/() \t\n"
+MAX_EXPRESSION_CHARS = 500
+"""A longer side of an equation is left alone: sums of many fractions cost more than their length."""
 _CLAUSE_END = re.compile(r"[.,]\s+|[.,]$")
-_TOKEN = re.compile(rf"\s*({_NUMBER}|[-+*/()])")
+_TOKEN = re.compile(rf"{_NUMBER}|[-+*/()]")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 
 
@@ -225,6 +227,8 @@ def _rounding(expression: str) -> Fraction:
 
 def _evaluate(expression: str) -> Fraction | None:
     """The value of an expression of numbers, + - * / and parentheses; None where it is none or divides by zero."""
+    if len(expression) > MAX_EXPRESSION_CHARS:
+        return None
     tokens = _TOKEN.findall(expression)
     if "".join(tokens) != re.sub(r"\s", "", expression):
         return None

@@ -1,9 +1,10 @@
-"""Fenced blocks of a growing text: what the last line closes, without reading it all again for each fence."""
+"""Fenced blocks of a text, and of a growing one what its last line closes, without reading it all for each fence."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"([ \t]*)(`{3,})([^`]*)")
@@ -21,12 +22,29 @@ class Block:
     """Its lines, without the fences and without a line end at the end."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a fenced block stands in a text."""
+
+    language: str
+    start: int
+    """Of the line of the opening fence."""
+    content: int
+    """Of the text between the fences."""
+    close: int
+    """Of the line of the closing fence; -1 where there is none."""
+    end: int
+    """Behind the closing fence and its line end."""
+
+
 @dataclass(slots=True)
 class _Reading:
     """What is known of a text up to a line end."""
 
     position: int = 0
     """Where the next line begins."""
+    start: int = 0
+    """Where the line of the opening fence begins."""
     indent: int = 0
     ticks: int = 0
     """Of the fence that is open; 0 where none is."""
@@ -68,6 +86,23 @@ class FenceReader:
         return _Reading()
 
 
+def places(text: str) -> Iterator[Place]:
+    """The fenced blocks of a whole text in order, by the rules of `FenceReader`; the last one may lack its end."""
+    reading = _Reading()
+    while reading.position < len(text):
+        end, was_open = text.find("\n", reading.position), reading.ticks > 0
+        _read_line(reading, text, end if end >= 0 else len(text))
+        if was_open and reading.ticks == 0 and reading.last is not None:
+            content, close = reading.last
+            end = min(reading.position, len(text))
+            yield Place(language=reading.language, start=reading.start, content=content, close=close, end=end)
+    if reading.ticks:
+        end = len(text)
+        yield Place(
+            language=reading.language, start=reading.start, content=min(reading.content, end), close=-1, end=end
+        )
+
+
 def _read_line(reading: _Reading, text: str, end: int) -> None:
     line = text[reading.position : end].rstrip()
     fence = _FENCE.fullmatch(line)
@@ -75,7 +110,7 @@ def _read_line(reading: _Reading, text: str, end: int) -> None:
         if fence is not None:
             reading.indent, reading.ticks = len(fence[1]), len(fence[2])
             reading.language = (fence[3].split() or [""])[0].lower()
-            reading.content = end + 1
+            reading.start, reading.content = reading.position, end + 1
         if line:
             reading.last = None
     elif fence is not None and not fence[3] and len(fence[1]) <= reading.indent and len(fence[2]) >= reading.ticks:

@@ -14,7 +14,7 @@ from mathwright.tools.fences import FenceReader
 from mathwright.tools.sandbox import Execution, Program, Sandbox
 
 _PYTHON = frozenset({"python", "py", "python3"})
-_TAIL_CHARS = 256  # a fence and the blank lines that one token may put behind it
+TAIL_CHARS = 256  # a fence and the blank lines that one token may put behind it
 
 
 class Call(Protocol):
@@ -51,7 +51,7 @@ class PythonTool:
 
         Of two blocks that one token finished the second is run. Called for every token, it costs what was added.
         """
-        if not text.endswith("\n") or not text[-_TAIL_CHARS:].rstrip().endswith("```"):
+        if not text.endswith("\n") or not text[-TAIL_CHARS:].rstrip().endswith("```"):
             return None
         block = self._reader.closed_at_end(text)
         return block.text if block is not None and block.language in _PYTHON else None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mathwright.errors import MathwrightError
 from mathwright.problems.formats import parse_response, response_segments, response_text
 from mathwright.records import Part, Solution
 
@@ -59,9 +60,37 @@ def test_an_empty_output_is_an_empty_block() -> None:
     assert parse_response(text) == parts
 
 
-def test_a_fence_inside_a_part_is_refused() -> None:
-    with pytest.raises(ValueError, match="begins with ```"):
-        response_text(solution(("code", "print('''\n```\n''')")))
+@pytest.mark.parametrize("kind", ["code", "output"])
+@pytest.mark.parametrize(
+    "inside", ["```", "print('''\n```\n''')", "```python\nx\n```", "a\n  `````\nb", "````\n```output"]
+)
+def test_a_fence_inside_a_program_or_output_stands_between_longer_ones(kind: str, inside: str) -> None:
+    written = solution(("text", "So:"), (kind, inside), ("text", "Done."))
+    assert parse_response(response_text(written)) == written.parts
+
+
+@pytest.mark.parametrize(
+    "text", ["It prints\n```\n12\n```\nas it should.", "```latex\n\\frac{1}{2}\n```", "a ```b``` c"]
+)
+def test_prose_keeps_blocks_that_are_no_programs(text: str) -> None:
+    written = solution(("text", text), ("code", "print(1)"))
+    assert parse_response(response_text(written)) == written.parts
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("First:\n```python\nprint(1)\n```", "line 2 of its text begins a ```python block"),
+        ("```output\n1\n```", "line 1 of its text begins a ```output block"),
+        ("One.\nTwo.\n```", "the code fence in line 3 of its text is not closed"),
+        ("```text\n```python\nprint(1)", "the code fence in line 1 of its text is not closed"),
+    ],
+)
+def test_prose_that_could_not_be_read_back_is_named(text: str, told: str) -> None:
+    with pytest.raises(MathwrightError) as error:
+        response_text(solution(("code", "x = 1"), ("text", text), ("code", "print(x)")))
+    assert "problem p, part 2" in str(error.value)
+    assert told in str(error.value)
 
 
 def test_a_block_that_is_cut_off_stays_text() -> None:
@@ -72,13 +101,15 @@ LINES = st.lists(
     st.text("a1 \t{}\\#=`é算", max_size=5).filter(lambda line: not line.lstrip().startswith("```")), max_size=4
 )
 
+LINES_WITH_FENCES = st.lists(st.text("a \t`", max_size=7) | st.sampled_from(["```", "```python", " ````"]), max_size=4)
+
 
 @st.composite
 def canonical_parts(draw: st.DrawFn) -> tuple[tuple[str, str], ...]:
     """Parts as parse_response returns them: text stripped and never twice in a row."""
     parts: list[tuple[str, str]] = []
     for kind in draw(st.lists(st.sampled_from(["text", "code", "output"]), max_size=6)):
-        text = "\n".join(draw(LINES))
+        text = "\n".join(draw(LINES if kind == "text" else LINES_WITH_FENCES))
         if kind == "text" and (not text.strip() or (parts and parts[-1][0] == "text")):
             continue
         parts.append((kind, text.strip() if kind == "text" else text.rstrip("\n")))

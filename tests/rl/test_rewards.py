@@ -214,3 +214,9 @@ def test_the_reward_model_scores_prompt_and_text(monkeypatch):
     reward = rewards.ModelReward(model=SimpleNamespace(), micro_batch_tokens=64)  # type: ignore[arg-type]
     assert reward.score(samples("a", "b")) == [(0.25, ""), (None, "too long for the reward model")]
     assert seen.arguments == (["3 + 4 ="] * 2, ["a", "b"], 64)
+
+
+def test_format_counts_no_box_within_a_thought():
+    assert values(FormatReward(), samples("<think>\\boxed{6}?</think> \\boxed{7}", "<think> \\boxed{7}")) == [1.0, 0.0]
+    opened = judge([(PROBLEM, "3 + 4 = <think>\n", completion("\\boxed{7}"))])
+    assert values(FormatReward(), opened) == [0.0]

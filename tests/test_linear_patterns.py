@@ -1,0 +1,107 @@
+"""No regular expression that reads text of models can take more than linear time."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.superlinear import Use, superlinear
+
+READ_TEXT_OF_MODELS = (
+    "mathwright.answers.boxes",
+    "mathwright.answers.choices",
+    "mathwright.answers.extract",
+    "mathwright.answers.formulas",
+    "mathwright.answers.searched",
+    "mathwright.answers.statement",
+    "mathwright.eval.judge",
+    "mathwright.eval.prompts",
+    "mathwright.eval.server_replies",
+    "mathwright.problems.formats",
+    "mathwright.rl.steps",
+    "mathwright.tools.fences",
+    "mathwright.tools.loop",
+)
+"""Modules whose patterns run over responses of any length."""
+
+_USES = {"match": "match", "fullmatch": "fullmatch", "search": "search", "finditer": "search", "findall": "search"}
+_USES |= {"sub": "search", "subn": "search", "split": "search"}
+
+
+def _patterns(module_name: str) -> Iterator[tuple[str, re.Pattern[str], Use]]:
+    """The patterns of a module by name or line, with each use that is made of them."""
+    module = importlib.import_module(module_name)
+    for node in ast.walk(ast.parse(Path(cast(str, module.__file__)).read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _USES):
+            continue
+        use, owner = cast(Use, _USES[node.func.attr]), node.func.value
+        if not isinstance(owner, ast.Name):
+            continue
+        if owner.id == "re":
+            first = ast.unparse(node.args[0])
+            yield f"line {node.lineno}", re.compile(eval(first, vars(module))), use
+        elif isinstance(value := getattr(module, owner.id, None), re.Pattern):
+            yield owner.id, value, use
+
+
+CASES = list(
+    dict.fromkeys(
+        (module, name, pattern, use) for module in READ_TEXT_OF_MODELS for name, pattern, use in _patterns(module)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "use"), [case[2:] for case in CASES], ids=[" ".join((*case[:2], case[3])) for case in CASES]
+)
+def test_patterns_on_text_of_models_are_linear(pattern: re.Pattern[str], use: Use):
+    assert superlinear(pattern, use) is None
+
+
+def test_the_patterns_are_found():
+    assert len(CASES) >= 60
+    assert {case[0] for case in CASES} >= {
+        "mathwright.answers.extract",
+        "mathwright.rl.steps",
+        "mathwright.tools.fences",
+    }
+
+
+@pytest.mark.parametrize(
+    ("expression", "use"),
+    [
+        (r"(?:\s|and|[a-z]+(?=and))*\.", "fullmatch"),  # a word is one alternative and many
+        (r"(a+)*b", "match"),
+        (r"(?:ab|a|b)*c", "match"),
+        (r"\s*,?\s*x", "match"),
+        (r"\s*\.?\s*I hope.*", "search"),
+        (r"####[ \t]*(.+?)[ \t]*$", "match"),
+        (r"\d+x", "search"),  # each digit begins a search of its own
+        (r"```.*?```", "search"),
+        (r"[^`]*\w*$", "fullmatch"),
+    ],
+)
+def test_patterns_that_are_not_linear_are_known(expression: str, use: Use):
+    assert superlinear(re.compile(expression), use) is not None
+
+
+@pytest.mark.parametrize(
+    ("expression", "use"),
+    [
+        (r"\s*+,?+\s*+x", "match"),
+        (r"(?<!\d)\d+x", "search"),
+        (r"\d+", "search"),
+        (r"(?:\s++|and|,)*+x", "match"),
+        (r"^[ \t]*```", "search"),
+        (r"a{1,60}?a{1,60}b", "match"),
+        (r"[^,]*,[^,]*,", "match"),
+    ],
+)
+def test_patterns_that_are_linear_pass(expression: str, use: Use):
+    assert superlinear(re.compile(expression, re.MULTILINE), use) is None
