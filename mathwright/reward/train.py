@@ -55,7 +55,9 @@ def run(
 
     Raises MathwrightError for a recipe or problems that give no rankings.
     """
-    _check(recipe, problems)
+    check_recipe(recipe)
+    if not problems:
+        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
     lm = load(model, dtype=dtype, device=device)
 
     def sample(folder: Path) -> int:
@@ -82,9 +84,8 @@ def run(
     shutil.rmtree(stage.path / CHECKPOINTS, ignore_errors=True)
 
 
-def _check(recipe: RewardRecipe, problems: Sequence[Problem]) -> None:
-    if not problems:
-        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
+def check_recipe(recipe: RewardRecipe) -> None:
+    """Raise MathwrightError for a recipe that gives no rankings."""
     if recipe.responses_per_problem < 2:
         raise MathwrightError(
             f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",
