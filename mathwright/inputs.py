@@ -18,7 +18,7 @@ from typing import Any, Literal
 from mathwright.affects import result_of
 from mathwright.aside import BEGUN, is_barren
 
-ABSENT = "(not there)"
+ABSENT = "none"
 MAX_SAID = 6
 
 
@@ -103,7 +103,10 @@ def _is_more(old: Any, new: Any) -> bool:
 
 
 def said(changes: Sequence[Difference]) -> str:
-    """Differences in one line."""
+    """Differences in one line: what was given by hand first, without the stages that are not read for that reason."""
+    by_hand = [change for change in changes if " --" in change.path]
+    if by_hand:
+        changes = by_hand + [c for c in changes if c not in by_hand and ABSENT not in (c.old, c.new)]
     more = f", and {len(changes) - MAX_SAID} more" if len(changes) > MAX_SAID else ""
     return "; ".join(map(str, changes[:MAX_SAID])) + more
 

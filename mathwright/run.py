@@ -42,7 +42,7 @@ import mathwright
 from mathwright import aside, lock
 from mathwright.affects import result_of
 from mathwright.errors import MathwrightError
-from mathwright.inputs import Begun, Standing, by_path, said
+from mathwright.inputs import Begun, Standing, by_path, differences, said
 
 console = Console(stderr=True, highlight=False)
 """Progress and logs go to stderr; data goes to stdout."""
@@ -377,15 +377,20 @@ class RunDirectory:
         aside.recover(path)
         stage = Stage(name, path, full_mark)
         found = self.standing(name, *inputs, growing=growing)
-        if found.state == "same" and not clear:
-            _warn_of_version(stage, found.begun)
-            return stage
-        begun = {
+        begun: dict[str, Any] = {
             "fingerprint": mark,
             "version": mathwright.__version__,
             "inputs": by_path(inputs),
             "settings": by_path([dict(settings or {})]),
         }
+        if found.state == "same" and not clear:
+            assert found.begun is not None
+            _warn_of_version(stage, found.begun)
+            changes = differences(found.begun.settings, begun["settings"]) if settings is not None else []
+            if changes and not stage.finished:
+                stage.say(f"going on with {escape(said(changes))}")
+                write_json(path / aside.BEGUN, dataclasses.asdict(found.begun) | {"settings": begun["settings"]})
+            return stage
         if found.begun is not None and found.begun.start is not None and found.begun.start["given"] == str(start):
             begun["start"] = found.begun.start
         if not lock.helpers_gone(self.path):
@@ -399,7 +404,7 @@ class RunDirectory:
             aside.begin_stage(path, begun, kept=None)
         elif found.state == "grown" and read_manifest(path) is None:
             stage.say(f"more of the same ({escape(said(found.changes))}): going on")
-            write_json(path / "begun.json", begun)
+            write_json(path / aside.BEGUN, begun)
         else:
             kept = aside.free_name(path)
             if "start" not in begun and start is not None and start.is_relative_to(path.resolve()):
@@ -416,8 +421,8 @@ _BEFORE_A_RUN = {lock.LOCK, lock.HELPERS, "recipe.json.partial"}
 """What a command that was killed at its very beginning leaves in a folder."""
 
 
-def _warn_of_version(stage: Stage, begun: Begun | None) -> None:
-    if begun is not None and begun.version and begun.version != mathwright.__version__:
+def _warn_of_version(stage: Stage, begun: Begun) -> None:
+    if begun.version and begun.version != mathwright.__version__:
         stage.say(
             f"[yellow]warning[/] begun with mathwright {escape(begun.version)}, this is {mathwright.__version__}: its "
             "format is the same, so it stays; --clear makes it again"

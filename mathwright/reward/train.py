@@ -7,7 +7,6 @@ starts from the model whose responses it ranks, which has read the format of the
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import reward_head
+from mathwright.lm import checkpoint, reward_head
 from mathwright.lm.load import LanguageModel, load
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
@@ -81,7 +80,7 @@ def run(
         outputs={"model": stage.path / "model", "rankings": path},
         summary=_summary(stage, training, heldout),
     )
-    shutil.rmtree(stage.path / CHECKPOINTS, ignore_errors=True)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser)
 
 
 def check_recipe(recipe: RewardRecipe) -> None:
