@@ -18,7 +18,8 @@ from typing import Any, Literal
 from mathwright.affects import result_of
 from mathwright.aside import BEGUN, is_barren
 
-ABSENT = "none"
+ABSENT = type("Absent", (), {"__repr__": lambda _: "none"})()
+"""Of an input that one of two sets has not."""
 MAX_SAID = 6
 
 
@@ -112,7 +113,7 @@ def said(changes: Sequence[Difference]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if value is ABSENT else json.dumps(value, ensure_ascii=False)
+    text = repr(value) if value is ABSENT else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
