@@ -6,7 +6,7 @@ from pathlib import Path
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "records", "run", "affects"}
+BASE = {"errors", "records", "run", "affects", "aside"}
 SHARED = BASE | {"lm", "problems", "answers", "tools"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
