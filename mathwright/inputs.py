@@ -130,10 +130,10 @@ class Standing:
     def why(self) -> str:
         """In what it is other."""
         if self.begun is None:
-            return "what was there is no stage of ours"
+            return "this is no stage of ours"
         if self.begun.inputs is None:
-            return "what was there was begun by an earlier version, which did not record its inputs"
-        return f"what was there was made from other inputs ({said(self.changes)})"
+            return "begun by an earlier version, which did not record its inputs"
+        return f"made from other inputs ({said(self.changes)})"
 
     @classmethod
     def of(cls, stage_path: Path, fingerprint: str, inputs: Mapping[str, Any], growing: Collection[str]) -> Standing:

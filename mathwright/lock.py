@@ -126,4 +126,8 @@ def _locked(descriptor: int, kind: int) -> bool:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise MathwrightError(
+            f"this file system has no locks ({error.strerror})", hint="put the run on another one with --out"
+        ) from error
     return True

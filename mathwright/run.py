@@ -397,22 +397,20 @@ class RunDirectory:
             raise lock.in_use(self.path)
         if clear:
             if found.state != "nothing":
-                stage.say(f"removing {path} (--clear)")
+                stage.say(f"removing {escape(str(path))} (--clear)")
             aside.remove(path)
             aside.begin_stage(path, begun, kept=None)
         elif found.state == "nothing":
             aside.begin_stage(path, begun, kept=None)
         elif found.state == "grown" and read_manifest(path) is None:
-            stage.say(f"more of the same ({escape(said(found.changes))}): going on")
+            stage.say(f"more of the same is asked for ({escape(said(found.changes))}): going on")
             write_json(path / aside.BEGUN, begun)
         else:
             kept = aside.free_name(path)
             if "start" not in begun and start is not None and start.is_relative_to(path.resolve()):
                 begun["start"] = {"given": str(start), "at": str(kept / start.relative_to(path.resolve()))}
-            if found.state == "grown":
-                stage.say(f"more of the same ({escape(said(found.changes))}): going on from what is now {kept.name}/")
-            else:
-                stage.say(f"{escape(found.why)}: kept as [bold]{kept.name}/[/]")
+            why = f"more of the same is asked for ({said(found.changes)})" if found.state == "grown" else found.why
+            stage.say(f"{escape(why)}: what was there is kept as [bold]{kept.name}/[/]")
             aside.begin_stage(path, begun, kept=kept, beginning=path if found.state == "grown" else None)
         return stage
 

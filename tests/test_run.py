@@ -133,7 +133,8 @@ def test_what_was_made_from_other_inputs_is_set_aside_and_named(
     assert (tmp_path / f"sft.{TODAY}" / "weights").read_text() == "1"
     assert (tmp_path / f"sft.{TODAY}-2" / "weights").read_text() == "2"
     said = " ".join(capsys.readouterr().err.split())
-    assert f"(lr: 1 -> 2): kept as sft.{TODAY}/" in said and f"(lr: 2 -> 3): kept as sft.{TODAY}-2/" in said
+    for change, kept in (("lr: 1 -> 2", f"sft.{TODAY}/"), ("lr: 2 -> 3", f"sft.{TODAY}-2/")):
+        assert f"made from other inputs ({change}): what was there is kept as {kept}" in said
 
 
 def test_a_stage_in_which_nothing_was_made_leaves_nothing_aside(tmp_path: Path) -> None:

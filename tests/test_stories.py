@@ -204,7 +204,7 @@ def test_a_changed_setting_sets_aside_and_says_what_changed(run: Run) -> None:
     before = contents(run.out)
     status, said = run("rl", "--set", "rl.kl_coef=0.5")
     assert status == 0
-    assert f"rl.kl_coef: 0.04 -> 0.5): kept as rl.{TODAY}/" in said
+    assert f"rl.kl_coef: 0.04 -> 0.5): what was there is kept as rl.{TODAY}/" in said
     assert not lost(before, contents(run.out))
     assert (run.out / f"rl.{TODAY}" / "notes.txt").is_file()
     assert json.loads((run.out / f"recipe.{TODAY}.json").read_text())["recipe"]["rl"]["kl_coef"] == 0.04
@@ -274,3 +274,32 @@ def test_a_stage_made_from_other_inputs_says_which(run: Run) -> None:
     assert status == 2
     assert "sft --model" in said and "has not finished" not in said
     assert run("rl", "--model", str(run.out / "sft" / "model"))[0] == 0
+
+
+def test_more_steps_without_a_checkpoint_come_to_the_same_weights(run: Run) -> None:
+    grown = run.out.with_name("grown")
+    shutil.copytree(run.out, grown)
+    shutil.rmtree(grown / "sft" / "checkpoints")
+    for out in (run.out, grown):
+        assert Run(run.recipe, out, run._capsys)("sft", "--set", "sft.num_steps=6")[0] == 0
+    a, b = (load(out / "sft" / "model", dtype="float32").model.state_dict() for out in (run.out, grown))
+    assert all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_more_problems_and_samples_keep_those_that_are_there(run: Run) -> None:
+    assert run("eval", "--set", "eval.num_problems=2")[0] == 0
+    before = contents(run.out)
+    more = ("--set", "eval.num_problems=3", "--set", "eval.num_samples=2", "--set", "eval.num_sampled_problems=2")
+    status, said = run("eval", *more)
+    assert status == 0, said
+    assert "more of the same" in said and not lost(before, contents(run.out))
+    at_once = run.out.with_name("at_once")
+    shutil.copytree(run.out, at_once)
+    shutil.rmtree(at_once / "eval")
+    assert Run(run.recipe, at_once, run._capsys)("eval", *more)[0] == 0
+    assert (run.out / "eval" / "records.jsonl").read_bytes() == (at_once / "eval" / "records.jsonl").read_bytes()
+    kept = list((run.out / f"eval.{TODAY}" / "samples" / "sft" / "records").glob("*"))
+    assert kept
+    for path in kept:
+        grown = run.out / "eval" / "samples" / "sft" / "records" / path.name
+        assert grown.read_bytes().startswith(path.read_bytes()), "what was drawn is not drawn again"

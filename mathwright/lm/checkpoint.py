@@ -165,11 +165,11 @@ def keep_only(path: Path) -> None:
                 _remove(other)
 
 
-def leave(folder: Path, optimiser: OptimiserRecipe) -> None:
+def leave(folder: Path, optimiser: OptimiserRecipe, checkpoint_every: int) -> None:
     """Leave behind of a training that is over what more steps of it need: its last checkpoint, where they would be the
-    same training as if they had been asked for at once (`learning_rate`); else none."""
+    same training as if they had been asked for at once (`learning_rate`). Else none, as where the recipe wants none."""
     newest = latest(folder)
-    if newest is not None and not optimiser.decay:
+    if newest is not None and not optimiser.decay and checkpoint_every:
         keep_only(newest)
     elif parallel.world().is_main:
         shutil.rmtree(folder, ignore_errors=True)

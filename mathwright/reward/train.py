@@ -80,7 +80,7 @@ def run(
         outputs={"model": stage.path / "model", "rankings": path},
         summary=_summary(stage, training, heldout),
     )
-    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
 
 
 def check_recipe(recipe: RewardRecipe) -> None:

@@ -160,7 +160,7 @@ def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str) ->
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
         summary=_summary(recipe, stage),
     )
-    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
 
 
