@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from mathwright import checks, lock, sharing
+from mathwright import checks, earlier, lock, sharing
 from mathwright.errors import MathwrightError
 from mathwright.inputs import Begun, by_path, differences, said
 from mathwright.provenance import STAGES, Inputs, Provenance, local
@@ -66,6 +66,7 @@ class Chain:
         try:
             with self.directory.lock() as held:
                 if held is not None:
+                    earlier.take_over(self.directory.path, self.made_from.decisions)
                     checks.check(self, todo, clear)
                 for name in todo:
                     if held is not None:

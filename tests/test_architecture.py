@@ -42,9 +42,10 @@ ALLOWED: dict[str, set[str]] = {
     "chat": SHARED,
     "evaluate": {*SHARED, "eval", "report"},
     "provenance": {"recipe", "inputs", "eval", *BASE},
+    "earlier": {"provenance", "inputs", "recipe", *BASE},
     "checks": {"provenance", "chain", "corpus", "reward", "rl", *SHARED},
     "sharing": {"chain", "lock", *BASE},
-    "chain": {"recipe", "provenance", "checks", "sharing", "inputs", "lock", *SHARED, *STAGES},
+    "chain": {"recipe", "provenance", "checks", "earlier", "sharing", "inputs", "lock", *SHARED, *STAGES},
     "cli_corpus": {"lm", "corpus", "problems", *BASE},
     "cli": {"cli_corpus", "recipe", "chain", "plan", "chat", "evaluate", "eval", "corpus", "problems", "report", *BASE},
 }
