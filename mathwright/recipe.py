@@ -21,9 +21,11 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import mathwright.recipes
+from mathwright import affects
+from mathwright.affects import DISPLAY
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.eval.recipe import EvalRecipe
@@ -40,7 +42,8 @@ from mathwright.sft.recipe import SFTRecipe
 class Recipe:
     """A whole experiment, its parts in the order of the paper. A part that is None is left out of the run."""
 
-    name: str
+    name: Annotated[str, DISPLAY]
+    """Of the run: a folder holds runs of one recipe."""
     seed: int
     model: ModelRecipe
     template: str
@@ -137,17 +140,10 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
     return dataclasses.replace(node, **{name: new})
 
 
-def leaves(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(recipe: Any) -> Iterator[tuple[str, Any]]:
     """Every value of a recipe with its dotted path; the items of tuples of records have an index in it."""
-    for field in dataclasses.fields(recipe):
-        value, path = getattr(recipe, field.name), f"{prefix}{field.name}"
-        if dataclasses.is_dataclass(value):
-            yield from leaves(value, path + ".")
-        elif isinstance(value, tuple) and value and all(dataclasses.is_dataclass(item) for item in value):
-            for index, item in enumerate(value):
-                yield from leaves(item, f"{path}.{index}.")
-        else:
-            yield path, value
+    for leaf in affects.leaves(recipe):
+        yield leaf.path, leaf.value
 
 
 # --- sources --------------------------------------------------------------------------------------

@@ -2,15 +2,20 @@
 
     runs/quickstart/
       recipe.json             the resolved recipe
+      run.lock                held by the command that works on the run
       corpus/
+        begun.json            written first: what the stage is made from
         manifest.json         written last: what the stage read and wrote, counts, seconds, peak memory
         metrics.jsonl         a line a measurement
         rejected/             rows set aside, with the reason
         ...                   the artefacts
       pretrain/ ...
+      pretrain.2026-11-29/    what was made from other inputs and stood in the way
 
-A stage is finished when its manifest bears the fingerprint of its recipe part and of its inputs. A finished stage
-is skipped; one with another fingerprint is cleared and run again; one without a manifest goes on where it stopped.
+A stage is finished when its manifest bears the fingerprint of its inputs: what changes the result of its recipe part
+(`mathwright.affects`), the format it is written in, and the stages it reads. A finished stage is skipped; one without
+a manifest goes on where it stopped; one that is only asked for more of the same goes on from there. What was made from
+other inputs is set aside under a dated name, with what differs said, and never removed.
 """
 
 from __future__ import annotations
@@ -23,24 +28,29 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+import mathwright
+from mathwright import aside, lock
+from mathwright.affects import result_of
 from mathwright.errors import MathwrightError
+from mathwright.inputs import Begun, Standing, by_path, differences, said
 
 console = Console(stderr=True, highlight=False)
 """Progress and logs go to stderr; data goes to stdout."""
 
 
 def fingerprint(*parts: Any) -> str:
-    """A short hash of recipe parts, records, paths' contents hashes or other JSON-like values."""
-    text = json.dumps(parts, sort_keys=True, default=_jsonable, ensure_ascii=False)
+    """A short hash of recipe parts, records or other JSON-like values; of records, what changes the result counts."""
+    text = json.dumps(result_of(parts), sort_keys=True, default=_jsonable, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -54,14 +64,7 @@ def _jsonable(value: Any) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is either the old one or the whole new one, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False, default=_jsonable)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    aside.write_json(path, value, _jsonable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,24 +159,49 @@ class Stage:
 
     # -- resuming --
 
+    def part(self, name: str) -> Stage:
+        """A stage within this one, with a manifest of its own, finished under the same inputs."""
+        if self.writes:
+            (self.path / name).mkdir(exist_ok=True)
+        return type(self)(name, self.path / name, self.fingerprint)
+
     def once(self, name: str, work: Callable[[Path], Any]) -> Any:
         """Do a part of the stage once: `work(folder)` fills `path/name` and returns a JSON value, which is kept.
 
-        A part that was interrupted starts again in an empty folder. For parts that resume within themselves, do not
-        use this but keep their own state in `path`. Funnels reported inside `work` are kept with it.
+        A part that was interrupted starts again in an empty folder: what it had half made is removed, and nothing
+        else; a folder of that name that this part did not begin is set aside. For parts that resume within
+        themselves, do not use this but keep their own state in `path`. Funnels reported inside `work` are kept.
         """
-        mark = self.path / f"{name}.done.json"
-        if mark.is_file():
-            done = json.loads(mark.read_text(encoding="utf-8"))
-            self._funnels += [Funnel(**f) for f in done["funnels"]]
-            return done["value"]
-        folder = self.path / name
-        shutil.rmtree(folder, ignore_errors=True)
+        done, begun, folder = self._marks(name)
+        if done.is_file():
+            kept = json.loads(done.read_text(encoding="utf-8"))
+            self._funnels += [Funnel(**f) for f in kept["funnels"]]
+            return kept["value"]
+        if os.path.lexists(folder):
+            if begun.is_file():
+                aside.remove(folder)
+            else:
+                self.say(f"{name}/ was there before this part was begun: kept as {aside.set_aside(folder).name}/")
+        begun.touch()
         folder.mkdir(parents=True)
         before = len(self._funnels)
         value = work(folder)
-        write_json(mark, {"value": value, "funnels": [dataclasses.asdict(f) for f in self._funnels[before:]]})
+        write_json(done, {"value": value, "funnels": [dataclasses.asdict(f) for f in self._funnels[before:]]})
+        begun.unlink()  # what is done is never taken for half made
         return value
+
+    def again(self, name: str) -> None:
+        """Have a part done again by the next `once`: what it has made is set aside, and said."""
+        done, begun, folder = self._marks(name)
+        begun.unlink(missing_ok=True)
+        if not done.is_file():
+            return
+        if os.path.lexists(folder):
+            self.say(f"{name}/ is made again; the earlier one is kept as {aside.set_aside(folder).name}/")
+        done.rename(aside.free_name(done))
+
+    def _marks(self, name: str) -> tuple[Path, Path, Path]:
+        return self.path / f"{name}.done.json", self.path / f"{name}.begun", self.path / name
 
     # -- finishing --
 
@@ -193,20 +221,24 @@ class Stage:
         manifest = {
             "stage": self.name,
             "fingerprint": self.fingerprint,
+            "version": mathwright.__version__,
             "outputs": relative,
             "funnels": [dataclasses.asdict(f) for f in self._funnels],
             "summary": dict(summary or {}),
             "seconds": round(earlier["seconds"] + time.monotonic() - self._started, 2),
             "peak_memory_bytes": peak_memory_bytes(),
         }
-        write_json(self.path / "manifest.json", manifest)
+        path = self.path / aside.MANIFEST
+        if path.is_file():  # of what the stage was before people decided otherwise
+            aside.set_aside(path)
+        write_json(path, manifest)
         self.say(
             f"finished in {manifest['seconds']:.0f} s, peak memory {manifest['peak_memory_bytes'] / 2**30:.2f} GiB"
         )
 
     @property
     def _clock(self) -> Path:
-        return self.path / "clock.json"
+        return self.path / aside.CLOCK
 
     def pause(self) -> None:
         """Keep the time spent so far: called when a run is interrupted."""
@@ -253,59 +285,151 @@ class RunDirectory:
     """One run of one recipe on disk."""
 
     def __init__(self, path: str | Path, *, recipe_name: str, recipe: Mapping[str, Any]) -> None:
-        """Open or make the directory.
+        """Open or make the directory. An earlier recipe of the run is replaced when the first stage is opened.
 
         Raises MathwrightError where it holds something else: another recipe's run, or files that are not ours.
         """
         self.path = Path(path).absolute()
+        self._recipe = {"name": recipe_name, "recipe": recipe}
         if not this_process_writes():
             return  # the first process is looking at it, or making it
-        known = self.path / "recipe.json"
         if self.path.exists() and not self.path.is_dir():
             raise MathwrightError(f"{path} is a file", hint="name a folder with --out")
-        if known.is_file():
-            theirs = json.loads(known.read_text(encoding="utf-8"))["name"]
+        if self._known.is_file():
+            theirs = json.loads(self._known.read_text(encoding="utf-8"))["name"]
             if theirs != recipe_name:
                 raise MathwrightError(
                     f"{path} holds a run of recipe {theirs!r}, not {recipe_name!r}",
                     hint="choose another --out; nothing was overwritten",
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+            return
+        if self.path.is_dir() and not {entry.name for entry in self.path.iterdir()} <= _BEFORE_A_RUN:
             raise MathwrightError(
                 f"{path} is not empty and holds no run", hint="choose an empty or new folder with --out"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(known, {"name": recipe_name, "recipe": recipe})
+        with lock.hold(self.path):
+            if not self._known.is_file():
+                write_json(self._known, self._recipe)
+
+    @property
+    def _known(self) -> Path:
+        return self.path / "recipe.json"
+
+    def _keep_recipe(self) -> None:
+        """Write the recipe of now; one with other values stays under a dated name."""
+        new = json.loads(json.dumps(self._recipe, default=_jsonable))
+        if json.loads(self._known.read_text(encoding="utf-8")) != new:
+            aside.copy_aside(self._known)
+            write_json(self._known, new)
+
+    @contextmanager
+    def lock(self) -> Iterator[lock.RunLock | None]:
+        """Hold the run against other commands; None in all processes of a training but the first.
+
+        Raises lock.InUseError, naming who holds it, where another command does.
+        """
+        if not this_process_writes():
+            yield None
+            return
+        with lock.hold(self.path) as held:
+            yield held
 
     @staticmethod
     def fingerprint(name: str, *inputs: Any) -> str:
         """The fingerprint that a stage with these inputs has."""
         return fingerprint(name, *inputs)
 
-    def stage(self, name: str, *inputs: Any, revision: str = "") -> Stage:
+    def standing(self, name: str, *inputs: Any, growing: Collection[str] = ()) -> Standing:
+        """How what is in the stage's folder stands to these inputs. Touches nothing."""
+        return Standing.of(self.path / name, self.fingerprint(name, *inputs), by_path(inputs), growing)
+
+    def stage(
+        self,
+        name: str,
+        *inputs: Any,
+        revision: str = "",
+        settings: Mapping[str, Any] | None = None,
+        growing: Collection[str] = (),
+        start: Path | None = None,
+        clear: bool = False,
+    ) -> Stage:
         """The stage of that name; its fingerprint is that of `inputs` (its recipe part, the stages it reads).
 
-        What an earlier run left under another fingerprint is removed. `revision` stands for what the stage takes up by
-        itself, such as decisions of people: under another one it is not finished, but keeps what it has.
+        What was made from other inputs is set aside under a dated name, and said with what differs.
+
+        Args:
+            name: of the stage and its folder.
+            inputs: what its result depends on.
+            revision: stands for what the stage takes up by itself, such as decisions of people: under another one it
+                is not finished, but keeps what it has.
+            settings: what changes memory, speed or display alone, by path; kept for people to read.
+            growing: paths of inputs of which a larger value is more of the same.
+            start: a model named by hand; where it lies in what is set aside, begun.json says where it is then.
+            clear: remove what is there, whatever it was made from.
         """
         path = self.path / name
         mark = self.fingerprint(name, *inputs)
         full_mark = self.fingerprint(name, *inputs, *([revision] if revision else []))
         if not this_process_writes():
             return SilentStage(name, path, full_mark)
-        begun = path / "begun.json"
-        if path.exists():
-            theirs = json.loads(begun.read_text(encoding="utf-8"))["fingerprint"] if begun.is_file() else None
-            if theirs != mark:
-                shutil.rmtree(path)
-        if not begun.is_file():
-            write_json(begun, {"fingerprint": mark})
-        return Stage(name, path, full_mark)
+        self._keep_recipe()
+        aside.recover(path)
+        stage = Stage(name, path, full_mark)
+        found = self.standing(name, *inputs, growing=growing)
+        begun: dict[str, Any] = {
+            "fingerprint": mark,
+            "version": mathwright.__version__,
+            "inputs": by_path(inputs),
+            "settings": by_path([dict(settings or {})]),
+        }
+        if found.state == "same" and not clear:
+            assert found.begun is not None
+            _warn_of_version(stage, found.begun)
+            changes = differences(found.begun.settings, begun["settings"]) if settings is not None else []
+            if changes and not stage.finished:
+                stage.say(f"going on with {escape(said(changes))}")
+                write_json(path / aside.BEGUN, dataclasses.asdict(found.begun) | {"settings": begun["settings"]})
+            return stage
+        if found.begun is not None and found.begun.start is not None and found.begun.start["given"] == str(start):
+            begun["start"] = found.begun.start
+        if not lock.helpers_gone(self.path):
+            raise lock.in_use(self.path)
+        if clear:
+            if found.state != "nothing":
+                stage.say(f"removing {escape(str(path))} (--clear)")
+            aside.remove(path)
+            aside.begin_stage(path, begun, kept=None)
+        elif found.state == "nothing":
+            aside.begin_stage(path, begun, kept=None)
+        elif found.state == "grown" and read_manifest(path) is None:
+            stage.say(f"more of the same is asked for ({escape(said(found.changes))}): going on")
+            write_json(path / aside.BEGUN, begun)
+        else:
+            kept = aside.free_name(path)
+            if "start" not in begun and start is not None and start.is_relative_to(path.resolve()):
+                begun["start"] = {"given": str(start), "at": str(kept / start.relative_to(path.resolve()))}
+            why = f"more of the same is asked for ({said(found.changes)})" if found.state == "grown" else found.why
+            stage.say(f"{escape(why)}: what was there is kept as [bold]{kept.name}/[/]")
+            aside.begin_stage(path, begun, kept=kept, beginning=path if found.state == "grown" else None)
+        return stage
+
+
+_BEFORE_A_RUN = {lock.LOCK, lock.HELPERS, "recipe.json.partial"}
+"""What a command that was killed at its very beginning leaves in a folder."""
+
+
+def _warn_of_version(stage: Stage, begun: Begun) -> None:
+    if begun.version and begun.version != mathwright.__version__:
+        stage.say(
+            f"[yellow]warning[/] begun with mathwright {escape(begun.version)}, this is {mathwright.__version__}: its "
+            "format is the same, so it stays; --clear makes it again"
+        )
 
 
 def read_manifest(stage_path: Path) -> dict[str, Any] | None:
     """The manifest of a finished stage, or None."""
-    path = stage_path / "manifest.json"
+    path = stage_path / aside.MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 

@@ -6,24 +6,46 @@ from pathlib import Path
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "records", "run"}
+BASE = {"errors", "records", "run", "affects", "aside"}
 SHARED = BASE | {"lm", "problems", "answers", "tools"}
+STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "records": {"errors"},
-    "run": {"errors"},
+    "affects": set(),
+    "lock": {"errors"},
+    "aside": set(),
+    "inputs": {"affects", "aside"},
+    "run": {"errors", "affects", "lock", "inputs", "aside"},
     "lm": BASE,
     "answers": BASE,
     "tools": BASE | {"lm"},
     "problems": BASE | {"tools"},
-    **{stage: set(SHARED) for stage in ("corpus", "pretrain", "sft", "reward", "rl", "eval")},
+    **{stage: set(SHARED) for stage in STAGES},
     "report": BASE,
-    "recipe": {"errors", "records", "recipes", "lm", "problems", "corpus", "pretrain", "sft", "reward", "rl", "eval"},
-    "recipes": {"recipe", "lm", "problems", "corpus", "pretrain", "sft", "reward", "rl", "eval"},
+    "recipe": {
+        "errors",
+        "records",
+        "affects",
+        "recipes",
+        "lm",
+        "problems",
+        "corpus",
+        "pretrain",
+        "sft",
+        "reward",
+        "rl",
+        "eval",
+    },
+    "recipes": {"recipe", "lm", "problems", *STAGES},
     "plan": {"recipe", "lm", "rl"},
     "chat": SHARED,
     "evaluate": {*SHARED, "eval", "report"},
-    "chain": {"recipe", *SHARED, "corpus", "pretrain", "sft", "reward", "rl", "eval"},
+    "provenance": {"recipe", "inputs", "eval", *BASE},
+    "earlier": {"provenance", "inputs", "recipe", *BASE},
+    "checks": {"provenance", "chain", "corpus", "reward", "rl", *SHARED},
+    "sharing": {"chain", "lock", *BASE},
+    "chain": {"recipe", "provenance", "checks", "earlier", "sharing", "inputs", "lock", *SHARED, *STAGES},
     "cli_corpus": {"lm", "corpus", "problems", *BASE},
     "cli": {"cli_corpus", "recipe", "chain", "plan", "chat", "evaluate", "eval", "corpus", "problems", "report", *BASE},
 }

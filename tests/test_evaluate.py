@@ -8,6 +8,7 @@ import pytest
 
 from mathwright.cli import main
 from mathwright.eval.settings import Shard
+from mathwright.eval.store import Store
 from mathwright.evaluate import shard_of_environment
 from mathwright.lm import reward_head
 from mathwright.lm.load import from_scratch, save
@@ -88,6 +89,10 @@ def test_a_reward_model_chooses_and_contaminated_problems_are_told_apart(
         (("--samples", "2", "--temperature", "0"), "temperature 0"),
         (("--engine", "server"), "--base-url"),
         (("--shots", "9", "--template", "plain"), "has 8"),
+        (("--shots", "-1"), "--shots is -1"),
+        (("--shots", "99"), "has 8"),
+        (("--shots", "2", "--template", "short"), "template 'short'"),
+        (("--reward-model", "nowhere"), "nowhere holds no reward model"),
     ],
 )
 def test_bad_input_is_one_line_with_a_hint(
@@ -106,6 +111,39 @@ def test_a_benchmark_that_is_not_there_is_said_before_the_model_is_loaded(
     with pytest.raises(SystemExit):
         evaluate(tmp_path / "no_model", tmp_path, tmp_path / "out")
     assert "gsm8k" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("--shots", "99"), ("--shots", "-1"), ("--mode", "prose")])
+def test_what_needs_no_model_is_said_before_the_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit):
+        evaluate(tmp_path / "no_model", write_gsm8k(tmp_path / "data", 2), tmp_path / "out", *arguments)
+    assert "no such model" not in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_loaded_does_not_bind_the_corrected_call(model: Path, tmp_path: Path) -> None:
+    data = write_gsm8k(tmp_path / "data", 2)
+    with pytest.raises(SystemExit):
+        evaluate(tmp_path / "no_model", data, tmp_path / "out")
+    assert not (tmp_path / "out" / "settings.json").exists()
+    (tmp_path / "out" / "settings.json").write_text('{"model": "one that never drew a sample"}')
+    evaluate(model, data, tmp_path / "out")
+    assert len(records(tmp_path / "out")) == 2
+
+
+def test_two_processes_do_not_draw_the_same_samples(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_gsm8k(tmp_path / "data", 3)
+    with Store(tmp_path / "out", shard=0, num_shards=1).claimed():
+        with pytest.raises(SystemExit):
+            evaluate(model, data, tmp_path / "out")
+        assert "another process is drawing the same samples" in capsys.readouterr().err
+    with Store(tmp_path / "parts", shard=0, num_shards=2).claimed():
+        evaluate(model, data, tmp_path / "parts", "--shard", "1/2")
+    evaluate(model, data, tmp_path / "parts", "--shard", "0/2")
+    assert len(records(tmp_path / "parts")) == 3
 
 
 def test_weights_of_two_types_are_not_mixed(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

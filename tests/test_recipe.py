@@ -2,16 +2,24 @@
 
 import ast
 import dataclasses
+import inspect
+import itertools
 import json
+import re
+import types
+import typing
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
 
 import mathwright
+from mathwright import affects
 from mathwright import recipe as recipes
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
 from mathwright.records import from_json, to_json
+from mathwright.run import fingerprint
 
 PACKAGE = Path(mathwright.__file__).parent
 
@@ -144,3 +152,130 @@ def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
     Chain(built, tmp_path / "run")
     kept = json.loads((tmp_path / "run/recipe.json").read_text())
     assert kept["recipe"]["model"]["dtype"] == fast_dtype("cpu")
+
+
+# --- what a field changes ---
+
+
+def parts_of(recipe: type) -> list[type]:
+    """The recipe and all parts that its fields can hold."""
+    found: list[Any] = []
+    todo: list[Any] = [recipe]
+    while todo:
+        hint = todo.pop()
+        todo += typing.get_args(hint)
+        if dataclasses.is_dataclass(hint) and hint not in found:
+            found.append(hint)
+            todo += typing.get_type_hints(hint).values()
+    return found
+
+
+PARTS = parts_of(Recipe)
+FIELDS = [(part, field.name) for part in PARTS for field in dataclasses.fields(part)]
+
+
+def built(cls: Any) -> Any:
+    """A recipe part with a value in every field, parts within parts and in tuples included."""
+    hints = typing.get_type_hints(cls)
+    return cls(**{field.name: _value(hints[field.name]) for field in dataclasses.fields(cls)})
+
+
+def _value(hint: Any, other: bool = False) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        part = built(hint)
+        if not other:
+            return part
+        field = next(f for f in dataclasses.fields(part) if affects.marks(type(part))[f.name][0] is affects.RESULT)
+        return changed(part, field.name)
+    if origin is Literal:
+        return arguments[-1 if other else 0]
+    if origin in (typing.Union, types.UnionType):
+        return _value(next(a for a in arguments if a is not type(None)), other)
+    if origin is tuple:
+        items = arguments[:1] if arguments[-1] is Ellipsis else arguments
+        return tuple(_value(item, other) for item in items)
+    return {str: ("a", "b"), int: (1, 2), float: (0.5, 0.75), bool: (False, True)}[hint][other]
+
+
+def changed(part: Any, name: str) -> Any:
+    """The part with another value in a field."""
+    return dataclasses.replace(part, **{name: _value(typing.get_type_hints(type(part))[name], other=True)})
+
+
+def test_every_part_of_a_recipe_is_looked_at() -> None:
+    assert {part.__name__ for part in PARTS} > {"Recipe", "RLRecipe", "RewardTermRecipe", "FilterRecipe", "LoraRecipe"}
+
+
+@pytest.mark.parametrize(("part", "name"), FIELDS, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_a_field_changes_the_fingerprint_unless_it_is_marked(part: type, name: str) -> None:
+    """Alone, and as a part of a whole recipe."""
+    kind, grows = affects.marks(part)[name]
+    one, other = built(part), changed(built(part), name)
+    assert getattr(one, name) != getattr(other, name), "the test must change it"
+    assert (fingerprint(one) == fingerprint(other)) == (kind is not affects.RESULT)
+    assert (fingerprint([{"x": (one,)}]) == fingerprint([{"x": (other,)}])) == (kind is not affects.RESULT)
+    leaves = {leaf.path: leaf for leaf in affects.leaves(one)}
+    below = [leaf for path, leaf in leaves.items() if path == name or path.startswith(name + ".")]
+    assert below and (kind is affects.RESULT or all(leaf.affects is kind for leaf in below))
+    assert grows is None or kind is affects.RESULT, "what grows is of the result"
+
+
+def explicit(part: type, name: str) -> bool:
+    hint = typing.get_type_hints(part, include_extras=True)[name]
+    return any(isinstance(mark, affects.Affects | affects.Grows) for mark in typing.get_args(hint))
+
+
+def docstring(part: type, name: str) -> str:
+    """The text below a field."""
+    lines = inspect.getsource(part).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"    {name}: ")) + 1
+    rest = lines[start:]
+    text = itertools.takewhile(lambda line: not re.match(r"    \w+: ", line), rest)
+    return " ".join(" ".join(text).split())
+
+
+@pytest.mark.parametrize(("part", "name"), FIELDS, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_what_speaks_of_memory_speed_or_display_says_what_it_changes(part: type, name: str) -> None:
+    text = docstring(part, name)
+    if re.search(r"changes? nothing|take no part|bounds the memory", text):
+        assert affects.marks(part)[name][0] is not affects.RESULT, text
+    speaks = re.search(
+        r"checkpoint|generation_batch|batch_size|micro_|saved_|sheet|workers|threads|engine|timeout|delay|requests_per|"
+        r"log_|evaluat|_s$|seconds|every",
+        name,
+    ) or re.search(r"\bmemory, |at one time|written in full|seconds between|between checkpoints|to label", text, re.I)
+    if speaks:
+        assert explicit(part, name), f"{part.__name__}.{name}: mark what it changes, RESULT included"
+
+
+def test_a_mark_on_a_part_is_that_of_all_it_has() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Inner:
+        a: int
+        b: Annotated[int, affects.SPEED]
+
+    @dataclasses.dataclass(frozen=True)
+    class Outer:
+        shown: Annotated[Inner, affects.DISPLAY]
+        many: tuple[Inner, ...]
+
+    affects.marks.cache_clear()
+    globals().update(Inner=Inner)
+    outer = Outer(shown=Inner(1, 2), many=(Inner(3, 4), Inner(5, 6)))
+    assert [(leaf.path, leaf.affects.value) for leaf in affects.leaves(outer)] == [
+        ("shown.a", "display"), ("shown.b", "display"),
+        ("many.0.a", "result"), ("many.0.b", "speed"), ("many.1.a", "result"), ("many.1.b", "speed"),
+    ]  # fmt: skip
+    assert affects.result_of(outer) == {"many": [{"a": 3}, {"a": 5}]}
+    del globals()["Inner"]
+
+
+def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_them() -> None:
+    whole = recipes.find("quickstart")()
+    assert whole.rl and whole.sft and whole.sft.optimiser.decay and not whole.rl.optimiser.decay
+    grows = {leaf.path for leaf in affects.leaves(whole) if leaf.grows}
+    assert {"rl.num_steps", "reward.num_epochs", "eval.num_samples"} <= grows
+    assert not grows & {"sft.num_steps", "pretrain.num_tokens"}
+    constant = recipes.override(whole, ["sft.optimiser.decay=[]"])
+    assert "sft.num_steps" in {leaf.path for leaf in affects.leaves(constant) if leaf.grows}

@@ -213,7 +213,7 @@ def merge_rules(people: Sequence[Rule], automatic: Iterable[Rule]) -> list[Rule]
 def run_rules(run: Path) -> Path:
     """The rules file of a run, which `mathwright corpus annotate` writes.
 
-    It lies outside the folder of the stage, which another recipe empties: decisions of people outlive that.
+    It lies outside the folder of the stage, which another recipe sets aside: decisions of people stay in force.
     """
     return run / "rules.toml"
 

@@ -110,6 +110,11 @@ def _look_up(
             )
         captures = list(read_jsonl(folder / "captures.jsonl", Capture))
     else:
+        if found := sorted(folder.glob("fetched*")):
+            raise MathwrightError(
+                f"{found[0]} is there, but not the lookup.json of the fetch that made it; it would be overwritten",
+                hint="choose another --out, or move what is there",
+            )
         captures, dropped, num_in = find_captures(indexes, wanted, client=client)
         if limit is not None and len(captures) > limit:
             dropped["over the limit"] = len(captures) - limit

@@ -15,6 +15,8 @@ from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from mathwright.aside import set_aside
+
 COMPRESSION_LEVEL = 6
 """warcio compresses at 9, which costs twice the time of 6 for 1% fewer bytes on HTML."""
 
@@ -36,13 +38,13 @@ class Place:
 def cut_back(folder: Path, *, name: str, sizes: Mapping[str, int]) -> list[Path]:
     """Undo what a killed crawl wrote without having noted it: `sizes` are the noted sizes of its files.
 
-    A file is cut at its noted size, which is the end of a record, and removed where nothing of it was noted. Returns
-    the files that stay, in order.
+    A file is cut at its noted size, which is the end of a record. One of which nothing was noted may be of another
+    making, so it is set aside under a dated name. Returns the files that stay, in order.
     """
     kept = []
     for path in sorted(folder.glob(f"{name}-*.warc.gz")):
         if path.name not in sizes:
-            path.unlink()
+            set_aside(path)
             continue
         if path.stat().st_size > sizes[path.name]:
             os.truncate(path, sizes[path.name])

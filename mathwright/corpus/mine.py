@@ -21,7 +21,7 @@ from mathwright.corpus.annotate import Rule
 from mathwright.corpus.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError, Paused
-from mathwright.run import Stage
+from mathwright.run import Stage, read_manifest
 
 _PAGES_ROWS = 1 << 16
 _PAGES = pa.schema(
@@ -93,6 +93,7 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
     human_rules = annotate.read_people(stage.path.parent, recipe.rules)
     doubts.warn_of_rules(pool.urls, human_rules, stage)
     decisions = annotate.decisions_digest(human_rules)
+    promised = _promised_iteration(stage)
     rows: list[dict[str, Any]] = []
     state = before = None
     for number in itertools.count(1):
@@ -101,13 +102,13 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
             break
         if not is_made:  # what was made from an earlier iteration is made again
             for name in ("quality", "documents", "shards"):
-                (stage.path / f"{name}.done.json").unlink(missing_ok=True)
+                stage.again(name)
         before = state and _decide_again(state, pool, recipe, human_rules)
         row = stage.once(
             f"iteration-{number}",
             lambda folder, k=number, b=before: _iterate(recipe, pool, stage, folder, k, b, human_rules, seed),
         )
-        if number > 1:  # a model is buckets * dim * 4 bytes, and nothing reads an earlier one
+        if number > 1 and number - 1 != promised:  # buckets * dim * 4 bytes, and nothing reads an earlier one
             (stage.path / f"iteration-{number - 1}" / "classifier.bin").unlink(missing_ok=True)
         rows.append(row)
         state = State.load(stage.path / f"iteration-{number}")
@@ -129,6 +130,12 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, seed: int) -> Mined:
         first_seed=State.load(stage.path / "iteration-1").seed,
         last_excluded=not_negative(recipe, pool, before),
     )
+
+
+def _promised_iteration(stage: Stage) -> int:
+    """The iteration whose classifier the stage left for others when it finished before; 0 where it had not."""
+    manifest = read_manifest(stage.path)
+    return len(manifest["summary"]["iterations"]) if manifest is not None else 0
 
 
 def _is_over(recipe: CorpusRecipe, rows: Sequence[dict[str, Any]], decisions: str, num_pages: int) -> bool:

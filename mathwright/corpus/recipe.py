@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from mathwright.affects import DISPLAY, RESULT, SPEED
 from mathwright.corpus.domains import DomainUnit
 
 
@@ -23,9 +24,9 @@ class WebRecipe:
     """Where the crawl starts (kind crawl)."""
     max_pages: int
     max_pages_per_host: int
-    delay_s: float
+    delay_s: Annotated[float, SPEED]
     """Seconds between two requests to one host; robots.txt may ask for more."""
-    requests_per_host: int
+    requests_per_host: Annotated[int, SPEED]
     user_agent: str
     port: int = 0
     """Port on which package_docs serves; 0 is any that is free."""
@@ -48,7 +49,7 @@ class WebRecipe:
     """Hosts visited (order score); 0 is no limit."""
     max_bytes: int = 0
     """Bytes of HTML after which order score ends; 0 is no limit."""
-    max_seconds: float = 0.0
+    max_seconds: Annotated[float, RESULT] = 0.0
     """Time after which order score ends, earlier runs of the same crawl included; 0 is no limit."""
     patience: float = 0.5
     """Order score waits for a better host rather than fetch what has less than this share of its priority; 0: never."""
@@ -160,14 +161,14 @@ class CorpusRecipe:
     """LSH bands of the near-deduplication; 0 chooses them for dedup_similarity."""
     dedup_keeps: Literal["longest", "earliest", "url"] = "longest"
     """Which page of a cluster of duplicates stays: the longest, the one archived first, that of the smallest URL."""
-    sweep_tokens: tuple[int, ...] = ()
+    sweep_tokens: Annotated[tuple[int, ...], DISPLAY] = ()
     """Further budgets of which the last ranking says what they would collect (§2.1: 40B, 80B, 120B, 160B)."""
-    measure: bool = True
+    measure: Annotated[bool, DISPLAY] = True
     """Measure the last iteration by two classifiers of halves of the seed that share no host, and write a sheet of
     pages around the cut for a person to label."""
-    sheet_pages: int = 40
+    sheet_pages: Annotated[int, DISPLAY] = 40
     """Pages of each of its five strata on that sheet."""
-    labels: str = ""
+    labels: Annotated[str, DISPLAY] = ""
     """JSON lines with `url` and `label` (true or false): pages of which it is known whether they are of the domain
     sought. They take no part in the mining; precision, recall and calibration are measured against them."""
     domain_unit: DomainUnit = "host"

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,27 @@ def measure(
     tasks = [find_task(task) for task in settings.tasks]  # all names are checked before anything is read
     loaded = {task.name: _load(task, settings) for task in tasks}
     store = Store(out, shard=shard.index, num_shards=shard.count)
-    store.open(fixed(settings, engine_name, dtype))
+    kept_with = fixed(settings, engine_name, dtype)
+    store.check(kept_with)
+    for task in tasks:
+        _check_prompts(task, loaded[task.name], settings)
+    with store.claimed():
+        return _measure(settings, store, tasks, loaded, open_engine, kept_with, shard, name, annotate)
+
+
+def _measure(
+    settings: Settings,
+    store: Store,
+    tasks: Sequence[Task],
+    loaded: Mapping[str, LoadedBenchmark],
+    open_engine: Callable[[], Engine],
+    kept_with: Mapping[str, Any],
+    shard: Shard,
+    name: str | None,
+    annotate: Callable[[list[EvalRecord]], list[EvalRecord]],
+) -> Outcome:
+    """What `measure` does once its input is known to be right. The settings are kept when the engine is open: a model
+    that cannot be loaded leaves nothing that would refuse the corrected call."""
     store.mend()
     planned = [key for task in tasks for key in _keys(task, loaded[task.name], settings)]
     done = store.done()
@@ -73,6 +93,7 @@ def measure(
     if mine:
         engine: Engine = open_engine()
         try:
+            store.open(kept_with)
             work = [w for task in tasks for w in _work(task, loaded[task.name], settings, engine, mine)]
             with RunningAccuracy(len(work)) as progress:
                 collect(
@@ -139,11 +160,7 @@ def _number(task: str, problem_id: str) -> int:
 
 def _work(task: Task, loaded: LoadedBenchmark, settings: Settings, engine: Engine, wanted: set[Key]) -> Iterator[Work]:
     for mode in _modes(loaded.problems[0], settings):
-        shots = shots_of(task, mode, None if settings.shots == "paper" else settings.shots)
-        # a base model completes a function that it is shown no exemplar for (HumanEval)
-        plain = shots > 0 or settings.shots == "paper"
-        template = "plain" if plain else usual_template(settings.model, engine.tokenizer)
-        template = template if settings.template == "auto" else settings.template
+        shots, template = _layout(task, mode, settings, engine.tokenizer)
         for problem in loaded.problems:
             samples = [s for s in _samples(settings) if Key(task.name, mode, problem.id, s) in wanted]
             if not samples:
@@ -163,6 +180,24 @@ def _work(task: Task, loaded: LoadedBenchmark, settings: Settings, engine: Engin
                     sampling=greedy(settings.max_new_tokens) if sample == GREEDY else sampling_of(settings),
                     rel_tolerance=tolerance_of(task, problem),
                 )
+
+
+def _layout(task: Task, mode: SolutionFormat, settings: Settings, tokenizer: Any) -> tuple[int, str]:
+    """Exemplars and template of a prompt."""
+    shots = shots_of(task, mode, None if settings.shots == "paper" else settings.shots)
+    if settings.template != "auto":
+        return shots, settings.template
+    # a base model completes a function that it is shown no exemplar for (HumanEval)
+    plain = shots > 0 or settings.shots == "paper"
+    return shots, "plain" if plain else usual_template(settings.model, tokenizer)
+
+
+def _check_prompts(task: Task, loaded: LoadedBenchmark, settings: Settings) -> None:
+    """Raise MathwrightError for exemplars that are not there or do not go with the template; needs no model."""
+    problem = loaded.problems[0]
+    for mode in _modes(problem, settings):
+        shots, template = _layout(task, mode, settings, None)
+        build_prompt(problem, mode, template=template, shots=shots, exemplars=task.exemplars, tokenizer=None)
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.problems.templates import TEMPLATES
 from mathwright.records import SolutionFormat
 
 
@@ -41,13 +42,18 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, lowest in (("samples", 0), ("max_new_tokens", 1), ("max_tool_rounds", 0), ("top_k", 0)):
-            if getattr(self, name) < lowest:
+        lowest_values = (("samples", 0), ("max_new_tokens", 1), ("max_tool_rounds", 0), ("top_k", 0), ("shots", 0))
+        for name, lowest in lowest_values:
+            if getattr(self, name) != "paper" and getattr(self, name) < lowest:
                 raise MathwrightError(f"--{_flag(name)} is {getattr(self, name)}", hint=f"it must be at least {lowest}")
         if self.limit is not None and self.limit < 1:
             raise MathwrightError(f"--limit is {self.limit}", hint="it must be at least 1")
         if not self.tasks or not self.modes:
             raise MathwrightError("nothing to measure", hint="--tasks gsm8k,math --mode cot")
+        if self.template not in ("auto", "plain", *TEMPLATES):
+            raise MathwrightError(
+                f"--template is {self.template!r}", hint=f"one of auto, plain, {', '.join(TEMPLATES)}"
+            )
         if unknown := [mode for mode in self.modes if mode not in ("cot", "pot", "tool")]:
             raise MathwrightError(
                 f"no mode is called {unknown[0]!r}", hint="--mode cot, pot, tool, or several: cot,tool"

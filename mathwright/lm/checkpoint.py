@@ -24,6 +24,7 @@ from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.parallel import World
+from mathwright.lm.recipe import OptimiserRecipe
 
 KEPT = 2
 """Checkpoints kept: the newest, and the one before it should the newest be damaged."""
@@ -42,7 +43,7 @@ def save(
     folder: Path,
     *,
     lm: LanguageModel,
-    optimiser: Optimiser | None,
+    optimiser: Optimiser,
     step: int,
     extra: Mapping[str, Any] | None = None,
     module: torch.nn.Module | None = None,
@@ -54,7 +55,7 @@ def save(
     Args:
         folder: where the checkpoints of this training lie.
         lm: the model.
-        optimiser: its optimiser; None for a training that is over, of which only weights are needed.
+        optimiser: its optimiser.
         step: steps completed.
         extra: further state as plain values and tensors.
         module: what is trained, where it is more than lm.model (a model with a head).
@@ -65,7 +66,7 @@ def save(
     content = {
         "step": step,
         "weights": _weights(module or lm.model),
-        "optimiser": optimiser.state_dict() if optimiser is not None else None,
+        "optimiser": optimiser.state_dict(),
         "random": _random_states(),
         "extra": dict(extra or {}),
     }
@@ -132,7 +133,7 @@ def restore(
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(saved[name])
-    if optimiser is not None and content["optimiser"] is not None:
+    if optimiser is not None:
         optimiser.load_state_dict(content["optimiser"])
     _set_random_states(content["random"])
     return Restored(content["step"], content["extra"])
@@ -164,9 +165,13 @@ def keep_only(path: Path) -> None:
                 _remove(other)
 
 
-def remove_all(folder: Path) -> None:
-    """Remove the checkpoints of a training that is over."""
-    if parallel.world().is_main:
+def leave(folder: Path, optimiser: OptimiserRecipe, checkpoint_every: int) -> None:
+    """Leave behind of a training that is over what more steps of it need: its last checkpoint, where they would be the
+    same training as if they had been asked for at once (`learning_rate`). Else none, as where the recipe wants none."""
+    newest = latest(folder)
+    if newest is not None and not optimiser.decay and checkpoint_every:
+        keep_only(newest)
+    elif parallel.world().is_main:
         shutil.rmtree(folder, ignore_errors=True)
 
 

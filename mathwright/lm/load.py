@@ -113,6 +113,14 @@ def load_tokenizer(source: str | Path) -> Any:
     return _from_pretrained(AutoTokenizer, folder)
 
 
+def require_source(source: str | Path) -> None:
+    """Raise MathwrightError where `load` would find no configuration, weights or tokenizer; loads no weights."""
+    folder = _resolve(source)
+    load_tokenizer(source)
+    if isinstance(folder, Path) and not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise MathwrightError(f"{folder} has no weights", hint="copy its safetensors files beside config.json")
+
+
 def save(lm: LanguageModel, folder: str | Path) -> None:
     """Write model and tokenizer as a Hugging Face folder (safetensors), which `load` and other tools read.
 

@@ -91,8 +91,8 @@ def fit(
     if evaluate is not None:
         _evaluate(stage, trained, evaluate, num_steps)
     if start < num_steps:
-        # The training is over: weights alone, so that a stage killed behind it does not train again.
-        checkpoint.keep_only(checkpoint.save(folder, lm=lm, optimiser=None, step=num_steps, module=trained))
+        # The training is over: a stage killed after it does not train again, and one asked for more steps has it.
+        checkpoint.keep_only(checkpoint.save(folder, lm=lm, optimiser=updater, step=num_steps, module=trained))
 
 
 def _train_step(

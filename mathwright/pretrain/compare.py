@@ -30,8 +30,7 @@ def run(
     table: list[dict[str, Any]] = []
     for component in recipe.corpora:
         folder = stage.path / component.name
-        part = Stage(component.name, folder, stage.fingerprint)
-        folder.mkdir(exist_ok=True)
+        part = stage.part(component.name)
         if not part.finished:
             training = dataclasses.replace(recipe.training, mixture=(dataclasses.replace(component, weight=1.0),))
             train.run(

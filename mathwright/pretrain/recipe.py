@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from mathwright.affects import MEMORY, SPEED, Grows
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
 
 
@@ -23,15 +25,15 @@ class PretrainRecipe:
     """A fixed token budget over a mixture."""
 
     mixture: tuple[MixtureRecipe, ...]
-    num_tokens: int
+    num_tokens: Annotated[int, Grows(unless="optimiser.decay")]
     batch_tokens: int
-    micro_batch_tokens: int
-    """Tokens of one forward and backward on one device; bounds the memory, changes nothing else."""
+    micro_batch_tokens: Annotated[int, MEMORY]
+    """Tokens of one forward and backward on one device; bounds the memory, changes nothing but rounding."""
     context: int
     optimiser: OptimiserRecipe
     heldout_tokens: int
     """Held-out tokens on which bits per byte are measured before and after."""
-    checkpoint_every: int
+    checkpoint_every: Annotated[int, SPEED]
     """Steps between checkpoints."""
 
 

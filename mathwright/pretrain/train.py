@@ -73,7 +73,7 @@ def run(
     )
     after = measure(num_steps) if test is not None else {}
     save(lm, stage.path / "model")
-    checkpoint.remove_all(stage.path / CHECKPOINTS)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     summary: dict[str, float | int] = {"num_steps": num_steps, "num_tokens": num_steps * num_targets}
     if test is not None:
         summary |= {

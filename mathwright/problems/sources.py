@@ -107,8 +107,10 @@ def _published(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) ->
         if wanted:
             rows = load_published(source.source, source.path, split)
             answered = [row for row in rows if row.problem.answer]
-            dropped[f"{source.source}: empty reference"] += len(rows) - len(answered)
-            chosen[split] = _pick(answered, wanted, seed, f"{source.source} ({source.path or 'hub'})", split)
+            left_out = Counter({f"{source.source}: empty reference": len(rows) - len(answered)})
+            dropped.update(left_out)
+            what = f"{source.source} ({source.path or 'hub'})"
+            chosen[split] = _pick(answered, wanted, seed, what, split, left_out)
     return ProblemSet(
         train=[row.problem for row in chosen["train"]],
         test=[row.problem for row in chosen["test"]],
@@ -121,6 +123,7 @@ def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) 
     file = Path(source.source).expanduser()
     lines: dict[str, int] = {}
     splits: dict[str, list[Problem]] = {"train": [], "test": []}
+    left_out: Counter[str] = Counter()
     for number, problem in read_records(file, Problem):
         if problem.id in lines:
             raise MathwrightError(
@@ -129,13 +132,14 @@ def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) 
             )
         lines[problem.id] = number
         if not problem.answer.strip():
-            dropped[f"{file.name}: empty reference"] += 1
+            left_out[f"{file.name}: empty reference"] += 1
         elif problem.split == "train" or problem.split.startswith("test"):
             splits["train" if problem.split == "train" else "test"].append(problem)
         else:
-            dropped[f"{file.name}: split {problem.split!r} is neither train nor test"] += 1
-    train = _pick(splits["train"], source.num_train, seed, str(file), "train")
-    test = _pick(splits["test"], source.num_test, seed, str(file), "test")
+            left_out[f"{file.name}: split {problem.split!r} is neither train nor test"] += 1
+    dropped.update(left_out)
+    train = _pick(splits["train"], source.num_train, seed, str(file), "train", left_out)
+    test = _pick(splits["test"], source.num_test, seed, str(file), "test", left_out)
     kept = {problem.id for problem in train}
     solutions: list[Solution] = []
     for _, solution in read_records(Path(source.path).expanduser(), Solution) if source.path else ():
@@ -146,10 +150,17 @@ def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) 
     return ProblemSet(train=train, test=test, solutions=solutions)
 
 
-def _pick(rows: list[T], wanted: int, seed: int, what: str, split: str) -> list[T]:
-    """`wanted` rows drawn without replacement; all of them, in an order of their own, where there are fewer."""
+def _pick(rows: list[T], wanted: int, seed: int, what: str, split: str, left_out: Counter[str]) -> list[T]:
+    """`wanted` rows drawn without replacement; all of them, in an order of their own, where there are fewer.
+
+    Raises MathwrightError where there is none, with what was left out before.
+    """
     if wanted and not rows:
-        raise MathwrightError(f"{what}: no {split} problem", hint=f"set num_{split} to 0 or check the file")
+        reasons = ", ".join(f"{reason.partition(': ')[2]} {count:,}" for reason, count in left_out.items() if count)
+        raise MathwrightError(
+            f"{what}: no {split} problem" + (f" (dropped: {reasons})" if reasons else ""),
+            hint=f"set num_{split} to 0 or check the file",
+        )
     return random.Random(f"{seed}:{split}").sample(rows, min(wanted, len(rows)))
 
 

@@ -7,7 +7,6 @@ starts from the model whose responses it ranks, which has read the format of the
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import reward_head
+from mathwright.lm import checkpoint, reward_head
 from mathwright.lm.load import LanguageModel, load
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
@@ -55,7 +54,9 @@ def run(
 
     Raises MathwrightError for a recipe or problems that give no rankings.
     """
-    _check(recipe, problems)
+    check_recipe(recipe)
+    if not problems:
+        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
     lm = load(model, dtype=dtype, device=device)
 
     def sample(folder: Path) -> int:
@@ -79,12 +80,11 @@ def run(
         outputs={"model": stage.path / "model", "rankings": path},
         summary=_summary(stage, training, heldout),
     )
-    shutil.rmtree(stage.path / CHECKPOINTS, ignore_errors=True)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
 
 
-def _check(recipe: RewardRecipe, problems: Sequence[Problem]) -> None:
-    if not problems:
-        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
+def check_recipe(recipe: RewardRecipe) -> None:
+    """Raise MathwrightError for a recipe that gives no rankings."""
     if recipe.responses_per_problem < 2:
         raise MathwrightError(
             f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",

@@ -106,7 +106,7 @@ class Explorer:
                 )
                 waves.append(wave)
                 kept += [g for g in wave.groups if not recipe.max_resampling or not nothing_to_prefer(g)]
-                asked += size
+                asked += len(wave.groups)  # one kept from before may be of another size
             if len(kept) == recipe.problems_per_step:
                 break
         everything = [group for wave in waves for group in wave.groups]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from mathwright.affects import DISPLAY, GUARD, MEMORY, RESULT, SPEED, Grows
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
 
 
@@ -19,9 +20,9 @@ class RewardTermRecipe:
     function: str = ""
     """`module:name` of a function of (Problem, Completion) that returns a number, or None for unscored. It may be an
     `async def`: then the responses are scored at the same time."""
-    timeout_s: float = 10.0
+    timeout_s: Annotated[float, RESULT] = 10.0
     """Seconds one call of `function` may take; then what it was to score is unscored."""
-    batched: bool = False
+    batched: Annotated[bool, RESULT] = False
     """Whether `function` takes all responses at once: lists of Problem and of Completion to a list of numbers."""
 
 
@@ -34,7 +35,7 @@ class RLRecipe:
     """rule: 1 for a correct answer, 0 for another; model: the score of the reward model."""
     mode: Literal["cot", "tool"]
     """Prompt format of the questions."""
-    num_steps: int
+    num_steps: Annotated[int, Grows(unless="optimiser.decay")]
     problems_per_step: int
     group_size: int
     """G."""
@@ -46,16 +47,18 @@ class RLRecipe:
     advantage_std: Literal["population", "sample"]
     advantage_eps: float
     sampling: SamplingRecipe
-    micro_batch_tokens: int
+    micro_batch_tokens: Annotated[int, MEMORY]
+    """Tokens of one forward and backward; bounds the memory, changes nothing but rounding."""
     optimiser: OptimiserRecipe
-    checkpoint_every: int
+    checkpoint_every: Annotated[int, SPEED]
+    """Steps between checkpoints."""
     extra_rewards: tuple[RewardTermRecipe, ...] = ()
     """Under grpo_process these have no part: it rewards steps."""
     max_tool_rounds: int = 3
     """Programs a response may run in mode tool."""
-    generation_batch: int = 64
-    """Responses generated at one time; bounds the memory, changes nothing else."""
-    saved_groups: int = 2
+    generation_batch: Annotated[int, MEMORY] = 64
+    """Responses generated at one time; bounds the memory, changes nothing but rounding."""
+    saved_groups: Annotated[int, DISPLAY] = 2
     """Groups of each step written in full to rollouts.jsonl."""
     step_reward: str = "arithmetic"
     """What scores the steps under grpo_process: arithmetic (`rl.steps`), or `module:name` of a function of (Problem,
@@ -66,18 +69,18 @@ class RLRecipe:
     """Parts a step is cut into by questions, with an update each, in each of the inner updates."""
     max_resampling: int = 0
     """How often groups of equal rewards are replaced by those of further questions (dynamic sampling of DAPO)."""
-    max_logprob_gap: float = 1.0
+    max_logprob_gap: Annotated[float, GUARD] = 1.0
     """The run stops where generator and training differ by more, in nats a token, about the drawn tokens."""
-    wave_responses: int = 1024
+    wave_responses: Annotated[int, SPEED] = 1024
     """Responses explored between two saves to the rollout buffer: what a kill costs at most."""
-    evaluate_every: int = 0
+    evaluate_every: Annotated[int, DISPLAY] = 0
     """Steps between two measurements of greedy accuracy on held-out problems; 0 is none."""
-    num_evaluated: int = 100
+    num_evaluated: Annotated[int, DISPLAY] = 100
     """Held-out problems they ask."""
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
-    checkpoint_activations: bool = False
+    checkpoint_activations: Annotated[bool, MEMORY] = False
     """Compute each layer again in the backward pass: 6 to 20% more time, a fraction of the memory (docs/speed.md)."""
-    engine: Literal["local", "vllm"] = "local"
+    engine: Annotated[Literal["local", "vllm"], RESULT] = "local"
     """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave (where
     the model the training began with explores, it is ours)."""

@@ -160,7 +160,7 @@ def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str) ->
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
         summary=_summary(recipe, stage),
     )
-    checkpoint.remove_all(stage.path / CHECKPOINTS)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
 
 
@@ -209,7 +209,8 @@ class _Training:
                 rollouts.append(step, found.groups[: recipe.saved_groups])
                 self._report(step, values, found)
                 advance(1)
-                if recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0:
+                is_last = step + 1 == recipe.num_steps
+                if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
                     checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             if self.heldout:

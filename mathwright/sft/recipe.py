@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from mathwright.affects import SPEED, Grows
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.records import SolutionFormat
 
@@ -19,6 +21,7 @@ class SFTRecipe:
     """Tokens of a packed row, which is one forward and backward."""
     batch_rows: int
     """Rows of an optimiser step."""
-    num_steps: int
+    num_steps: Annotated[int, Grows(unless="optimiser.decay")]
     optimiser: OptimiserRecipe
-    checkpoint_every: int
+    checkpoint_every: Annotated[int, SPEED]
+    """Steps between checkpoints."""

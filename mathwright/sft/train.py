@@ -66,7 +66,7 @@ def run(
     save(lm, stage.path / "model")
     if stage.writes:
         write_template(stage.path / "model", template)
-    checkpoint.remove_all(stage.path / CHECKPOINTS)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     stage.finish(
         outputs={"model": stage.path / "model"},
         summary={

@@ -359,6 +359,13 @@ def test_one_folder_is_one_fetch(crawl, tmp_path):
         run_fetch(crawl, tmp_path / "none", Wanted(domains=("nowhere.org",)))
 
 
+def test_archives_of_another_making_are_not_overwritten(crawl, tmp_path):
+    (tmp_path / "fetched-00000.warc.gz").write_bytes(b"of somebody")
+    with pytest.raises(MathwrightError, match="would be overwritten"):
+        run_fetch(crawl, tmp_path)
+    assert (tmp_path / "fetched-00000.warc.gz").read_bytes() == b"of somebody"
+
+
 def test_uncompressed_records_are_compressed(tmp_path):
     data = response("https://a.org/x", page_html(1))
     (tmp_path / "plain.warc").write_bytes(b"junk" + data)

@@ -1,5 +1,6 @@
 """Pre-training: the mixture is the recipe's, bits per byte are as defined, and text is learned."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from mathwright.affects import leaves
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel, from_scratch, save
+from mathwright.lm.load import LanguageModel, from_scratch, load, save
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
 from mathwright.lm.shards import ShardWriter, TokenShards
 from mathwright.lm.tokenise import encode
@@ -141,3 +143,30 @@ def test_a_corpus_shorter_than_a_row_is_refused(tmp_path: Path, lm: LanguageMode
     shards = write_shards(tmp_path / "a", lm, ["1 + 1"])
     with pytest.raises(MathwrightError, match="less than one row"):
         train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=1, seed=0)
+
+
+def test_a_larger_token_budget_goes_on_to_the_bit(tmp_path: Path, lm: LanguageModel) -> None:
+    """Two corpora, so that which row comes from which must not depend on the budget."""
+    save(lm, tmp_path / "start")
+    write_shards(tmp_path / "a", lm, TEXTS)
+    write_shards(tmp_path / "b", lm, [text.upper() for text in TEXTS])
+    parts = [MixtureRecipe(name="a", path="", weight=2), MixtureRecipe(name="b", path="", weight=1)]
+    constant = dataclasses.replace(ADAMW, decay=())
+
+    def trained(run: Path, num_tokens: int) -> dict[str, torch.Tensor]:
+        part = dataclasses.replace(recipe(*parts, num_tokens=num_tokens), optimiser=constant)
+        growing = {leaf.path for leaf in leaves(part) if leaf.grows}
+        stage = RunDirectory(run, recipe_name="t", recipe={}).stage("pretrain", part, growing=growing)
+        corpora = {name: tmp_path / name for name in ("a", "b")}
+        train.run(
+            part, stage, model=tmp_path / "start", corpora=corpora, heldout=tmp_path / "a", dtype="float32", seed=0
+        )
+        return load(stage.path / "model", dtype="float32").model.state_dict()
+
+    trained(tmp_path / "grown", 4 * 512)
+    grown, at_once = trained(tmp_path / "grown", 7 * 512), trained(tmp_path / "at_once", 7 * 512)
+    assert len(list((tmp_path / "grown").glob("pretrain.*/model"))) == 1
+    assert all(torch.equal(value, at_once[name]) for name, value in grown.items())
+    summaries = [read_manifest(tmp_path / run / "pretrain") for run in ("grown", "at_once")]
+    assert summaries[0] is not None and summaries[1] is not None
+    assert summaries[0]["summary"] == summaries[1]["summary"]

@@ -128,7 +128,11 @@ ROW = to_json(problem(1))
         ([{k: v for k, v in ROW.items() if k != "answer"}], r"mine\.jsonl:1: not a Problem: .*'answer'"),
         ([{**ROW, "answer": 4}], r"mine\.jsonl:1: .*answer must be str"),
         ([ROW, {**ROW, "question": "Other?"}], r"mine\.jsonl:2: the id 'p1' stands already on line 1"),
-        ([], r"mine\.jsonl: no train problem"),
+        ([], r"mine\.jsonl: no train problem \(hint"),
+        (
+            [{**ROW, "answer": " "}, {**ROW, "id": "b", "answer": ""}, {**ROW, "id": "c", "split": "dev"}],
+            r"no train problem \(dropped: empty reference 2, split 'dev' is neither train nor test 1\)",
+        ),
     ],
 )
 def test_a_broken_record_file_is_named_with_its_line(tmp_path: Path, rows: list[Any], message: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mathwright import affects
 from mathwright.errors import MathwrightError
 from mathwright.lm import reward_head
 from mathwright.lm.load import from_scratch, load, save
@@ -234,3 +235,16 @@ def test_a_folder_without_a_reward_head_is_an_error(model, tmp_path):
 def test_brevity_as_a_judge():
     ranking = Ranking(problem_id="p", prompt="?", responses=("ab", "abc", "ab", "a"), ranks=(0, 1, 1, 1))
     assert train.shorter_accuracy([ranking]) == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+def test_more_epochs_go_on_to_the_bit(tmp_path, model):
+    def trained(path, num_epochs):
+        part = dataclasses.replace(RECIPE, num_problems=24, num_epochs=num_epochs)
+        growing = {leaf.path for leaf in affects.leaves(part) if leaf.grows}
+        stage = RunDirectory(path, recipe_name="toy", recipe={}).stage("reward", part, growing=growing)
+        train.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
+        return (stage.path / "model" / "model.safetensors").read_bytes(), summary(stage)
+
+    trained(tmp_path / "grown", 2)
+    assert trained(tmp_path / "grown", 3) == trained(tmp_path / "at_once", 3)
+    assert len(list((tmp_path / "grown").glob("reward.*/model"))) == 1
