@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from rich.text import Text
+
 import mathwright
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
@@ -404,4 +406,4 @@ def headline(run: Path) -> str:
 
 def print_headline(run: Path, report: Path) -> None:
     """The last line of a run: where the report is and what improved."""
-    console.print(f"[bold green]{report}[/]: {headline(run)}", soft_wrap=True)
+    console.print(Text.assemble((str(report), "bold green"), f": {headline(run)}"), soft_wrap=True)

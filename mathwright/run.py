@@ -29,13 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from mathwright.errors import MathwrightError
-
-console = Console(stderr=True, highlight=False)
-"""Progress and logs go to stderr; data goes to stdout."""
+from mathwright.terminal import console as console
 
 
 def fingerprint(*parts: Any) -> str:
@@ -137,15 +135,20 @@ class Stage:
 
     # -- progress --
 
-    def say(self, message: str) -> None:
-        """A line of log on stderr, the stage's name before it."""
-        console.print(f"[bold cyan]{self.name:>8}[/]  {message}", markup=True, soft_wrap=True)
+    def say(self, message: str | Text) -> None:
+        """A line of log on stderr, the stage's name before it. A string is plain text, whatever it holds."""
+        console.print(Text.assemble((f"{self.name:>8}", "bold cyan"), "  ", message), soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """A line of log that says so."""
+        self.say(Text.assemble(("warning", "yellow"), " ", message))
 
     @contextmanager
     def progress(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A progress bar; call the yielded function with the amount of work done since the last call."""
         columns = (
-            TextColumn(f"[bold cyan]{self.name:>8}[/]  {{task.description}}"),
+            TextColumn(f"{self.name:>8} ", style="bold cyan", markup=False),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -228,7 +231,7 @@ class SilentStage(Stage):
     def reject(self, step: str, row: Mapping[str, Any], reason: str) -> None:
         pass
 
-    def say(self, message: str) -> None:
+    def say(self, message: str | Text) -> None:
         pass
 
     @contextmanager

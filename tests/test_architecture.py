@@ -6,12 +6,13 @@ from pathlib import Path
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "records", "run"}
+BASE = {"errors", "records", "run", "terminal"}
 SHARED = BASE | {"lm", "problems", "answers", "tools"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "records": {"errors"},
-    "run": {"errors"},
+    "terminal": set(),
+    "run": {"errors", "terminal"},
     "lm": BASE,
     "answers": BASE,
     "tools": BASE | {"lm"},

@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from rich.text import Text
+
 from mathwright.corpus.annotate_file import Conflict
 from mathwright.corpus.annotate_session import Session, check_name
 from mathwright.errors import MathwrightError
-from mathwright.run import console
+from mathwright.terminal import console, put
 
 MAX_BODY_BYTES = 1 << 16
 ASSETS = {
@@ -196,7 +198,7 @@ def annotate(
         session = Session(run, by=by or _user(), iteration=iteration)
     if auto:
         num_new = session.write_proposals()
-        console.print(f"{num_new} automatic rules added", highlight=False)
+        console.print(f"{num_new} automatic rules added")
         _say_end(session)
         return
     with Server(session, port=port) as server:
@@ -206,7 +208,7 @@ def annotate(
             f"{progress['collected']:,} of {progress['pages']:,} pages collected; Ctrl-C ends, every decision is saved"
         )
         try:
-            print(server.url, flush=True)
+            put(server.url)
             if browser and _has_display():
                 webbrowser.open(server.url)
             server.serve_forever()
@@ -219,8 +221,11 @@ def _say_end(session: Session) -> None:
     progress = session.progress()
     share = (progress["accepted"] + progress["rejected"]) / max(1, progress["collected"])
     console.print(
-        f"[bold green]{session.file.path}[/]: {progress['rules']:,} rules; {progress['decided']:,} of "
-        f"{progress['domains']:,} domains decided, {share:.0%} of the collected pages covered",
+        Text.assemble(
+            (str(session.file.path), "bold green"),
+            f": {progress['rules']:,} rules; {progress['decided']:,} of "
+            f"{progress['domains']:,} domains decided, {share:.0%} of the collected pages covered",
+        ),
         soft_wrap=True,
     )
     console.print(f"the command that made {session.run} goes on with them", soft_wrap=True)
