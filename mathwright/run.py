@@ -33,13 +33,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines, json_text
 from mathwright.terminal import console as console
 
 
 def fingerprint(*parts: Any) -> str:
     """A short hash of recipe parts, records, paths' contents hashes or other JSON-like values."""
     text = json.dumps(parts, sort_keys=True, default=_jsonable, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _jsonable(value: Any) -> Any:
@@ -55,8 +56,7 @@ def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False, default=_jsonable)
-        file.write("\n")
+        file.write(json_text(value, indent=2, default=_jsonable) + "\n")
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -131,7 +131,7 @@ class Stage:
         folder = self.path / "rejected"
         folder.mkdir(exist_ok=True)
         with (folder / f"{step}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"reason": reason, **row}, ensure_ascii=False, default=_jsonable) + "\n")
+            file.write(json_text({"reason": reason, **row}, default=_jsonable) + "\n")
 
     # -- progress --
 
@@ -317,7 +317,7 @@ def read_metrics(stage_path: Path) -> Iterator[dict[str, Any]]:
     path = stage_path / "metrics.jsonl"
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in file_lines(path):
         try:
             yield json.loads(line)
         except json.JSONDecodeError:

@@ -6,13 +6,14 @@ from pathlib import Path
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "records", "run", "terminal"}
+BASE = {"errors", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"lm", "problems", "answers", "tools"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "records": {"errors"},
+    "lines": set(),
+    "records": {"errors", "lines"},
     "terminal": set(),
-    "run": {"errors", "terminal"},
+    "run": {"errors", "lines", "terminal"},
     "lm": BASE,
     "answers": BASE,
     "tools": BASE | {"lm"},
