@@ -23,16 +23,23 @@ from mathwright.corpus.archive_frames import (
     PIECE_BYTES,
     SEARCH_OVERLAP,
     ArchiveFile,
+    EffortSpentError,
     compression_at,
     frame_extent,
     sound_frame_end,
 )
 from mathwright.corpus.archive_grammar import ARC, MAX_HEADER_BYTES, WARC, Grammar, RecordHeader
-from mathwright.corpus.archive_stream import ArchiveStream
+from mathwright.corpus.archive_stream import FIRST_STEP, PLAIN_STEP, ArchiveStream
 
 MAX_BLOCK_BYTES = 64 << 20
 """A larger record is passed over: no page of text is so large, and memory stays bounded."""
 
+EFFORT = 64
+"""Bytes read, for each byte of the archive and of what its frames hold, to try what may be records behind damage."""
+CHEAP_BYTES = 16 << 10
+"""When these are spent, so much is read to try each one: enough for a small record, not for a large one."""
+
+_TAIL_BYTES = 64
 _NUM_SAMPLES = 100
 _ANY_START = re.compile(b"|".join([*map(re.escape, MAGICS), WARC.start.pattern, ARC.start.pattern]))
 
@@ -136,6 +143,7 @@ def _grammar_at(archive: ArchiveFile, offset: int) -> Grammar | None:
     """The grammar of the header that begins there, or in the frame that begins there; None where none does."""
     for grammar in (WARC, ARC):
         stretch = _Stretch(archive, grammar, (), ArchiveStream(archive, offset))
+        stretch.guess(True)
         try:
             stretch.stream.begin_record()
             stretch.read_header()
@@ -153,18 +161,26 @@ class _Stretch:
 
     def __init__(self, archive: ArchiveFile, grammar: Grammar, wanted: Collection[str], stream: ArchiveStream) -> None:
         self.archive, self.grammar, self.wanted, self.stream = archive, grammar, wanted, stream
-        self._ahead: Record | None = None
+        self._is_guess = False
+        self.ahead: Record | None = None
+        """A record that has been read, and that `next_record` will give."""
         self._damage_behind: tuple[int, str] | None = None
 
     def read_ahead(self) -> bool:
         """Read the record now that `next_record` will give; False at the end, raises as that does."""
-        self._ahead = self.next_record()
-        return self._ahead is not None
+        self.guess(True)
+        self.ahead = self.next_record()
+        self.guess(False)
+        return self.ahead is not None
+
+    def guess(self, is_guess: bool) -> None:
+        """Whether it is a guess that a record begins here: its header may then not hold the beginning of another."""
+        self._is_guess, self.stream.plain_step = is_guess, FIRST_STEP if is_guess else PLAIN_STEP
 
     def next_record(self) -> Record | None:
         """The next record; None at the end of the archive. Raises _BadRecordError or _BadFrameError."""
-        if self._ahead is not None:
-            record, self._ahead = self._ahead, None
+        if self.ahead is not None:
+            record, self.ahead = self.ahead, None
             return record
         if self._damage_behind is not None:
             raise _BadFrameError(*self._damage_behind, behind_frame=True)
@@ -191,19 +207,22 @@ class _Stretch:
         stream = self.stream
         header = self.read_header()
         start = stream.restart()
+        if stream.magic:
+            self._look_at_next_frame(offset, header.length)
+        else:
+            self._look_at_end(start[0] + header.length)
         block = None
         if header.kind in self.wanted and header.length <= MAX_BLOCK_BYTES:
             head = stream.take_head(header.length)
             block = Block(head, stream.take(header.length - len(head)))
         num_read = stream.skip(header.length) if block is None else len(block.head) + len(block.rest)
+        stream.on_crossing = None
         stream.settle()
         if num_read < header.length:
             reason = f"the file ends {header.length - num_read} bytes before the record does"
             if stream.magic and frame_extent(self.archive, stream.frame).end is None:
                 raise OSError(reason)
             raise ValueError(reason)
-        if stream.magic and stream.frame != offset and self._begins_record(frame_extent(self.archive, offset).end):
-            raise ValueError(f"the record of {header.length} bytes reaches into the next one")
         if self._ends_here():
             return header, block
         # Garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
@@ -214,12 +233,34 @@ class _Stretch:
             raise ValueError("a wrong length, to the middle of something else")
         return header, block
 
+    def _look_at_end(self, end: int) -> None:
+        """Raises ValueError where a record of a plain archive cannot end, before its block is read."""
+        if end > self.archive.size:
+            raise ValueError(f"the file ends {end - self.archive.size} bytes before the record does")
+        if not _can_end(self.archive.read(end, _TAIL_BYTES), self.grammar):
+            raise ValueError("the record does not end where its length says")
+
+    def _look_at_next_frame(self, offset: int, length: int) -> None:
+        """Raise ValueError as soon as the block goes over into a frame that begins with a record."""
+
+        def look() -> None:
+            self.stream.on_crossing = None
+            if self.begins_record(frame_extent(self.archive, offset).end):
+                raise ValueError(f"the record of {length} bytes reaches into the next one")
+
+        if self.stream.frame == offset:
+            self.stream.on_crossing = look
+        elif length > len(self.stream.buffer):  # reading its header went over the end of the frame
+            look()
+
     def read_header(self) -> RecordHeader:
         """The header that begins here. Raises ValueError where none does."""
         stream, grammar = self.stream, self.grammar
         while not (end := grammar.find_end(stream.buffer)):
             if len(stream.buffer) >= 16 and not grammar.prefix.match(stream.buffer):
                 raise ValueError("no record begins here")
+            if self._is_guess and grammar.start.search(stream.buffer, 1):
+                raise ValueError("a header that goes over into another")
             if len(stream.buffer) > MAX_HEADER_BYTES or not stream.fill_header():
                 raise ValueError("a header without end")
         header = grammar.parse(stream.buffer[:end])
@@ -276,7 +317,7 @@ class _Stretch:
         if end < self.archive.size:
             raise _BadFrameError(end, "no compressed frame begins here", behind_frame=True)
 
-    def _begins_record(self, offset: int | None) -> bool:
+    def begins_record(self, offset: int | None) -> bool:
         """Whether a compressed frame begins there with a record."""
         if offset is None or not compression_at(self.archive, offset):
             return False
@@ -314,28 +355,53 @@ def _has_digest(block: Block | None, digest: str) -> bool | None:
 def _behind(stretch: _Stretch, bad: _Bad) -> _Stretch | None:
     """Where reading goes on behind damage: at the next record that is intact; None where there is none."""
     archive, grammar = stretch.archive, stretch.grammar
-    for start, skip in _candidates(archive, grammar, bad):
+    for start, skip in _candidates(stretch, bad):
+        begun, left = archive.visited, _effort_left(archive)
+        archive.limit = begun + max(left, CHEAP_BYTES)
+        candidate = None
         try:
             candidate = _Stretch(archive, grammar, stretch.wanted, ArchiveStream(archive, start, skip))
             if candidate.read_ahead():
                 return candidate
         except (_BadRecordError, _BadFrameError, OSError):  # OSError: the frame breaks in front of the candidate
             continue
+        except EffortSpentError:
+            continue
+        finally:
+            archive.limit = None
+            archive.memo["spent"] = archive.memo.get("spent", 0) + archive.visited - begun - _size_of(candidate)
     return None
 
 
-def _candidates(
-    archive: ArchiveFile, grammar: Grammar, bad: _BadRecordError | _BadFrameError
-) -> Iterator[tuple[int, int]]:
+def _effort_left(archive: ArchiveFile) -> int:
+    """How many bytes may still be read to try candidates, so that any damage costs a multiple of the archive's size."""
+    return EFFORT * (archive.size + archive.furthest) - archive.memo.get("spent", 0)
+
+
+def _size_of(candidate: _Stretch | None) -> int:
+    """Bytes of the record that was found: reading it was no wasted effort."""
+    record = candidate.ahead if candidate is not None else None
+    return 0 if record is None else record.header.size + record.header.length
+
+
+def _candidates(stretch: _Stretch, bad: _Bad) -> Iterator[tuple[int, int]]:
     """Start and skip of the streams that may begin with an intact record, in the order of the archive."""
+    archive, grammar = stretch.archive, stretch.grammar
     if isinstance(bad, _BadRecordError) and bad.in_frame:
         start, skip = bad.restart
+        extent = frame_extent(archive, bad.offset)
+        # Where the next frame begins with a record, this one is looked through alone: no record goes over its end.
+        stop = extent.end if stretch.begins_record(extent.end) or extent.end == archive.size else None
+        content_size = extent.content_size if stop is not None and start == bad.offset else None
         try:
-            stream = ArchiveStream(archive, start, skip + 1)
-            for position in _find_starts(stream, grammar):
+            stream = ArchiveStream(archive, start, skip + 1, stop)
+            for position in _find_starts(stream, grammar, content_size=content_size):
+                if _effort_left(archive) <= 0:
+                    break  # each costs as much as lies before it in the frame
                 yield start, skip + 1 + position
-            if frame_extent(archive, stream.frame).end is not None:
-                return
+            else:
+                if extent.end == archive.size or (stop is None and frame_extent(archive, stream.frame).end is not None):
+                    return
         except OSError:
             pass  # the frame, or a later one, is damaged as well
     elif _begins_other_kind(archive, grammar, bad):
@@ -367,18 +433,25 @@ def _start_pattern(archive: ArchiveFile, grammar: Grammar) -> re.Pattern[bytes]:
     That is what most of the first ones begin with. Pages can hold archives, but not so many; and in gzip members that
     are stored, not compressed, the records are seen too, about as often as the members.
     """
-    found = Counter(
-        compression_at(archive, offset)
-        for offset in itertools.islice(archive.find(_ANY_START, 0), _NUM_SAMPLES)
-        if _grammar_at(archive, offset) is not None
-    )
-    magic = max(MAGICS, key=lambda magic: found[magic])
-    return re.compile(re.escape(magic)) if 2 * found[magic] > found[b""] else grammar.start
+    if "magic" not in archive.memo:
+        found = Counter(
+            compression_at(archive, offset)
+            for offset in itertools.islice(archive.find(_ANY_START, 0), _NUM_SAMPLES)
+            if _grammar_at(archive, offset) is not None
+        )
+        magic = max(MAGICS, key=lambda magic: found[magic])
+        archive.memo["magic"] = magic if 2 * found[magic] > found[b""] else b""
+    magic = archive.memo["magic"]
+    return re.compile(re.escape(magic)) if magic else grammar.start
 
 
-def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
-    """How far ahead in the stream records may begin, in order. Raises OSError behind the last before damage."""
+def _find_starts(stream: ArchiveStream, grammar: Grammar, *, content_size: int | None = None) -> Iterator[int]:
+    """How far ahead in the stream records may begin, in order. Raises OSError behind the last before damage.
+
+    `content_size`: where the stream ends, so that what would go beyond begins no record.
+    """
     origin = stream.position
+    size = None if content_size is None else content_size - origin
     damage = ""
     while not damage:
         try:
@@ -390,9 +463,37 @@ def _find_starts(stream: ArchiveStream, grammar: Grammar) -> Iterator[int]:
         for match in grammar.start.finditer(stream.buffer):
             if match.start() >= length:
                 break
-            yield stream.position - origin + match.start()
+            position = stream.position - origin + match.start()
+            if _is_plausible(stream.buffer, match.start(), grammar, None if size is None else size - position):
+                yield position
         stream.take(length)
     for match in grammar.start.finditer(stream.buffer):
-        yield stream.position - origin + match.start()
+        position = stream.position - origin + match.start()
+        if _is_plausible(stream.buffer, match.start(), grammar, None if size is None else size - position):
+            yield position
     if damage:
         raise OSError(damage)
+
+
+def _is_plausible(buffer: bytes, start: int, grammar: Grammar, left: int | None) -> bool:
+    """Whether a record can begin there, by as much of it as is in the buffer; `left`: bytes up to the end, if known.
+
+    To try a record inside a frame costs as much as lies before it: what can be seen to be none is not tried.
+    """
+    head = buffer[start : start + SEARCH_OVERLAP]
+    another = grammar.start.search(head, 1)
+    end = grammar.find_end(head[: another.start()] if another else head)
+    if not end:
+        return another is None
+    header = grammar.parse(head[:end])
+    if header is None or (left is not None and header.length > left - end):
+        return False
+    behind = start + end + header.length
+    return behind + _TAIL_BYTES > len(buffer) or _can_end(buffer[behind : behind + _TAIL_BYTES], grammar)
+
+
+def _can_end(tail: bytes, grammar: Grammar) -> bool:
+    """Whether a record can end where these bytes follow: the line ends behind it, another record, or nothing."""
+    text = tail.lstrip(b"\r\n")
+    num_line_ends = tail[: len(tail) - len(text)].count(b"\n")
+    return not text or num_line_ends >= grammar.line_ends or grammar.prefix.match(text) is not None
