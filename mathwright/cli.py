@@ -25,7 +25,8 @@ Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAp
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageArguments:
     recipe: Positional[str]
-    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe()."""
+    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe(). The file is run: name
+    only what you trust."""
     out: Path | None = None
     """Run directory; runs/RECIPE by default."""
     set_: Settings = ()
@@ -167,6 +168,7 @@ class Show:
     """Print every value of a recipe with its source; without a recipe, the names there are."""
 
     recipe: Positional[str] = ""
+    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
