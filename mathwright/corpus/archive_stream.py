@@ -14,6 +14,7 @@ _FRAME_STEP = 128
 """Headers in frames are read in small steps: a step that reads over the end of a record may reach the next frame,
 whose place is then not known to the byte, and has to be read again."""
 _HEAD_STEP = 1024
+_APPROACH_STEP = 4096
 _MAX_HEAD_BYTES = 64 << 10
 _MAX_REWIND_BYTES = 16 << 20
 _NOT_LINE_END = re.compile(rb"[^\r\n]")
@@ -135,7 +136,7 @@ class ArchiveStream:
 
         One read could go over hundreds of small frames, of which the first may tell that it goes too far.
         """
-        pieces, length, step = [self.buffer], len(self.buffer), _HEAD_STEP
+        pieces, length, step = [self.buffer], len(self.buffer), _APPROACH_STEP
         while self.on_crossing is not None and length < size and (piece := self._read(min(step, size - length))):
             pieces.append(piece)
             length += len(piece)
@@ -165,7 +166,7 @@ class ArchiveStream:
             self._end = position + len(self.buffer)
             return position - start
         self.buffer, left = self.buffer[size:], size - min(size, len(self.buffer))
-        step = _HEAD_STEP
+        step = _APPROACH_STEP
         while left and (piece := self._read(min(left, PIECE_BYTES if self.on_crossing is None else step))):
             left -= len(piece)
             step = min(4 * step, PIECE_BYTES)

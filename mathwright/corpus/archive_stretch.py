@@ -130,9 +130,11 @@ class Stretch:
         stream = self.stream
         header = self.read_header()
         start = stream.restart()
-        if stream.magic:
+        # Pages are small and as a rule intact: to look ahead of each would cost more than it saves.
+        is_looking = self._is_guess or header.length > PIECE_BYTES
+        if is_looking and stream.magic:
             self._look_at_next_frame(offset, header.length)
-        else:
+        elif is_looking:
             self._look_at_end(start[0] + header.length)
         block = None
         if header.kind in self.wanted and header.length <= self.max_block_bytes:
@@ -146,6 +148,8 @@ class Stretch:
             if stream.magic and frame_extent(self.archive, stream.frame).end is None:
                 raise OSError(reason)
             raise ValueError(reason)
+        if stream.magic and not is_looking and stream.frame != offset:
+            self._check_crossing(offset, header.length)
         if self._ends_here():
             return header, block
         # Garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
@@ -168,13 +172,16 @@ class Stretch:
 
         def look() -> None:
             self.stream.on_crossing = None
-            if self.begins_record(frame_extent(self.archive, offset).end):
-                raise ValueError(f"the record of {length} bytes reaches into the next one")
+            self._check_crossing(offset, length)
 
         if self.stream.frame == offset:
             self.stream.on_crossing = look
         elif length > len(self.stream.buffer):  # reading its header went over the end of the frame
             look()
+
+    def _check_crossing(self, offset: int, length: int) -> None:
+        if self.begins_record(frame_extent(self.archive, offset).end):
+            raise ValueError(f"the record of {length} bytes reaches into the next one")
 
     def read_header(self) -> RecordHeader:
         """The header that begins here. Raises ValueError where none does."""
