@@ -14,6 +14,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from mathwright.lines import json_text
+
 BEGUN, MANIFEST, CLOCK = "begun.json", "manifest.json", "clock.json"
 RESULTS = frozenset({MANIFEST, BEGUN, "model"})
 """What of a finished stage is not handed on to the one that goes on from it."""
@@ -26,8 +28,7 @@ def write_json(path: Path, value: Any, default: Any = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False, default=default)
-        file.write("\n")
+        file.write(json_text(value, indent=2, default=default) + "\n")
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

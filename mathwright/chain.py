@@ -19,8 +19,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from mathwright import checks, earlier, lock, sharing
 from mathwright.errors import MathwrightError
 from mathwright.inputs import Begun, by_path, differences, said
@@ -154,7 +152,7 @@ class Chain:
         """What the finished stage was made with that is another now, though it changes nothing."""
         begun = Begun.read(self.directory.path / name)
         changes = differences(begun.settings, by_path([self.made_from.settings(name)])) if begun is not None else []
-        return f" ({escape(said(changes))}: nothing that is made depends on it)" if changes else ""
+        return f" ({said(changes)}: nothing that is made depends on it)" if changes else ""
 
     def _read_decisions(self) -> str:
         """What people have decided about the corpus, as a hash: once, so that it stays the same while the run goes."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from rich.markup import escape
 from rich.prompt import Prompt
+from rich.text import Text
 
 from mathwright.answers import extract_answer, opened_thought
 from mathwright.lm.generate import Generator
@@ -14,7 +14,7 @@ from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text, usual_template
 from mathwright.records import Problem, SolutionFormat
-from mathwright.run import console
+from mathwright.terminal import console
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
 
@@ -38,7 +38,7 @@ def chat(
         seed = 0
         while True:
             try:
-                question = Prompt.ask("[bold cyan]you[/]", console=console).strip()
+                question = Prompt.ask(Text("you", "bold cyan"), console=console).strip()
             except EOFError:
                 return
             if not question:
@@ -54,6 +54,6 @@ def chat(
             )
             seed += 1
             answer = extract_answer(opened_thought(prompt) + completion.text)
-            console.print(f"[bold green]model[/] {escape(completion.text.strip())}", soft_wrap=True)
+            console.print(Text.assemble(("model", "bold green"), " ", completion.text.strip()), soft_wrap=True)
             cut = " (cut off: raise --max-new-tokens)" if completion.finish == "length" else ""
-            console.print(f"[dim]answer: {escape(answer or 'none found')}{cut}[/]")
+            console.print(Text(f"answer: {answer or 'none found'}{cut}", "dim"))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mathwright import recipe as recipes
 from mathwright.cli_corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
-from mathwright.run import console
+from mathwright.terminal import PlainConsole, console, put
 
 Positional = tyro.conf.Positional
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAppendAction]
@@ -25,7 +25,8 @@ Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAp
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageArguments:
     recipe: Positional[str]
-    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe()."""
+    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe(). The file is run: name
+    only what you trust."""
     out: Path | None = None
     """Run directory; runs/RECIPE by default."""
     set_: Settings = ()
@@ -169,6 +170,7 @@ class Show:
     """Print every value of a recipe with its source; without a recipe, the names there are."""
 
     recipe: Positional[str] = ""
+    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
@@ -216,32 +218,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _perform(command)
     except Paused as pause:
-        console.print(f"[bold]paused:[/] {escape(pause.message)}; {escape(pause.hint)}", soft_wrap=True)
+        console.print(Text.assemble(("paused:", "bold"), f" {pause.message}; {pause.hint}"), soft_wrap=True)
         sys.exit(3)
     except MathwrightError as error:
-        console.print(
-            f"[bold red]error:[/] {escape(error.message)}; [bold]hint:[/] {escape(error.hint)}", soft_wrap=True
-        )
+        _say_error(error.message, error.hint)
         sys.exit(2)
     except SharedWorkDoneError as done:
-        console.print(escape(str(done)), soft_wrap=True)
+        console.print(str(done), soft_wrap=True)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mathwright"):
             raise
-        console.print(
-            f"[bold red]error:[/] this needs the package {escape(str(error.name))}; "
-            "[bold]hint:[/] pip install 'mathwright\\[all]'",
-            soft_wrap=True,
-        )
+        _say_error(f"this needs the package {error.name}", "pip install 'mathwright[all]'")
         sys.exit(2)
     except OSError as error:
         if error.errno != 28:  # ENOSPC
             raise
-        console.print(f"[bold red]error:[/] {escape(str(error))}; [bold]hint:[/] free some space, then run again")
+        _say_error(str(error), "free some space, then run again")
         sys.exit(2)
     except KeyboardInterrupt:
         console.print("\ninterrupted; the same command goes on where it stopped")
         sys.exit(130)
+
+
+def _say_error(message: str, hint: str) -> None:
+    line = Text.assemble(("error:", "bold red"), f" {message}; ", ("hint:", "bold"), f" {hint}")
+    console.print(line, soft_wrap=True)
 
 
 def _perform(command: Any) -> None:
@@ -354,7 +355,7 @@ def evaluate(arguments: Eval) -> None:
         other=arguments.against,
     )
     if page is not None:
-        console.print(f"[bold green]{page}[/]: every sample, to browse", soft_wrap=True)
+        console.print(Text.assemble((str(page), "bold green"), ": every sample, to browse"), soft_wrap=True)
 
 
 def report(run: Path) -> Path:
@@ -365,7 +366,7 @@ def report(run: Path) -> Path:
     path = write_report(run)
     if (run / "eval" / "records.jsonl").is_file():
         write_samples_page(run / "eval")
-    print(path)
+    put(str(path))
     return path
 
 
@@ -373,7 +374,7 @@ def show(arguments: Show) -> None:
     """Print a recipe, a value a line with its source."""
     if not arguments.recipe:
         for name in recipes.names():
-            print(name)
+            put(name)
         return
     function = recipes.find(arguments.recipe, tiny=arguments.tiny)
     found = recipes.sources(function)
@@ -383,13 +384,11 @@ def show(arguments: Show) -> None:
     if os.isatty(1):
         table = Table("value", "", "source")
         for path, value in leaves:
-            table.add_row(path, escape(_plain(value)), escape(_source(path, found, changed)))
-        from rich.console import Console
-
-        Console().print(table)
+            table.add_row(path, _plain(value), _source(path, found, changed))
+        PlainConsole().print(table)
         return
     for path, value in leaves:
-        print(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
+        put(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
 
 
 def _source(path: str, found: dict[str, str], changed: set[str]) -> str:
@@ -409,10 +408,10 @@ def print_plan(recipe: recipes.Recipe, only: str | None, num_gpus: int) -> None:
             continue
         memory = f"{part.memory_bytes / 2**30:,.1f} GiB" if part.memory_bytes is not None else "unknown architecture"
         where = "per machine" if part.stage == "corpus" else f"per GPU ({num_gpus})"
-        print(f"{part.stage}: {part.num_steps:,} steps, {part.num_tokens:,} tokens, {memory} {where}")
+        put(f"{part.stage}: {part.num_steps:,} steps, {part.num_tokens:,} tokens, {memory} {where}")
         for label, items in (("reads", part.reads), ("writes", part.writes), ("note", part.notes)):
             for item in items:
-                print(f"  {label:<7}{item}")
+                put(f"  {label:<7}{item}")
 
 
 if __name__ == "__main__":

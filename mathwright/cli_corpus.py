@@ -12,7 +12,7 @@ import tyro
 from rich.table import Table
 
 from mathwright.errors import MathwrightError
-from mathwright.run import console
+from mathwright.terminal import console, put
 
 Positional = tyro.conf.Positional
 
@@ -181,12 +181,12 @@ def fetch(arguments: Fetch) -> None:
         data_client=PoliteClient(requests_per_s=arguments.requests_per_s),
         num_threads=arguments.threads,
     )
-    print(arguments.out / "fetched-*.warc.gz")
+    put(str(arguments.out / "fetched-*.warc.gz"))
 
 
 def crawl(arguments: Crawl) -> None:
     """Crawl, and say what was fetched and what was not."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     import mathwright
     from mathwright.corpus.crawl import crawl as run
@@ -214,7 +214,8 @@ def crawl(arguments: Crawl) -> None:
         nofollow=arguments.nofollow,
         noindex=arguments.noindex,
     )
-    with Progress(console=console) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("crawl", total=arguments.max_pages)
         report = run(arguments.start_urls, arguments.out, recipe=recipe, progress=lambda n: progress.advance(task, n))
     found = "" if report.num_relevant is None else f", {report.num_relevant:,} of them mathematics to the classifier"
@@ -222,7 +223,7 @@ def crawl(arguments: Crawl) -> None:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
     console.print(f"{report.num_urls:,} addresses seen; not fetched or no page: {reasons or 'none'}", soft_wrap=True)
     for path in (*report.archives, arguments.out / "grounds.jsonl"):
-        print(path)
+        put(str(path))
 
 
 def annotate(arguments: Annotate) -> None:
@@ -245,7 +246,7 @@ def recall(arguments: Recall) -> None:
 
     found = recall_from_sheet(arguments.sheet)
     for name in ("precision", "recall"):
-        print(f"{name} {found[name]:.3f} (95% interval {found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f})")
+        put(f"{name} {found[name]:.3f} (95% interval {found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f})")
     table = Table("stratum", "pages", "labelled", "share", "95% interval")
     for row in found["strata"]:
         interval = f"{row['share_low']:.3f} to {row['share_high']:.3f}"
@@ -256,10 +257,10 @@ def recall(arguments: Recall) -> None:
 def where(arguments: Where) -> None:
     """Print a token's document, a field a line, and its text by option."""
     document, token = _find_token(arguments.place)
-    print(f"url\t{document.url}\narchive\t{document.archive}\noffset\t{document.offset}")
-    print(f"token\t{token:,} of {document.num_tokens:,} of the document")
+    put(f"url\t{document.url}\narchive\t{document.archive}\noffset\t{document.offset}")
+    put(f"token\t{token:,} of {document.num_tokens:,} of the document")
     if arguments.page:
-        print(_page_text(document.archive, document.offset, document.url))
+        put(_page_text(document.archive, document.offset, document.url))
 
 
 def _find_token(place: str) -> tuple[Any, int]:
@@ -306,7 +307,7 @@ def contamination(arguments: Contamination) -> None:
     with console.status("reading the corpus"):
         counts = find(arguments.corpus, problems, arguments.out, min_share=arguments.min_share)
     for task, count in counts.items():
-        print(f"{task}\t{count}")
+        put(f"{task}\t{count}")
 
 
 def split_names(text: str) -> tuple[str, ...]:

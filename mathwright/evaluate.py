@@ -15,7 +15,7 @@ from mathwright.eval.measure import against, measure
 from mathwright.eval.settings import Settings, Shard, model_name
 from mathwright.eval.table import markdown
 from mathwright.records import EvalRecord
-from mathwright.run import console
+from mathwright.terminal import console, put
 
 EngineName = Literal["local", "vllm", "server"]
 
@@ -84,7 +84,7 @@ def evaluate(
     )
     if not outcome.complete:
         return None
-    print(markdown(outcome.rows))
+    put(markdown(outcome.rows))
     if other is not None:
         for row in against(folder, other):
             console.print(describe_comparison(row), soft_wrap=True)

@@ -69,8 +69,8 @@ def names() -> list[str]:
 def find(name_or_path: str, *, tiny: bool = False) -> RecipeFunction:
     """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`.
 
-    `tiny` asks for the module's `tiny()`: the same stages at sizes for a test. Raises MathwrightError where there is
-    no such recipe or no tiny variant of it.
+    A file is run as the program it is, with the rights of the user. `tiny` asks for the module's `tiny()`: the same
+    stages at sizes for a test. Raises MathwrightError where there is no such recipe or no tiny variant of it.
     """
     if name_or_path.endswith(".py"):
         path = Path(name_or_path)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import json_text
 
 # --- corpus ---------------------------------------------------------------------------------------
 
@@ -269,20 +270,10 @@ def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
     count = 0
     with partial.open("w", encoding="utf-8") as file:
         for record in records:
-            file.write(_json_line(record))
+            file.write(json_text(to_json(record)) + "\n")
             count += 1
     partial.replace(path)
     return count
-
-
-def _json_line(record: Any) -> str:
-    """A record as a line that UTF-8 can hold: a lone surrogate, which model text may have, stays an escape."""
-    line = json.dumps(to_json(record), ensure_ascii=False) + "\n"
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return json.dumps(to_json(record)) + "\n"
-    return line
 
 
 def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:

@@ -34,24 +34,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 import mathwright
 from mathwright import aside, lock
 from mathwright.affects import result_of
 from mathwright.errors import MathwrightError
 from mathwright.inputs import Begun, Standing, by_path, differences, said
-
-console = Console(stderr=True, highlight=False)
-"""Progress and logs go to stderr; data goes to stdout."""
+from mathwright.lines import file_lines, json_text
+from mathwright.terminal import console as console
 
 
 def fingerprint(*parts: Any) -> str:
     """A short hash of recipe parts, records or other JSON-like values; of records, what changes the result counts."""
     text = json.dumps(result_of(parts), sort_keys=True, default=_jsonable, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _jsonable(value: Any) -> Any:
@@ -136,19 +134,24 @@ class Stage:
         folder = self.path / "rejected"
         folder.mkdir(exist_ok=True)
         with (folder / f"{step}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"reason": reason, **row}, ensure_ascii=False, default=_jsonable) + "\n")
+            file.write(json_text({"reason": reason, **row}, default=_jsonable) + "\n")
 
     # -- progress --
 
-    def say(self, message: str) -> None:
-        """A line of log on stderr, the stage's name before it."""
-        console.print(f"[bold cyan]{self.name:>8}[/]  {message}", markup=True, soft_wrap=True)
+    def say(self, message: str | Text) -> None:
+        """A line of log on stderr, the stage's name before it. A string is plain text, whatever it holds."""
+        console.print(Text.assemble((f"{self.name:>8}", "bold cyan"), "  ", message), soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """A line of log that says so."""
+        self.say(Text.assemble(("warning", "yellow"), " ", message))
 
     @contextmanager
     def progress(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A progress bar; call the yielded function with the amount of work done since the last call."""
         columns = (
-            TextColumn(f"[bold cyan]{self.name:>8}[/]  {{task.description}}"),
+            TextColumn(f"{self.name:>8} ", style="bold cyan", markup=False),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -260,7 +263,7 @@ class SilentStage(Stage):
     def reject(self, step: str, row: Mapping[str, Any], reason: str) -> None:
         pass
 
-    def say(self, message: str) -> None:
+    def say(self, message: str | Text) -> None:
         pass
 
     @contextmanager
@@ -388,7 +391,7 @@ class RunDirectory:
             _warn_of_version(stage, found.begun)
             changes = differences(found.begun.settings, begun["settings"]) if settings is not None else []
             if changes and not stage.finished:
-                stage.say(f"going on with {escape(said(changes))}")
+                stage.say(f"going on with {said(changes)}")
                 write_json(path / aside.BEGUN, dataclasses.asdict(found.begun) | {"settings": begun["settings"]})
             return stage
         if found.begun is not None and found.begun.start is not None and found.begun.start["given"] == str(start):
@@ -397,20 +400,20 @@ class RunDirectory:
             raise lock.in_use(self.path)
         if clear:
             if found.state != "nothing":
-                stage.say(f"removing {escape(str(path))} (--clear)")
+                stage.say(f"removing {path} (--clear)")
             aside.remove(path)
             aside.begin_stage(path, begun, kept=None)
         elif found.state == "nothing":
             aside.begin_stage(path, begun, kept=None)
         elif found.state == "grown" and read_manifest(path) is None:
-            stage.say(f"more of the same is asked for ({escape(said(found.changes))}): going on")
+            stage.say(f"more of the same is asked for ({said(found.changes)}): going on")
             write_json(path / aside.BEGUN, begun)
         else:
             kept = aside.free_name(path)
             if "start" not in begun and start is not None and start.is_relative_to(path.resolve()):
                 begun["start"] = {"given": str(start), "at": str(kept / start.relative_to(path.resolve()))}
             why = f"more of the same is asked for ({said(found.changes)})" if found.state == "grown" else found.why
-            stage.say(f"{escape(why)}: what was there is kept as [bold]{kept.name}/[/]")
+            stage.say(f"{why}: what was there is kept as {kept.name}/")
             aside.begin_stage(path, begun, kept=kept, beginning=path if found.state == "grown" else None)
         return stage
 
@@ -421,9 +424,9 @@ _BEFORE_A_RUN = {lock.LOCK, lock.HELPERS, "recipe.json.partial"}
 
 def _warn_of_version(stage: Stage, begun: Begun) -> None:
     if begun.version and begun.version != mathwright.__version__:
-        stage.say(
-            f"[yellow]warning[/] begun with mathwright {escape(begun.version)}, this is {mathwright.__version__}: its "
-            "format is the same, so it stays; --clear makes it again"
+        stage.warn(
+            f"begun with mathwright {begun.version}, this is {mathwright.__version__}: its format is the same, so it "
+            "stays; --clear makes it again"
         )
 
 
@@ -438,7 +441,7 @@ def read_metrics(stage_path: Path) -> Iterator[dict[str, Any]]:
     path = stage_path / "metrics.jsonl"
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in file_lines(path):
         try:
             yield json.loads(line)
         except json.JSONDecodeError:

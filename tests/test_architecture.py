@@ -6,17 +6,19 @@ from pathlib import Path
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "records", "run", "affects", "aside"}
+BASE = {"errors", "lines", "records", "run", "terminal", "affects", "aside"}
 SHARED = BASE | {"lm", "problems", "answers", "tools"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "records": {"errors"},
+    "lines": set(),
+    "records": {"errors", "lines"},
+    "terminal": set(),
     "affects": set(),
     "lock": {"errors"},
-    "aside": set(),
+    "aside": {"lines"},
     "inputs": {"affects", "aside"},
-    "run": {"errors", "affects", "lock", "inputs", "aside"},
+    "run": {"errors", "lines", "terminal", "affects", "lock", "inputs", "aside"},
     "lm": BASE,
     "answers": BASE,
     "tools": BASE | {"lm"},

@@ -22,6 +22,7 @@ import numpy as np
 from mathwright.corpus.annotate_index import PrefixIndex, prefix_glob, split_glob
 from mathwright.corpus.domains import DomainUnit, Share, address, domain, registered_domain
 from mathwright.errors import MathwrightError
+from mathwright.lines import is_text
 from mathwright.run import fingerprint
 
 Decision = Literal["accept", "reject"]
@@ -106,6 +107,8 @@ def check_glob(glob: str, where: str) -> None:
     hint = "write host/path/* such as mathoverflow.net/questions/*"
     if not glob.strip() or glob != glob.strip():
         raise MathwrightError(f"{where}: glob {glob!r} is empty or has blanks around it", hint=hint)
+    if not is_text(glob):
+        raise MathwrightError(f"{where}: glob {glob!r} holds half of a surrogate pair, which is no text", hint=hint)
     if "://" in glob:
         raise MathwrightError(f"{where}: glob {glob!r} has a scheme; globs match host and path", hint=hint)
     if "/" not in glob or glob.startswith("/"):

@@ -10,6 +10,7 @@ import getpass
 import hmac
 import json
 import os
+import re
 import secrets
 import sys
 import threading
@@ -23,12 +24,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from rich.text import Text
+
 from mathwright.corpus.annotate_file import Conflict
 from mathwright.corpus.annotate_session import Session, check_name
 from mathwright.errors import MathwrightError
-from mathwright.run import console
+from mathwright.lines import is_text
+from mathwright.terminal import console, put
 
 MAX_BODY_BYTES = 1 << 16
+_LENGTH = re.compile(r"[0-9]{1,9}")
 ASSETS = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -78,11 +83,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(ACTIONS)
 
     def _answer(self, calls: Mapping[str, Callable[[Session, dict[str, Any]], Any]]) -> None:
-        parts = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         body = self._read_body()
         if body is None:
             return
+        try:
+            parts = urlsplit(self.path)
+        except ValueError as error:
+            self._send_error(HTTPStatus.BAD_REQUEST, f"wrong address: {error}")
+            return
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if self.headers.get("Host") not in {f"{name}:{self.server.server_port}" for name in ("127.0.0.1", "localhost")}:
             self._send_error(HTTPStatus.MISDIRECTED_REQUEST, "this server answers on 127.0.0.1 only")
         elif self.headers.get("Origin") not in {None, f"http://{self.headers['Host']}"}:
@@ -102,27 +111,34 @@ class _Handler(BaseHTTPRequestHandler):
     def _read_body(self) -> bytes | None:
         """The body of the request, or None where it has been refused."""
         length = self.headers.get("Content-Length") or "0"
-        if self.headers.get("Transfer-Encoding") or not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            self.close_connection = True  # what follows in it is not read
-            self._send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too much is sent")
-            return None
-        return self.rfile.read(int(length))
+        if _LENGTH.fullmatch(length) is None:
+            problem = HTTPStatus.BAD_REQUEST, "Content-Length is no number of bytes"
+        elif self.headers.get("Transfer-Encoding") or int(length) > MAX_BODY_BYTES:
+            problem = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too much is sent"
+        else:
+            return self.rfile.read(int(length))
+        self.close_connection = True  # what follows in it is not read
+        self._send_error(*problem)
+        return None
 
     def _knows(self, token: str | None) -> bool:
         return token is not None and hmac.compare_digest(token.encode(), self.server.token.encode())
 
     def _call(self, function: Callable[[Session, dict[str, Any]], Any], body: bytes, query: dict[str, Any]) -> None:
         try:
-            values = json.loads(body) if body else query
+            values = _read_json(body) if body else query
+        except (ValueError, RecursionError) as error:
+            self._send_error(HTTPStatus.BAD_REQUEST, f"wrong JSON: {error}")
+            return
+        try:
             with self.server.lock:
                 value = function(self.server.session, values)
         except Conflict as conflict:
             self._send_json({"error": f"{conflict}; nothing was changed", "hint": ""}, HTTPStatus.CONFLICT)
         except MathwrightError as error:
             self._send_json({"error": error.message, "hint": error.hint}, HTTPStatus.BAD_REQUEST)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if not isinstance(error, json.JSONDecodeError):
-                traceback.print_exc()  # a request that our own page does not send, or a bug of ours
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            traceback.print_exc()  # a request that our own page does not send, or a bug of ours
             self._send_error(HTTPStatus.BAD_REQUEST, f"wrong request: {type(error).__name__}: {error}")
         else:
             self._send_json(value, HTTPStatus.OK)
@@ -147,6 +163,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the base class
         """Requests are not worth a line each."""
+
+
+def _read_json(body: bytes) -> Any:
+    """The value of a body. Raises ValueError or RecursionError for what is none, or could not be written to a file."""
+    value = json.loads(body)
+    if not is_text(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("half of a surrogate pair, which is no text")
+    return value
 
 
 def _decide(session: Session, values: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +220,7 @@ def annotate(
         session = Session(run, by=by or _user(), iteration=iteration)
     if auto:
         num_new = session.write_proposals()
-        console.print(f"{num_new} automatic rules added", highlight=False)
+        console.print(f"{num_new} automatic rules added")
         _say_end(session)
         return
     with Server(session, port=port) as server:
@@ -206,7 +230,7 @@ def annotate(
             f"{progress['collected']:,} of {progress['pages']:,} pages collected; Ctrl-C ends, every decision is saved"
         )
         try:
-            print(server.url, flush=True)
+            put(server.url)
             if browser and _has_display():
                 webbrowser.open(server.url)
             server.serve_forever()
@@ -219,8 +243,11 @@ def _say_end(session: Session) -> None:
     progress = session.progress()
     share = (progress["accepted"] + progress["rejected"]) / max(1, progress["collected"])
     console.print(
-        f"[bold green]{session.file.path}[/]: {progress['rules']:,} rules; {progress['decided']:,} of "
-        f"{progress['domains']:,} domains decided, {share:.0%} of the collected pages covered",
+        Text.assemble(
+            (str(session.file.path), "bold green"),
+            f": {progress['rules']:,} rules; {progress['decided']:,} of "
+            f"{progress['domains']:,} domains decided, {share:.0%} of the collected pages covered",
+        ),
         soft_wrap=True,
     )
     console.print(f"the command that made {session.run} goes on with them", soft_wrap=True)

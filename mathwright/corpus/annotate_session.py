@@ -25,6 +25,7 @@ from mathwright.corpus.annotate_index import prefix_glob
 from mathwright.corpus.annotate_pages import Candidate, IterationPages
 from mathwright.corpus.domains import wilson
 from mathwright.errors import MathwrightError
+from mathwright.lines import is_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,6 @@ def _between(before: np.ndarray, ranges: Sequence[tuple[int, int]]) -> int:
 def check_name(by: str) -> str:
     """The name of a person as rules keep it. Raises MathwrightError for none, or one that stands for no person."""
     name = " ".join(by.split())
-    if not name or name == AUTOMATIC or len(name) > 100:
+    if not name or name == AUTOMATIC or len(name) > 100 or not is_text(name):
         raise MathwrightError(f"{by!r} is no name of a person", hint="say who decides, such as --by Ada")
     return name

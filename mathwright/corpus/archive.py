@@ -18,7 +18,7 @@ from typing import TypeVar
 from mathwright.corpus.archive_frames import ArchiveFile
 from mathwright.corpus.archive_records import Gap, Record, read_records
 from mathwright.corpus.archive_remote import fetch_range, open_archive
-from mathwright.corpus.http_body import decode_body
+from mathwright.corpus.http_body import MAX_CODINGS, codings_of, decode_body
 from mathwright.records import Damage, Document, Page
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -38,8 +38,8 @@ def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None 
     A page is a response with status 200 and an HTML content type, or a resource record of such a type; its body comes
     without HTTP chunking and compression. Everything is counted in `counts`, what is skipped by its reason: "pages",
     "damaged", "record:<type>", "status:<code>", "type:<content type>", "not_http", "empty_body", "no_url",
-    "too_large" (a record over MAX_BLOCK_BYTES). A body that ends before its chunking or compression says so is kept
-    as far as it goes and counted as "body_cut".
+    "too_large" (a record over MAX_BLOCK_BYTES), "too_many_codings" (more than MAX_CODINGS). A body that ends before
+    its chunking or compression says so is kept as far as it goes and counted as "body_cut".
 
     `start` is the `offset` of a page, in bytes: reading from there gives what a whole read gives from the first page
     of that offset on. All records in one compressed frame have the offset of that frame.
@@ -135,6 +135,9 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
     content_type, charset = _content_type(fields.get("content-type", ""))
     if content_type not in HTML_TYPES:
         counts[f"type:{content_type[:60]}"] += 1
+        return None
+    if len(codings_of(fields.get("content-encoding", ""))) > MAX_CODINGS:
+        counts["too_many_codings"] += 1
         return None
     payload = record.block.behind(start)
     body, complete = decode_body(payload, fields.get("transfer-encoding", ""), fields.get("content-encoding", ""))

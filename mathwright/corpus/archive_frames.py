@@ -10,8 +10,8 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 from fastwarc.stream_io import GzipReader, Lz4Reader, ZstdReader
 
@@ -22,9 +22,16 @@ _READERS = {GZIP_MAGIC: GzipReader, LZ4_MAGIC: Lz4Reader, ZSTD_MAGIC: ZstdReader
 MAGICS = tuple(_READERS)
 PIECE_BYTES = 64 << 10
 """How much is read at a time. FastWARC's decompressors are fastest with pieces of this size."""
+_FIRST_PIECE_BYTES = 1 << 10
 _SEARCH_BYTES = 1 << 20
+_FIRST_SEARCH_BYTES = 16 << 10
+"""The first piece of a search; the next are each twice as large, up to _SEARCH_BYTES."""
 SEARCH_OVERLAP = 8 << 10
 """Longest match that a search over pieces must not miss: the header line of an ARC record."""
+
+
+class EffortSpentError(Exception):
+    """More bytes were about to be read than may be spent on what is looked for."""
 
 
 class ArchiveFile:
@@ -33,17 +40,35 @@ class ArchiveFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = file.seek(0, io.SEEK_END)
+        self.visited = 0
+        """Bytes read so far, of the file and out of its frames, each time they are read."""
+        self.furthest = 0
+        """The furthest position reached in a stream of frames: so much the archive holds at least."""
+        self.limit: int | None = None
+        """Where `visited` may not go now."""
+        self.memo: dict[Any, Any] = {}
+        """What was found out about the archive, by whoever wants to keep it."""
 
     def read(self, start: int, size: int) -> bytes:
         self._file.seek(start)
-        return self._file.read(max(0, size))
+        piece = self._file.read(max(0, size))
+        self.visit(len(piece))
+        return piece
+
+    def visit(self, size: int) -> None:
+        """Note that so many bytes were read. Raises EffortSpentError beyond `limit`."""
+        self.visited += size
+        if self.limit is not None and self.visited > self.limit:
+            raise EffortSpentError
 
     def find(self, pattern: re.Pattern[bytes], start: int, stop: int | None = None) -> Iterator[int]:
         """Offsets at or behind `start`, and before `stop`, where the pattern matches, in order."""
         stop = self.size if stop is None else min(stop, self.size)
+        size = _FIRST_SEARCH_BYTES
         while start < stop:
-            piece = self.read(start, _SEARCH_BYTES + SEARCH_OVERLAP)
-            length = min(_SEARCH_BYTES, stop - start)
+            piece = self.read(start, size + SEARCH_OVERLAP)
+            length = min(size, stop - start)
+            size = min(2 * size, _SEARCH_BYTES)
             for match in pattern.finditer(piece):
                 if match.start() >= length:
                     break
@@ -66,10 +91,13 @@ class _Window:
         self._start = start
         self._stop = stop
         self._position = start
+        self._step = _FIRST_PIECE_BYTES
 
     def read(self, size: int = -1) -> bytes:
+        """As asked for, but less at first: many frames are opened and found to hold nothing after a few bytes."""
         left = self._stop - self._position
-        piece = self._archive.read(self._position, left if size < 0 else min(size, left))
+        piece = self._archive.read(self._position, left if size < 0 else min(size, left, self._step))
+        self._step = min(2 * self._step, PIECE_BYTES)
         self._position += len(piece)
         return piece
 
@@ -106,12 +134,18 @@ class Extent:
     """Offset behind it; None where the structure breaks or the file ends first."""
     is_cut: bool
     """Whether the file ends inside the frame, which is sound as far as it goes."""
+    content_size: int | None = None
+    """Bytes that it holds, where that is known."""
 
 
 def frame_extent(archive: ArchiveFile, start: int) -> Extent:
     """Extent of the frame at `start`; Extent(None, False) where none begins."""
-    magic = compression_at(archive, start)
-    return _EXTENTS[magic](archive, start) if magic else Extent(None, False)
+    known = archive.memo.get("extent")
+    if known is None or known[0] != start:
+        magic = compression_at(archive, start)
+        known = start, _EXTENTS[magic](archive, start) if magic else Extent(None, False)
+        archive.memo["extent"] = known
+    return known[1]
 
 
 def sound_frame_end(archive: ArchiveFile, start: int) -> int | None:
@@ -121,8 +155,8 @@ def sound_frame_end(archive: ArchiveFile, start: int) -> int | None:
         return None
     reader = open_frames(archive, start, compression_at(archive, start), end)
     try:
-        while reader.read(PIECE_BYTES):
-            pass
+        while piece := reader.read(PIECE_BYTES):
+            archive.visit(len(piece))
     except OSError:
         return None
     return end
@@ -131,25 +165,33 @@ def sound_frame_end(archive: ArchiveFile, start: int) -> int | None:
 def _gzip_extent(archive: ArchiveFile, start: int) -> Extent:
     # Bare deflate: with its header zlib would stop at a wrong checksum and not say where the member ends.
     inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    position = start + _gzip_header_size(archive.read(start, PIECE_BYTES))
+    position = start + _gzip_header_size(archive, start)
+    size = _FIRST_PIECE_BYTES
+    content_size = 0
     try:
         while position < archive.size and not inflate.eof:
-            data = archive.read(position, PIECE_BYTES)
+            data = archive.read(position, size)
+            size = min(2 * size, PIECE_BYTES)
             position += len(data)
             while data and not inflate.eof:
-                inflate.decompress(data, 4 * PIECE_BYTES)
+                content = len(inflate.decompress(data, 4 * PIECE_BYTES))
+                archive.visit(content)
+                content_size += content
                 data = inflate.unconsumed_tail
     except zlib.error:
         return Extent(None, False)
     if not inflate.eof:
         return Extent(None, True)
-    return _extent(archive, position - len(inflate.unused_data) + 8)
+    return replace(_extent(archive, position - len(inflate.unused_data) + 8), content_size=content_size)
 
 
-def _gzip_header_size(head: bytes) -> int:
+def _gzip_header_size(archive: ArchiveFile, start: int) -> int:
     """Size of a gzip header with its optional fields (RFC 1952)."""
+    head = archive.read(start, 10)
     if len(head) < 10:
         return len(head)
+    if head[3] & 0b11100:
+        head = archive.read(start, PIECE_BYTES)
     flags, size = head[3], 10
     if flags & 4:
         size += 2 + int.from_bytes(head[size : size + 2], "little")

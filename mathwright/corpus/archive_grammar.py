@@ -19,6 +19,8 @@ _WARC_FIELD = re.compile(
 )
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LENGTH = re.compile(rb"\d{1,18}")
+_WARC_CANDIDATE = re.compile(rb"WARC/[01]\.\d{1,8}[ \t]{0,64}\r?\n(?=[!-9;-~]{1,100}[ \t]{0,64}:)")
+"""The first line of a header and the beginning of a field; lines of the first kind alone are no records."""
 # URL (with spaces, in the wild), IP address, date, type, any more fields of version 2, length
 _ARC_START = re.compile(
     rb"[a-z][a-z0-9+.-]{0,20}:[^\r\n]{0,6000}? [0-9a-fA-F.:]{2,45} (\d{8,17}) ([^ \r\n]{1,200}) (?:[^\r\n]{0,1000} )?"
@@ -118,7 +120,7 @@ def _text(value: bytes) -> str:
 
 WARC = Grammar(
     prefix=re.compile(rb"WARC/[01]\."),
-    start=_WARC_START,
+    start=_WARC_CANDIDATE,
     find_end=_find_warc_end,
     parse=_parse_warc,
     line_ends=2,

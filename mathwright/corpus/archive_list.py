@@ -74,7 +74,7 @@ def _read_list(name: str, prefix: str) -> Iterator[str]:
             f"{name}: the list of archives cannot be read: {error}", hint="check the address, or download it first"
         ) from error
     base = prefix or _root(name)
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     if not any(lines):
         raise MathwrightError(f"{name}: the list names no archive", hint="a line is a path or a URL")
     for line in lines:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from mathwright.corpus.archive_frames import GZIP_MAGIC, PIECE_BYTES, ArchiveFile, compression_at, open_frames
 
-_PLAIN_STEP = 4096
+PLAIN_STEP = 4096
+FIRST_STEP = 512
+"""For a header that may be none."""
 _FRAME_STEP = 128
 """Headers in frames are read in small steps: a step that reads over the end of a record may reach the next frame,
 whose place is then not known to the byte, and has to be read again."""
 _HEAD_STEP = 1024
+_APPROACH_STEP = 4096
 _MAX_HEAD_BYTES = 64 << 10
 _MAX_REWIND_BYTES = 16 << 20
 _NOT_LINE_END = re.compile(rb"[^\r\n]")
@@ -22,8 +26,10 @@ class ArchiveStream:
     Positions count bytes of the stream. Bytes that cannot be decompressed raise OSError.
     """
 
-    def __init__(self, archive: ArchiveFile, start: int, skip: int = 0) -> None:
+    def __init__(self, archive: ArchiveFile, start: int, skip: int = 0, stop: int | None = None) -> None:
+        """From `start` on without the first `skip` bytes of content; frames behind `stop` are not read."""
         self._archive = archive
+        self._stop = stop
         self._start = start
         self.magic = compression_at(archive, start)
         self.buffer = b""
@@ -36,6 +42,10 @@ class ArchiveStream:
         """The last frame of which both places are known: in the archive and in the stream."""
         self._has_crossed = False
         """Whether it was read ahead over the beginning of a frame."""
+        self.on_crossing: Callable[[], None] | None = None
+        """Called when the first byte of another frame has been read."""
+        self.plain_step = PLAIN_STEP
+        """How much of a plain archive is read at least."""
         if self.magic:
             self._reopen()
 
@@ -49,7 +59,7 @@ class ArchiveStream:
         wanted = self.position
         self._base, self._end = self._anchor
         self.frame = self._base
-        self._reader = open_frames(self._archive, self._base, self.magic)
+        self._reader = open_frames(self._archive, self._base, self.magic, self._stop)
         # Having met damage, a reader may give what comes behind it. Kept as text: an exception kept here would keep
         # the reader alive, with its buffers, until the garbage collector comes.
         self._damage = ""
@@ -72,17 +82,22 @@ class ArchiveStream:
             frame = self._base + (self._reader.frame_start_position() or 0)
             if piece and frame != self.frame:
                 self.frame = frame
+                if self.on_crossing is not None:
+                    self.on_crossing()
                 if len(piece) == 1 and not self.buffer:
                     self._anchor = (frame, self._end)
                 else:
                     self._has_crossed = True
         self._end += len(piece)
+        if self.magic:
+            self._archive.visit(len(piece))
+            self._archive.furthest = max(self._archive.furthest, self._end)
         return piece
 
     def fill(self, size: int) -> bool:
         """Read up to `size` more bytes into the buffer (in a plain archive, more); False at the end."""
         try:
-            piece = self._read(size if self.magic else max(size, _PLAIN_STEP))
+            piece = self._read(size if self.magic else max(size, self.plain_step))
         except OSError:
             if size == 1:
                 raise
@@ -109,10 +124,24 @@ class ArchiveStream:
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, or fewer at the end."""
+        if self.on_crossing is not None and size > len(self.buffer) + _FRAME_STEP:
+            self._approach(size)
         while (missing := size - len(self.buffer)) > 0 and (piece := self._read(missing)):
             self.buffer = self.buffer + piece if self.buffer else piece
         taken, self.buffer = self.buffer[:size], self.buffer[size:]
         return taken
+
+    def _approach(self, size: int) -> None:
+        """Fill the buffer towards `size` in growing steps, up to the end of the frame.
+
+        One read could go over hundreds of small frames, of which the first may tell that it goes too far.
+        """
+        pieces, length, step = [self.buffer], len(self.buffer), _APPROACH_STEP
+        while self.on_crossing is not None and length < size and (piece := self._read(min(step, size - length))):
+            pieces.append(piece)
+            length += len(piece)
+            step = min(4 * step, PIECE_BYTES)
+        self.buffer = b"".join(pieces)
 
     def take_head(self, size: int) -> bytes:
         """The next bytes up to the first empty line and a little more, at most `size` of them.
@@ -137,8 +166,10 @@ class ArchiveStream:
             self._end = position + len(self.buffer)
             return position - start
         self.buffer, left = self.buffer[size:], size - min(size, len(self.buffer))
-        while left and (piece := self._read(min(left, PIECE_BYTES))):
+        step = _APPROACH_STEP
+        while left and (piece := self._read(min(left, PIECE_BYTES if self.on_crossing is None else step))):
             left -= len(piece)
+            step = min(4 * step, PIECE_BYTES)
         return size - left
 
     def begin_record(self) -> int | None:

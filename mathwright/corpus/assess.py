@@ -115,12 +115,12 @@ def _two_classifiers(
     the overlap of what they collect within the last budget estimates how many pages there are to collect."""
     halves = measure.split_hosts(pool.urls, mined.state.seed)
     if halves is None:
-        stage.say("[yellow]warning[/] the seed has one host: what the classifier does outside of it cannot be measured")
+        stage.warn("the seed has one host: what the classifier does outside of it cannot be measured")
         return None
     try:
         return _measure_halves(recipe, pool, mined, stage, folder, labels, seed, halves)
     except MathwrightError as error:  # half a seed can be too small to learn from; the collection stands all the same
-        stage.say(f"[yellow]warning[/] the halves of the seed teach nothing ({error.message}): not measured by them")
+        stage.warn(f"the halves of the seed teach nothing ({error.message}): not measured by them")
         return None
 
 

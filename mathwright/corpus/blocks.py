@@ -28,6 +28,7 @@ from mathwright.corpus.documents import DocumentWriter, join_documents, to_row
 from mathwright.corpus.limits import MAX_HTML_BYTES
 from mathwright.corpus.slots import Slot
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines, json_text
 from mathwright.records import Damage, Document, Page
 from mathwright.run import write_json
 
@@ -305,7 +306,7 @@ def read_culprits(folder: Path) -> dict[tuple[str, int], str]:
     path = folder / "culprits.jsonl"
     tries: Counter[tuple[str, int]] = Counter()
     condemned: dict[tuple[str, int], str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in file_lines(path) if path.is_file() else ():
         culprit = json.loads(line)
         key = (culprit["phase"], culprit["page"])
         tries[key] += 1
@@ -344,7 +345,7 @@ def _join(folder: Path) -> None:
     partial = folder / "rejected.jsonl.partial"
     with partial.open("w", encoding="utf-8") as file:
         for state in states:
-            file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in state.rejected)
+            file.writelines(json_text(entry) + "\n" for entry in state.rejected)
     partial.replace(folder / "rejected.jsonl")
     total = ArchiveCounts(
         counts=dict(counts),

@@ -324,7 +324,7 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def _report(captures: Sequence[Capture], folder: Path, stage: Stage) -> int:

@@ -194,7 +194,7 @@ def _ask_index(endpoint: str, parameters: list[tuple[str, str]], client: PoliteC
             404: "check the name of the crawl; https://index.commoncrawl.org/collinfo.json lists all",
         }.get(answer.status, "see what the server says")
         raise MathwrightError(f"{url}: status {answer.status}: {text}", hint=hint)
-    for line in answer.body.splitlines():
+    for line in answer.body.split(b"\n"):
         if line.strip():
             yield _parse(line, endpoint)
 

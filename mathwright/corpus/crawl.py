@@ -149,6 +149,7 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
         "max_page_bytes": MAX_PAGE_BYTES,
         "max_archive_bytes": max_archive_bytes,
         "use_proxy": not is_local,
+        "num_workers": max(1, min(8, (os.cpu_count() or 2) - 1)),
         **(_focus(start_urls, recipe) if recipe.order == "score" else {}),
     }
 
@@ -176,7 +177,6 @@ def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
         "patience": recipe.patience,
         "nofollow": recipe.nofollow,
         "noindex": recipe.noindex,
-        "num_workers": max(1, min(8, (os.cpu_count() or 2) - 1)),
         "timeout_s": TIMEOUT_S,
         "backoff_s": BACKOFF_S,
         "identity": fingerprint(

@@ -31,11 +31,13 @@ from mathwright.corpus.annotate import read_rules
 from mathwright.corpus.crawl_frontier import canonical_url, host_of_url
 from mathwright.corpus.crawl_grounds import GroundsFile
 from mathwright.corpus.crawl_hosts import Pace, parse_retry_after
+from mathwright.corpus.crawl_network import check_codings
 from mathwright.corpus.crawl_queue import Budget, Queue, Task
 from mathwright.corpus.crawl_scope import Scope
 from mathwright.corpus.crawl_spider import (
     PROGRESS_SECONDS,
     ArchiveMiddleware,
+    charset_of,
     crawl_delay,
     end_with_parent,
     failure_reason,
@@ -66,6 +68,7 @@ class StoringMiddleware(ArchiveMiddleware):
     """Nearest to the network: keeps what is HTML, with the ground of each page, and notes where it lies."""
 
     def process_response(self, request: Request, response: Response) -> Response:
+        check_codings(response)
         reason = self._refusal(request, response)
         if reason:
             request.meta["mathwright_refused"] = reason
@@ -189,7 +192,7 @@ class FocusedSpider(scrapy.Spider):
     async def on_response(self, response: Response, task: Task) -> None:
         refused = response.meta.get("mathwright_refused", "")
         if response.status == HTTPStatus.OK and not refused and is_html(response.headers):
-            await self._read(task, response.body, _charset(response.headers.get(b"Content-Type")))
+            await self._read(task, response.body, charset_of(response.headers))
         else:
             self._note(task, response, refused)
         self._wake.set()
@@ -242,7 +245,8 @@ class FocusedSpider(scrapy.Spider):
                 continue
             headers = {name.lower(): value for name, value in found[0]}
             html, _ = decode_body(found[1], headers.get("transfer-encoding", ""), headers.get("content-encoding", ""))
-            await self._read(task, html, _charset(headers.get("content-type", "").encode("latin-1", "replace")))
+            content_type = headers.get("content-type", "").encode("latin-1", "replace")
+            await self._read(task, html, charset_of({b"Content-Type": content_type}))
 
     def on_headers(self, headers: Any, request: Request) -> None:
         """What is not HTML is not downloaded."""
@@ -279,11 +283,6 @@ def _target(url: str, location: str) -> str:
         return canonical_url(urljoin(url, location)) if location else ""
     except ValueError:  # a bracket that opens no IPv6 address
         return ""
-
-
-def _charset(content_type: bytes | None) -> str | None:
-    match = re.search(rb"charset\s*=\s*[\"']?([\w.:-]{2,40})", content_type or b"", re.IGNORECASE)
-    return match[1].decode("ascii") if match else None
 
 
 def _decoded_head(response: Response, size: int) -> bytes:

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathwright.lines import json_text
+
 if TYPE_CHECKING:
     from mathwright.corpus.crawl_queue import Queue
 
@@ -22,7 +24,7 @@ class GroundsFile:
             self.write(line)
 
     def write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        self._file.write(json_text(line).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:

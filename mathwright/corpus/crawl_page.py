@@ -1,4 +1,4 @@
-"""What a focused crawl reads from a page: its score, its links with their words, what it says of itself.
+"""What a crawl reads from a page: its score, its links with their words, what it says of itself.
 
 Runs in worker processes (`python -m mathwright.corpus.crawl_page`), so that neither extraction nor hostile HTML holds
 up fetching; `crawl_worker` is the other end.
@@ -7,6 +7,7 @@ up fetching; `crawl_worker` is the other end.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import resource
@@ -22,6 +23,7 @@ import lxml.etree
 from mathwright.corpus.crawl_frontier import canonical_url
 from mathwright.corpus.crawl_traps import fingerprint
 from mathwright.corpus.extract import decode, extract
+from mathwright.corpus.limits import MAX_HTML_BYTES, limit_tags
 
 if TYPE_CHECKING:
     from mathwright.corpus.classify import Classifier
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 MAX_LINKS = 5_000
 """Links read from one page; the rest is counted in `PageReport.num_more_links`."""
 MAX_ANCHOR_CHARS = 200
+MAX_ANCHOR_PIECES = 100
+"""Stretches of text between tags that are read of one link."""
 MEMORY_BYTES = 4 * 2**30
 """Address space of a worker."""
 
@@ -98,6 +102,20 @@ def read_page(
     )
 
 
+def read_links(html: bytes, url: str, *, charset: str | None, follow_all: bool = False) -> PageReport:
+    """The links of a page and what it says of itself, without its text."""
+    facts = _read_markup(decode(html, charset), url, follow_all=follow_all)
+    return PageReport(
+        score=None,
+        num_words=0,
+        links=_scored(facts.links, None),
+        num_more_links=facts.num_more,
+        canonical=facts.canonical,
+        nofollow=facts.nofollow,
+        noindex=facts.noindex,
+    )
+
+
 @dataclass(slots=True)
 class _Markup:
     links: dict[str, set[str]] = field(default_factory=dict)
@@ -111,6 +129,7 @@ class _Markup:
 
 def _read_markup(source: str, url: str, *, follow_all: bool) -> _Markup:
     facts = _Markup()
+    source, _, _ = limit_tags(source[:MAX_HTML_BYTES])
     parser = lxml.etree.HTMLParser(encoding="utf-8", recover=True, huge_tree=False, remove_comments=True)
     try:
         root = lxml.etree.fromstring(source.encode("utf-8", "replace"), parser)
@@ -155,7 +174,8 @@ def _anchors(root: Any, *, follow_all: bool) -> Iterator[tuple[str, str]]:
             continue
         if not follow_all and "nofollow" in (element.get("rel") or "").lower():
             continue
-        text = " ".join("".join(element.itertext()).split())
+        # Elements that hold each other, and a million of them in one link, would be read again and again.
+        text = " ".join("".join(itertools.islice(element.itertext(), MAX_ANCHOR_PIECES)).split())
         if not text:
             text = (
                 element.get("title") or element.get("alt") or " ".join(i.get("alt") or "" for i in element.iter("img"))
@@ -207,19 +227,23 @@ def from_json(line: str) -> PageReport:
 
 def serve(classifier_folder: str) -> None:
     """Answer jobs on stdin until it ends: a line of JSON with the length of the body, then the body."""
-    from mathwright.corpus.classify import Classifier
-
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    classifier = Classifier.load(Path(classifier_folder)) if classifier_folder else None
+    classifier = None
+    if classifier_folder:
+        from mathwright.corpus.classify import Classifier
+
+        classifier = Classifier.load(Path(classifier_folder))
     out = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints is no answer
     print("ready", file=out, flush=True)
     for line in _lines(sys.stdin.buffer):
         job = json.loads(line)
         html = sys.stdin.buffer.read(job["size"])
-        report = read_page(
-            html, job["url"], charset=job["charset"], classifier=classifier, follow_all=job["follow_all"]
-        )
+        url, charset, follow_all = job["url"], job["charset"], job["follow_all"]
+        if job["links_only"]:
+            report = read_links(html, url, charset=charset, follow_all=follow_all)
+        else:
+            report = read_page(html, url, charset=charset, classifier=classifier, follow_all=follow_all)
         print(to_json(report), file=out, flush=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,6 +12,7 @@ import numpy as np
 
 from mathwright.corpus.annotate import Rule, matching
 from mathwright.corpus.crawl_frontier import canonical_url, host_of_url
+from mathwright.corpus.crawl_reach import is_private
 
 ScopeKind = Literal["host", "domain", "prefixes", "any"]
 
@@ -84,14 +84,6 @@ def _suffixes() -> Any:
     import tldextract  # comes with Scrapy, and like it is not needed before a crawl
 
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the list in the package: no network, no files
-
-
-def is_private(hostname: str) -> bool:
-    """Whether a name or address belongs to this machine or a local network, where links from the web must not lead."""
-    try:
-        return not ipaddress.ip_address(hostname).is_global
-    except ValueError:
-        return "." not in hostname or hostname.endswith((".localhost", ".local", ".internal", ".lan"))
 
 
 def start_urls_of(rules: Sequence[Rule]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -18,9 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import lxml.etree
 import scrapy
-import scrapy.resolver
 from scrapy import signals
 from scrapy.crawler import Crawler, CrawlerProcess
 from scrapy.exceptions import (
@@ -33,12 +32,20 @@ from scrapy.exceptions import (
     StopDownload,
 )
 from scrapy.http import Request, Response
-from twisted.internet import defer
 from twisted.python.failure import Failure
 
 import mathwright
 from mathwright.corpus.crawl_frontier import Frontier, canonical_url
+from mathwright.corpus.crawl_network import (
+    BoundedHandler,
+    GuardedResolver,
+    HeadersTooLargeError,
+    TooManyCodingsError,
+    check_codings,
+)
+from mathwright.corpus.crawl_reach import PrivateAddressError, Reach
 from mathwright.corpus.crawl_warc import ArchiveWriter, Place
+from mathwright.corpus.crawl_worker import PageReaders
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PROGRESS_SECONDS = 0.25
@@ -46,6 +53,9 @@ MAX_CRAWL_DELAY_S = 60.0
 """A site that asks for more than this between two requests is crawled at this pace."""
 
 _REASONS: dict[type[Exception], str] = {
+    PrivateAddressError: "private_host",
+    HeadersTooLargeError: "headers_too_large",
+    TooManyCodingsError: "too_many_codings",
     IgnoreRequest: "robots",
     StopDownload: "content_type",
     DownloadCancelledError: "too_large",
@@ -55,15 +65,6 @@ _REASONS: dict[type[Exception], str] = {
 }
 
 
-class LoopbackResolver(scrapy.resolver.CachingThreadedResolver):
-    """Names ending in .localhost are the loopback (RFC 6761), also where the system's resolver does not know it."""
-
-    def getHostByName(self, name: str, timeout: Any = ()) -> Any:  # noqa: N802 - Twisted's name
-        if name == "localhost" or name.endswith(".localhost"):
-            return defer.succeed("127.0.0.1")
-        return super().getHostByName(name, timeout)
-
-
 class ArchiveMiddleware:
     """Nearest to the network: writes what was sent and received, before decompression, redirects or retries."""
 
@@ -71,6 +72,7 @@ class ArchiveMiddleware:
         order = crawler.settings["MATHWRIGHT_ORDER"]
         self.crawler = crawler
         self.order: dict[str, Any] = order
+        self.reach = Reach.of(order["start_urls"], use_proxy=order["use_proxy"])
         self.writer = ArchiveWriter(
             Path(order["folder"]),
             name="crawl",
@@ -93,9 +95,12 @@ class ArchiveMiddleware:
         return middleware
 
     def process_request(self, request: Request) -> None:
+        if request.meta.get("proxy"):  # which connects in our place
+            self.reach.check_url(request.url)
         request.meta["mathwright_sent"] = time.time()
 
     def process_response(self, request: Request, response: Response) -> Response:
+        check_codings(response)
         sent = request.meta["mathwright_sent"]
         place = self.writer.exchange(
             url=request.url,
@@ -131,6 +136,7 @@ class WebSpider(scrapy.Spider):
     archive: ArchiveWriter
     order: dict[str, Any]
     frontier: Frontier
+    readers: PageReaders
     size_bytes: int
     spoken: float
 
@@ -142,6 +148,7 @@ class WebSpider(scrapy.Spider):
         spider.frontier = Frontier(
             order["start_urls"], max_pages=order["max_pages"], max_pages_per_host=order["max_pages_per_host"]
         )
+        spider.readers = PageReaders(order["num_workers"], "", follow_all=False)
         spider.size_bytes = 0
         spider.spoken = 0.0
         crawler.signals.connect(spider.on_idle, signals.spider_idle)
@@ -165,7 +172,7 @@ class WebSpider(scrapy.Spider):
                 meta={"mathwright_depth": depth, "handle_httpstatus_all": True, "dont_redirect": True},
             )
 
-    def on_response(self, response: Response, asked: str) -> Iterator[Request]:
+    async def on_response(self, response: Response, asked: str) -> AsyncIterator[Request]:
         depth = response.meta["mathwright_depth"]
         if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
             location = (response.headers.get(b"Location") or b"").decode("latin-1")
@@ -177,12 +184,20 @@ class WebSpider(scrapy.Spider):
         elif not is_html(response.headers):
             self.frontier.drop(asked, "content_type")
         else:
-            self.frontier.page(asked)
-            self.size_bytes += len(response.body)
-            for url in page_links(response):
-                self.frontier.add(canonical_url(url))
+            await self._read(response, asked)
         self._speak()
-        return self._requests()
+        for request in self._requests():
+            yield request
+
+    async def _read(self, response: Response, asked: str) -> None:
+        report = await self.readers.links(response.body, asked, charset_of(response.headers))
+        if report is None:
+            self.frontier.drop(asked, "unreadable")
+            return
+        for link in report.links:
+            self.frontier.add(link.url)
+        self.frontier.page(asked)  # behind its links: the last page of a level begins the next
+        self.size_bytes += len(response.body)
 
     def on_error(self, failure: Failure) -> Iterator[Request]:
         asked = failure.request.cb_kwargs["asked"]  # type: ignore[attr-defined]
@@ -208,7 +223,8 @@ class WebSpider(scrapy.Spider):
         if delay > self.order["delay_s"]:
             slow_down(self.crawler, request, delay)
 
-    def on_closed(self, reason: str) -> None:
+    async def on_closed(self, reason: str) -> None:
+        await self.readers.close()
         self.frontier.finish()
         self._speak(
             pages_by_host={host: state.num_pages for host, state in self.frontier.hosts.items()},
@@ -223,34 +239,6 @@ class WebSpider(scrapy.Spider):
         if report or now - self.spoken > PROGRESS_SECONDS:
             self.spoken = now
             print(json.dumps({"num_pages": self.frontier.num_pages, **report}), flush=True)
-
-
-def page_links(response: Response) -> Iterator[str]:
-    """Absolute addresses of a page's links, in order; none where the page asks not to be followed."""
-    parser = lxml.etree.HTMLParser(encoding=getattr(response, "encoding", None), recover=True, huge_tree=False)
-    try:
-        root = lxml.etree.fromstring(response.body, parser)
-    except (lxml.etree.XMLSyntaxError, LookupError):  # an empty page; an encoding that libxml2 does not know
-        return
-    if root is None:
-        return
-    base = response.url
-    for element in root.iter("base", "meta"):
-        if element.tag == "base" and element.get("href"):
-            base = urljoin(base, element.get("href"))
-        elif (element.get("name") or "").lower() == "robots" and "nofollow" in (element.get("content") or "").lower():
-            return
-    for element in root.iter("a", "area"):
-        href = element.get("href")
-        if (
-            href
-            and not href.startswith(("#", "javascript:", "mailto:"))
-            and "nofollow" not in (element.get("rel") or "")
-        ):
-            try:
-                yield urljoin(base, href.strip())
-            except ValueError:  # a bracket that opens no IPv6 address
-                continue
 
 
 def crawl_delay(robotparser: Any, user_agent: str) -> float:
@@ -270,10 +258,27 @@ def failure_reason(failure: Failure) -> str:
     """Why a request got no answer, in a word."""
     if failure.check(IgnoreRequest) and "DOWNLOAD_MAXSIZE" in str(failure.value):
         return "too_large"  # once decompressed
+    errors = list(_causes(failure.value))
     for kind, reason in _REASONS.items():
-        if failure.check(kind):
+        if any(isinstance(error, kind) for error in errors):
             return reason
     return "network"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised for; Twisted keeps the reasons of a response that failed in a list."""
+    while error is not None:
+        yield error
+        for reason in getattr(error, "reasons", ()):
+            yield reason.value
+        error = error.__cause__
+
+
+def charset_of(headers: Any) -> str | None:
+    """The charset that a Content-Type header names."""
+    content_type = headers.get(b"Content-Type") or b""
+    match = re.search(rb"charset\s*=\s*[\"']?([\w.:-]{2,40})", content_type, re.IGNORECASE)
+    return match[1].decode("ascii") if match else None
 
 
 def is_html(headers: Any) -> bool:
@@ -309,7 +314,8 @@ def settings(order: dict[str, Any]) -> dict[str, Any]:
         "DOWNLOAD_WARNSIZE": 0,
         "RETRY_TIMES": 2,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",  # counted in the report
-        "TWISTED_DNS_RESOLVER": f"{__name__}.LoopbackResolver",
+        "TWISTED_DNS_RESOLVER": GuardedResolver,
+        "DOWNLOAD_HANDLERS": {"http": BoundedHandler, "https": BoundedHandler},
         "DOWNLOADER_MIDDLEWARES": {
             ArchiveMiddleware: 1000,
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,  # the frontier's work

@@ -1,4 +1,4 @@
-"""Workers that read pages for a focused crawl, each a process that is killed and replaced when a page is too much."""
+"""Workers that read pages for a crawl, each a process that is killed and replaced when a page is too much."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mathwright
 from mathwright.corpus.crawl_page import PageReport, from_json
@@ -32,12 +34,20 @@ class PageReaders:
 
     async def read(self, html: bytes, url: str, charset: str | None) -> PageReport | None:
         """The report on a page; None where the worker did not come back with one in time."""
+        return await self._read(html, url, charset, links_only=False)
+
+    async def links(self, html: bytes, url: str, charset: str | None) -> PageReport | None:
+        """As `read`, but its text is neither extracted nor scored."""
+        return await self._read(html, url, charset, links_only=True)
+
+    async def _read(self, html: bytes, url: str, charset: str | None, *, links_only: bool) -> PageReport | None:
+        job = {"url": url, "charset": charset, "follow_all": self._follow_all, "links_only": links_only}
         worker = await self._idle.get()
         try:
             if worker is None or worker.returncode is not None:
                 self._kill(worker)
                 worker = await self._start()
-            return await asyncio.wait_for(self._ask(worker, html, url, charset), self._timeout_s)
+            return await asyncio.wait_for(self._ask(worker, html, job), self._timeout_s)
         except (TimeoutError, OSError, EOFError, ValueError):  # too slow; died; died within a line
             self._kill(worker)
             worker = None
@@ -68,10 +78,9 @@ class PageReaders:
             raise RuntimeError("a worker that reads pages did not start; see stderr")
         return worker
 
-    async def _ask(self, worker: asyncio.subprocess.Process, html: bytes, url: str, charset: str | None) -> PageReport:
+    async def _ask(self, worker: asyncio.subprocess.Process, html: bytes, job: Mapping[str, Any]) -> PageReport:
         assert worker.stdin is not None and worker.stdout is not None
-        job = {"url": url, "charset": charset, "follow_all": self._follow_all, "size": len(html)}
-        worker.stdin.write(json.dumps(job).encode() + b"\n" + html)
+        worker.stdin.write(json.dumps({**job, "size": len(html)}).encode() + b"\n" + html)
         await worker.stdin.drain()
         line = await worker.stdout.readline()
         if not line.endswith(b"\n"):

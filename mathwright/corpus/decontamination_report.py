@@ -6,7 +6,6 @@ that matched on most pages.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from mathwright.corpus.decontaminate import ContaminatedSpan, Removal
 from mathwright.corpus.grams import OPERATORS, UNSURE, Grams, tokenise
 from mathwright.corpus.ngrams import ContaminationIndex, find_hits
+from mathwright.lines import json_text
 
 MAX_NGRAMS = 200_000
 """N-grams counted at a time; beyond, those seen on one page only are forgotten."""
@@ -136,4 +136,4 @@ def cost_table(summary: Mapping[str, Any]) -> str:
 
 def summary_json(summary: Mapping[str, Any]) -> str:
     """The summary as it is written beside the documents."""
-    return json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
+    return json_text(summary, indent=2) + "\n"

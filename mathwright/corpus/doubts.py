@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.markup import escape
 
 from mathwright.corpus import annotate, domains, measure, recall
 from mathwright.corpus.annotate import Rule
@@ -59,8 +58,7 @@ def warn_of_benchmarks(index: ContaminationIndex, stage: Stage) -> None:
     """Name the benchmarks whose texts are all too short to be looked for."""
     for name, num_short in index.num_too_short.items():
         if not index.num_texts.get(name, 0):
-            _warn(
-                stage,
+            stage.warn(
                 f"nothing of the benchmark {name!r} is kept out: {num_short:,} of its texts are too short to identify, "
                 f"{index.num_empty.get(name, 0):,} of them empty",
             )
@@ -70,12 +68,11 @@ def warn_of_seed(urls: Sequence[str], seed: np.ndarray, globs: Mapping[str, int]
     """Say where a glob of the seed matches no page, and where the seed [N] can only teach to know itself again."""
     for glob, num_pages in globs.items():
         if num_pages == 0:
-            _warn(stage, f"no page matches {glob} of corpus.seed_urls; globs are over whole URLs")
+            stage.warn(f"no page matches {glob} of corpus.seed_urls; globs are over whole URLs")
     rows = np.flatnonzero(seed)
     hosts = {domains.domain(urls[i]) for i in rows.tolist()}
     if len(rows) < FEW_PAGES or len(hosts) == 1:
-        _warn(
-            stage,
+        stage.warn(
             f"the seed is {_count(len(rows), 'page')} of {_count(len(hosts), 'host')}: the classifier may learn these "
             "pages rather than their subject; match more with corpus.seed_urls",
         )
@@ -88,7 +85,7 @@ def warn_of_rules(urls: Sequence[str], rules: Sequence[Rule], stage: Stage) -> N
     index = PrefixIndex(urls, np.zeros(len(urls), dtype=bool))
     for rule in rules:
         if not len(index.rows[index.matching(rule.glob)]):
-            _warn(stage, f"no page matches the rule {rule.decision} {rule.glob} by {rule.by}{_nearest(index, rule)}")
+            stage.warn(f"no page matches the rule {rule.decision} {rule.glob} by {rule.by}{_nearest(index, rule)}")
 
 
 def _nearest(index: PrefixIndex, rule: Rule) -> str:
@@ -110,8 +107,7 @@ def warn_of_cut(
     """Say where the cut [N] falls short of the budget, takes the whole pool, or falls among pages of equal score."""
     total = int(num_tokens[collected].sum())
     if collected.all():
-        _warn(
-            stage,
+        stage.warn(
             f"the budget of {budget:,} tokens exceeds the pool ({total:,}): every page is collected, the ranking "
             "decides nothing and the loop ends; lower corpus.budget_tokens",
         )
@@ -119,16 +115,14 @@ def warn_of_cut(
     if total < FILLED * budget:
         ranked = recall.rank(scores, urls)
         first = int(ranked[~collected[ranked]][0])
-        _warn(
-            stage,
+        stage.warn(
             f"only {total:,} of {budget:,} tokens are collected: the next page by rank, {urls[first]}, alone has "
             f"{num_tokens[first]:,} and ends the cut; leave such pages out with corpus.filters.max_words",
         )
     lowest = scores == scores[collected].min()
     left = int((lowest & ~collected).sum())
     if left and lowest.sum() > max(10, collected.sum() // 100):
-        _warn(
-            stage,
+        stage.warn(
             f"{lowest.sum():,} pages have the lowest score collected, {scores[lowest][0]:.6f}: {left:,} of them are "
             "left out by the order of their URLs",
         )
@@ -157,7 +151,7 @@ def check_samples(
     if num_negatives == 0 and recipe.classifier.num_negatives > 0:
         raise MathwrightError(f"no page is left as a negative: {why}", hint=hint)
     if 0 < num_negatives < min(FEW_PAGES, recipe.classifier.num_negatives):
-        _warn(stage, f"only {_count(num_negatives, 'page')} left as negatives: {why}; {hint}")
+        stage.warn(f"only {_count(num_negatives, 'page')} left as negatives: {why}; {hint}")
 
 
 def rule_rows(
@@ -195,7 +189,3 @@ def count_globs(urls: Sequence[str], globs: Sequence[str]) -> dict[str, int]:
 
 def _count(num: int, what: str) -> str:
     return f"{num:,} {what}" + ("" if num == 1 else "s")
-
-
-def _warn(stage: Stage, message: str) -> None:
-    stage.say(f"[yellow]warning[/] {escape(message)}")  # a glob or a URL may hold what looks like markup

@@ -12,6 +12,9 @@ from fastwarc.stream_io import BrotliReader, ZstdReader
 MAX_BODY_BYTES = 64 << 20
 """A body that inflates to more than this is cut off there: no page of text is so large, but bombs are."""
 
+MAX_CODINGS = 3
+"""A body coded more often is not decoded: servers use one coding, proxies may add another."""
+
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 """Control characters of no text encoding but UTF-16, which nobody sends under a wrong Content-Encoding."""
@@ -19,18 +22,27 @@ _GZIP_OR_ZLIB = 47
 """zlib's wbits for "gzip or zlib, look at the header"."""
 
 
+def codings_of(content_encoding: str) -> list[str]:
+    """The codings that a Content-Encoding header names, in the order they were applied; "identity" is none."""
+    codings = (coding.strip() for coding in content_encoding.lower().split(","))
+    return [coding for coding in codings if coding not in ("", "identity")]
+
+
 def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -> tuple[bytes, bool]:
     """The body of an HTTP payload under the given header values, and whether it was there to its end.
 
     Many archives keep the headers of an encoding that they have already removed: a payload that does not even
     begin in its encoding is taken as it is. A payload that ends or breaks in the middle is decoded so far (in
-    brotli, where it merely ends, that does not show).
+    brotli, where it merely ends, that does not show); one coded more than MAX_CODINGS times is taken for empty.
     """
     body, complete = payload, True
     if "chunked" in transfer_encoding.lower():
         body, complete = _dechunk(body)
-    for coding in reversed(content_encoding.lower().split(",")):
-        decode = _DECODERS.get(coding.strip())
+    codings = codings_of(content_encoding)
+    if len(codings) > MAX_CODINGS:
+        return b"", False
+    for coding in reversed(codings):
+        decode = _DECODERS.get(coding)
         if decode is not None:
             body, whole = decode(body)
             complete = complete and whole

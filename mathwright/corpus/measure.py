@@ -6,7 +6,6 @@ other (capture and recapture); a sheet of pages from above and below the cut, to
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from mathwright.corpus.dedup import canonical_url
 from mathwright.corpus.domains import Z95, domain, wilson
 from mathwright.corpus.recall import rank
 from mathwright.errors import MathwrightError
+from mathwright.lines import json_text
 from mathwright.problems.rows import read_rows
 
 STRATA = (("best half of the collected", 0.5), ("rest of the collected", 1.0), ("up to 1.5 times the cut", 1.5),
@@ -230,7 +230,7 @@ def excerpt(text: str) -> str:
 
 def write_sheet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """One JSON object a line, `label` first: it is what a person fills in with true or false."""
-    lines = [json.dumps({"label": row["label"], **row}, ensure_ascii=False) for row in rows]
+    lines = [json_text({"label": row["label"], **row}) for row in rows]
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mathwright.errors import MathwrightError
 from mathwright.eval.collect import GREEDY
+from mathwright.lines import file_lines
 from mathwright.records import EvalRecord
 
 
@@ -46,7 +47,7 @@ def with_contamination(records: Sequence[EvalRecord], found: Path) -> list[EvalR
             f"{found}: no such file", hint="make it with `mathwright contamination CORPUS --tasks ...`"
         )
     marked: set[tuple[str, str]] = set()
-    for number, line in enumerate(found.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file_lines(found), start=1):
         try:
             row = json.loads(line)
             marked.add((row["task"], row["problem_id"]))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from mathwright.errors import MathwrightError
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
 from mathwright.eval.engines import Engine
@@ -23,7 +25,8 @@ from mathwright.eval.tasks import Task, find_task, shots_of, tolerance_of
 from mathwright.problems.benchmarks import LoadedBenchmark, load_benchmark
 from mathwright.problems.templates import usual_template
 from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, to_json
-from mathwright.run import console, write_json
+from mathwright.run import write_json
+from mathwright.terminal import console
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +122,16 @@ def _load(task: Task, settings: Settings) -> LoadedBenchmark:
     if settings.limit is not None and settings.limit < len(problems):
         chosen = random.Random(f"{settings.seed}:{task.name}").sample(range(len(problems)), len(problems))
         problems = tuple(problems[i] for i in sorted(chosen[: settings.limit]))
-    console.print(
-        f"[bold cyan]{task.name}[/]  {len(problems):,} of {len(loaded.problems):,} problems of {loaded.where}"
+    told = (
+        f"  {len(problems):,} of {len(loaded.problems):,} problems of {loaded.where}"
         + (f" (dropped: {dropped})" if dropped else "")
-        + (f" ({loaded.repeated:,} repeat an earlier question)" if loaded.repeated else ""),
-        soft_wrap=True,
+        + (f" ({loaded.repeated:,} repeat an earlier question)" if loaded.repeated else "")
     )
+    console.print(Text.assemble((task.name, "bold cyan"), told), soft_wrap=True)
     size, found = loaded.benchmark.size, len(loaded.problems) + sum(loaded.dropped.values())
     if size is not None and found != size:
-        console.print(
-            f"[yellow]{task.name} has {size:,} problems as published, {found:,} here: no published figure compares[/]"
-        )
+        warning = f"{task.name} has {size:,} problems as published, {found:,} here: no published figure compares"
+        console.print(Text(warning, "yellow"))
     if not problems:
         raise MathwrightError(f"{task.name}: no problem in {loaded.where}", hint="check the file")
     return dataclasses.replace(loaded, problems=problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mathwright.records import EvalRecord
-from mathwright.run import console
+from mathwright.terminal import console
 
 
 class RunningAccuracy:
@@ -13,11 +13,11 @@ class RunningAccuracy:
 
     def __init__(self, total: int) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[accuracy]}"),
+            TextColumn("{task.fields[accuracy]}", markup=False),
             console=console,
             transient=True,
         )

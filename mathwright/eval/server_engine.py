@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rich.text import Text
+
 from mathwright.errors import MathwrightError
 from mathwright.eval.engines import Answer, Request
 from mathwright.eval.server_replies import FENCE, Finish, GoOn, Reply, RunTool, advance, estimate_tokens, parse_reply
 from mathwright.lm.seeds import round_seed
 from mathwright.records import FinishReason
-from mathwright.run import console
+from mathwright.terminal import console
 from mathwright.tools.loop import PythonTool
 
 Endpoint = Literal["completions", "chat"]
@@ -287,14 +289,14 @@ class _Run:
 
     def say_oddities(self) -> None:
         if self.num_unreadable:
-            console.print(
-                f"[yellow]{self.num_unreadable:,} replies of the server had no text; their answers are empty[/]"
-            )
+            warning = f"{self.num_unreadable:,} replies of the server had no text; their answers are empty"
+            console.print(Text(warning, "yellow"))
         if self.num_over_context:
-            console.print(
-                f"[yellow]{self.num_over_context:,} requests were longer than the server's context and got less room; "
-                "lower --max-new-tokens, or give the server a longer context[/]"
+            warning = (
+                f"{self.num_over_context:,} requests were longer than the server's context and got less room; "
+                "lower --max-new-tokens, or give the server a longer context"
             )
+            console.print(Text(warning, "yellow"))
 
 
 @dataclass(frozen=True, slots=True)

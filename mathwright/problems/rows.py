@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import is_text
 from mathwright.records import from_json
 
 R = TypeVar("R")
@@ -47,6 +48,8 @@ def _object(line: str) -> dict[str, Any]:
         value = json.loads(line)
     except json.JSONDecodeError as error:
         raise _LineError(f"not JSON: {error}") from error
+    if "\\u" in line and not is_text(json.dumps(value, ensure_ascii=False)):
+        raise _LineError("holds half of a surrogate pair (such as \\ud800), which is no text")
     if not isinstance(value, dict):
         raise _LineError(f"not a JSON object but {type(value).__name__}")
     return value

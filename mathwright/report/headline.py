@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.text import Text
+
 from mathwright.run import console, read_manifest
 
 
@@ -25,4 +27,4 @@ def headline(run: Path) -> str:
 
 def print_headline(run: Path, report: Path) -> None:
     """The last line of a run: where the report is and what improved."""
-    console.print(f"[bold green]{report}[/]: {headline(run)}", soft_wrap=True)
+    console.print(Text.assemble((str(report), "bold green"), f": {headline(run)}"), soft_wrap=True)

@@ -11,8 +11,10 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines, readable
 from mathwright.report.corpus import corpus_headline, corpus_section
 from mathwright.report.plots import plot
+from mathwright.report.policy import csp_hash
 from mathwright.run import read_manifest, read_metrics
 
 STAGE_TITLES = {"model": "start", "pretrain": "before SFT", "sft": "after SFT", "rl": "after RL"}
@@ -39,12 +41,14 @@ def write_report(run: Path) -> Path:
     sections = [s for s in (_training(run, manifests, name) for name in ("pretrain", "sft", "reward")) if s]
     if reinforcement := _reinforcement(run, manifests):
         sections.append(reinforcement)
+    corpus = corpus_section(manifests.get("corpus"), recipe["recipe"])
     path = run / "report.html"
     html = _template().render(
         recipe_name=recipe["name"],
         recipe_json=json.dumps(recipe["recipe"], indent=1),
         model_source=manifests.get("model", {}).get("summary", {}).get("source", ""),
-        plotly_js=get_plotlyjs(),
+        plotly_js=_line_feeds(get_plotlyjs()),
+        plots_js=_line_feeds(_drawing([*(corpus["parts"] if corpus else ()), *sections])),
         headline=_headline(evaluation, manifests.get("corpus")),
         contents=_contents(table, manifests, sections),
         accuracy=table,
@@ -53,7 +57,7 @@ def write_report(run: Path) -> Path:
         pass_ks=sorted({k for row in table for k in row.get("pass_at", {})}, key=int),
         splits=sorted({split for row in table for split in row["by_split"]}),
         stage_titles=STAGE_TITLES,
-        corpus=corpus_section(manifests.get("corpus"), recipe["recipe"]),
+        corpus=corpus,
         sections=sections,
         rollouts=_rollouts(run / "rl" / "rollouts.jsonl"),
         samples=_samples(run / "eval" / "records.jsonl"),
@@ -61,8 +65,24 @@ def write_report(run: Path) -> Path:
         total_seconds=sum(m["seconds"] for m in manifests.values()),
         peak_memory=max((m["peak_memory_bytes"] for m in manifests.values()), default=0),
     )
-    path.write_text(html, encoding="utf-8")
+    path.write_text(readable(html), encoding="utf-8")
     return path
+
+
+def _drawing(sections: Sequence[Mapping[str, Any]]) -> str:
+    """The script that draws the plots of all sections."""
+    options = "{displayModeBar: false, responsive: true}"
+    return "".join(
+        f"{{const figure = {plot['json']}; "
+        f"Plotly.newPlot({json.dumps(plot['id'])}, figure.data, figure.layout, {options});}}\n"
+        for section in sections
+        for plot in section["plots"]
+    )
+
+
+def _line_feeds(script: str) -> str:
+    """A script as a browser sees it, whose hash the policy names."""
+    return script.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def _template() -> jinja2.Template:
@@ -76,6 +96,7 @@ def _template() -> jinja2.Template:
         duration=lambda s: f"{s:.0f} s" if s < 120 else f"{s / 60:.1f} min",
         gib=lambda n: f"{n / 2**30:.2f} GiB",
         cell=_cell,
+        csp_hash=csp_hash,
     )
     return environment.get_template("page.html.jinja")
 
@@ -167,7 +188,7 @@ def _rollouts(path: Path) -> list[dict[str, Any]]:
     """A few groups from the beginning and the end of the training, the best and the worst rollout of each."""
     if not path.is_file():
         return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in file_lines(path)]
     half = NUM_ROLLOUT_GROUPS // 2
     chosen = rows[:half] + rows[max(half, len(rows) - half) :]
     return [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,9 @@ from typing import Any, get_args
 import jinja2
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import json_text
 from mathwright.records import EvalRecord, FinishReason, Problem, VerdictStatus, read_jsonl
+from mathwright.report.policy import csp_hash
 
 GREEDY = -1
 LARGE_BYTES = 200_000_000
@@ -300,7 +301,7 @@ def _read_settings(path: Path) -> dict[str, str]:
     settings = _read_json(path)
     if not isinstance(settings, dict):
         raise MathwrightError(f"{path}: not a JSON object", hint="remove it: the page does without")
-    return {name: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for name, v in settings.items()}
+    return {name: v if isinstance(v, str) else json_text(v) for name, v in settings.items()}
 
 
 def _breakdowns(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -328,6 +329,6 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         percent=lambda x: "" if x is None else f"{100 * x:.1f}%",
         thousands=lambda n: "" if n is None else f"{n:,}",
-        csp_hash=lambda text: "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode(),
+        csp_hash=csp_hash,
     )
     return environment

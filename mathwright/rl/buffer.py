@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mathwright.lines import json_text
 from mathwright.records import RolloutGroup, from_json, to_json
 
 
@@ -49,7 +50,7 @@ class RolloutBuffer:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         with partial.open("w", encoding="utf-8") as file:
-            json.dump(to_json(wave), file, ensure_ascii=False)
+            file.write(json_text(to_json(wave)))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -91,7 +92,7 @@ class RolloutFile:
             return
         with self.path.open("a", encoding="utf-8") as file:
             for group in groups:
-                file.write(json.dumps({"step": step, "group": to_json(group)}, ensure_ascii=False) + "\n")
+                file.write(json_text({"step": step, "group": to_json(group)}) + "\n")
 
     def _whole_lines(self) -> list[str]:
         if not self.path.is_file():

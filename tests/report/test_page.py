@@ -1,5 +1,7 @@
 """The report is made from artefacts alone, shows what they say, and what a model wrote stays text."""
 
+import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -106,4 +108,37 @@ def test_the_page_opens_without_errors_and_draws_its_curves(tmp_path: Path) -> N
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert console == []
     assert len(re.findall(r'class="main-svg"', done.stdout)) >= 5
+    assert "<title>Mathwright: small</title>" in done.stdout
+
+
+def scripts_of(html: str) -> list[str]:
+    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+
+
+def test_nothing_runs_in_the_page_but_its_own_scripts(tmp_path: Path) -> None:
+    """The policy names each script by its hash, lets nothing be fetched, and stands before the first of them."""
+    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
+    [policy] = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'" and rules["base-uri"] == "'none'" and rules["form-action"] == "'none'"
+    assert html.index("Content-Security-Policy") < html.index("<script")
+    hashes = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts_of(html)}
+    assert {f"'sha256-{value}'" for value in hashes} == set(rules["script-src"].split())
+    assert len(scripts_of(html)) == html.count("<script") == 2
+    assert not re.search(r"<[^>]*\son\w+\s*=", html.replace(scripts_of(html)[0], "")), "no handlers in attributes"
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium to look at the page")
+def test_a_script_that_gets_into_the_page_does_not_run(tmp_path: Path) -> None:
+    page = write_report(make_run(tmp_path / "run"))
+    html = page.read_text(encoding="utf-8")
+    evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    page.write_text(html.replace("<body>", "<body>" + evil), encoding="utf-8")
+    done = subprocess.run(
+        [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
     assert "<title>Mathwright: small</title>" in done.stdout
