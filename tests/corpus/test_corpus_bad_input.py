@@ -329,3 +329,16 @@ def test_a_domain_of_a_million_pages_goes_through_domains_rules_and_seed(tmp_pat
     assert State.load(tmp_path).rules == rules
     stage = Stage("corpus", tmp_path, "")
     doubts.warn_of_rules(urls, rules, stage)
+
+
+@pytest.mark.parametrize("kind", ["text/[/x]", "\x1b[2jtext/[/x]"])
+def test_names_that_look_like_markup_end_no_run(web, tmp_path, capsys, kind):  # noqa: F811
+    folder = tmp_path / "web"
+    shutil.copytree(web, folder)
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n<p>x</p>".encode()
+    header = "WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: https://x.org/\r\n"
+    header += f"Content-Length: {len(http)}\r\n\r\n"
+    (folder / "c.warc").write_bytes(header.encode() + http + b"\r\n\r\n")
+    run_stage(folder, tmp_path / "run", max_iterations=1, measure=False)
+    said = capsys.readouterr().err
+    assert kind.replace("\x1b", "\u241b") in said and "\x1b" not in said
