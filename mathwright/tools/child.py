@@ -105,8 +105,8 @@ class Template:
     def reap(self, pid: int) -> End | None:
         """How a child ended that closed its pipes; None where it lives on."""
         self._control.sendall(zygote.ORDER.pack(zygote.REAP, pid, 0))
-        has_ended, *end = self._answer()
-        return End(*end) if has_ended else None
+        has_ended, wait_status, cpu_s = self._answer()
+        return End(wait_status, cpu_s) if has_ended else None
 
     def _answer(self) -> tuple[int, int, float]:
         data = b""

@@ -53,10 +53,7 @@ def serve(memory_bytes: int) -> None:
             remote.answer_calls(COMMAND_FD, RESULT_FD, namespace)
             return
         nonce = request["nonce"]
-        if "tests" in request:
-            names = remote.names_of_program(CALLS_FD, ANSWERS_FD, hidden=request["hide"])
-            names |= {"__builtins__": builtins, "__name__": "__main__"}
-        elif request["setup"]:
+        if request.get("setup"):
             with _Silence():
                 for code in request["setup"]:
                     num_blocks += 1
@@ -66,6 +63,7 @@ def serve(memory_bytes: int) -> None:
         # Packed while there is room.
         no_memory = wire.pack({"status": "memory", "error": out_of_memory, "nonce": nonce})
         if "tests" in request:
+            names = remote.names_of_program(CALLS_FD, ANSWERS_FD, hidden=request["hide"], modules=request["modules"])
             outcome = run_block(request["tests"], names, "<tests>")
         else:
             outcome = run_block(request["code"], namespace, block_name(num_blocks))

@@ -13,12 +13,14 @@ neither compared nor computed: an object that claims to equal everything would b
 from __future__ import annotations
 
 import builtins
+import collections
 import contextlib
 import importlib
 import operator
 import os
+import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mathwright.tools import values, wire
@@ -158,10 +160,11 @@ class _Peer:
         if not found:
             raise KeyError(name)
         [value] = found
-        if isinstance(value, list) and value[:1] == ["module"] and value[1] in (name, _ALIASES.get(name)):
+        module = _ALIASES.get(name, name)
+        if isinstance(value, list) and value[:2] == ["module", module]:
             # A module is that of this process, and only under its own name: the program's may be changed.
             with contextlib.suppress(ImportError):
-                return importlib.import_module(value[1])
+                return importlib.import_module(module)
         return self.decode(value)
 
     def _exchange(self, what: str, operands: list[Any]) -> list[Any]:
@@ -198,6 +201,8 @@ class _Peer:
             return [self.encode(self._namespace[operands[0]])]
         if what == "call":
             encoded_function, num_positional, names, *encoded = operands
+            if self._namespace is None and encoded_function[0] != "yours":
+                raise PermissionError("not for the program to call")
             function = self.decode(encoded_function)
             given = [self.decode(item) for item in encoded]
             named = dict(zip(names, given[num_positional:], strict=True))
@@ -327,9 +332,12 @@ def _assign(container: Any, content: Any) -> None:
     """Make what the tests handed over equal to what the program made of it."""
     if isinstance(container, list | bytearray):
         container[:] = content
-    elif isinstance(container, values.MUTABLE):
+    elif isinstance(container, collections.deque):
         container.clear()
-        container.extend(content) if hasattr(container, "extend") else container.update(content)
+        container.extend(content)
+    elif isinstance(container, dict | set):
+        container.clear()
+        container.update(content)
 
 
 def _check_open(what: str, encoded: Any, target: Any, rest: list[Any]) -> None:
@@ -348,19 +356,34 @@ def _check_open(what: str, encoded: Any, target: Any, rest: list[Any]) -> None:
 class _ProgramNames(dict[str, Any]):
     """Global names of tests, and behind them those of the program as they are now."""
 
-    def __init__(self, peer: _Peer, hidden: Iterable[str]) -> None:
-        super().__init__()
-        self._peer, self._hidden = peer, frozenset(hidden)
+    def __init__(self, peer: _Peer, hidden: Iterable[str], modules: Mapping[str, Sequence[str]]) -> None:
+        super().__init__({"__builtins__": builtins, "__name__": "__main__"})
+        self._peer, self._hidden, self._modules = peer, frozenset(hidden), modules
 
     def __missing__(self, name: str) -> Any:
         if name in self._hidden or name.startswith("__"):
             raise KeyError(name)
+        if (module := self._module(name)) is not None:
+            return module
         return self._peer.lookup(name)
 
+    def _module(self, name: str) -> Any:
+        """The module of the standard library that tests mean which leave its import to the program."""
+        if name not in self._modules or name not in sys.stdlib_module_names:
+            return None
+        module = importlib.import_module(name)
+        return module if all(hasattr(module, attribute) for attribute in self._modules[name]) else None
 
-def names_of_program(write: int, read: int, *, hidden: Iterable[str]) -> dict[str, Any]:
-    """A namespace for tests in which the global names of the program at the other ends of the pipes are found."""
-    return _ProgramNames(_Peer(read, write, None), hidden)
+
+def names_of_program(
+    write: int, read: int, *, hidden: Iterable[str], modules: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """A namespace for tests in which the global names of the program at the other ends of the pipes are found.
+
+    `hidden` are not looked for. `modules` are names, with the attributes the tests use of them: where a module of the
+    standard library is called so and has them it is meant, whatever the program has of that name.
+    """
+    return _ProgramNames(_Peer(read, write, None), hidden, modules)
 
 
 def answer_calls(read: int, write: int, namespace: dict[str, Any]) -> None:

@@ -15,9 +15,9 @@ import queue
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 from mathwright.errors import MathwrightError
@@ -63,6 +63,8 @@ class Trial:
     code: str
     hide: tuple[str, ...] = ()
     """Global names of the program that the tests do not see."""
+    modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names with attributes; a module of the standard library with that name and those attributes is what is meant."""
 
 
 class Sandbox:
@@ -121,7 +123,7 @@ class Sandbox:
         `mathwright.tools.tests.passes_tests`. Raises MathwrightError where our own processes cannot run.
         """
         request = _request(Program(code=program), timeout_s=timeout_s, keep=False)
-        request |= {"tests": _writable(trial.code), "hide": list(trial.hide)}
+        request |= {"tests": _writable(trial.code), "hide": list(trial.hide), "modules": dict(trial.modules)}
 
         def run_both(worker: Worker) -> tuple[bool, Execution]:
             answer = worker.ask(request)

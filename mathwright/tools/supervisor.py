@@ -96,7 +96,7 @@ class Supervisor:
         left_s = max(request["timeout_s"] - (time.monotonic() - start), 0.01)
         judge = self._fork(child.console, cpu_s=int(left_s) + 2, calls=(child.command_w, child.result_r))
         try:
-            judge.send({"tests": request["tests"], "hide": request["hide"]})
+            judge.send({name: request[name] for name in ("tests", "hide", "modules")})
             answer = self._watch(judge, timeout_s=left_s, program=child)
         finally:
             judge.kill()

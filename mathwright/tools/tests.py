@@ -23,7 +23,8 @@ def passes_tests(sandbox: Sandbox, code: str, tests: str, *, timeout_s: float) -
       over them, and compare them with other objects of the program, by its own `__eq__`. With data they are unequal;
     - exiting, in the program or in a function the tests call, is not passing;
     - the tests see the program's global names, but for those of built-in functions: `abs` is abs. Where tests call
-      nothing else of the program (MBPP has a function `sum`) the names they use are the program's.
+      nothing else of the program (MBPP has a function `sum`) the names they use are the program's. `math.isclose` is
+      that of the standard library, also where the tests leave the import to the program.
 
     Raises ValueError for tests that are not Python, MathwrightError where the sandbox cannot run.
     """
@@ -31,7 +32,9 @@ def passes_tests(sandbox: Sandbox, code: str, tests: str, *, timeout_s: float) -
         tree = ast.parse(tests)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"the tests are not Python: {error}") from error
-    return sandbox.run_tested(code, Trial(code=tests, hide=_builtins_meant(tree)), timeout_s=timeout_s)
+    return sandbox.run_tested(
+        code, Trial(code=tests, hide=_builtins_meant(tree), modules=_attributes(tree)), timeout_s=timeout_s
+    )
 
 
 def _builtins_meant(tree: ast.Module) -> tuple[str, ...]:
@@ -48,3 +51,12 @@ def _builtins_meant(tree: ast.Module) -> tuple[str, ...]:
             bound.add((node.asname or node.name).split(".")[0])
     of_the_program = used - bound - _BUILTIN_NAMES
     return tuple(sorted(_BUILTIN_NAMES if of_the_program else _BUILTIN_NAMES - used))
+
+
+def _attributes(tree: ast.Module) -> dict[str, list[str]]:
+    """The attributes that tests use of each name."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.setdefault(node.value.id, []).append(node.attr)
+    return found

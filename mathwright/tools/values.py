@@ -149,9 +149,7 @@ _DECODERS: dict[str, Callable[[list[Any], Encode], Any]] = {
     "Decimal": lambda rest, _: Decimal(rest[0]),
     "timedelta": lambda rest, _: datetime.timedelta(*rest),
     "deque": lambda rest, parts: collections.deque(map(parts, rest[0]), rest[1]),
-    "defaultdict": lambda rest, parts: collections.defaultdict(
-        BUILTIN_TYPES.get(rest[0]), {parts(key): parts(item) for key, item in rest[1]}
-    ),
+    "defaultdict": lambda rest, parts: _with_default(rest[0], {parts(key): parts(item) for key, item in rest[1]}),
     "type": lambda rest, _: BUILTIN_TYPES[rest[0]],
     "ndarray": lambda rest, parts: _array(rest[0], rest[1], [parts(item) for item in rest[2]]),
     "numpy": lambda rest, parts: _array(rest[0], [], [parts(rest[1])])[()],
@@ -161,6 +159,11 @@ _DECODERS: dict[str, Callable[[list[Any], Encode], Any]] = {
     "Symbol": lambda rest, _: _sympy().Symbol(str(rest[0]), **{str(name): bool(known) for name, known in rest[1]}),
     "sympy": lambda rest, parts: _expression(rest[0], [parts(argument) for argument in rest[1]]),
 }
+
+
+def _with_default(factory: str, items: dict[Any, Any]) -> Any:
+    default: Any = BUILTIN_TYPES.get(factory)
+    return collections.defaultdict(default, items)
 
 
 def _array(kind: str, shape: list[int], items: list[Any]) -> Any:

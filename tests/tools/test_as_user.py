@@ -85,7 +85,7 @@ def test_nothing_of_a_program_stays_whatever_its_mode(tmp_path, leaving):
 
 
 def test_programs_are_jailed_and_their_threads_bounded(tmp_path):
-    bomb = "import threading, time\nthreading.stack_size(1 << 16)\nwhile True: threading.Thread(target=time.sleep, args=(60,)).start()"
+    bomb = "import threading as t, time\nt.stack_size(1 << 16)\nwhile 1: t.Thread(target=time.sleep, args=[60]).start()"
     few = "import concurrent.futures as c\nwith c.ThreadPoolExecutor(20) as p: print(sum(p.map(abs, range(100))))"
     script = f"""
         from mathwright.tools.sandbox import Sandbox

@@ -91,6 +91,13 @@ def test_modules_the_tests_import_are_as_they_were(sandbox):
         "import math, os.path\nmath.isclose = lambda *a: True\nos.path.join = lambda *a: half\ndef half(x): return 9"
     )
     assert not passes(sandbox, cheat, tests)[0]
+    left_out = "assert math.isclose(half(1), 0.5)"
+    assert not passes(sandbox, "class math: isclose = staticmethod(lambda *a: True)\ndef half(x): return 9", left_out)[
+        0
+    ]
+    assert passes(sandbox, "import math\ndef half(x): return x / 2", left_out)[0]
+    own = "class Own:\n    def push(self, x): return x\nqueue = Own()"
+    assert passes(sandbox, own, "assert queue.push(1) == 1")[0]
     deep = "import numpy as np\nimport numpy.testing\nnp.testing.assert_allclose(half(1), 0.5)"
     patched = "import numpy\nnumpy.testing.assert_allclose = lambda *a: None\ndef half(x): return 9"
     assert not passes(sandbox, patched, deep)[0]
