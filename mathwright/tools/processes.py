@@ -143,7 +143,10 @@ class Keeper:
 
     def last_words(self) -> str:
         """The last line our processes wrote, mostly the error they ended with."""
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:  # removed with its folder, or the folder is closed to us
+            lines = []
         return lines[-1] if lines else "it left no message"
 
     def close(self) -> None:

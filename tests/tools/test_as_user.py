@@ -1,9 +1,12 @@
 """The sandbox of an ordinary user: no capability removes what a program closed, no other user is there to become."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,16 @@ from mathwright.tools.isolation import missing_features
 
 ROOT = Path(__file__).resolve().parents[2]
 USER = 12345
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not pytest's own: those are closed to other users whenever a pytest starts."""
+    path = Path(tempfile.mkdtemp())
+    yield path
+    shutil.rmtree(path)
+
+
 CLOSED = """
 import os
 os.umask(0)
@@ -21,20 +34,17 @@ os.mkdir('e', 0o100), os.open('g', os.O_CREAT | os.O_WRONLY, 0)
 """
 
 
-def run_as_user(script: str, tmp_path: Path) -> str:
+def run_as_user(script: str, folder: Path) -> str:
     """Output of a script run by an ordinary user: as we are, or as another one where the tests are root's."""
     if missing_features():
         pytest.skip("this machine lacks " + ", ".join(missing_features()))
     script = f"import sys, tempfile\nsys.path.insert(0, {str(ROOT)!r})\n" + textwrap.dedent(script)
-    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}
     if os.getuid() != 0:
         done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents:
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o111)
+    folder.chmod(0o777)
     ordinary = {"env": environment, "user": USER, "group": USER, "extra_groups": [], "cwd": "/"}
     look = f"import sys, pathlib; assert sys.version_info >= (3, 11); pathlib.Path({str(ROOT)!r}, 'mathwright').stat()"
     for python in (sys.executable, "/usr/bin/python3"):
@@ -48,7 +58,7 @@ def run_as_user(script: str, tmp_path: Path) -> str:
     pytest.skip("no Python that an ordinary user may run")
 
 
-def test_folders_that_a_program_closed_are_removed(tmp_path):
+def test_folders_that_a_program_closed_are_removed(folder):
     script = f"""
         from mathwright.tools.sandbox import Sandbox
         with Sandbox(num_workers=1, preimport=()) as sandbox:
@@ -57,8 +67,8 @@ def test_folders_that_a_program_closed_are_removed(tmp_path):
                 print(sandbox.run("import os; print(os.getpid() > 0, os.listdir('.'))", timeout_s=10).stdout, end="")
             sandbox.run({CLOSED!r}, timeout_s=10)
     """
-    assert run_as_user(script, tmp_path) == "True []\n" * 3
-    assert list(tmp_path.iterdir()) == []
+    assert run_as_user(script, folder) == "True []\n" * 3
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +81,7 @@ def test_folders_that_a_program_closed_are_removed(tmp_path):
         "[os.open(f'f{i}', os.O_CREAT, 0) and os.close(3 + 2) for i in range(20)]",
     ],
 )
-def test_nothing_of_a_program_stays_whatever_its_mode(tmp_path, leaving):
+def test_nothing_of_a_program_stays_whatever_its_mode(folder, leaving):
     script = f"""
         from mathwright.tools.sandbox import Sandbox
         with Sandbox(num_workers=1, preimport=()) as sandbox:
@@ -80,11 +90,11 @@ def test_nothing_of_a_program_stays_whatever_its_mode(tmp_path, leaving):
             with sandbox.session() as session:
                 session.run("import os; " + {leaving!r}, timeout_s=10)
     """
-    assert run_as_user(script, tmp_path) == "[]\n"
-    assert list(tmp_path.iterdir()) == []
+    assert run_as_user(script, folder) == "[]\n"
+    assert list(folder.iterdir()) == []
 
 
-def test_programs_are_jailed_and_their_threads_bounded(tmp_path):
+def test_programs_are_jailed_and_their_threads_bounded(folder):
     bomb = "import threading as t, time\nt.stack_size(1 << 16)\nwhile 1: t.Thread(target=time.sleep, args=[60]).start()"
     few = "import concurrent.futures as c\nwith c.ThreadPoolExecutor(20) as p: print(sum(p.map(abs, range(100))))"
     script = f"""
@@ -96,5 +106,5 @@ def test_programs_are_jailed_and_their_threads_bounded(tmp_path):
             print(sandbox.run({bomb!r}, timeout_s=10).error.splitlines()[-1])
             print(sandbox.run("1", timeout_s=10).value)
     """
-    lines = run_as_user(script, tmp_path).splitlines()
+    lines = run_as_user(script, folder).splitlines()
     assert lines == ["forbidden"] * 3 + ["4950", "RuntimeError: a program may have 64 threads", "1"]

@@ -36,7 +36,7 @@ def nested(depth: int, inner: str = "0") -> str:
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 json_values = st.recursive(
-    leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner), max_leaves=20
+    leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner), max_leaves=8
 )
 outcomes = st.fixed_dictionaries(
     {},
@@ -56,7 +56,7 @@ written = (
     st.binary(max_size=200)
     | outcomes.map(lambda message: frame(json.dumps(message).encode()))
     | json_values.map(lambda message: frame(json.dumps(message).encode()))
-    | st.integers(0, 5000).map(lambda depth: frame(nested(depth).encode()))
+    | st.sampled_from([1, 90, 900, 985, 2000]).map(lambda depth: frame(nested(depth).encode()))
     | st.integers(0, 5000).map(
         lambda n: frame(b'{"status":"ok","nonce":"' + NONCE.encode() + b'","value":' + b"9" * n + b"}")
     )
@@ -65,7 +65,7 @@ written = (
 
 
 @given(st.lists(written, max_size=3).map(b"".join))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_comes_out_of_a_child_is_flat_and_known(data):
     """Whatever the bytes are: an outcome that can be packed and sent on, BEGIN, or nothing yet."""
     buffer = bytearray(data)
@@ -84,7 +84,7 @@ def test_what_comes_out_of_a_child_is_flat_and_known(data):
 
 
 @given(outcomes)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_only_with_its_nonce_is_it_an_outcome(message):
     buffer = bytearray(frame(json.dumps(message).encode()))
     outcome = outcome_in(buffer, NONCE)
