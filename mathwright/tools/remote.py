@@ -20,27 +20,13 @@ import operator
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mathwright.tools import values, wire
+from mathwright.tools.proxies import BETWEEN_REMOTES, OF_ONE, WITH_DATA, Remote
 
 _ALIASES = {"np": "numpy", "pd": "pandas", "sp": "sympy", "plt": "matplotlib.pyplot"}
-_OPERATORS = "eq ne lt le gt ge add sub mul truediv floordiv mod pow and or xor matmul lshift rshift"
-_BETWEEN_REMOTES = {f"__{name}__": getattr(operator, f"__{name}__") for name in _OPERATORS.split()}
-_OF_ONE: dict[str, tuple[Callable[[Any], Any], type | None]] = {
-    "__str__": (str, str),
-    "__repr__": (repr, str),
-    "__len__": (len, int),
-    "__bool__": (bool, bool),
-    "__int__": (int, int),
-    "__float__": (float, float),
-    "__index__": (operator.index, int),
-    "__iter__": (iter, None),
-    "__next__": (next, None),
-    "__neg__": (operator.neg, None),
-    "__abs__": (abs, None),
-}
 # Of the tests' own objects these are for calling, or for taking the next item: their attributes lead to the tests.
 _CLOSED = (
     type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType,
@@ -50,81 +36,6 @@ _CLOSED = (
 
 class ProgramError(Exception):
     """The program's process does not answer as ours would."""
-
-
-class Remote:
-    """An object of the other process."""
-
-    __slots__ = ("_key", "_peer")
-
-    def __init__(self, peer: _Peer, key: int) -> None:
-        object.__setattr__(self, "_peer", peer)
-        object.__setattr__(self, "_key", key)
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._peer.call(self, arguments, named)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._peer.ask("getattr", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._peer.ask("setattr", self, name, value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._peer.ask("getitem", self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._peer.ask("setitem", self, key, value)
-
-    def __contains__(self, item: Any) -> bool:
-        return any(item == own for own in self)
-
-    def __instancecheck__(self, instance: Any) -> bool:
-        key = getattr(type(instance), "_remote_class", None)  # not of the instance: it may be a Remote
-        is_remote = isinstance(instance, Remote) if key is None else True
-        return is_remote and self._peer.ask("isinstance", _as_remote(instance), self) is True
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
-def _as_remote(value: Any) -> Any:
-    return value if isinstance(value, Remote) else value._remote
-
-
-def _forward_one(name: str, kind: type | None) -> Callable[[Remote], Any]:
-    def method(self: Remote) -> Any:
-        value = self._peer.ask(name, self)
-        if kind is not None and type(value) is not kind:
-            raise TypeError(f"{name} of the program's object gave no {kind.__name__}")
-        return value
-
-    return method
-
-
-def _forward_two(name: str) -> Callable[[Remote, Any], Any]:
-    def method(self: Remote, other: Any) -> Any:
-        return self._peer.ask(name, self, other) if isinstance(other, Remote) else NotImplemented
-
-    return method
-
-
-for _name, (_, _kind) in _OF_ONE.items():
-    setattr(Remote, _name, _forward_one(_name, _kind))
-for _name in _BETWEEN_REMOTES:
-    setattr(Remote, _name, _forward_two(_name))
-
-
-def _with_data(base: type) -> type:
-    """A subclass of a type of data, for the data in an object of a class of the program: a named tuple, an IntEnum."""
-
-    def forward(self: Any, name: str) -> Any:
-        return getattr(object.__getattribute__(self, "_remote"), name)
-
-    return type(f"Remote_{base.__name__}", (base,), {"__getattr__": forward, "_remote_class": True})
-
-
-_WITH_DATA = {base.__name__: _with_data(base) for base in values.BASES}
 
 
 class _Peer:
@@ -212,15 +123,16 @@ class _Peer:
         target, *rest = [self.decode(operand) for operand in operands]
         if self._namespace is None:
             _check_open(what, operands[0], target, rest)
-        if what in _OF_ONE:
-            return [self.encode(_OF_ONE[what][0](target))]
-        if what in _BETWEEN_REMOTES:
-            return [self.encode(_BETWEEN_REMOTES[what](target, *rest))]
+        if what in OF_ONE:
+            return [self.encode(OF_ONE[what][0](target))]
+        if what in BETWEEN_REMOTES:
+            return [self.encode(BETWEEN_REMOTES[what](target, *rest))]
         plain = {
             "getattr": getattr,
             "setattr": setattr,
             "getitem": operator.getitem,
             "setitem": operator.setitem,
+            "delitem": operator.delitem,
             "isinstance": isinstance,
         }
         return [self.encode(plain[what](target, *rest))]
@@ -266,7 +178,7 @@ class _Peer:
         if tag == "builtin" and self._namespace is not None:
             return getattr(builtins, rest[0])
         if tag == "data":
-            value = _WITH_DATA[rest[1]](self.decode(rest[2]))
+            value = WITH_DATA[rest[1]](self.decode(rest[2]))
             value._remote = Remote(self, rest[0])
             return value
         if tag in ("mine", "module") and type(rest[-1]) is int:

@@ -98,6 +98,8 @@ class Supervisor:
         try:
             judge.send({name: request[name] for name in ("tests", "hide", "modules")})
             answer = self._watch(judge, timeout_s=left_s, program=child)
+            if answer["status"] == "timeout":
+                answer["error"] = _out_of_time(request["timeout_s"])
         finally:
             judge.kill()
         answer["seconds"] = time.monotonic() - start
@@ -125,7 +127,7 @@ class Supervisor:
                 message = abused() if message is BEGIN else message
                 break
             elif now >= deadline:
-                message = ended("timeout", f"TimeoutError: the program ran longer than {timeout_s:g} s")
+                message = ended("timeout", _out_of_time(timeout_s))
                 break
             elif now >= look:
                 look = now + _LOOK_S
@@ -143,3 +145,7 @@ class Supervisor:
         if child.has_too_many_threads(self.limits):
             return ended("error", f"RuntimeError: a program may have {self.limits.num_threads} threads")
         return None
+
+
+def _out_of_time(timeout_s: float) -> str:
+    return f"TimeoutError: the program ran longer than {timeout_s:g} s"

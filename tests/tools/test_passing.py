@@ -274,6 +274,15 @@ RIGHT = {
         "    Fraction(1, 3), Decimal('0.1'), datetime.date(2020, 1, 2), {'a': 2, 'b': 1}, ('t', ()), {(1,): {2: 3}},\n"
         "    collections.deque([1]), {'a': 1}, '\\ud800', datetime.timedelta(1), bytearray(b'x'), int]",
     ),
+    "context manager": (
+        "class C:\n    log = []\n    def __enter__(self): return self.log\n    def __exit__(self, *e): self.log.append(e[0] is None)",
+        "with C() as log: pass\nassert C.log == [True] and log == []",
+    ),
+    "docstring": ("def f():\n    'what it does'", "assert f.__doc__ == 'what it does' and f.__name__ == 'f'"),
+    "item deleted": (
+        "class C(dict): pass\nc = C(a=1)\nclass D:\n    def __delitem__(self, k): c.pop(k)",
+        "d = D()\ndel d['a']\nassert c == {}",
+    ),
     "not a number": ("def f(): return float('nan')", "x = f()\nassert x != x and type(x) is float"),
     "types are kept": (
         "def f(x): return x",
@@ -340,6 +349,7 @@ def test_time_is_for_both_together(sandbox):
     slow = "import time\ntime.sleep(0.7)\ndef add(a, b):\n    time.sleep(0.7)\n    return a + b"
     passed, execution = passes(sandbox, slow, timeout_s=1)
     assert (passed, execution.status) == (False, "timeout")
+    assert execution.error == "TimeoutError: the program ran longer than 1 s"
     assert passes(sandbox, "while True: pass", timeout_s=0.5)[1].status == "timeout"
 
 
