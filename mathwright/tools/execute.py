@@ -9,28 +9,23 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import gc
-import importlib
 import io
 import itertools
 import linecache
 import os
 import random
-import signal
 import sys
 import traceback
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from types import ModuleType, TracebackType
 from typing import Any
 
-from mathwright.tools import wire
+from mathwright.tools import remote, wire
 
-COMMAND_FD, RESULT_FD = 3, 4
+COMMAND_FD, RESULT_FD, CALLS_FD, ANSWERS_FD = 3, 4, 5, 6
 MAX_TEXT = 4000
 """Characters of an error or of the value of the last expression that are reported."""
 _MAX_FRAMES = 1100
-_RELIED_ON = ("ast", "importlib", "io", "itertools", "json", "linecache", "os", "sys", "traceback")
-"""Modules this one uses to run tests."""
 
 
 def clip(text: str, max_chars: int) -> str:
@@ -42,88 +37,68 @@ def clip(text: str, max_chars: int) -> str:
 
 
 def serve(memory_bytes: int) -> None:
-    """Run the programs that arrive on COMMAND_FD in one namespace, answer on RESULT_FD, until the stream ends."""
-    out_of_memory = wire.pack({"status": "memory", "error": _memory_error(memory_bytes)})  # packed while there is room
-    restore_builtins = _snapshot([builtins.__dict__])
+    """Do what arrives on COMMAND_FD, answer on RESULT_FD, until the stream ends.
+
+    Programs run one after another in one namespace; tests run in a process of their own, and call the program in
+    another one; that one answers calls from then on.
+    """
+    out_of_memory = _memory_error(memory_bytes)
+    restore_builtins = _restorer(builtins.__dict__)
     reply = _sender()
     namespace = _fresh_main()
-    unhook = _unhooker()
-    restore_modules = _snapshot([])
     num_blocks = 0
     random.seed(0)  # like the hash seed: a program gives the same output whenever it runs
     while (request := wire.receive(lambda size: os.read(COMMAND_FD, size))) is not None:
-        if request["guard"] is not None:
-            guarded = [_module_names(name) for name in (*_RELIED_ON, *request["guard"])]
-            restore_modules = _snapshot([*guarded, globals(), wire.__dict__])
-        if request["setup"]:
+        if "answer_calls" in request:
+            remote.answer_calls(COMMAND_FD, RESULT_FD, namespace)
+            return
+        nonce = request["nonce"]
+        if request.get("setup"):
             with _Silence():
                 for code in request["setup"]:
                     num_blocks += 1
-                    run_block(code, namespace, num_blocks)
-            reply(wire.pack({"begin": True}))
+                    run_block(code, namespace, block_name(num_blocks))
+            reply(wire.pack({"begin": True, "nonce": nonce}))
         num_blocks += 1
-        names = namespace
-        if request["hide"] is not None:  # what runs now is not the program's, and tries it
-            unhook()
-            restore_modules()
-            names = {name: value for name, value in namespace.items() if name not in request["hide"]}
-            names |= {"__builtins__": builtins, "__name__": "__main__"}  # a program may have put others there
-        outcome = run_block(request["code"], names, num_blocks)
+        # Packed while there is room.
+        no_memory = wire.pack({"status": "memory", "error": out_of_memory, "nonce": nonce})
+        if "tests" in request:
+            names = remote.names_of_program(CALLS_FD, ANSWERS_FD, hidden=request["hide"], modules=request["modules"])
+            outcome = run_block(request["tests"], names, "<tests>")
+        else:
+            outcome = run_block(request["code"], namespace, block_name(num_blocks))
         restore_builtins()  # the program may have deleted what the report needs
-        outcome["token"] = request["token"] if outcome.pop("finished") else None
+        outcome["nonce"] = nonce
         try:
             _flush()
-            answer = out_of_memory if outcome["status"] == "memory" else wire.pack(outcome)
+            answer = no_memory if outcome["status"] == "memory" else wire.pack(outcome)
         except MemoryError:
-            answer = out_of_memory
+            answer = no_memory
         reply(answer)
 
 
-def _snapshot(namespaces: Sequence[MutableMapping[str, Any]]) -> Callable[[], None]:
-    """A function that puts the names of now back into their namespaces."""
-    # Tuples: a program could find dicts by looking at all objects, and change them.
-    kept = tuple((names.update, tuple(names.items())) for names in namespaces)
-
-    def restore() -> None:
-        for update, items in kept:
-            update(items)
-
-    return restore
+def _restorer(namespace: MutableMapping[str, Any]) -> Callable[[], None]:
+    """A function that puts the names of now back into a namespace."""
+    # A tuple: a program could find a dict by looking at all objects, and change it.
+    update, items = namespace.update, tuple(namespace.items())
+    return lambda: update(items)
 
 
-def _module_names(name: str) -> dict[str, Any]:
-    try:
-        return importlib.import_module(name).__dict__
-    except Exception:  # absent, or broken: the tests will say so
-        return {}
+def block_name(number: int) -> str:
+    """What tracebacks call a program."""
+    return "<program>" if number == 1 else f"<block {number}>"
 
 
-def _unhooker() -> Callable[[], None]:
-    """Takes away what a program may have left to be called in the middle of other code (an audit hook stays)."""
-    settrace, setprofile, callbacks = sys.settrace, sys.setprofile, gc.callbacks
-    setitimer, timers = signal.setitimer, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-
-    def unhook() -> None:
-        settrace(None)
-        setprofile(None)
-        callbacks.clear()
-        for timer in timers:
-            setitimer(timer, 0)
-
-    return unhook
-
-
-def run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, Any]:
+def run_block(code: str, namespace: dict[str, Any], filename: str) -> dict[str, Any]:
     """Run a program; its status (ok, error, memory, forbidden), the repr of its last expression, its traceback.
 
     `finished` is whether it came to its end: SystemExit(0) is ok as well.
     """
-    outcome = _run_block(code, namespace, number)
+    outcome = _run_block(code, namespace, filename)
     return {"finished": False, "value": None, "error": None, **outcome}
 
 
-def _run_block(code: str, namespace: dict[str, Any], number: int) -> dict[str, Any]:
-    filename = "<program>" if number == 1 else f"<block {number}>"
+def _run_block(code: str, namespace: dict[str, Any], filename: str) -> dict[str, Any]:
     try:
         lines = [line + "\n" for line in code.split("\n")]  # without the newline a traceback misplaces its marks
         linecache.cache[filename] = (len(code), None, lines, filename)
@@ -166,7 +141,7 @@ def _own_frames(trace: TracebackType | None) -> TracebackType | None:
     """The traceback without the frames of libraries and of this file, and without the middle of a very deep one."""
     own = []
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith(("<program>", "<block ")):
+        if trace.tb_frame.f_code.co_filename.startswith(("<program>", "<block ", "<tests>")):
             own.append(trace)
         trace = trace.tb_next
     if len(own) > _MAX_FRAMES:  # somebody raised the recursion limit: millions would take longer than the program

@@ -11,34 +11,26 @@ guesses, and one core's time until its clock runs out.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import resource
 import signal
-import site
 import struct
 import sys
-import sysconfig
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from mathwright.tools import syscalls
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 22, 38
 _SECCOMP_MODE_FILTER = 2
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same everywhere
-_LANDLOCK_VERSION_FLAG, _LANDLOCK_PATH_BENEATH = 1, 1
-_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
-_MAKE_DIR, _MAKE_REGULAR, _REFER, _TRUNCATE = 1 << 7, 1 << 8, 1 << 13, 1 << 14
-_FILE_RIGHTS = _WRITE_FILE | _READ_FILE | _TRUNCATE
-# Not the right to remove or rename: a file that is removed while it is mapped goes on taking space that nobody can see.
-_WRITABLE = _FILE_RIGHTS | _READ_DIR | _MAKE_DIR | _MAKE_REGULAR
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same everywhere
+_LANDLOCK_VERSION_FLAG = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 _CAPS_TO_CHANGE_USER = 1 << 5 | 1 << 6 | 1 << 7  # KILL (the supervisor must still reach it), SETGID, SETUID
 _CAPABILITY_HEADER = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
 _NOBODY = 65534
+# Set aside for users that exist as long as a service runs (systemd.exec, DynamicUser), and there in containers too.
+_FIRST_USER, _NUM_USERS = 61184, 4336
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +43,8 @@ class Limits:
     """Size of all its files; of one file a quarter of it."""
     num_files: int = 1000
     """Files and folders it may make."""
-    num_threads: int = 256
-    """Tasks of the user it runs as (counted over all sandboxes of that user)."""
+    num_threads: int = 64
+    """Threads it may have at a time, its first one included."""
 
     def disk_words(self) -> str:
         """The limits on files, for people and models."""
@@ -79,55 +71,43 @@ def missing_features() -> list[str]:
 
 def landlock_version() -> int:
     """ABI version of Landlock, 0 where there is none."""
-    return max(0, _libc().syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG))
+    return max(0, libc().syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG))
 
 
 def _has_seccomp() -> bool:
     # A null filter is refused with EFAULT (14) where filters exist and with EINVAL where they do not.
-    _libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_void_p(None), 0, 0)
+    libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_void_p(None), 0, 0)
     return ctypes.get_errno() == 14
 
 
 _LIBC: ctypes.CDLL | None = None
 
 
-def _libc() -> ctypes.CDLL:
+def libc() -> ctypes.CDLL:
+    """The C library, whose calls leave their errno to `checked`."""
     global _LIBC
     if _LIBC is None:
         _LIBC = ctypes.CDLL(None, use_errno=True)
     return _LIBC
 
 
-def _checked(result: int, what: str) -> int:
+def checked(result: int, what: str) -> int:
+    """The result of a system call. Raises KernelError where it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise KernelError(number, f"{what}: {os.strerror(number)}")
     return result
 
 
-def readable_paths() -> list[str]:
-    """The standard library, installed packages and shared libraries: what an import may need."""
-    python = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    python += [*site.getsitepackages(), sysconfig.get_config_var("LIBDIR")]
-    # pyvenv.cfg beside a virtual environment's interpreter is not needed any more once Python runs.
-    system = ["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"]
-    files = ["/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/zero"]
-    return sorted({str(path) for path in [*python, *system, *files] if path and Path(path).exists()})
-
-
 class Jail:
     """The layers prepared once, so that entering costs a child a few system calls."""
 
-    def __init__(self, limits: Limits, *, writable: str, readable: Iterable[str]) -> None:
-        """Prepare for programs that may read beneath `readable` and write in the folder `writable`.
-
-        A feature the kernel lacks is left out: who must not go without asks `missing_features` first.
-        """
+    def __init__(self, limits: Limits) -> None:
+        """Prepare. A feature the kernel lacks is left out: who must not go without asks `missing_features` first."""
         self.limits = limits
-        self._become_nobody, self._capabilities = (
+        self._become_another, self._capabilities = (
             _lower_privileges() if sys.platform.startswith("linux") else (False, b"")
         )
-        self._ruleset = _landlock_ruleset(readable, writable) if _landlock_available() else None
         self._filter = None
         if sys.platform.startswith("linux") and syscalls.supported() and _has_seccomp():
             program = syscalls.seccomp_program()
@@ -135,10 +115,11 @@ class Jail:
             address = ctypes.addressof(self._instructions)
             self._filter = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, address))
 
-    def enter(self, *, parent: int, cpu_s: int | None) -> None:
+    def enter(self, *, parent: int, ruleset: int | None, cpu_s: int) -> None:
         """Put on every layer for good. `parent` is the process whose death shall be this one's.
 
-        `cpu_s` bounds the processor time (of all threads); None leaves it to the clock of the supervisor.
+        `ruleset` is a descriptor of Landlock's rules (`landlock.ruleset`), None where the kernel has none; `cpu_s`
+        bounds the processor time (of all threads), 0 leaves it to the clock of the supervisor.
 
         Raises KernelError where the kernel refuses one: the caller must not go on then.
         """
@@ -146,40 +127,46 @@ class Jail:
         _set_limit(resource.RLIMIT_CORE, 0)
         _set_limit(resource.RLIMIT_FSIZE, limits.disk_bytes // 4)
         _set_limit(resource.RLIMIT_NOFILE, 32)
-        if cpu_s is not None:
+        if cpu_s:
             _set_limit(resource.RLIMIT_CPU, cpu_s)
         _set_limit(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes)
         if not sys.platform.startswith("linux"):
             return
-        prctl = _libc().prctl
-        self._drop_privileges()
-        if self._become_nobody:
-            # Counted by user: with a real person's user the limit would count the programs on the desktop too.
+        prctl = libc().prctl
+        self._drop_privileges(parent)
+        if self._become_another:
+            # Counted by user: with a real person's user the limit would count the programs on the desktop too, and
+            # the supervisor's look at the number of threads has to do.
             _set_limit(resource.RLIMIT_NPROC, limits.num_threads)
-        _checked(prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
+        checked(prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
         if os.getppid() != parent:  # it died before it could be watched
             os._exit(1)
-        _checked(prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
-        _checked(prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
-        if self._ruleset is not None:
-            _checked(_libc().syscall(_LANDLOCK_RESTRICT_SELF, self._ruleset, 0), "landlock_restrict_self")
-            os.close(self._ruleset)
+        checked(prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
+        checked(prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+        if ruleset is not None:
+            checked(libc().syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+            os.close(ruleset)
         if self._filter is not None:
-            _checked(prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._filter, 0, 0), "PR_SET_SECCOMP")
+            checked(prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._filter, 0, 0), "PR_SET_SECCOMP")
 
-    def _drop_privileges(self) -> None:
-        if self._become_nobody:
-            _checked(_libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
+    def _drop_privileges(self, parent: int) -> None:
+        if self._become_another:
+            checked(libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
             os.setgroups([])
             os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-        _checked(_libc().capset(_CAPABILITY_HEADER, self._capabilities), "capset")
+            # A user for each worker: limits by user bind its own program alone, and starve no other.
+            user = _FIRST_USER + parent % _NUM_USERS
+            try:
+                os.setresuid(user, user, user)
+            except OSError:  # not among the users of this container
+                os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        checked(libc().capset(_CAPABILITY_HEADER, self._capabilities), "capset")
 
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the thread that forked it is gone."""
     if sys.platform.startswith("linux"):
-        _checked(_libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
+        checked(libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
     if os.getppid() != parent:
         os._exit(1)
 
@@ -209,57 +196,15 @@ def _address_space_bytes() -> int:
 
 
 def _lower_privileges() -> tuple[bool, bytes]:
-    """Whether to become nobody, and the capabilities to keep (as `capset` takes them): at most that of reading.
+    """Whether to become another user, and the capabilities to keep (as `capset` takes them): at most that of reading.
 
-    Reading stays, within what Landlock shows: Python often lies beneath root's home, where nobody may not look. Root
+    Reading stays, within what Landlock shows: Python often lies beneath root's home, where no other may look. Root
     of a container that may not change its user stays what it is, without any capability.
     """
     current = ctypes.create_string_buffer(24)
-    _checked(_libc().capget(_CAPABILITY_HEADER, current), "capget")
+    checked(libc().capget(_CAPABILITY_HEADER, current), "capget")
     effective = struct.unpack("6I", current.raw)[0]
     reading = effective & _CAP_DAC_READ_SEARCH or effective & _CAP_DAC_OVERRIDE  # Docker grants the second only
-    become_nobody = os.geteuid() == 0 and reading and effective & _CAPS_TO_CHANGE_USER == _CAPS_TO_CHANGE_USER
-    keep = reading if become_nobody else 0
-    return bool(become_nobody), struct.pack("6I", keep, keep, 0, 0, 0, 0)
-
-
-def _landlock_available() -> bool:
-    return sys.platform.startswith("linux") and landlock_version() >= 1
-
-
-def _landlock_ruleset(readable: Iterable[str], writable: str) -> int:
-    """A ruleset that denies every file but those named, TCP, and signals and abstract sockets across its border."""
-    version = landlock_version()
-    handled = (1 << 13) - 1
-    if version >= 2:
-        handled |= _REFER
-    if version >= 3:
-        handled |= _TRUNCATE
-    if version >= 5:
-        handled |= 1 << 15  # ioctl on devices
-    network = 0b11 if version >= 4 else 0
-    scoped = 0b11 if version >= 6 else 0
-    attributes = struct.pack("QQQ", handled, network, scoped)
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
-    create = _libc().syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
-    ruleset = _checked(create, "landlock_create_ruleset")
-    for path in readable:
-        _allow_beneath(ruleset, path, (_READ_FILE | _READ_DIR) & handled)
-    _allow_beneath(ruleset, "/dev/null", (_READ_FILE | _WRITE_FILE) & handled)
-    _allow_beneath(ruleset, writable, _WRITABLE & handled)
-    # Out of the way of the numbers a child gives to its pipes.
-    high = fcntl.fcntl(ruleset, fcntl.F_DUPFD_CLOEXEC, 64)
-    os.close(ruleset)
-    return high
-
-
-def _allow_beneath(ruleset: int, path: str, rights: int) -> None:
-    if not Path(path).is_dir():
-        rights &= _FILE_RIGHTS
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = struct.pack("=Qi", rights, descriptor)
-        added = _libc().syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_PATH_BENEATH, rule, 0)
-        _checked(added, f"landlock_add_rule {path}")
-    finally:
-        os.close(descriptor)
+    become_another = os.geteuid() == 0 and reading and effective & _CAPS_TO_CHANGE_USER == _CAPS_TO_CHANGE_USER
+    keep = reading if become_another else 0
+    return bool(become_another), struct.pack("6I", keep, keep, 0, 0, 0, 0)

@@ -1,11 +1,10 @@
-"""The caller's handles of the sandbox's processes (what those do is in `worker`)."""
+"""The caller's handles of the sandbox's processes (what those do is in `keeper`)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,12 +15,13 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.tools import wire
+from mathwright.tools.folders import purge
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = """
 import sys, json
 sys.path.insert(0, json.loads(sys.argv[-1])["root"])
-from mathwright.tools.worker import main
+from mathwright.tools.keeper import main
 main()
 """
 _START_TIMEOUT_S = 120  # importing scipy from a cold network file system
@@ -56,7 +56,7 @@ class Worker:
         try:
             self._control.sendall(wire.pack(request))
             answer = wire.receive(self._control.recv)
-        except OSError as error:  # a timeout is one
+        except (OSError, ValueError) as error:  # a timeout is an OSError
             raise LostWorkerError(str(error)) from error
         if answer is None:
             raise LostWorkerError("it ended")
@@ -67,7 +67,7 @@ class Worker:
         self._control.close()
 
 
-class Zygote:
+class Keeper:
     """The process that forks supervisors; started at once, awaited when the first one is asked for."""
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class Zygote:
             )
 
     def spawn(self) -> Worker:
-        """A new supervisor; a zygote that died (killed for memory, say) is started anew.
+        """A new supervisor; one that died, or whose zygote did (killed for memory, say), is started anew.
 
         Raises MathwrightError where it cannot start, RuntimeError after `close` and in a fork of the caller.
         """
@@ -107,17 +107,22 @@ class Zygote:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the sandbox is closed")
-            if self._process.poll() is not None:
-                self._release()
-                self._start()
-            self._await_ready()
-            ours, theirs = socket.socketpair()
-            with theirs:
-                try:
-                    socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-                except OSError as error:
-                    raise self._failure() from error
-            return Worker(ours)
+            for is_last in (False, True):
+                if self._process.poll() is not None:
+                    self._release()
+                    self._start()
+                self._await_ready()
+                ours, theirs = socket.socketpair()
+                with theirs:
+                    try:
+                        socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+                        return Worker(ours)
+                    except OSError as error:  # it is just ending
+                        ours.close()
+                        if is_last:
+                            raise self._failure() from error
+                        self._release()
+            raise AssertionError("unreachable")
 
     def _await_ready(self) -> None:
         if self._ready:
@@ -138,7 +143,10 @@ class Zygote:
 
     def last_words(self) -> str:
         """The last line our processes wrote, mostly the error they ended with."""
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:  # removed with its folder, or the folder is closed to us
+            lines = []
         return lines[-1] if lines else "it left no message"
 
     def close(self) -> None:
@@ -149,11 +157,12 @@ class Zygote:
         self._release()
 
     def _release(self) -> None:
-        self._control.close()  # the zygote sees that, kills its supervisors, and their children die with them
+        self._control.close()  # the keeper sees that and kills the others
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        purge(self._folder)
         with contextlib.suppress(OSError):
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.rmdir()

@@ -10,19 +10,19 @@ at the clock: the hash seed and the module-level random generators are the same 
 
 from __future__ import annotations
 
+import math
 import queue
-import secrets
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 from mathwright.errors import MathwrightError
 from mathwright.tools.isolation import missing_features
-from mathwright.tools.processes import LostWorkerError, Worker, Zygote
+from mathwright.tools.processes import Keeper, LostWorkerError, Worker
 
 _Result = TypeVar("_Result")
 ExecutionStatus = Literal["ok", "error", "timeout", "memory", "forbidden"]
@@ -61,10 +61,10 @@ class Trial:
     """Code that tries a program, see `Sandbox.run_tested`."""
 
     code: str
-    modules: tuple[str, ...] = ()
-    """Modules whose names are put back, as they were before the program, when the tests begin."""
     hide: tuple[str, ...] = ()
     """Global names of the program that the tests do not see."""
+    modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names with attributes; a module of the standard library with that name and those attributes is what is meant."""
 
 
 class Sandbox:
@@ -92,7 +92,7 @@ class Sandbox:
             raise ValueError(f"num_workers is {num_workers}, must be at least 1")
         _check_machine(on_missing)
         self.num_workers = num_workers
-        self._zygote = Zygote(
+        self._keeper = Keeper(
             {
                 "memory_bytes": memory_bytes,
                 "disk_bytes": disk_bytes,
@@ -104,7 +104,7 @@ class Sandbox:
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(num_workers):
             self._idle.put(None)
-        self._finalizer = weakref.finalize(self, self._zygote.close)
+        self._finalizer = weakref.finalize(self, self._keeper.close)
 
     def run(self, code: str | Program, *, timeout_s: float) -> Execution:
         """Run a program in a fresh state, for at most `timeout_s` of wall-clock time.
@@ -116,28 +116,18 @@ class Sandbox:
         return self._on_worker(lambda worker: _execution(worker.ask(request)))
 
     def run_tested(self, program: str, trial: Trial, *, timeout_s: float) -> tuple[bool, Execution]:
-        """Run a program, and tests behind it in its state; whether both came to their end, and the last that ran.
+        """Run a program, and then tests of it; whether both came to their end, and the last that ran.
 
-        `timeout_s` is for both together. The tests are sent when the program is done. Each block answers with a token
-        made for it, and only from behind its last statement, so an early exit is not taken for success. Use
+        `timeout_s` is for both together. The tests run in a process that the program never was in, and call it there
+        (`remote`): it sees the arguments of its functions, never the tests or what they expect. Use
         `mathwright.tools.tests.passes_tests`. Raises MathwrightError where our own processes cannot run.
         """
-        first = _request(Program(code=program), timeout_s=timeout_s, keep=True, guard=trial.modules)
+        request = _request(Program(code=program), timeout_s=timeout_s, keep=False)
+        request |= {"tests": _writable(trial.code), "hide": list(trial.hide), "modules": dict(trial.modules)}
 
         def run_both(worker: Worker) -> tuple[bool, Execution]:
-            answer = worker.ask(first)
-            execution = _execution(answer)
-            if not execution.survived:
-                return False, execution
-            finished = answer["token"] == first["token"]
-            left_s = max(timeout_s - execution.seconds, 0.01)
-            # Where the program did not finish its process is still to be ended.
-            code = trial.code if finished else ""
-            second = _request(Program(code=code), timeout_s=left_s, keep=False, hide=trial.hide)
-            answer = worker.ask(second)
-            if not finished:
-                return False, execution
-            return answer["token"] == second["token"] and answer["status"] == "ok", _execution(answer)
+            answer = worker.ask(request)
+            return answer["passed"], _execution(answer)
 
         return self._on_worker(run_both)
 
@@ -150,17 +140,17 @@ class Sandbox:
 
     def session(self) -> Session:
         """A process of its own in which variables persist from one program to the next."""
-        return Session(self._zygote)
+        return Session(self._keeper)
 
     def _on_worker(self, work: Callable[[Worker], _Result]) -> _Result:
         """Do `work` with a worker that is free, and again with another one where it was lost."""
         lost: LostWorkerError | None = None
-        for attempt in range(self.num_workers + 2):  # where the zygote was killed, every worker is lost
-            time.sleep(0.05 * attempt)  # a zygote that is just being killed still takes orders
+        for attempt in range(self.num_workers + 2):  # where the keeper was killed, every worker is lost
+            time.sleep(0.05 * attempt)  # a keeper that is just being killed still takes orders
             worker = self._idle.get()
             try:
                 if worker is None:
-                    worker = self._zygote.spawn()
+                    worker = self._keeper.spawn()
                 return work(worker)
             except BaseException as error:  # after a KeyboardInterrupt its answer would be the next program's
                 if worker is not None:
@@ -171,7 +161,7 @@ class Sandbox:
                 lost = error
             finally:
                 self._idle.put(worker)
-        raise _lost(lost, self._zygote) from lost
+        raise _lost(lost, self._keeper) from lost
 
     def close(self) -> None:
         """End every process of the sandbox, its sessions included. What still runs in other threads raises."""
@@ -190,8 +180,8 @@ class Session:
     It holds about 15 MB until it is closed.
     """
 
-    def __init__(self, zygote: Zygote) -> None:
-        self._zygote = zygote
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._worker: Worker | None = None
 
     def run(self, code: str, *, timeout_s: float) -> Execution:
@@ -199,13 +189,13 @@ class Session:
 
         Raises MathwrightError where our own processes cannot run.
         """
-        self._worker = self._worker or self._zygote.spawn()
+        self._worker = self._worker or self._keeper.spawn()
         try:
             return _execution(self._worker.ask(_request(Program(code=code), timeout_s=timeout_s, keep=True)))
         except BaseException as error:  # after a KeyboardInterrupt its answer would be the next program's
             self.close()
             if isinstance(error, LostWorkerError):
-                raise _lost(error, self._zygote) from error
+                raise _lost(error, self._keeper) from error
             raise
 
     def close(self) -> None:
@@ -221,27 +211,21 @@ class Session:
         self.close()
 
 
-def _request(
-    program: Program,
-    *,
-    timeout_s: float,
-    keep: bool,
-    guard: Sequence[str] | None = None,
-    hide: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    if not timeout_s > 0:
-        raise ValueError(f"timeout_s is {timeout_s}, must be positive")
-    # A lone surrogate cannot be written as UTF-8; Python itself reports the "?" of a program that has one.
+def _request(program: Program, *, timeout_s: float, keep: bool) -> dict[str, Any]:
+    if not 0 < timeout_s < math.inf:
+        raise ValueError(f"timeout_s is {timeout_s}, must be positive and finite")
     return {
-        "code": program.code.encode("utf-8", "replace").decode(),
-        "setup": [code.encode("utf-8", "replace").decode() for code in program.setup],
+        "code": _writable(program.code),
+        "setup": [_writable(code) for code in program.setup],
         "timeout_s": timeout_s,
         "setup_timeout_s": program.setup_timeout_s,
         "keep": keep,
-        "token": secrets.token_hex(16),
-        "guard": guard,
-        "hide": hide,
     }
+
+
+def _writable(code: str) -> str:
+    """A lone surrogate cannot be written as UTF-8; Python itself reports the "?" of a program that has one."""
+    return code.encode("utf-8", "replace").decode()
 
 
 def _execution(answer: dict[str, Any]) -> Execution:
@@ -255,9 +239,9 @@ def _execution(answer: dict[str, Any]) -> Execution:
     )
 
 
-def _lost(error: LostWorkerError | None, zygote: Zygote) -> MathwrightError:
+def _lost(error: LostWorkerError | None, keeper: Keeper) -> MathwrightError:
     return MathwrightError(
-        f"a process of the sandbox was lost ({error}): {zygote.last_words()}",
+        f"a process of the sandbox was lost ({error}): {keeper.last_words()}",
         hint="look whether the machine ran out of memory or processes",
     )
 

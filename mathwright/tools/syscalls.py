@@ -53,9 +53,15 @@ _JEQ, _JGE, _JSET = 0x15, 0x35, 0x45  # BPF_JMP|{JEQ,JGE,JSET}|K
 _X32_BIT = 0x40000000
 _THREAD = 0x00000100 | 0x00000800 | 0x00010000  # CLONE_VM | CLONE_SIGHAND | CLONE_THREAD: a thread, not a process
 _NAMESPACES = 0x7E020080  # every CLONE_NEW*
-_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 1030, 1032)  # no F_SETOWN, F_SETSIG: they send signals
+_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 1030, 1032)  # no F_SETOWN, F_SETSIG: they send signals
 _O_TMPFILE = 0x400000  # a file without a name, which a look at the folder does not count
+_FCNTL_LOCKS = (6, 7)  # F_SETLK, F_SETLKW
 _IOCTL_COMMANDS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # isatty, window size, FION*: no TIOCSTI
+_MAP_SHARED, _MAP_ANONYMOUS, _MAP_HUGETLB = 0x01, 0x20, 0x40000  # MAP_SHARED_VALIDATE has the bit of MAP_SHARED
+_MREMAP_DONTUNMAP = 4
+# Normal to dontneed, free, (no) huge pages, (no) dump, wipe or keep on fork, cold to populate; not the merging of equal
+# pages of different processes, by which one sees what the other holds, nor holes in files.
+_MADVICE = (0, 1, 2, 3, 4, 8, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
 _PRCTL_OPTIONS = (15, 16)  # the name of a thread; not PR_SET_PDEATHSIG
 
 Instruction = tuple[int, int, int, int]
@@ -136,6 +142,36 @@ def _open_named(flags_index: int) -> Callable[[], list[Instruction]]:
     return rule
 
 
+def _mmap() -> list[Instruction]:
+    """Not shared memory without a file: its pages stay while any part is mapped, and RLIMIT_AS counts mappings.
+
+    Nor huge pages out of the machine's reserve.
+    """
+    return [
+        _load_argument(3),
+        (_JSET, 3, 0, _MAP_HUGETLB),
+        (_JSET, 0, 1, _MAP_SHARED),
+        (_JSET, 1, 0, _MAP_ANONYMOUS),
+        *_allow(),
+        *_deny(),
+    ]
+
+
+def _mremap() -> list[Instruction]:
+    return [_load_argument(3), (_JSET, 1, 0, _MREMAP_DONTUNMAP), *_allow(), *_deny()]
+
+
+def _fcntl() -> list[Instruction]:
+    """Locks are only said to be taken: a program is alone with its files, and libraries are not its to lock."""
+    return [
+        _load_argument(1),
+        (_JEQ, 1, 0, _FCNTL_LOCKS[0]),
+        (_JEQ, 0, 1, _FCNTL_LOCKS[-1]),
+        *_pretend(),
+        *_one_of(1, _FCNTL_COMMANDS)()[1:],
+    ]
+
+
 def _one_of(index: int, values: tuple[int, ...]) -> Callable[[], list[Instruction]]:
     """Allowed where the low half of an argument (the kernel reads an int) is one of the values."""
 
@@ -160,7 +196,10 @@ def _prlimit64() -> list[Instruction]:
 
 _ARGUMENT_RULES: Mapping[str, Callable[[], list[Instruction]]] = {
     "clone": _clone,
-    "fcntl": _one_of(1, _FCNTL_COMMANDS),
+    "fcntl": _fcntl,
+    "mmap": _mmap,
+    "mremap": _mremap,
+    "madvise": _one_of(2, _MADVICE),
     **dict.fromkeys(("rmdir", "unlink", "unlinkat"), _pretend),
     "open": _open_named(1),
     "openat": _open_named(2),

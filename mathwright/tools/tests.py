@@ -14,35 +14,27 @@ def passes_tests(sandbox: Sandbox, code: str, tests: str, *, timeout_s: float) -
     """Whether a program reaches its end, and then `tests` (statements; an assertion that fails raises) reach theirs.
 
     `timeout_s` is for both together. The execution is that of the tests, or of the program where it did not reach its
-    end. The tests run in the program's process, but:
+    end. The tests run in a process of their own and call the program in its (`remote`), so that nothing it does to its
+    interpreter, and no thread it leaves, changes how it is judged, and it never sees what is expected:
 
-    - they arrive when the program is done, with a token nobody knows before; exiting is not passing;
-    - they see the program's global names, but for those of built-in functions: `abs` is abs. Where tests call nothing
-      else of the program (MBPP has a function `sum`) the names they use are the program's;
-    - builtins, and the modules they import, are as they were before the program; trace functions are taken away.
+    - data is copied from process to process, and compared by the tests; lists, sets and dictionaries that a function
+      changes are changed for the tests too;
+    - objects of the program's own classes stay with it; the tests call their methods, read their attributes, iterate
+      over them, and compare them with other objects of the program, by its own `__eq__`. With data they are unequal;
+    - exiting, in the program or in a function the tests call, is not passing;
+    - the tests see the program's global names, but for those of built-in functions: `abs` is abs. Where tests call
+      nothing else of the program (MBPP has a function `sum`) the names they use are the program's. `math.isclose` is
+      that of the standard library, also where the tests leave the import to the program.
 
-    Not defended against: results that claim to equal everything, and a program that searches the interpreter for the
-    sandbox's own frames, or its descriptors, in the middle of a test. Raises ValueError for tests that are not Python,
-    MathwrightError where the sandbox cannot run.
+    Raises ValueError for tests that are not Python, MathwrightError where the sandbox cannot run.
     """
     try:
         tree = ast.parse(tests)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"the tests are not Python: {error}") from error
-    trial = Trial(code=tests, modules=_imported(tree), hide=_builtins_meant(tree))
-    return sandbox.run_tested(code, trial, timeout_s=timeout_s)
-
-
-def _imported(tree: ast.Module) -> tuple[str, ...]:
-    """Modules that tests import, with the packages above them."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    parts = [name.split(".") for name in names]
-    return tuple(sorted({".".join(part[: i + 1]) for part in parts for i in range(len(part))}))
+    return sandbox.run_tested(
+        code, Trial(code=tests, hide=_builtins_meant(tree), modules=_attributes(tree)), timeout_s=timeout_s
+    )
 
 
 def _builtins_meant(tree: ast.Module) -> tuple[str, ...]:
@@ -59,3 +51,12 @@ def _builtins_meant(tree: ast.Module) -> tuple[str, ...]:
             bound.add((node.asname or node.name).split(".")[0])
     of_the_program = used - bound - _BUILTIN_NAMES
     return tuple(sorted(_BUILTIN_NAMES if of_the_program else _BUILTIN_NAMES - used))
+
+
+def _attributes(tree: ast.Module) -> dict[str, list[str]]:
+    """The attributes that tests use of each name."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.setdefault(node.value.id, []).append(node.attr)
+    return found

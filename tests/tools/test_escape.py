@@ -325,7 +325,7 @@ def test_raw_system_calls_are_refused(sandbox):
 def test_other_entries_into_the_kernel_are_fatal(sandbox, machine_code, entry):
     code = f"""
         import ctypes, mmap
-        page = mmap.mmap(-1, 4096, prot=7)
+        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
         page.write({machine_code!r})
         print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))())
     """
@@ -376,10 +376,23 @@ def test_forged_messages_harm_only_the_forger(sandbox, payload):
     assert "the sandbox's own channel" in execution.error
 
 
+def test_an_outcome_without_the_nonce_is_no_outcome(sandbox):
+    message = b'{"status": "ok", "value": "17", "error": null}'
+    execution = attack(sandbox, f"import os; os.write(4, {len(message).to_bytes(4, 'big') + message!r})")
+    assert (execution.status, execution.value) == ("error", None)
+
+
 def test_a_forged_outcome_is_the_programs_own(sandbox):
-    message = b'{"status": "ok", "value": "17\\ud800", "error": null}'
-    forged = f"import os; os.write(4, {len(message).to_bytes(4, 'big') + message!r})"
-    execution = attack(sandbox, forged)  # no more than printing "17" would have given
+    """One that finds the nonce of its request gains no more than by printing."""
+    forged = """
+        import json, os, sys
+        frame = sys._getframe()
+        while "nonce" not in frame.f_locals: frame = frame.f_back
+        told = {"status": "ok", "value": "17" + chr(0xD800), "error": None, "nonce": frame.f_locals["nonce"]}
+        body = json.dumps(told).encode()
+        os.write(4, len(body).to_bytes(4, "big") + body)
+    """
+    execution = attack(sandbox, forged)
     assert (execution.status, execution.value) == ("ok", "17\\ud800")
 
 

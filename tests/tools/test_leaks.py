@@ -178,9 +178,9 @@ def test_many_runs_leave_no_process_no_folder_and_no_descriptor():
 
 
 def _settles(others: set[int], folder: Path) -> bool:
-    """Whether only the zygote, two supervisors, their two folders and the log are left, a moment after the last run."""
+    """Whether only what serves two workers is left, a moment after the last run: six processes, two folders, a log."""
     for _ in range(100):  # the answer comes before its process is removed
-        if len(_processes() - others) == 3 and len(list(folder.rglob("*"))) == 3:
+        if len(_processes() - others) == 6 and len(list(folder.rglob("*"))) == 3:
             return True
         time.sleep(0.05)
     return False

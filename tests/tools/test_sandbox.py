@@ -216,14 +216,16 @@ def test_sessions_do_not_see_each_other(sandbox):
         assert one.run("open('f').read()", timeout_s=5).value == "'1'"
 
 
-def test_lost_workers_are_replaced():
+@pytest.mark.parametrize("victim", ["keeper", "zygote", "supervisor", "template"])
+def test_lost_processes_are_replaced(victim):
     others = set(_descendants(os.getpid()))
-    with Sandbox(preimport=()) as sandbox:
-        for num_victims in (1, 2):  # the supervisor; the supervisor and the zygote
+    with Sandbox(num_workers=1, preimport=()) as sandbox:
+        for _ in range(2):
             assert sandbox.run("1", timeout_s=5).value == "1"
-            zygote, supervisor, *_ = [pid for pid in _descendants(os.getpid()) if pid not in others]
-            for pid in (supervisor, zygote)[:num_victims]:
-                os.kill(pid, signal.SIGKILL)
+            keeper, *_ = [pid for pid in _descendants(os.getpid()) if pid not in others]
+            zygote, supervisor = sorted(_children(keeper))
+            pids = {"keeper": keeper, "zygote": zygote, "supervisor": supervisor, "template": _children(zygote)[0]}
+            os.kill(pids[victim], signal.SIGKILL)
             assert sandbox.run("2", timeout_s=5).value == "2"
 
 
@@ -234,7 +236,7 @@ def test_close_ends_every_process_and_removes_the_folder():
     session.run("x = 1", timeout_s=5)
     folder = Path(session.run("import os; print(os.getcwd())", timeout_s=5).stdout.strip()).parent
     ours = set(_descendants(os.getpid())) - before
-    assert len(ours) == 3  # zygote, supervisor, child
+    assert len(ours) == 5  # keeper, zygote, supervisor, template, child
     assert folder.exists()
     sandbox.close()
     assert _all_gone(ours)
@@ -260,7 +262,7 @@ def test_all_processes_die_with_the_caller():
         assert caller.stdout is not None
         folder = Path(caller.stdout.readline().strip()).parent
         processes = set(_descendants(caller.pid))
-        assert len(processes) == 3
+        assert len(processes) == 5
         caller.kill()
     assert _all_gone(processes)
     assert not folder.exists()
@@ -284,7 +286,7 @@ def test_a_fork_of_the_caller_does_not_keep_them_alive():
         assert caller.stdout is not None
         fork = int(caller.stdout.readline())
         processes = set(_descendants(caller.pid)) - {fork}
-        assert len(processes) >= 2
+        assert len(processes) >= 4
         caller.kill()
         assert _all_gone(processes)
         os.kill(fork, signal.SIGKILL)
@@ -297,7 +299,7 @@ def test_outlives_the_thread_that_made_it():
     thread.join()
     with made[0] as sandbox:
         sandbox.run("1", timeout_s=5)
-        time.sleep(1.2)  # a zygote looks every second whether its caller lives
+        time.sleep(1.2)  # a keeper looks every second whether its caller lives
         assert sandbox.run("1", timeout_s=5).value == "1"
 
 
@@ -348,18 +350,23 @@ def test_recorded_programs_give_their_recorded_output(sandbox, shared_data):
 
 def _descendants(pid: int) -> list[int]:
     """Processes below one, parents before children."""
-    children: dict[int, list[int]] = {}
+    found, front = [], [pid]
+    while front:
+        front = [child for parent in front for child in _children(parent)]
+        found += front
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found, front = [], [pid]
-    while front:
-        front = [child for parent in front for child in children.get(parent, [])]
-        found += front
+            if parent == pid:
+                found.append(int(entry.name))
     return found
 
 
