@@ -76,7 +76,7 @@ def judge(responses: list[Response], out: Path) -> None:
             file.write(json.dumps({**row, "end": response[-300:]}, ensure_ascii=False) + "\n")
             counts[source.split()[0], status == "correct", label] += 1
     for benchmark in ("math", "gsm8k"):
-        found = {pair: counts[benchmark, *pair] for pair in itertools.product((True, False), repeat=2)}
+        found = {(mine, label): counts[benchmark, mine, label] for mine in (True, False) for label in (True, False)}
         accuracy = (found[True, True] + found[False, False]) / max(1, sum(found.values()))
         print(
             f"{benchmark:6} {sum(found.values()):6} responses  agreement {accuracy:.2%}"

@@ -104,7 +104,7 @@ def read(kind: str, text: str) -> None:
     elif kind == "links":
         from mathwright.corpus.crawl_page import read_page
 
-        read_page(text.encode(), "http://a.example/")
+        read_page(text.encode(), "http://a.example/", charset=None, classifier=None)
     elif kind == "words":
         from mathwright.corpus.filters import mask_tex
 
