@@ -53,7 +53,8 @@ from mathwright.answers.nodes import (
 from mathwright.answers.numbers import Quantity, parse_quantity
 from mathwright.answers.sets import real_set
 from mathwright.answers.structure import parse
-from mathwright.answers.units import NO_UNIT, Unit, parse_unit
+from mathwright.answers.unit_reader import parse_unit
+from mathwright.answers.units import NO_UNIT, Conversion, conversions, is_angle, is_measure
 from mathwright.answers.vocabulary import NOTHING
 
 Decision = bool | None
@@ -165,16 +166,31 @@ def either(decisions: Iterable[Decision]) -> Decision:
 
 
 def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
+    if a.qualifier and b.qualifier and a.qualifier != b.qualifier:
+        return False
     if a.unit and not b.unit and isinstance(b, Formula):
         return _values(a, _with_letter_unit(b), oracle) if _LETTER_UNIT.fullmatch(b.text) else _bare(a, b, oracle)
     if b.unit and not a.unit and isinstance(a, Formula):
         return _values(_with_letter_unit(a), b, oracle) if _LETTER_UNIT.fullmatch(a.text) else _bare(a, b, oracle)
-    factor = _unit_factor(a.unit, b.unit)
-    if factor is None:
+    if a.percent != b.percent and is_measure(a.unit or b.unit):
         return False
+    return either(_converted(a, b, conversion, oracle) for conversion in conversions(a.unit, b.unit))
+
+
+def _converted(a: Quantity | Formula, b: Quantity | Formula, by: Conversion, oracle: Oracle) -> Decision:
+    """Whether `a`, counted in the unit of `b`, is `b`."""
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _quantities(a, b, factor, oracle.rel_tolerance)
-    return oracle.equal(a, b, factor)
+        if by.pi:
+            return not a.value and not b.value
+        return _quantities(a, b, by, oracle.rel_tolerance)
+    if by.pi or by.shift:
+        value = rf"({formula_text(a)})\cdot({_tex(by.factor)})\cdot\pi^{{{by.pi}}}+({_tex(by.shift)})"
+        return oracle.equal(Formula(value), replace(b, unit=None))
+    return oracle.equal(a, b, by.factor)
+
+
+def _tex(value: Fraction) -> str:
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 _LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
@@ -193,29 +209,22 @@ def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decis
     bare_a, bare_b = replace(a, unit=None), replace(b, unit=None)
     decisions = [oracle.equal(bare_a, bare_b)]
     angle, other = (a, b) if a.unit else (b, a)
-    if angle.unit and angle.unit.dimensions == (("angle", 1),) and "\\pi" in formula_text(other):
-        radians = Formula(rf"({formula_text(angle)})\cdot\frac{{\pi}}{{180}}")
+    if angle.unit and is_angle(angle.unit) and "\\pi" in formula_text(other):
+        radians = Formula(rf"({formula_text(angle)})\cdot({_tex(angle.unit.factor)})\cdot\pi^{{{angle.unit.pi}}}")
         decisions.append(oracle.equal(radians, bare_b) if angle is a else oracle.equal(bare_a, radians))
     return either(decisions)
 
 
-def _unit_factor(a: Unit | None, b: Unit | None) -> Fraction | None:
-    """What `a` is multiplied with to be counted in the unit of `b`; None where they measure different things."""
-    if a is None or b is None:
-        return Fraction(1)
-    return a.factor / b.factor if a.dimensions == b.dimensions else None
-
-
-def _quantities(a: Quantity, b: Quantity, factor: Fraction, tolerance: Fraction) -> bool:
-    if a.base != b.base and 10 in (a.base, b.base):
-        other, based = (a, b) if a.base == 10 else (b, a)
+def _quantities(a: Quantity, b: Quantity, by: Conversion, tolerance: Fraction) -> bool:
+    if a.base != b.base and None in (a.written, b.written):
+        other, based = (a, b) if a.written is None else (b, a)
         return other.value in (based.value, based.written)
     if a.percent != b.percent:
         percent = a if a.percent else b
         as_written = abs(percent.value) >= 1 and same_number(a, b, a.value, b.value, tolerance)
         values = (a.value / 100, b.value) if a.percent else (a.value, b.value / 100)
         return as_written or within(*values, tolerance)
-    return same_number(a, b, a.value * factor, b.value, tolerance)
+    return same_number(a, b, a.value * by.factor + by.shift, b.value, tolerance)
 
 
 def within(value: Fraction, target: Fraction, tolerance: Fraction) -> bool:
@@ -415,7 +424,7 @@ def _ratios(a: Node, b: Node, oracle: Oracle) -> Decision:
     ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
     assert isinstance(ratio, Ratio)
     values = _plain_values(ratio)
-    if isinstance(other, Quantity) and len(values) == 2:
+    if isinstance(other, Quantity) and len(values) == 2 and not ratio.clock:
         return bool(values[1]) and values[0] / values[1] == other.value
     return False
 
