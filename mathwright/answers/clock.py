@@ -44,7 +44,7 @@ def read_time(text: str) -> tuple[str, str] | None:
             return None
         if half and not 1 <= int(hour) <= 12 and not rest:
             return None
-        return (hour.lstrip("0") + (re.sub(r"\s", "", rest) or ":00")), half
+        return (str(int(hour)) + (re.sub(r"\s", "", rest) or ":00")), half
     if match := _CHINESE_TIME.fullmatch(plain):
         part, hour, minutes, half, quarters = match.groups()
         if not part and plain.endswith("时"):
@@ -53,7 +53,7 @@ def read_time(text: str) -> tuple[str, str] | None:
         if int(hour) > 24 or said > 59 or (not part and "点" not in plain):
             return None
         morning = "a" if part in _BEFORE_NOON else "p"
-        return f"{int(hour) or ''}:{said:02d}", (morning if part and int(hour) <= 12 else "")
+        return f"{int(hour)}:{said:02d}", (morning if part and int(hour) <= 12 else "")
     return None
 
 

@@ -19,7 +19,9 @@ from mathwright.answers.units import Unit, is_measure, product, readings
 MAX_DIGITS = 2000
 MAX_EXPONENT = 5000
 
-_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
+_UNSIGNED = (
+    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})+(?:\.\d+)?|\d{1,3}(?:'\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
+)
 _DECIMAL = rf"[-+]?\s*{_UNSIGNED}"
 _DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?")
 _ORDINAL = re.compile(r"(?<=\d)\s*(?:\^\s*)?\{?\s*(?:\\text\{\s*)?(?:st|nd|rd|th)(?![a-z])\s*\}{0,2}")
@@ -31,7 +33,7 @@ _SCIENTIFIC = re.compile(
 _FRACTION = re.compile(rf"\\frac\{{\s*({_DECIMAL})\s*\}}\{{\s*({_DECIMAL})\s*\}}|({_UNSIGNED})\s*/\s*({_DECIMAL})")
 _MIXED = re.compile(r"(\d+)\s*(?:\\frac\{\s*(\d+)\s*\}\{\s*(\d+)\s*\}|(?:\s| and )(\d+)\s*/\s*(\d+))")
 _BASE = re.compile(
-    r"\(?(?:\\text\{)?([0-9][0-9A-Za-z]*|[A-Z0-9]+)\}?\)?\s*(?:_\s*\{?\s*\(?(?:\\text\{)?\s*(?:base\s*)?(\d+|[a-z]+)\s*\}?\s*\)?\s*\}?"
+    r"\(?(?:\\text\{)?([0-9][0-9A-Za-z]*|[A-Z0-9]+)\}?\)?\s*(?:_\s*\{?\s*\(?(?:\\text\{)?\s*(?:base\s*\}?\s*)?(\d+|[a-z]+)\s*\}?\s*\)?\s*\}?"
     r"|\(?(?:\\text\{)?\s*\(?(?:in )?base[ -](\d+|[a-z]+)\)?\}?\)?)"
 )
 _PLAIN = re.compile(_UNSIGNED)
@@ -153,7 +155,7 @@ def _number(text: str) -> tuple[Quantity, str] | None:
     if match := _PLAIN.match(text):
         if power := _POWER.match(text, match.end()):
             return _raised(_decimal(match.group()), int(power.group(1) or power.group(2)), text[power.end() :])
-        written = match.group().replace(",", "").replace(" ", "")
+        written = re.sub(r"[, ']", "", match.group())
         places = len(written.partition(".")[2])
         digits = len(written.replace(".", "").lstrip("0"))
         return Quantity(_decimal(written), places=places, digits=digits), text[match.end() :]
@@ -161,7 +163,7 @@ def _number(text: str) -> tuple[Quantity, str] | None:
 
 
 def _chinese(text: str) -> tuple[Quantity, str] | None:
-    match = re.match(r"负?[零〇一二两三四五六七八九十百千万亿点分之又]+", text)
+    match = re.match(r"一?半(?![\u4e00-\u9fff])|负?[零〇一二两三四五六七八九十百千万亿点分之又]+", text)
     if not match:
         return None
     value = parse_numeral(match.group())
@@ -195,7 +197,7 @@ def _based(match: re.Match[str], text: str) -> tuple[Quantity, str] | None:
 
 
 def _decimal(written: str) -> Fraction:
-    return Fraction(re.sub(r"[, +]", "", written).rstrip("."))
+    return Fraction(re.sub(r"[, +']", "", written).rstrip("."))
 
 
 def _repeating(whole: str, fixed: str, repeated: str) -> Fraction:

@@ -244,7 +244,7 @@ def _unit_alone(word: str) -> Unit | None:
 
 _PIECE = re.compile(
     r"(?P<start>\\text\s*\{[^{}]*\}|[\u4e00-\u9fff]+|[°%‰℃℉¤€£¥₹¢]|(?<=[\d}\s])[a-zA-Z]{2,})"
-    r"|(?P<more>\s+|\^\s*(?:\{\s*-?\d\s*\}|-?\d)|/|\\cdot(?![a-zA-Z]))|\\?[a-zA-Z]+|.",
+    r"|(?P<more>\s+|\^\s*(?:\{\s*-?\d\s*\}|-?\d)|/(?:\s*[a-zA-Z](?![a-zA-Z]))?|\\cdot(?![a-zA-Z]))|\\?[a-zA-Z]+|.",
     re.DOTALL,
 )
 # The degree sign of `\\cos 15°` belongs to the argument.

@@ -61,11 +61,16 @@ def tokens_of(text: str) -> list[Token] | None:
     return tokens
 
 
+_CHINESE_SCALE = re.compile("[百千]?[万亿]")
+
+
 def _chinese_tokens(run: str) -> list[Token]:
     """`千米每小时` word by word, as far as it is made of units; what remains is one word."""
     tokens: list[Token] = []
     while run:
-        if run.startswith(("平方", "立方")):
+        if not tokens and (scale := _CHINESE_SCALE.match(run)):
+            word, kind = scale.group(), "chinese"
+        elif run.startswith(("平方", "立方")):
             word, kind = run[:2], "word"
         elif run.startswith("每"):
             word, kind = "每", "over"

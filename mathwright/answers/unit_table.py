@@ -11,7 +11,7 @@ DIMENSIONS += ("level", "unit")
 
 UNITS = """
 m | meter metre | length | p
-g | gram gramme | 1/1000 mass | p
+g gm | gram gramme | 1/1000 mass | p
 s sec | second | time | p
 A | ampere amp | current | p
 K | kelvin | temperature | p
