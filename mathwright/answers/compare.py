@@ -54,7 +54,7 @@ from mathwright.answers.numbers import Quantity, parse_quantity
 from mathwright.answers.sets import real_set
 from mathwright.answers.structure import parse
 from mathwright.answers.unit_reader import parse_unit
-from mathwright.answers.units import NO_UNIT, Conversion, conversions, is_angle, is_measure
+from mathwright.answers.units import Conversion, conversions, is_angle, is_measure
 from mathwright.answers.vocabulary import NOTHING
 
 Decision = bool | None
@@ -169,9 +169,9 @@ def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Dec
     if a.qualifier and b.qualifier and a.qualifier != b.qualifier:
         return False
     if a.unit and not b.unit and isinstance(b, Formula):
-        return _values(a, _with_letter_unit(b), oracle) if _LETTER_UNIT.fullmatch(b.text) else _bare(a, b, oracle)
+        return _values(a, read, oracle) if (read := _with_letter_unit(b)) else _bare(a, b, oracle)
     if b.unit and not a.unit and isinstance(a, Formula):
-        return _values(_with_letter_unit(a), b, oracle) if _LETTER_UNIT.fullmatch(a.text) else _bare(a, b, oracle)
+        return _values(read, b, oracle) if (read := _with_letter_unit(a)) else _bare(a, b, oracle)
     if a.percent != b.percent and is_measure(a.unit or b.unit):
         return False
     return either(_converted(a, b, conversion, oracle) for conversion in conversions(a.unit, b.unit))
@@ -196,12 +196,11 @@ def _tex(value: Fraction) -> str:
 _LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
 
 
-def _with_letter_unit(formula: Formula) -> Quantity | Formula:
+def _with_letter_unit(formula: Formula) -> Quantity | None:
     """`20 m/s`, which may be algebra, beside an answer that has a unit: it has one, too."""
     match = _LETTER_UNIT.fullmatch(formula.text)
-    assert match is not None
-    number, unit = parse_quantity(match.group(1)), parse_unit(match.group(2))
-    return replace(number, unit=unit) if number and unit else replace(formula, unit=NO_UNIT)
+    number, unit = (parse_quantity(match.group(1)), parse_unit(match.group(2))) if match else (None, None)
+    return replace(number, unit=unit) if number and unit else None
 
 
 def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:

@@ -13,7 +13,7 @@ _PARTS = re.compile(
 )
 _ANGLE = re.compile(r"(\d+)\s*°\s*(\d{1,2})\s*'\s*(?:(\d{1,2}(?:\.\d+)?)\s*(?:''|\"))?")
 _TWO_NUMBERS = re.compile(r"\d[^\d]+\d")
-_HOURS, _MINUTES = ("小时", "时", "个小时"), "分钟"
+_HOURS, _MINUTES = ("小时", "时", "个小时", "h"), "分钟"
 
 
 def parse_compound(text: str) -> tuple[Fraction, Unit] | None:
@@ -31,7 +31,7 @@ def parse_compound(text: str) -> tuple[Fraction, Unit] | None:
     if len(parts) < 2 or text[position:].strip():
         return None
     hours = parts[0][1] in _HOURS
-    units = [parse_unit(_MINUTES if hours and word == "分" else word) for _, word in parts]
+    units = [parse_unit(_MINUTES if hours and word in ("分", "m") else word) for _, word in parts]
     first = next((f for f in _readings(units[0]) if all(_of_kind(u, f) for u in units)), None)
     if first is None:
         return None

@@ -83,7 +83,7 @@ _ORNAMENT = re.compile(
     r"\\(?:underline|uline|bm|pmb)(?![a-zA-Z])|\\(?:text)?color\s*\{[^{}]*\}|\\(?:checkmark|blacksquare|square|qed|Box)(?![a-zA-Z])"
 )
 _HEDGE = re.compile(
-    r"^(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
+    r"^(\\text\s*\{\s*)?(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-}\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
     re.IGNORECASE,
 )
 _FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=\s*(?:$|\\cup))")
@@ -154,7 +154,7 @@ def clean(text: str) -> str:
     text = _PLAIN_ROOT.sub(r"\\sqrt{\1}", text)
     text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_TO_LINE)}}}", text)
     text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_TO_LINE)}}}", text)
-    text = _HEDGE.sub("", text.translate(_UNICODE))
+    text = _HEDGE.sub(r"\1", text.translate(_UNICODE))
     text = _strip_dollars(text)
     text = _NO_SPACE.sub("", text)
     # `\\` ends a row of a matrix: it is set aside, so that `\\ ` is not read as a space command.

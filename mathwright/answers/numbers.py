@@ -14,7 +14,7 @@ from mathwright.answers.chinese import parse_numeral
 from mathwright.answers.compound import parse_compound
 from mathwright.answers.spelled import number_in_words, rank_in_words, read_spelled
 from mathwright.answers.suffix import read_suffix
-from mathwright.answers.units import Unit, is_measure, product, readings
+from mathwright.answers.units import Unit, is_measure, one, product, readings
 
 MAX_DIGITS = 2000
 MAX_EXPONENT = 5000
@@ -86,7 +86,7 @@ def parse_quantity(text: str) -> Quantity | None:
             money = readings(match.group(1) or match.group(2)) or readings((match.group(1) or " ")[-1])
             if not money or is_measure(money[0]) or unit_before:
                 return None
-            unit_before, rest = money[0], rest[match.end() :]
+            unit_before, rest = one(money), rest[match.end() :]
         if match := _SIGN.match(rest):
             sign *= 1 if match.group(1) == "+" else -1
             rest = rest[match.end() :]

@@ -50,6 +50,7 @@ SCALES = {
     "亿": 10**8,
     "打": 12,
 }
+_MONEY_SCALES = {"k": 1000, "K": 1000, "M": 10**6, "m": 10**6, "B": 10**9}
 _PARTS_OF_HUNDRED = {
     "%": Fraction(1),
     "percent": Fraction(1),
@@ -86,6 +87,8 @@ def read_suffix(tail: str, number: Fraction, *, measured: bool = False) -> Suffi
         return None
     scale, percent, added = Fraction(1), False, Fraction(0)
     position = 0
+    if measured and tokens[0].text in _MONEY_SCALES and (len(tokens) == 1 or tokens[1].kind != "power"):
+        scale, position = Fraction(_MONEY_SCALES[tokens[0].text]), 1  # ¤5k
     while position < len(tokens) and (factor := _scale(tokens, position)):
         scale *= factor
         position += 1
@@ -107,11 +110,20 @@ def read_suffix(tail: str, number: Fraction, *, measured: bool = False) -> Suffi
         return Suffix(scale * below, added, percent, unit)
     measured = measured or percent or rest > position
     if not measured:
-        counted = _counted(words, number, glued=not tokens[position].apart) if words else 0
+        counted = (
+            _counted(words, number, glued=not (tokens[position].apart or tokens[position].kind == "bracket"))
+            if words
+            else 0
+        )
         if counted is None:
             return None
         if counted:
             unit, words = COUNTED, words[counted:]
+            if words[:1] == ["per"] and (found := read_unit(tokens, rest + counted)):
+                unit, rest = found[0] or unit, found[1]
+                words = _words(tokens[rest:])
+                if words is None:
+                    return None
     qualifier = _qualifier(words, direct=not measured and unit is None)
     return None if qualifier is None else Suffix(scale, added, percent, unit, qualifier)
 
@@ -138,7 +150,10 @@ def _part_of_hundred(tokens: list[Token], position: int) -> tuple[Fraction, int]
 
 
 def _words(tokens: list[Token]) -> list[str] | None:
-    """The rest of a suffix, words only; text in parentheses and single letters are no such words."""
+    """The rest of a suffix, words only, its end perhaps in parentheses; a single letter is no such word."""
+    opened = [index for index, token in enumerate(tokens) if token.kind == "bracket"]
+    if len(opened) == 2 and tokens[opened[0]].text == "(" and opened[1] == len(tokens) - 1 > opened[0] + 1:
+        tokens = tokens[: opened[0]] + tokens[opened[0] + 1 : -1]
     if any(token.kind != "word" or (len(token.text) == 1 and token.text != "a") for token in tokens):
         return None
     return [token.text.lower() for token in tokens]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from mathwright.answers.units import CELSIUS, DEGREE, FAHRENHEIT, Unit, chinese_unit, named, product, readings
+from mathwright.answers.units import CELSIUS, DEGREE, FAHRENHEIT, Unit, chinese_unit, named, one, product, readings
 
 _MARKED = re.compile(r"\\text\s*\{([^{}]*)\}")
 _SEWN = (
@@ -203,11 +203,7 @@ class _Expression:
         return True
 
     def _unit(self) -> Unit | None:
-        found = [unit for unit in self.found if unit.dimensions]
-        if not found:
-            return None
-        first, *others = found
-        return Unit(first.factor, first.dimensions, first.pi, first.zero, tuple(others))
+        return one(tuple(unit for unit in self.found if unit.dimensions))
 
 
 _SCALES = {"c": CELSIUS, "celsius": CELSIUS, "centigrade": CELSIUS, "f": FAHRENHEIT, "fahrenheit": FAHRENHEIT}

@@ -81,6 +81,7 @@ dyn | dyne | 1/100000 N
 kgf | | 9.80665 N
 lbf | | 0.45359237 kgf
 J | joule | N m | p
+Nm | | N m
 cal | calorie | 4.184 J | p
 Cal | | 4184 J
 erg | erg | 1/10000000 J
@@ -152,7 +153,7 @@ USD | ¤ US¤ | dollar buck usdollar americandollar | cent penny pennies ¢
 EUR | € | euro | cent eurocent ¢
 GBP | £ | pound poundsterling britishpound sterling quid | penny pennies pence p
 CNY | ¥ RMB CN¥ | yuan renminbi rmb | fen
-JPY | ¥ JP¥ | yen
+JPY | JP¥ ¥ | yen
 INR | ₹ Rs | rupee | paisa paise
 CAD | CA¤ C¤ | canadiandollar | cent ¢
 AUD | AU¤ A¤ | australiandollar | cent ¢

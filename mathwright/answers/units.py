@@ -43,8 +43,6 @@ class Conversion:
     shift: Fraction = Fraction(0)
 
 
-NO_UNIT = Unit(Fraction(1), (("none", 1),))
-"""Of another kind than every unit."""
 COUNTED = Unit(Fraction(1), (("counted", 1),))
 """Of things: apples, students. What they are is left out of the comparison."""
 SAME = Conversion()
@@ -98,7 +96,9 @@ def _build() -> None:
         for name in names.split():
             _NAMES.setdefault(name, []).append(unit)
         for name in " ".join(hundredths).split():
-            _NAMES.setdefault(name, []).append(Unit(Fraction(1, 100), unit.dimensions))
+            (_NAMES if name.isalpha() else _SYMBOLS).setdefault(name, []).append(
+                Unit(Fraction(1, 100), unit.dimensions)
+            )
     for entry in CHINESE.replace("\n", ";").split(";"):
         if entry.strip():
             name, _, size = entry.strip().partition(" ")
@@ -152,18 +152,28 @@ def _times(unit: Unit, power: int) -> Unit:
     return Unit(unit.factor * Fraction(10) ** power, unit.dimensions, unit.pi)
 
 
-_SHORT_WITH_PLURAL = words_of("lb hr min sec yr mo wk kg cm mm km gal oz qt pt ml")
+_SHORT = words_of("lb hr min sec yr mo wk kg cm mm km dm ml dl mg gal oz qt pt ft yd mi kwh khz kw hz")
 
 
 def _abbreviated(word: str) -> list[Unit]:
-    """`lbs`, `Kg`, `HR`: a symbol with the s of several or in other letters."""
+    """`lbs`, `Kg`, `HR`: a common symbol with the s of several or in other letters."""
     lower = word.lower()
-    stem = lower.removesuffix("s")
-    if stem in _SHORT_WITH_PLURAL:
-        return list(readings(stem))
-    if word == lower:
+    stem = lower if lower in _SHORT else lower.removesuffix("s")
+    if stem not in _SHORT:
         return []
-    return list(readings(lower)) if lower in _SYMBOLS or lower[1:] in _PREFIXABLE_SYMBOLS else []
+    spelled = _IN_CAPITALS.get(stem, stem)
+    return list(_SYMBOLS.get(spelled) or _prefixed(spelled, spelled))
+
+
+_IN_CAPITALS = {"kwh": "kWh", "khz": "kHz", "kw": "kW", "hz": "Hz"}
+
+
+def one(options: tuple[Unit, ...]) -> Unit | None:
+    """A word with several readings as one unit, or None where it has none."""
+    if not options:
+        return None
+    first, *others = options
+    return Unit(first.factor, first.dimensions, first.pi, first.zero, tuple(others))
 
 
 def named(words: str) -> tuple[Unit, ...]:
