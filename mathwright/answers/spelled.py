@@ -26,6 +26,8 @@ _RANKS |= {word.removesuffix("y") + "ieth": value for word, value in _SMALL.item
 _RANKS |= {word + "th": value for word, value in _LARGE.items()}
 _PARTS = {word: value for word, value in _RANKS.items() if value > 2} | {"half": 2, "quarter": 4}
 _PARTS |= {word + "s": value for word, value in _PARTS.items() if word != "half"} | {"halves": 2}
+PARTS_IN_WORDS = frozenset(_PARTS)
+"""half, thirds, tenths: words that divide the number before them."""
 _POWERS = {"squared": 2, "cubed": 3}
 _WORD = re.compile(r"(?:\s*-\s*|\s+)?(\d+(?:\.\d+)?|[A-Za-z]+)(?![A-Za-z0-9])")
 _MAX_WORDS = 16

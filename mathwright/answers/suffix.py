@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mathwright.answers.spelled import PARTS_IN_WORDS
 from mathwright.answers.unit_reader import GLUED, Token, read_unit, tokens_of
 from mathwright.answers.units import CELSIUS, COUNTED, DEGREE, FAHRENHEIT, Unit
 from mathwright.answers.vocabulary import ADVERBS, CLOSED, DETERMINERS, PLURALS_WITHOUT_S, RELATING, SAYING_NOTHING
@@ -42,6 +43,7 @@ SCALES = {
     "trillion": 10**12,
     "dozen": 12,
     "dozens": 12,
+    "tens": 10,
     "百": 100,
     "千": 1000,
     "万": 10**4,
@@ -50,6 +52,7 @@ SCALES = {
     "亿": 10**8,
     "打": 12,
 }
+SCALES |= {f"{word}s": SCALES[word] for word in ("hundred", "thousand", "million", "billion", "trillion")}
 _MONEY_SCALES = {"k": 1000, "K": 1000, "M": 10**6, "m": 10**6, "B": 10**9}
 _PARTS_OF_HUNDRED = {
     "%": Fraction(1),
@@ -168,7 +171,8 @@ def _beside_zero(words: list[str], unit: Unit | None) -> int | None:
     return {"below": -1, "under": -1, "above": 1, "over": 1}.get(words[0])
 
 
-_NOT_PLAIN = CLOSED | RELATING | DETERMINERS
+_ACTING = CLOSED | PARTS_IN_WORDS
+_NOT_PLAIN = _ACTING | RELATING | DETERMINERS
 
 
 def _is_plain(word: str) -> bool:
@@ -212,7 +216,7 @@ def _qualifier(words: list[str], *, direct: bool) -> str | None:
                 return None
             previous = word if word not in DETERMINERS else previous
             continue
-        if word in CLOSED or (word in DETERMINERS and word not in ("all", "each")):
+        if word in _ACTING or (word in DETERMINERS and word not in ("all", "each")):
             return None
         # What is measured (of flour) is left out like what is counted.
         if previous != "of" and word not in SAYING_NOTHING and word != "all":

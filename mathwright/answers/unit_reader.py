@@ -10,12 +10,24 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from mathwright.answers.units import CELSIUS, DEGREE, FAHRENHEIT, Unit, chinese_unit, named, one, product, readings
+from mathwright.answers.units import (
+    CELSIUS,
+    DEGREE,
+    FAHRENHEIT,
+    Unit,
+    chinese_unit,
+    is_common,
+    named,
+    one,
+    product,
+    readings,
+)
 
 _MARKED = re.compile(r"\\text\s*\{([^{}]*)\}")
 _SEWN = (
     (re.compile(r"\\mu\s*\\text\s*\{\s*"), r"\\text{µ"),
     (re.compile(r"\\text\s*\{\s*([kMGmµ])\s*\}\s*\\Omega(?![a-zA-Z])"), r"\\text{\1Ω}"),
+    (re.compile(r"(?<![a-zA-Z\\])([kMGmµ])\s*\\Omega(?![a-zA-Z])"), r"\\text{\1Ω}"),
     (re.compile(r"\\Omega(?![a-zA-Z])"), r"\\text{Ω}"),
     (re.compile(r"\\sec\s*$"), " sec"),
     (re.compile(r"U\.S\.?"), "US"),
@@ -155,8 +167,11 @@ class _Expression:
             return None
         token = self.tokens[position]
         options, after = self._named(position)
-        if not options or (token.text.lower() == "in" and not first) or not self._fits(token):
+        if not options or (token.text.lower() == "in" and not first):
             return None
+        if after == position + 1 and not self._fits(token):
+            return None
+        self.certain = self.certain or after > position + 1
         while after < len(self.tokens):
             behind = self.tokens[after]
             if behind.kind == "power":
@@ -195,8 +210,8 @@ class _Expression:
             self.certain = True
         elif len(token.text) == 1:
             self.doubtful = True
-        elif self.size == 0 and not token.apart and len(token.text) == 2 and token.text.islower():
-            self.certain = token.text in GLUED
+        elif self.size == 0 and len(token.text) < 4 and token.text.islower():
+            self.certain = token.text in GLUED if not token.apart and len(token.text) == 2 else is_common(token.text)
             return self.certain
         else:
             self.certain = True

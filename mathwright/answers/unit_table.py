@@ -253,5 +253,5 @@ PREFIXES = {
     )
 }
 
-ENGLISH_FIRST = {"a", "am", "as", "at", "are", "mad", "das", "pas", "dam", "us"}
-"""Words that are read as units only where they are capital or in a product: an attometer is written out."""
+ENGLISH_FIRST = {"am", "as", "at", "us", "mad"}
+"""What would be rare units, and is a common word: an attometer is written out."""

@@ -96,9 +96,7 @@ def _build() -> None:
         for name in names.split():
             _NAMES.setdefault(name, []).append(unit)
         for name in " ".join(hundredths).split():
-            (_NAMES if name.isalpha() else _SYMBOLS).setdefault(name, []).append(
-                Unit(Fraction(1, 100), unit.dimensions)
-            )
+            (_NAMES if len(name) > 1 else _SYMBOLS).setdefault(name, []).append(Unit(Fraction(1, 100), unit.dimensions))
     for entry in CHINESE.replace("\n", ";").split(";"):
         if entry.strip():
             name, _, size = entry.strip().partition(" ")
@@ -124,12 +122,14 @@ def readings(word: str) -> tuple[Unit, ...]:
     return tuple(_NAMES.get(name) or _prefixed(word, name) or _abbreviated(word) or _CHINESE.get(word) or ())
 
 
+_WITH_ES = ("ses", "xes", "zes", "ches", "shes")
+
+
 def _singular(name: str) -> str:
     """The name of one, where that of several is known."""
     if name in _NAMES or name in IRREGULAR_PLURALS:
         return IRREGULAR_PLURALS.get(name, name)
-    for ending in ("s", "es"):
-        stem = name.removesuffix(ending)
+    for stem in (name.removesuffix("s"), name.removesuffix("es") if name.endswith(_WITH_ES) else name):
         if stem != name and (stem in _NAMES or any(stem == p + n for p, n in _split_prefix(stem))):
             return stem
     return name
@@ -174,6 +174,14 @@ def one(options: tuple[Unit, ...]) -> Unit | None:
         return None
     first, *others = options
     return Unit(first.factor, first.dimensions, first.pi, first.zero, tuple(others))
+
+
+def is_common(word: str) -> bool:
+    """Whether a short word in small letters is sooner a unit than a product of letters."""
+    return word in _SHORT or word in _COMMON or (len(word) > 2 and (word in _SYMBOLS or _singular(word) in _NAMES))
+
+
+_COMMON = words_of("in nm ms ns ha hp kb mb gb cc gm cl kg ft yrs wks mos hrs lbs kgs")
 
 
 def named(words: str) -> tuple[Unit, ...]:

@@ -39,7 +39,7 @@ CLOSED = words_of(
     "am is are was were be been being has have had do does did can cannot could will would shall should may might "
     "must equals equal gives makes means isn't aren't doesn't don't won't "
     # pronouns
-    "i it he she we they you them him me us there here what that "
+    "i it he she we they you there here what that "
     # words that calculate or compare
     "choose cubed divided double doubled factorial half halved inverse least max maximum min minimum minus mod modulo "
     "most multiplied negative permute plus positive power quadrupled raised reciprocal recurring repeating root square "
