@@ -11,10 +11,13 @@ All rules but the last are symmetric in prediction and reference.
 3. **Percent.** `20%` is the number 20/100, so it equals `0.2` and `1/5`. Where only one side has the sign, `20%` also
    equals `20` (the question asked "what percent"), but only from 1 up: `0.5%` is not `0.5`.
 4. **Units.** A unit on one side only is left out (`5 cm` = `5`); on both sides units must measure the same thing and
-   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit. What is counted (`5 apples`) is
-   none. A lone letter is a unit only in `\\text{}`: `5m` may be algebra.
-5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases
-   the values are compared.
+   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit, and never exchanged. What is
+   counted (`5 apples`) is none: two counts are compared without it, and a count is no amount of a unit. Further words
+   (`5 km east`) are left out beside a number without any, and must agree where both have them. What stands behind a
+   number and is none of these (`5 or more`) makes it words. A lone letter is a unit only in `\\text{}`: `5m` may be
+   algebra. `suffix.py` has the grammar.
+5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases, ten
+   among them, the values are compared.
 6. **Several answers** stand in any order (`1, 2` = `2, 1` = `\\{1, 2\\}`), none missing, added or repeated; a tuple
    is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) are ordered. `±a` is two
    answers.
@@ -22,7 +25,8 @@ All rules but the last are symmetric in prediction and reference.
    and equals either; `[a, b]` never equals `(a, b)`. `x > 2` is `(2, ∞)`.
 8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Other equations are equal if
    one is a multiple of the other; so are inequalities, by a positive factor.
-9. **Words** are compared without case, punctuation and articles; a choice by its letter (`(C)`, `C) 12`).
+9. **Words** are compared without case, articles and the punctuation around them (`A+` is not `A-`); a choice by its
+   letter (`(C)`, `C) 12`). Times of day and dates are compared as such, in any spelling.
 10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
    of an answer or worked out from expressions, are the same where |prediction - reference| <= rel_tolerance
    |reference|, after units are converted. The one rule that is not symmetric.
