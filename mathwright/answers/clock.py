@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from mathwright.answers.spelled import number_in_words
+
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _TIME = re.compile(
     r"(\d{1,2})((?:\s*:\s*\d\d){0,2})\s*(?:([ap])\.?\s*m\.?|(o'?\s*clock)(?:\s*([ap])\.?\s*m\.?)?)?", re.IGNORECASE
@@ -24,6 +26,9 @@ _MONTH_FIRST = re.compile(rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s*,?\s+{_
 _DAY_FIRST = re.compile(rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:\s*,?\s+{_YEAR})?", re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _CHINESE_DATE = re.compile(r"(?:(\d{4})\s*年)?\s*(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
+_IN_WORDS = re.compile(
+    r"(half|(?:a )?quarter|[a-z\d-]+(?: minutes?)?) (past|after|to|before|till) ([a-z\d]+)(?:\s*([ap])\.?\s*m\.?)?"
+)
 _MAX_CHARS = 60
 
 
@@ -44,7 +49,10 @@ def read_time(text: str) -> tuple[str, str] | None:
             return None
         if half and not 1 <= int(hour) <= 12 and not rest:
             return None
-        return (str(int(hour)) + (re.sub(r"\s", "", rest) or ":00")), half
+        rest = re.sub(r"\s", "", rest) or ":00"
+        return str(int(hour)) + (rest.removesuffix(":00") if rest.count(":") == 2 else rest), half
+    if match := _IN_WORDS.fullmatch(plain.lower()):
+        return _time_in_words(*match.groups())
     if match := _CHINESE_TIME.fullmatch(plain):
         part, hour, minutes, half, quarters = match.groups()
         if not part and plain.endswith("时"):
@@ -55,6 +63,26 @@ def read_time(text: str) -> tuple[str, str] | None:
         morning = "a" if part in _BEFORE_NOON else "p"
         return f"{int(hour)}:{said:02d}", (morning if part and int(hour) <= 12 else "")
     return None
+
+
+def _time_in_words(minutes: str, side: str, hour: str, half: str | None) -> tuple[str, str] | None:
+    """`half past 3`, `quarter to four`, `10 minutes past 9`."""
+    said = {"half": 30, "quarter": 15, "a quarter": 15}.get(minutes) or _count(minutes.split(" ")[0])
+    full = _count(hour)
+    if not full or not said or not 1 <= full <= 12 or not 0 < said < 60 or (minutes == "half" and side != "past"):
+        return None
+    if side in ("to", "before", "till"):
+        if minutes.isdigit():
+            return None  # `5 to 9` is a range or a ratio
+        full, said = full - 1 or 12, 60 - said
+    elif minutes.isdigit() and side == "after":
+        return None
+    return f"{full}:{said:02d}", half or ""
+
+
+def _count(word: str) -> int | None:
+    value = int(word) if word.isdigit() and len(word) < 3 else number_in_words(word)
+    return int(value) if value is not None and value.denominator == 1 else None
 
 
 def read_date(text: str) -> str | None:

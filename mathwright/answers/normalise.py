@@ -162,11 +162,14 @@ def clean(text: str) -> str:
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace("\\\\", "␤")
     text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
-    text = _BRACED_COMMA.sub(",", text).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    text = (
+        _BRACED_COMMA.sub(",", _EMPTY_TEXT.sub("", text)).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    )
     for pattern, replacement in _SHORT_COMMANDS:
         text = pattern.sub(replacement, text)
     text = _upright(_TEXT.sub(r"\\text{\1}", text))
-    text = re.sub(r"\\text\{([ei])\}", r"\1", text) if text.strip() not in (r"\text{e}", r"\text{i}") else text
+    # A lone letter that is no unit is a variable, `5\\text{x}`, or a constant.
+    text = text if _LETTER.fullmatch(text.strip()) else _LETTER.sub(r"\1", text)
     text = _STYLE.sub("", text)
     text = _CHINESE_RATIO.sub(r"\1:", text)
     text = _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text))
@@ -239,6 +242,8 @@ def closing_brace(text: str, start: int) -> int:
     return -1
 
 
+_EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:!?]*\}\s*$")
+_LETTER = re.compile(r"\\text\{([acefijknoqruvwxyz])\}")
 _NESTED = re.compile(r"\\(?:text|mathrm|rm)\s*\{(?=[^{}]*\{)")
 _LETTERS = re.compile(r"\\[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*")
 

@@ -19,8 +19,10 @@ from mathwright.answers.units import Unit, is_measure, one, product, readings
 MAX_DIGITS = 2000
 MAX_EXPONENT = 5000
 
+# Thousands by comma, space or apostrophe; the Indian way only where a group begins with 0, since `10,20,300` is a list.
 _UNSIGNED = (
-    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})+(?:\.\d+)?|\d{1,3}(?:'\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
+    r"(?:\d{1,2}(?=[\d,]*,0)(?:,\d{2})+,\d{3}(?![\d,])|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3})+(?:\.\d+)?"
+    r"|\d{1,3}(?:'\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
 )
 _DECIMAL = rf"[-+]?\s*{_UNSIGNED}"
 _DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?")
@@ -46,6 +48,7 @@ _TEXT_NUMBER = re.compile(r"\\text\{\s*([-+]?[\d¤€£¥₹][\d.,/]*)(?=[\s}a-z
 _FIRST_TEXT = re.compile(r"\\text\{\s*([^{}]*)\}")
 _ANY_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _SPOKEN = re.compile(r"(?:negative|minus|零下|负)?\s*[a-z\d]", re.IGNORECASE)
+_SAID_AGAIN = re.compile(r"\s*\(\s*([\w.,-][\w., -]{0,60}?)\s*\)")
 _LARGEST_POWER_BITS = 8000
 
 
@@ -94,6 +97,8 @@ def parse_quantity(text: str) -> Quantity | None:
     if number is None:
         return None
     quantity, tail = number
+    if (again := _SAID_AGAIN.fullmatch(tail)) and _said(again.group(1)) == quantity.value:
+        tail = ""
     suffix = read_suffix(tail, quantity.value, measured=unit_before is not None)
     if suffix is None:
         return None
@@ -111,6 +116,10 @@ def parse_quantity(text: str) -> Quantity | None:
         written=None if quantity.written is None else sign * quantity.written,
         qualifier=suffix.qualifier,
     )
+
+
+def _said(text: str) -> Fraction | None:
+    return _decimal(text) if _PLAIN.fullmatch(text) else number_in_words(text)
 
 
 def _opened(text: str) -> str:

@@ -69,7 +69,7 @@ _OPERATIONS = (
     ("plus", "{}+{}"),
     ("minus", "{}-{}"),
     ("times|multiplied by", r"{}\cdot {}"),
-    ("over|divided by", r"\frac{{{}}}{{{}}}"),
+    ("over|divided by|out of|in", r"\frac{{{}}}{{{}}}"),
     ("choose", r"\binom{{{}}}{{{}}}"),
     ("(?:raised )?to the(?: power(?: of)?)?", "{}^{{{}}}"),
 )
@@ -78,7 +78,8 @@ _OPERATION = re.compile(
     + "|".join(f"({words})" for words, _ in _OPERATIONS)
     + r")\s+(\S[^\\]{0,40})"
 )
-_ROOT = re.compile(r"(?:the )?(square|cube) root of (.{1,40})")
+_ROOT = re.compile(r"(?:the )?(square|cube) (root )?of (.{1,40})")
+_POWER_BY_RANK = re.compile(r"(.{1,40}?) (?:raised )?to the ([a-z\d-]{2,20})(?: power)?")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _MAX_CHARS = 120
 
@@ -91,8 +92,12 @@ def formula_in_words(text: str) -> str | None:
     if "\\" in said:
         return None
     if root := _ROOT.fullmatch(said):
-        value = _plain_number(root.group(2))
-        return value and (r"\sqrt{%s}" if root.group(1) == "square" else r"\sqrt[3]{%s}") % value
+        form = _POWERS_OF[root.groups()[:2]]
+        value = _plain_number(root.group(3))
+        return value and form % value
+    if (power := _POWER_BY_RANK.fullmatch(said)) and (rank := rank_in_words(power.group(2)) or _rank(power.group(2))):
+        value = _plain_number(power.group(1))
+        return value and f"({value})^{{{rank}}}"
     if said.endswith(" factorial"):
         value = _plain_number(said.removesuffix(" factorial"))
         return value and f"{value}!"
@@ -103,6 +108,19 @@ def formula_in_words(text: str) -> str | None:
     values = _plain_number(left), _plain_number(right)
     form = next(form for (_, form), name in zip(_OPERATIONS, named, strict=True) if name)
     return form.format(*values) if all(values) else None
+
+
+_POWERS_OF = {
+    ("square", "root "): r"\sqrt{%s}",
+    ("cube", "root "): r"\sqrt[3]{%s}",
+    ("square", None): "(%s)^{2}",
+    ("cube", None): "(%s)^{3}",
+}
+
+
+def _rank(text: str) -> int | None:
+    """`3rd`."""
+    return int(text[:-2]) if re.fullmatch(r"\d{1,3}(?:st|nd|rd|th)", text) else None
 
 
 def _plain_number(text: str) -> str | None:

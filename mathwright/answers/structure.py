@@ -180,6 +180,9 @@ def _several(text: str, depth: int) -> Node | None:
                 item = _parse(piece, depth + 1)
                 items += item.items if isinstance(item, Sequence) and item.kind == kind == "list" else [item]
         joined = None
+        named = [item.text for item in items if isinstance(item, Words)]
+        if pattern is _AND_OR and len(named) == len(items) and any(map(_OR.search, separators)):
+            return Words(" or ".join(sorted(named)))  # of words, "or" is another answer than "and"
         if kind == "list" and pattern is _AND_OR:
             joined = _join_inequalities(items, "∪" if any(_OR.search(s) for s in separators) else "∩")
         if joined is not None:

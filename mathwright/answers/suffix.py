@@ -96,7 +96,7 @@ def read_suffix(tail: str, number: Fraction, *, measured: bool = False) -> Suffi
         scale *= factor
         position += 1
     if position < len(tokens) and tokens[position].kind == "chinese":
-        return _chinese(tokens, position, Suffix(scale=scale))
+        return _chinese(tokens, position, Suffix(scale=scale), number)
     if part := _part_of_hundred(tokens, position):
         scale, percent, position = scale * part[0], True, part[1]
     unit, rest = None, position
@@ -105,7 +105,7 @@ def read_suffix(tail: str, number: Fraction, *, measured: bool = False) -> Suffi
         if percent and unit is not None:
             return None
     if rest < len(tokens) and tokens[rest].kind == "chinese":
-        return _chinese(tokens, rest, Suffix(scale, added, percent, unit))
+        return _chinese(tokens, rest, Suffix(scale, added, percent, unit), number)
     words = _words(tokens[rest:])
     if words is None:
         return None
@@ -233,13 +233,14 @@ _BOUNDING = re.compile(
 _ABOUT = ("左右", "上下")
 
 
-def _chinese(tokens: list[Token], position: int, so_far: Suffix) -> Suffix | None:
+def _chinese(tokens: list[Token], position: int, so_far: Suffix, number: Fraction) -> Suffix | None:
     """个苹果, 千克大米, 个半: what is counted or measured; not 个以上, which bounds the number."""
     if position != len(tokens) - 1:
         return None
     noun, scale, added, percent = tokens[position].text, so_far.scale, so_far.added, so_far.percent
     if so_far.unit is None and (part := _PARTS_OF_HUNDRED.get(noun)):
-        return Suffix(scale * part, added, True)
+        # 85折 and 八五折 say the hundredths, 8折 the tenths.
+        return Suffix(scale * (1 if noun == "折" and number >= 10 else part), added, True)
     for ending in _ABOUT:
         noun = noun.removesuffix(ending)
     if half := _HALF.match(noun):

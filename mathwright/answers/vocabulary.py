@@ -14,6 +14,29 @@ _SAME = {
     "yes": "yes;true;是;对;正确;是的",
     "no": "no;false;否;错;错误;不是;不对",
 }
+_SAME |= {
+    name: f"{name};{shorts}"
+    for name, shorts in {
+        "monday": "mon",
+        "tuesday": "tue;tues",
+        "wednesday": "wed;weds",
+        "thursday": "thu;thur;thurs",
+        "friday": "fri",
+        "saturday": "sat",
+        "january": "jan",
+        "february": "feb",
+        "march": "mar",
+        "april": "apr",
+        "june": "jun",
+        "july": "jul",
+        "august": "aug",
+        "september": "sep;sept",
+        "october": "oct",
+        "november": "nov",
+        "december": "dec",
+    }.items()
+}
+_SAME |= {f"星期{day}": f"星期{day};周{day};礼拜{day}" for day in "一二三四五六日"}
 _CANONICAL = {spelling: word for word, spellings in _SAME.items() for spelling in spellings.split(";")}
 
 
