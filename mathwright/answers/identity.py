@@ -24,6 +24,7 @@ NOISE = 5
 """A term so few digits above the last one carried may be what is left of a zero."""
 MAX_DIGITS_OF_CONSTANTS, MAX_DIGITS_AT_POINTS = 20_000, 600
 POINTS_ENOUGH = 3
+_PLACES = 40
 
 Point = dict[Tree, Fraction]
 
@@ -38,6 +39,18 @@ def same_constant(a: Tree, b: Tree) -> bool:
         return all(_close(a, b, {}, None, digits) for digits in (DIGITS, CHECKED_DIGITS))
     except NoValueError as error:
         raise UndecidedError(str(error)) from error
+
+
+def place(constant: Tree) -> Fraction | None:
+    """A real constant to forty places, the same for two equal ones; None where it has no such value."""
+    try:
+        value, _ = _precisely(constant, {}, 2 * DIGITS)
+    except NoValueError:
+        return None
+    if not is_real(value, DIGITS):
+        return None
+    with mpmath.workdps(2 * DIGITS):
+        return Fraction(int(mpmath.nint(mpmath.re(value) * 10**_PLACES)), 10**_PLACES)
 
 
 def same_function(a: Tree, b: Tree) -> bool:

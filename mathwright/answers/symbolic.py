@@ -17,7 +17,8 @@ from sympy.core.function import AppliedUndef
 from sympy.parsing import sympy_parser
 
 from mathwright.answers import identity
-from mathwright.answers.compare import Decision, rounding
+from mathwright.answers.compare import rounding
+from mathwright.answers.decisions import Decision
 from mathwright.answers.functions import Tree
 from mathwright.answers.nodes import Formula, Matrix, Node, Relation
 from mathwright.answers.numbers import Quantity
@@ -61,6 +62,8 @@ def to_sympy(text: str, *, ordered: bool = False) -> Tree:
 class Calculator:
     """The oracle of a worker: decides every question, in its own time."""
 
+    max_comparisons = 10**9
+
     def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
         self.rel_tolerance = rel_tolerance
 
@@ -103,6 +106,12 @@ class Calculator:
     def _same(self, value: Tree, target: Tree) -> bool:
         value, target = _constants_read(value, target)
         return same(value, target) or bool(self.rel_tolerance and _within(value, target, self.rel_tolerance))
+
+    def place(self, end: Formula) -> Fraction | None:
+        value = _worked_out(to_sympy(end.text))
+        if _is_matrix(value) or value.free_symbols or not value.is_commutative:
+            return None
+        return identity.place(value)
 
     def related(self, a: Relation, b: Relation) -> Decision:
         kind_a, difference_a = _difference(a)
@@ -198,7 +207,8 @@ def same(a: Tree, b: Tree) -> bool:
     try:
         return identity.same_function(a, b) if difference.free_symbols else identity.same_constant(a, b)
     except identity.UndecidedError:
-        return bool(sympy.simplify(difference) == 0)
+        # Only a proof will do, and there is none where a letter is missing.
+        return a.free_symbols == b.free_symbols and bool(sympy.simplify(difference) == 0)
 
 
 def _worked_out(expression: Tree) -> Tree:

@@ -37,10 +37,7 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.DOTALL,
 )
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"
-    " Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar nabla"
-).split()
+_GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell", "hbar", "nabla"]
 _LETTER_COMMANDS = {name: name for name in _GREEK} | {f"var{name}": name for name in _GREEK}
 _CONSTANTS = {"pi": sympy.pi, "infty": sympy.oo, "imath": sympy.I, "top": sympy.Symbol("T")}
 _TIMES = {"*", r"\cdot", r"\times", r"\ast", r"\bullet"}
