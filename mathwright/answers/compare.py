@@ -35,11 +35,12 @@ All rules but the last are symmetric in prediction and reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Protocol
+from itertools import chain
 
+from mathwright.answers.decisions import Decision, Oracle, either, every
+from mathwright.answers.inequalities import FLIP
 from mathwright.answers.nodes import (
     NOBODY,
     Combination,
@@ -53,44 +54,25 @@ from mathwright.answers.nodes import (
     Residue,
     Sequence,
     Words,
+    formula_text,
 )
 from mathwright.answers.numbers import Quantity, parse_quantity
-from mathwright.answers.sets import real_set
+from mathwright.answers.ratios import ratios
+from mathwright.answers.sets import has_constants, real_set
+from mathwright.answers.several import ROUNDED_PLACES, any_order, coordinates, sequences, statements
 from mathwright.answers.structure import parse
 from mathwright.answers.unit_reader import parse_unit
 from mathwright.answers.units import Conversion, conversions, is_angle, is_measure
 from mathwright.answers.vocabulary import NOTHING
 
-Decision = bool | None
-"""None: not decided without working expressions out."""
-
-ROUNDED_PLACES = 10
 FLOAT_DIGITS = 17
 FLOAT_RELATIVE_ERROR = Fraction(4, 2**53)
 
 
-class Oracle(Protocol):
-    """Decides about expressions; in the calling process it knows spelling only, in a worker it can calculate."""
-
-    rel_tolerance: Fraction
-    """How far the number `a` may lie from `b`, as a part of `b` (rule 10)."""
-
-    @property
-    def exact(self) -> Oracle:
-        """The same without tolerance."""
-        ...
-
-    def equal(self, a: Quantity | Formula, b: Quantity | Formula, factor: Fraction = Fraction(1)) -> Decision:
-        """Whether `factor` times `a` equals `b`."""
-        ...
-
-    def related(self, a: Relation, b: Relation) -> Decision:
-        """Whether two equations or inequalities of two sides each say the same."""
-        ...
-
-
 class Spelling:
     """The oracle of the calling process: equal spelling is equality, anything else is undecided."""
+
+    max_comparisons = 2500
 
     def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
         self.rel_tolerance = rel_tolerance
@@ -107,6 +89,12 @@ class Spelling:
             and a.text.replace(" ", "") == b.text.replace(" ", "")
         ):
             return True
+        if factor == 1 and isinstance(a, Formula) and isinstance(b, Formula) and a.unit is b.unit is None:
+            # Letters run together are a word, an order, what fell when coins were thrown: HHT is not THH.
+            return False if _CAPITALS.fullmatch(a.text) and _CAPITALS.fullmatch(b.text) else None
+        return None
+
+    def place(self, end: Formula) -> Fraction | None:
         return None
 
     def related(self, a: Relation, b: Relation) -> Decision:
@@ -115,10 +103,13 @@ class Spelling:
 
 
 SPELLING = Spelling()
+_CAPITALS = re.compile("[A-Z]{2,}")
 
 
 def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
     """Whether two answers are the same, by the rules above."""
+    if _is_named_tuple(a) or _is_named_tuple(b):
+        return sequences(a, b, oracle, compare)
     if isinstance(a, Named) or isinstance(b, Named):
         return _compare_named(a, b, oracle)
     if isinstance(a, Relation) or isinstance(b, Relation):
@@ -127,43 +118,48 @@ def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
         return _words(a, b)
     if isinstance(a, Residue) or isinstance(b, Residue):
         return _residues(a, b)
+    if (same := _same_set(a, b, oracle)) is not None:
+        return same
     if isinstance(a, Sequence) or isinstance(b, Sequence):
-        return _sequences(a, b, oracle)
+        return sequences(a, b, oracle, compare)
     if isinstance(a, Interval | Combination) or isinstance(b, Interval | Combination):
-        normal_a, normal_b = real_set(a), real_set(b)
-        if normal_a is not None and normal_b is not None and not oracle.rel_tolerance:
-            return normal_a == normal_b
-        return _sets(a, b, oracle)
+        decision = _sets(a, b, oracle)
+        # Ends that must be worked out first may leave two spellings of one set.
+        open_ends = has_constants(a) or has_constants(b)
+        return None if decision is False and open_ends and oracle.place(_ONE) is None else decision
     if isinstance(a, Matrix) and isinstance(b, Matrix):
         if [len(row) for row in a.rows] != [len(row) for row in b.rows]:
             return False
-        pairs = zip(sum(a.rows, ()), sum(b.rows, ()), strict=True)
-        return every(compare(x, y, oracle) for x, y in pairs)
+        cells = (chain.from_iterable(node.rows) for node in (a, b))
+        return every(compare(x, y, oracle) for x, y in zip(*cells, strict=True))
     if isinstance(a, Matrix) or isinstance(b, Matrix):
         return False if isinstance(a, Quantity | Ratio) or isinstance(b, Quantity | Ratio) else oracle.equal(a, b)  # type: ignore[arg-type]
     if isinstance(a, Ratio) or isinstance(b, Ratio):
-        return _ratios(a, b, oracle)
+        return ratios(a, b, oracle)
+    if isinstance(a, Formula) and isinstance(b, Formula) and (both := (statements(a), statements(b))) and all(both):
+        return compare(both[0], both[1], oracle)  # type: ignore[arg-type]
     return _values(a, b, oracle)
 
 
-def every(decisions: Iterable[Decision]) -> Decision:
-    """False if one is False, None if one is undecided, else True."""
-    undecided = False
-    for decision in decisions:
-        if decision is False:
-            return False
-        undecided = undecided or decision is None
-    return None if undecided else True
+_ONE = Formula("1")
 
 
-def either(decisions: Iterable[Decision]) -> Decision:
-    """True if one is True, None if one is undecided, else False."""
-    undecided = False
-    for decision in decisions:
-        if decision:
-            return True
-        undecided = undecided or decision is None
-    return None if undecided else False
+def _is_named_tuple(node: Node) -> bool:
+    return isinstance(node, Named) and coordinates(node) is not None
+
+
+def _same_set(a: Node, b: Node, oracle: Oracle) -> Decision:
+    """Whether two sets of numbers are the same, where the ends of both are known numbers; else None."""
+    if not any(isinstance(node, Interval | Combination) for node in (a, b)) or oracle.rel_tolerance:
+        return None
+    if any(isinstance(node, Interval) and node.printed for node in (a, b)) and any(
+        isinstance(node, Sequence) for node in (a, b)
+    ):
+        return None
+    if any(isinstance(node, Sequence) and node.kind != "set" for node in (a, b)):
+        return None
+    normal_a, normal_b = (real_set(node, oracle.place) for node in (a, b))
+    return None if normal_a is None or normal_b is None else normal_a == normal_b
 
 
 # --- numbers and expressions ----------------------------------------------------------------------
@@ -278,15 +274,14 @@ def _compare_named(a: Node, b: Node, oracle: Oracle) -> Decision:
     return compare(a, b, oracle)
 
 
-_FLIP = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
-
-
 def _relations(a: Relation, b: Relation, oracle: Oracle) -> Decision:
     if len(a.terms) != len(b.terms):
         return False
+    if "⇒" in (*a.operators, *b.operators):
+        return _chains(a, b, oracle)  # not the converse
     if len(a.terms) == 2:
         return oracle.related(a, b)
-    flipped = Relation(b.terms[::-1], tuple(_FLIP.get(o, o) for o in reversed(b.operators)))
+    flipped = Relation(b.terms[::-1], tuple(FLIP.get(o, o) for o in reversed(b.operators)))
     return either(_chains(a, other, oracle) for other in (b, flipped))
 
 
@@ -322,79 +317,13 @@ def _residues(a: Node, b: Node) -> bool:
     return other.value in (residue.value, residue.value % residue.modulus)
 
 
-def _sequences(a: Node, b: Node, oracle: Oracle) -> Decision:
-    if not isinstance(a, Sequence) or not isinstance(b, Sequence):
-        shaped_a = a if isinstance(a, Sequence) else _shaped(a, b)  # type: ignore[arg-type]
-        shaped_b = b if isinstance(b, Sequence) else _shaped(b, a)  # type: ignore[arg-type]
-        return _sequences(shaped_a, shaped_b, oracle) if shaped_a and shaped_b else False
-    (a, doubt_a), (b, doubt_b) = _distinct(a, oracle), _distinct(b, oracle)
-    kinds = {a.kind, b.kind}
-    if kinds == {"tuple", "set"}:
-        return False
-    if len(a.items) != len(b.items):
-        # Two spellings of one element, {2, \\sqrt{4}}: only a worker knows.
-        return None if doubt_a or doubt_b else False
-    if (len(kinds) == 1 and kinds <= {"blanks", "array"}) or "tuple" in kinds:
-        return every(compare(x, y, oracle) for x, y in zip(a.items, b.items, strict=True))
-    return _any_order(a.items, b.items, oracle)
-
-
-def _distinct(sequence: Sequence, oracle: Oracle) -> tuple[Sequence, bool]:
-    """A set without its repetitions, which say nothing, and whether there may be more of them.
-
-    In a list of answers two equal ones are two.
-    """
-    if sequence.kind != "set":
-        return sequence, False
-    kept: list[Node] = []
-    doubt = False
-    for item in sequence.items:
-        decisions = [compare(item, other, oracle.exact) for other in kept]
-        doubt = doubt or None in decisions
-        if True not in decisions:
-            kept.append(item)
-    return Sequence(sequence.kind, tuple(kept)), doubt
-
-
-def _shaped(other: Node, like: Sequence) -> Sequence | None:
-    """What is no sequence, as one to be compared with `like`: a point, a Python list, a column, a single answer."""
-    if isinstance(other, Formula) and re.fullmatch("[A-H]{2,8}", other.text) and like.kind != "tuple":
-        # Several choices run together: ACD.
-        return Sequence("list", tuple(Formula(letter) for letter in other.text))
-    if len(like.items) == 1:
-        return Sequence(like.kind, (other,))
-    if isinstance(other, Interval) and other.ambiguous and len(like.items) == 2:
-        return Sequence("tuple" if other.left_open else "array", (other.left, other.right))
-    if isinstance(other, Matrix) and like.kind in ("tuple", "array") and all(len(row) == 1 for row in other.rows):
-        return Sequence("tuple", tuple(row[0] for row in other.rows))
-    return None
-
-
-def _any_order(a: tuple[Node, ...], b: tuple[Node, ...], oracle: Oracle) -> Decision:
-    """Match each of `a` with one of `b`; sameness being transitive, the first partner found will do."""
-    left, undecided = list(b), False
-    for item in a:
-        decisions: list[Decision] = []
-        for index, other in enumerate(left):
-            decision = compare(item, other, oracle)
-            decisions.append(decision)
-            if decision:
-                del left[index]
-                break
-        else:
-            if None not in decisions:
-                return False
-            undecided = True
-    return None if undecided else True
-
-
 def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
     if isinstance(a, Combination) and isinstance(b, Combination):
         if a.operator != b.operator or len(a.parts) != len(b.parts):
             return False
         if a.operator == "∖":
             return every(compare(x, y, oracle) for x, y in zip(a.parts, b.parts, strict=True))
-        return _any_order(a.parts, b.parts, oracle)
+        return any_order(a.parts, b.parts, oracle, compare)
     if isinstance(a, Interval) and isinstance(b, Interval):
         if (a.left_open, a.right_open) != (b.left_open, b.right_open):
             return False
@@ -406,63 +335,7 @@ def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
 
 
 def _point(node: Node) -> Sequence | None:
-    if isinstance(node, Interval) and node.ambiguous and node.left_open:
+    """A point, or a list in square brackets, to be laid beside a column."""
+    if isinstance(node, Interval) and node.ambiguous:
         return Sequence("tuple", (node.left, node.right))
     return None
-
-
-def _ratios(a: Node, b: Node, oracle: Oracle) -> Decision:
-    if isinstance(a, Ratio) and isinstance(b, Ratio):
-        if a.clock and b.clock:
-            return _same_time(a, b)
-        if len(a.items) != len(b.items):
-            return False
-        values_a, values_b = _plain_values(a), _plain_values(b)
-        if values_a and values_b:
-            return _proportional(values_a, values_b)
-        return every(
-            oracle.equal(_product(x, b.items[0]), _product(y, a.items[0]))
-            for x, y in zip(a.items[1:], b.items[1:], strict=True)
-        )
-    ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
-    assert isinstance(ratio, Ratio)
-    values = _plain_values(ratio)
-    if isinstance(other, Quantity) and len(values) == 2 and not ratio.clock:
-        return bool(values[1]) and values[0] / values[1] == other.value
-    return False
-
-
-def _same_time(a: Ratio, b: Ratio) -> bool:
-    if bool(a.half) == bool(b.half):
-        return _on_24_hours(a) == _on_24_hours(b)
-    said, other = (a, b) if a.half else (b, a)
-    return other.clock in (said.clock, _on_24_hours(said))
-
-
-def _on_24_hours(ratio: Ratio) -> str:
-    hour, _, rest = ratio.clock.partition(":")
-    return f"{int(hour) % 12 + 12 * (ratio.half == 'p')}:{rest}" if ratio.half and hour else ratio.clock
-
-
-def _product(a: Node, b: Node) -> Formula:
-    return Formula(rf"({formula_text(a)})\cdot({formula_text(b)})")
-
-
-def formula_text(node: Node) -> str:
-    """A number or formula as TeX."""
-    if isinstance(node, Quantity):
-        return rf"\frac{{{node.value.numerator}}}{{{node.value.denominator}}}"
-    return node.text if isinstance(node, Formula) else ""
-
-
-def _plain_values(ratio: Ratio) -> list[Fraction]:
-    """The parts of a ratio of numbers; empty for any other."""
-    values = [item.value for item in ratio.items if isinstance(item, Quantity)]
-    return values if len(values) == len(ratio.items) else []
-
-
-def _proportional(a: list[Fraction], b: list[Fraction]) -> bool:
-    pivot = next((index for index, value in enumerate(a) if value), None)
-    if pivot is None or not b[pivot]:
-        return False
-    return all(x * b[pivot] == y * a[pivot] for x, y in zip(a, b, strict=True))

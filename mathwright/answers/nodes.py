@@ -50,6 +50,8 @@ class Interval:
     left_open: bool
     right_open: bool
     ambiguous: bool = False
+    printed: bool = False
+    """In square brackets with a blank behind the comma, as Python prints a list of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +108,10 @@ Node = Quantity | Words | Formula | Sequence | Interval | Combination | Named | 
 
 NOBODY = "□"
 """The name in `> 5`, which leaves it out."""
+
+
+def formula_text(node: Node) -> str:
+    """A number or formula as TeX."""
+    if isinstance(node, Quantity):
+        return rf"\frac{{{node.value.numerator}}}{{{node.value.denominator}}}"
+    return node.text if isinstance(node, Formula) else ""

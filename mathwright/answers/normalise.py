@@ -78,7 +78,7 @@ _ROOT_INDEX = {"√": "", "∛": "[3]", "∜": "[4]"}
 _PLAIN_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*(\d+(?:\.\d+)?)")
 _CIRCLED_COMMAND = re.compile(r"\\textcircled\s*\{\s*(\d)\s*\}")
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
-_CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*|\s*\(\d\)(?:\s*\(\d\))+\s*")
+_CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*")
 _ORNAMENT = re.compile(
     r"\\(?:underline|uline|bm|pmb)(?![a-zA-Z])|\\(?:text)?color\s*\{[^{}]*\}|\\(?:checkmark|blacksquare|square|qed|Box)(?![a-zA-Z])"
 )
@@ -106,6 +106,9 @@ _SPACE = re.compile(r"\\[,;: ]|\\(?:quad|qquad|enspace|thinspace|newline)(?![a-z
 _BRACED_COMMA = re.compile(r"\s*\{\s*,\s*\}\s*")
 _TEXT = re.compile(r"\\(?:text|mbox|hbox|textbf|textit|textrm|textnormal|textsf|texttt|mathrm|rm)\s*\{([^{}]*)\}")
 _STYLE = re.compile(r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|mathcal|pmb)\s*(?=[{a-zA-Z\\])")
+# Bold type marks vectors, which matters where they are multiplied, and the unit vectors i, j and k.
+_BOLD_VECTOR = re.compile(r"\\(?:mathbf|boldsymbol)\s*\{\s*([a-zA-Z])\s*\}")
+_BOLD_UNIT = re.compile(r"\\(?:mathbf|boldsymbol)\s*\{\s*([ijk])\s*\}")
 _DEGREE = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])")
 _FRAC = re.compile(r"\\(?:[dtc])?frac(?![a-zA-Z])\s*")
 _SHORT_COMMANDS = (
@@ -170,7 +173,9 @@ def clean(text: str) -> str:
     text = _upright(_TEXT.sub(r"\\text{\1}", text))
     # A lone letter that is no unit is a variable, `5\\text{x}`, or a constant.
     text = text if _LETTER.fullmatch(text.strip()) else _LETTER.sub(r"\1", text)
-    text = _STYLE.sub("", text)
+    text = _STYLE.sub(
+        "", _BOLD_VECTOR.sub(r"\\vec{\1}", text) if "\\times" in text else _BOLD_UNIT.sub(r"\\hat{\1}", text)
+    )
     text = _CHINESE_RATIO.sub(r"\1:", text)
     text = _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text))
     if (system := _SYSTEM.fullmatch(text.strip())) and all("=" in row for row in system.group(2).split("␤")):
@@ -193,7 +198,7 @@ def _circled(text: str) -> str:
     """`①③` as the set {1, 3}: which of several statements hold."""
     text = _CIRCLED_COMMAND.sub(lambda m: _CIRCLED[int(m.group(1)) - 1], text)
     if _CIRCLED_LIST.fullmatch(text):
-        numbers = [str(_CIRCLED.index(c) + 1) if c in _CIRCLED else c for c in text if c in _CIRCLED or c.isdigit()]
+        numbers = [str(_CIRCLED.index(c) + 1) for c in text if c in _CIRCLED]
         return SET_OPEN + ",".join(numbers) + SET_CLOSE
     return text
 
