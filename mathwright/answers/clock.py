@@ -71,12 +71,10 @@ def _time_in_words(minutes: str, side: str, hour: str, half: str | None) -> tupl
     full = _count(hour)
     if not full or not said or not 1 <= full <= 12 or not 0 < said < 60 or (minutes == "half" and side != "past"):
         return None
+    if " minute" not in minutes and said not in (15, 30):
+        return None  # `5 to 9` is a range or a ratio
     if side in ("to", "before", "till"):
-        if minutes.isdigit():
-            return None  # `5 to 9` is a range or a ratio
         full, said = full - 1 or 12, 60 - said
-    elif minutes.isdigit() and side == "after":
-        return None
     return f"{full}:{said:02d}", half or ""
 
 

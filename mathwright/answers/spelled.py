@@ -72,6 +72,7 @@ _OPERATIONS = (
     ("over|divided by|out of|in", r"\frac{{{}}}{{{}}}"),
     ("choose", r"\binom{{{}}}{{{}}}"),
     ("(?:raised )?to the(?: power(?: of)?)?", "{}^{{{}}}"),
+    ("to", "{}:{}"),
 )
 _OPERATION = re.compile(
     r"(-?\d+(?:\.\d+)?|[a-z -]{3,40}?)\s+(?:"

@@ -395,7 +395,7 @@ _BETWEEN_CHINESE = re.compile(r"\s|(?<![\da-z])[,.;:!?]|[,.;:!?](?![\da-z])")
 
 def _plain(text: str) -> str:
     """Words as they are compared: without case, articles and the punctuation around them; `A+` is not `A-`."""
-    text = _ORDINAL.sub("", text.lower())
+    text = _ORDINAL.sub("", text.lower()).replace("non-", "non")
     if _CJK.search(text):
         return canonical(_BETWEEN_CHINESE.sub("", text))
     words = [word.strip(_EDGES).replace("'", "") for word in _JOINING_HYPHEN.sub(" ", text).split()]

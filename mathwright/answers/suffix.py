@@ -102,7 +102,7 @@ def read_suffix(tail: str, number: Fraction, *, measured: bool = False) -> Suffi
     unit, rest = None, position
     if found := read_unit(tokens, position):
         unit, rest = found
-        if percent and unit is not None:
+        if percent and unit is not None and tokens[position].text.lower() not in ("per", "/", "每", "a", "an"):
             return None
     if rest < len(tokens) and tokens[rest].kind == "chinese":
         return _chinese(tokens, rest, Suffix(scale, added, percent, unit), number)
