@@ -11,10 +11,13 @@ All rules but the last are symmetric in prediction and reference.
 3. **Percent.** `20%` is the number 20/100, so it equals `0.2` and `1/5`. Where only one side has the sign, `20%` also
    equals `20` (the question asked "what percent"), but only from 1 up: `0.5%` is not `0.5`.
 4. **Units.** A unit on one side only is left out (`5 cm` = `5`); on both sides units must measure the same thing and
-   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit. What is counted (`5 apples`) is
-   none. A lone letter is a unit only in `\\text{}`: `5m` may be algebra.
-5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases
-   the values are compared.
+   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit, and never exchanged. What is
+   counted (`5 apples`) is none: two counts are compared without it, and a count is no amount of a unit. Further words
+   (`5 km east`) are left out beside a number without any, and must agree where both have them. What stands behind a
+   number and is none of these (`5 or more`) makes it words. A lone letter is a unit only in `\\text{}`: `5m` may be
+   algebra. `suffix.py` has the grammar.
+5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases, ten
+   among them, the values are compared.
 6. **Several answers** stand in any order (`1, 2` = `2, 1` = `\\{1, 2\\}`), none missing, added or repeated; a tuple
    is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) are ordered. `±a` is two
    answers.
@@ -22,7 +25,8 @@ All rules but the last are symmetric in prediction and reference.
    and equals either; `[a, b]` never equals `(a, b)`. `x > 2` is `(2, ∞)`.
 8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Other equations are equal if
    one is a multiple of the other; so are inequalities, by a positive factor.
-9. **Words** are compared without case, punctuation and articles; a choice by its letter (`(C)`, `C) 12`).
+9. **Words** are compared without case, articles and the punctuation around them (`A+` is not `A-`); a choice by its
+   letter (`(C)`, `C) 12`). Times of day and dates are compared as such, in any spelling.
 10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
    of an answer or worked out from expressions, are the same where |prediction - reference| <= rel_tolerance
    |reference|, after units are converted. The one rule that is not symmetric.
@@ -57,7 +61,8 @@ from mathwright.answers.ratios import ratios
 from mathwright.answers.sets import has_constants, real_set
 from mathwright.answers.several import ROUNDED_PLACES, any_order, by_name, sequences, statements
 from mathwright.answers.structure import parse
-from mathwright.answers.units import NO_UNIT, Unit, parse_unit
+from mathwright.answers.unit_reader import parse_unit
+from mathwright.answers.units import Conversion, conversions, is_angle, is_measure
 from mathwright.answers.vocabulary import NOTHING
 
 FLOAT_DIGITS = 17
@@ -157,27 +162,41 @@ def _same_set(a: Node, b: Node, oracle: Oracle) -> Decision:
 
 
 def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
-    if a.unit and not b.unit and isinstance(b, Formula):
-        return _values(a, _with_letter_unit(b), oracle) if _LETTER_UNIT.fullmatch(b.text) else _bare(a, b, oracle)
-    if b.unit and not a.unit and isinstance(a, Formula):
-        return _values(_with_letter_unit(a), b, oracle) if _LETTER_UNIT.fullmatch(a.text) else _bare(a, b, oracle)
-    factor = _unit_factor(a.unit, b.unit)
-    if factor is None:
+    if a.qualifier and b.qualifier and a.qualifier != b.qualifier:
         return False
+    if a.unit and not b.unit and isinstance(b, Formula):
+        return _values(a, read, oracle) if (read := _with_letter_unit(b)) else _bare(a, b, oracle)
+    if b.unit and not a.unit and isinstance(a, Formula):
+        return _values(read, b, oracle) if (read := _with_letter_unit(a)) else _bare(a, b, oracle)
+    if a.percent != b.percent and is_measure(a.unit or b.unit):
+        return False
+    return either(_converted(a, b, conversion, oracle) for conversion in conversions(a.unit, b.unit))
+
+
+def _converted(a: Quantity | Formula, b: Quantity | Formula, by: Conversion, oracle: Oracle) -> Decision:
+    """Whether `a`, counted in the unit of `b`, is `b`."""
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _quantities(a, b, factor, oracle.rel_tolerance)
-    return oracle.equal(a, b, factor)
+        if by.pi:
+            return not a.value and not b.value
+        return _quantities(a, b, by, oracle.rel_tolerance)
+    if by.pi or by.shift:
+        value = rf"({formula_text(a)})\cdot({_tex(by.factor)})\cdot\pi^{{{by.pi}}}+({_tex(by.shift)})"
+        return oracle.equal(Formula(value), replace(b, unit=None))
+    return oracle.equal(a, b, by.factor)
+
+
+def _tex(value: Fraction) -> str:
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 _LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
 
 
-def _with_letter_unit(formula: Formula) -> Quantity | Formula:
+def _with_letter_unit(formula: Formula) -> Quantity | None:
     """`20 m/s`, which may be algebra, beside an answer that has a unit: it has one, too."""
     match = _LETTER_UNIT.fullmatch(formula.text)
-    assert match is not None
-    number, unit = parse_quantity(match.group(1)), parse_unit(match.group(2))
-    return replace(number, unit=unit) if number and unit else replace(formula, unit=NO_UNIT)
+    number, unit = (parse_quantity(match.group(1)), parse_unit(match.group(2))) if match else (None, None)
+    return replace(number, unit=unit) if number and unit else None
 
 
 def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
@@ -185,29 +204,22 @@ def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decis
     bare_a, bare_b = replace(a, unit=None), replace(b, unit=None)
     decisions = [oracle.equal(bare_a, bare_b)]
     angle, other = (a, b) if a.unit else (b, a)
-    if angle.unit and angle.unit.dimensions == (("angle", 1),) and "\\pi" in formula_text(other):
-        radians = Formula(rf"({formula_text(angle)})\cdot\frac{{\pi}}{{180}}")
+    if angle.unit and is_angle(angle.unit) and "\\pi" in formula_text(other):
+        radians = Formula(rf"({formula_text(angle)})\cdot({_tex(angle.unit.factor)})\cdot\pi^{{{angle.unit.pi}}}")
         decisions.append(oracle.equal(radians, bare_b) if angle is a else oracle.equal(bare_a, radians))
     return either(decisions)
 
 
-def _unit_factor(a: Unit | None, b: Unit | None) -> Fraction | None:
-    """What `a` is multiplied with to be counted in the unit of `b`; None where they measure different things."""
-    if a is None or b is None:
-        return Fraction(1)
-    return a.factor / b.factor if a.dimensions == b.dimensions else None
-
-
-def _quantities(a: Quantity, b: Quantity, factor: Fraction, tolerance: Fraction) -> bool:
-    if a.base != b.base and 10 in (a.base, b.base):
-        other, based = (a, b) if a.base == 10 else (b, a)
+def _quantities(a: Quantity, b: Quantity, by: Conversion, tolerance: Fraction) -> bool:
+    if a.base != b.base and None in (a.written, b.written):
+        other, based = (a, b) if a.written is None else (b, a)
         return other.value in (based.value, based.written)
     if a.percent != b.percent:
         percent = a if a.percent else b
         as_written = abs(percent.value) >= 1 and same_number(a, b, a.value, b.value, tolerance)
         values = (a.value / 100, b.value) if a.percent else (a.value, b.value / 100)
         return as_written or within(*values, tolerance)
-    return same_number(a, b, a.value * factor, b.value, tolerance)
+    return same_number(a, b, a.value * by.factor + by.shift, b.value, tolerance)
 
 
 def within(value: Fraction, target: Fraction, tolerance: Fraction) -> bool:

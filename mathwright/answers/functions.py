@@ -49,9 +49,15 @@ _OF_SEVERAL: dict[str, Callable[..., Tree]] = {
     "lcm": sympy.lcm,
 }
 _INVERSES = {
-    sympy.sin: sympy.asin, sympy.cos: sympy.acos, sympy.tan: sympy.atan,
-    sympy.cot: sympy.acot, sympy.sec: sympy.asec, sympy.csc: sympy.acsc,
-    sympy.sinh: sympy.asinh, sympy.cosh: sympy.acosh, sympy.tanh: sympy.atanh,
+    sympy.sin: sympy.asin,
+    sympy.cos: sympy.acos,
+    sympy.tan: sympy.atan,
+    sympy.cot: sympy.acot,
+    sympy.sec: sympy.asec,
+    sympy.csc: sympy.acsc,
+    sympy.sinh: sympy.asinh,
+    sympy.cosh: sympy.acosh,
+    sympy.tanh: sympy.atanh,
 }
 
 

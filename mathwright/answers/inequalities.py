@@ -30,7 +30,9 @@ INTEGERS = Formula(r"\mathbb{Z}")
 LINE = Interval(Formula(r"-\infty"), Formula(r"\infty"), True, True)
 MAX_LISTED = 1000
 """So many integers of a bounded set are listed."""
-_INSIDE_BARS = re.compile(r"\|\s*(?:([+-]?\d*)\s*([a-zA-Z])\s*([+-]\s*\d+(?:\.\d+)?)?|(\d+(?:\.\d+)?)\s*-\s*([a-zA-Z]))\s*\|")
+_INSIDE_BARS = re.compile(
+    r"\|\s*(?:([+-]?\d*)\s*([a-zA-Z])\s*([+-]\s*\d+(?:\.\d+)?)?|(\d+(?:\.\d+)?)\s*-\s*([a-zA-Z]))\s*\|"
+)
 _MEMBER = re.compile(
     r"\s*(?:\\text\{\s*(?:where|for|and)?\s*\}|where|for)?\s*\(?([a-zA-Z])\s*(?:\\in\s*(?:\\(?:mathbb|mathbf)\s*)?"
     r"\{?([ZNRQ])\}?\s*(?:[\^_]\s*\{?([*+])\}?)?|(?:\\text\{)?\s*(?:is )?(?:an |any )?integers?\s*\}?|为整数)\s*\)?\s*"
@@ -50,7 +52,9 @@ def inequality(terms: list[str], operators: list[str], read: Reader) -> Node:
         if is_name(terms[0]):
             bound, is_open = read(terms[1]), operators[0] in "<>"
             below = operators[0] in "<≤"
-            interval = Interval(LINE.left, bound, True, is_open) if below else Interval(bound, LINE.right, is_open, True)
+            interval = (
+                Interval(LINE.left, bound, True, is_open) if below else Interval(bound, LINE.right, is_open, True)
+            )
             return Named(terms[0].replace(" ", ""), interval, relation)
     if len(terms) == 2 and operators == ["≠"] and is_name(terms[0]):
         hole = read(terms[1])
@@ -89,7 +93,9 @@ def _end(bound: Quantity | Formula, sign: int, slope: Fraction, offset: Fraction
     if isinstance(bound, Quantity):
         return Quantity((sign * bound.value - offset * (1 if slope > 0 else -1)) / abs(slope))
     middle = -offset / slope
-    return Formula(rf"{formula_text(Quantity(middle))}+({sign})\cdot\frac{{{bound.text}}}{{{formula_text(Quantity(abs(slope)))}}}")
+    return Formula(
+        rf"{formula_text(Quantity(middle))}+({sign})\cdot\frac{{{bound.text}}}{{{formula_text(Quantity(abs(slope)))}}}"
+    )
 
 
 def domain(text: str) -> tuple[str, str] | None:
@@ -142,4 +148,3 @@ def restrict_named(node: Node, letter: str, kind: str) -> Node | None:
     if not isinstance(node.value, Interval | Combination):
         return None
     return replace(node, value=restricted(node.value, kind), relation=None if kind != "R" else node.relation)
-

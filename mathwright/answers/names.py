@@ -40,7 +40,11 @@ def labelled_parts(text: str) -> list[tuple[str, str]] | None:
     first = spelled[0]
     rows = (_ROMAN, "ABCDEFGH", "abcdefgh", "123456789")
     row = next((row for row in rows if row[0] == first), ())
-    kept = [label for label, expected in zip(labels, row, strict=False) if label.group(1) == expected or label.group(2) == expected]
+    kept = [
+        label
+        for label, expected in zip(labels, row, strict=False)
+        if label.group(1) == expected or label.group(2) == expected
+    ]
     if len(kept) != len(labels):
         return None
     ends = [match.start() for match in labels[1:]] + [len(text)]
@@ -50,7 +54,9 @@ def labelled_parts(text: str) -> list[tuple[str, str]] | None:
     return list(zip(spelled, parts, strict=True))
 
 
-_UNIT_VECTOR = re.compile(r"(.*?)\s*\\(?:hat|vec|mathbf|boldsymbol|widehat)\s*\{?\s*\\?(i|j|k)(?:math)?\s*\}?\s*", re.DOTALL)
+_UNIT_VECTOR = re.compile(
+    r"(.*?)\s*\\(?:hat|vec|mathbf|boldsymbol|widehat)\s*\{?\s*\\?(i|j|k)(?:math)?\s*\}?\s*", re.DOTALL
+)
 _SIGN = re.compile(r"[+-]")
 
 

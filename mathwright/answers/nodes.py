@@ -26,6 +26,8 @@ class Formula:
     text: str
     unit: Unit | None = None
     percent: bool = False
+    qualifier: str = ""
+    """Words behind the unit that say more, as those of a quantity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ _UNICODE = str.maketrans(
         "θ": r"\theta ",
         "∞": r"\infty ",
         "√": r"\sqrt ",
+        "…": "...",
+        "℃": "°C",
+        "℉": "°F",
         "≤": r"\le ",
         "≥": r"\ge ",
         "≠": r"\ne ",
@@ -68,7 +71,11 @@ _UNICODE = str.maketrans(
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
 _RAISED_RUN, _LOWERED_RUN = re.compile(f"[{_RAISED}]+"), re.compile(f"[{_LOWERED}]+")
 _TO_LINE = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
-_CUBE_ROOT = re.compile(r"∛\s*(\d+|[a-z]|\([^()]*\))")
+_OVERLINE = "\u0305"
+_OVERLINED = re.compile(rf"(?:\d{_OVERLINE})+")
+_ROOT_SIGN = re.compile(r"([√∛∜])\s*(\d+(?:\.\d+)?|[a-z]|\([^()]*\))")
+_ROOT_INDEX = {"√": "", "∛": "[3]", "∜": "[4]"}
+_PLAIN_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*(\d+(?:\.\d+)?)")
 _CIRCLED_COMMAND = re.compile(r"\\textcircled\s*\{\s*(\d)\s*\}")
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
 _CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*")
@@ -76,7 +83,7 @@ _ORNAMENT = re.compile(
     r"\\(?:underline|uline|bm|pmb)(?![a-zA-Z])|\\(?:text)?color\s*\{[^{}]*\}|\\(?:checkmark|blacksquare|square|qed|Box)(?![a-zA-Z])"
 )
 _HEDGE = re.compile(
-    r"^(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
+    r"^(\\text\s*\{\s*)?(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-}\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
     re.IGNORECASE,
 )
 _FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=\s*(?:$|\\cup))")
@@ -84,7 +91,7 @@ _TEMPERATURE = re.compile(r"(?:\\text\{\s*)?°(?:\s*\}|\s*\\text\{)?\s*([CF])(?!
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
 _RATE = re.compile(r"^每(小时|分钟|秒|天|千克|公斤|米|个|人)\s*(\d+(?:\.\d+)?\s*[\u4e00-\u9fff]+)$")
 _CHINESE_FRACTION, _CHINESE_MIXED = re.compile(r"(\d+)\s*分之\s*(\d+)"), re.compile(r"(\d+)\s*又\s*(?=\d|\\frac)")
-_UNITS = re.compile(r"(?<=\S)\s*(?:\\text\{\s*)?(?:square|cubic|sq\.?|cu\.?)\s+units?(?:\s*\})?(?:\^\{?\d\}?)?\.?\s*$")
+_CHINESE_RATIO = re.compile(r"(\d)\s*比\s*(?=\d)")
 _SYSTEM = re.compile(
     rf"[{SET_OPEN}{{]?\s*\\begin\{{(cases|array|aligned)\}}(?:\{{[lcr]*\}})?(.*)\\end\{{\1\}}", re.DOTALL
 )
@@ -131,6 +138,7 @@ _SHORT_COMMANDS = (
 _FUNCTION_WORDS = re.compile(
     r"(?<![\\a-zA-Z])(sqrt|pi|arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z])"
 )
+_POWER_FRACTION = re.compile(r"\^\s*(\\frac\{[^{}]*\}\{[^{}]*\})")
 _POWER_PARENTHESIS = re.compile(r"\^\s*\(")
 _ROOT_ARGUMENT = re.compile(r"\\sqrt\s*(?:(\()|([0-9a-zA-Z])|(\\[a-zA-Z]+))")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
@@ -143,10 +151,13 @@ def clean(text: str) -> str:
     """The answer in its one spelling, without delimiters, furniture and final punctuation."""
     text = from_program(_outer(text.replace("\\$", "¤")))
     text = _ORNAMENT.sub("", _circled(text)).strip()
-    text = _CUBE_ROOT.sub(r"\\sqrt[3]{\1}", text)
+    text = _OVERLINED.sub(lambda m: rf"\overline{{{m.group().replace(_OVERLINE, '')}}}", text)
+    # A root sign stands over all digits behind it; TeX's `\\sqrt12` over one.
+    text = _ROOT_SIGN.sub(lambda m: rf"\sqrt{_ROOT_INDEX[m.group(1)]}{{{m.group(2)}}}", text)
+    text = _PLAIN_ROOT.sub(r"\\sqrt{\1}", text)
     text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_TO_LINE)}}}", text)
     text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_TO_LINE)}}}", text)
-    text = _HEDGE.sub("", text.translate(_UNICODE))
+    text = _HEDGE.sub(r"\1", text.translate(_UNICODE))
     text = _strip_dollars(text)
     text = _NO_SPACE.sub("", text)
     # `\\` ends a row of a matrix: it is set aside, so that `\\ ` is not read as a space command.
@@ -154,13 +165,19 @@ def clean(text: str) -> str:
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace("\\\\", "␤")
     text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
-    text = _BRACED_COMMA.sub(",", text).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    text = (
+        _BRACED_COMMA.sub(",", _EMPTY_TEXT.sub("", text)).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    )
     for pattern, replacement in _SHORT_COMMANDS:
         text = pattern.sub(replacement, text)
-    text = _TEXT.sub(r"\\text{\1}", text)
-    text = re.sub(r"\\text\{([ei])\}", r"\1", text) if text.strip() not in (r"\text{e}", r"\text{i}") else text
-    text = _STYLE.sub("", _BOLD_VECTOR.sub(r"\\vec{\1}", text) if "\\times" in text else _BOLD_UNIT.sub(r"\\hat{\1}", text))
-    text = _UNITS.sub("", _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text)))
+    text = _upright(_TEXT.sub(r"\\text{\1}", text))
+    # A lone letter that is no unit is a variable, `5\\text{x}`, or a constant.
+    text = text if _LETTER.fullmatch(text.strip()) else _LETTER.sub(r"\1", text)
+    text = _STYLE.sub(
+        "", _BOLD_VECTOR.sub(r"\\vec{\1}", text) if "\\times" in text else _BOLD_UNIT.sub(r"\\hat{\1}", text)
+    )
+    text = _CHINESE_RATIO.sub(r"\1:", text)
+    text = _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text))
     if (system := _SYSTEM.fullmatch(text.strip())) and all("=" in row for row in system.group(2).split("␤")):
         text = ", ".join(row.replace("&", " ").strip(" ,") for row in system.group(2).split("␤"))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
@@ -171,7 +188,7 @@ def clean(text: str) -> str:
     text = _FRENCH.sub(_straightened, text)
     text = _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
     text = _FUNCTION_WORDS.sub(r"\\\1 ", text) if "\\text" not in text else text
-    text = _roots(_fractions(text))
+    text = _POWER_FRACTION.sub(r"^{\1}", _roots(_fractions(text)))
     text = _power_parentheses(text)
     text = _SPACES.sub(" ", text).strip()
     return text if text.endswith("...") else text.rstrip(" .,;:?")
@@ -228,6 +245,27 @@ def closing_brace(text: str, start: int) -> int:
             if depth == 0:
                 return index
     return -1
+
+
+_EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:!?]*\}\s*$")
+_LETTER = re.compile(r"\\text\{([acefijknoqruvwxyz])\}")
+_NESTED = re.compile(r"\\(?:text|mathrm|rm)\s*\{(?=[^{}]*\{)")
+_LETTERS = re.compile(r"\\[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*")
+
+
+def _upright(text: str) -> str:
+    """`\\mathrm{m s^{-2}}`, whose braces are nested, as `\\text{m s}^{-2}`."""
+    pieces, position = [], 0
+    while match := _NESTED.search(text, position):
+        end = closing_brace(text, match.end() - 1)
+        if end < 0:
+            break
+        inner = _LETTERS.sub(
+            lambda m: m.group() if m.group()[0] == "\\" else rf"\text{{{m.group()}}}", text[match.end() : end]
+        )
+        pieces += [text[position : match.start()], inner]
+        position = end + 1
+    return "".join(pieces) + text[position:]
 
 
 def _argument(text: str, start: int) -> tuple[str, int]:

@@ -25,7 +25,7 @@ def ratios(a: Node, b: Node, oracle: Oracle) -> Decision:
     ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
     assert isinstance(ratio, Ratio)
     values = _plain_values(ratio)
-    if isinstance(other, Quantity) and len(values) == 2:
+    if isinstance(other, Quantity) and len(values) == 2 and not ratio.clock:
         return bool(values[1]) and values[0] / values[1] == other.value
     if len(ratio.items) == 2 and isinstance(other, Quantity | Formula) and not ratio.clock and not other.unit:
         return oracle.equal(_product(other, ratio.items[1]), _product(ratio.items[0], Quantity(Fraction(1))))

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 
 from mathwright.answers.brackets import encloses, split_top, unbalanced
+from mathwright.answers.clock import read_date, read_time
 from mathwright.answers.inequalities import FLIP, domain, inequality, restrict_named, restricted
 from mathwright.answers.names import is_name, labelled_parts, unit_vectors
 from mathwright.answers.nodes import (
@@ -29,7 +30,9 @@ from mathwright.answers.nodes import (
 )
 from mathwright.answers.normalise import MAX_ANSWER_CHARS, SET_CLOSE, SET_OPEN, clean
 from mathwright.answers.numbers import Quantity, parse_quantity
-from mathwright.answers.units import is_unit_word, parse_unit
+from mathwright.answers.spelled import formula_in_words
+from mathwright.answers.suffix import split_suffix
+from mathwright.answers.unit_reader import parse_unit
 from mathwright.answers.vocabulary import canonical
 
 
@@ -49,13 +52,10 @@ _LABELLED = re.compile(
     r"(?:\(([A-H])\)\s*|([A-H])[).:]\s+)(?!\\(?:cdot|times|cup|cap|to|in|pm)|[-+^=*/(])\S[^=]*", re.DOTALL
 )
 _OPTION = re.compile(r"^(?:option|choice|answer)\s+(?=\(?[A-Z]\b)", re.IGNORECASE)
-_WORDY = re.compile(r"[^\W\d_][\w\s'’.,()&\"/+-]*")
+_WORDY = re.compile(r"[^\W_][\w\s'’.,()&\"/+:-]*")
+_SAID_OF_A_NUMBER = re.compile(r"\d[\d.,]*(?:st|nd|rd|th)?[\s(]+[a-zA-Z]{2}")
 _MATH_WORDS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
-_TIME = re.compile(
-    r"(?:\\text\{\s*)?(\d{1,2}(?:(?:\s*:\s*\d\d){1,2}|(?=\s*(?:\\text\{)?\s*[aApP]\.?\s*[mM])))(?:\s*(?:\\text\{)?\s*(?:\\,)?\s*([aApP])\.?\s*[mM]\.?)?\s*\}?",
-    re.DOTALL,
-)
 
 
 @lru_cache(maxsize=8192)
@@ -87,13 +87,16 @@ def _parse(text: str, depth: int) -> Node:
         # Braces group; with commas inside they are the set that a program prints.
         inside = text[1:-1]
         return _set(inside, depth) if split_top(inside, _COMMA)[1] else _parse(inside, depth + 1)
+    if time := read_time(text):
+        items = tuple(_parse(piece or "0", depth + 1) for piece in time[0].split(":"))
+        return Ratio(items, *time)
+    if date := read_date(text):
+        return Words(date)
     quantity = parse_quantity(text)
     if quantity is not None:
         return quantity
-    if match := _TIME.fullmatch(text):
-        clock = match.group(1).replace(" ", "").lstrip("0") + ("" if ":" in match.group(1) else ":00")
-        items = tuple(_parse(piece, depth + 1) for piece in clock.split(":"))
-        return Ratio(items, clock, (match.group(2) or "").lower())
+    if said := formula_in_words(text):
+        return _parse(said, depth + 1)
     if _REAL_LINE.fullmatch(text):
         return Interval(Formula(r"-\infty"), Formula(r"\infty"), True, True)
     if residue := _residue(text, depth):
@@ -141,6 +144,9 @@ def _several(text: str, depth: int) -> Node | None:
                 item = _parse(piece, depth + 1)
                 items += item.items if isinstance(item, Sequence) and item.kind == kind == "list" else [item]
         joined = None
+        named = [item.text for item in items if isinstance(item, Words)]
+        if pattern is _AND_OR and len(named) == len(items) and any(map(_OR.search, separators)):
+            return Words(" or ".join(sorted(named)))  # of words, "or" is another answer than "and"
         if kind == "list" and pattern is _AND_OR:
             joined = _join_inequalities(items, "∪" if any(_OR.search(s) for s in separators) else "∩")
         if joined is not None:
@@ -258,7 +264,9 @@ _IN_WORDS_RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?:\\text\{\s*to\s*\}|to)\s*(\d
 
 
 _CASES = re.compile(r"\\begin\{cases\}(.*)\\end\{cases\}", re.DOTALL)
-_CONDITION = re.compile(r"[\s,]*(?:\\text\{\s*(?:if|for|when|where|当)?\s*\}|\b(?:if|for|when)\b)?\s*(.*?)[\s,;.]*", re.DOTALL)
+_CONDITION = re.compile(
+    r"[\s,]*(?:\\text\{\s*(?:if|for|when|where|当)?\s*\}|\b(?:if|for|when)\b)?\s*(.*?)[\s,;.]*", re.DOTALL
+)
 
 
 def _pieces(rows: str, depth: int) -> Node:
@@ -350,8 +358,8 @@ def _words(text: str) -> Words | None:
     if _CJK.search(bare) and re.search(r"\d\s*(?:或者?|和)\s*-?\d|=", bare):
         return None
     if _CJK.search(bare) and not re.search(r"[=<>\\]", bare):
-        option = re.fullmatch(r"(?:故?选|选项|答案是?|故?答案为)\s*[:]?\s*\(?([A-Z])\)?(?:项|选项)?", bare)
-        return Words(canonical(re.sub(r"[\s,.;:!?]", "", bare).lower()), letter=option.group(1) if option else "")
+        option = re.fullmatch(r"(?:故?选|选项|答案是?|故?答案为)?\s*[:]?\s*\(?([A-Z])\)?(?:项|选项)?", bare)
+        return Words(_plain(bare), letter=option.group(1) if option else "")
     if _LETTERS.fullmatch(bare):
         return None
     labelled = _LABELLED.fullmatch(bare)
@@ -363,6 +371,8 @@ def _words(text: str) -> Words | None:
     if re.fullmatch("[A-H]{2,8}", bare) and list(bare) == sorted(set(bare)):
         return None  # several choices run together: ACD
     if "\\" in bare or not _WORDY.fullmatch(bare) or bare.lower() in _MATH_WORDS:
+        return None
+    if bare[0].isdigit() and not _SAID_OF_A_NUMBER.match(bare):
         return None
     tokens = re.findall(r"[^\W\d_]+", bare)
     wordy = [t for t in tokens if len(t) > 2 and re.search(r"[aeiouyAEIOUY]", t) and t.lower() not in _MATH_WORDS]
@@ -377,35 +387,35 @@ def _encloses_text(text: str) -> bool:
     return text.endswith("}") and text.count(r"\text{") == 1
 
 
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_EDGES = ".,;:!?'\"()[]"
+_JOINING_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})")
+_BETWEEN_CHINESE = re.compile(r"\s|(?<![\da-z])[,.;:!?]|[,.;:!?](?![\da-z])")
+
+
 def _plain(text: str) -> str:
-    text = re.sub(r"[^\w\s]", " ", text.lower())
-    words = text.split()
+    """Words as they are compared: without case, articles and the punctuation around them; `A+` is not `A-`."""
+    text = _ORDINAL.sub("", text.lower())
+    if _CJK.search(text):
+        return canonical(_BETWEEN_CHINESE.sub("", text))
+    words = [word.strip(_EDGES).replace("'", "") for word in _JOINING_HYPHEN.sub(" ", text).split()]
+    words = [word for word in words if word]
     if len(words) > 1 and words[0] in ("on", "in", "at"):
         words = words[1:]
     return canonical(" ".join(word for word in words if word not in ("a", "an", "the") or len(words) == 1))
 
 
-_TRAILING_UNIT = re.compile(r"(.*?)\s*((?:\\text\{[^{}]*\}(?:\^\{?\d\}?)?|°)+)", re.DOTALL)
-_TRAILING_BARE_UNIT = re.compile(r"(.*[\d}\s])\s*([a-zA-Z]{2,}(?:\^\{?\d\}?)?)", re.DOTALL)
-
-
-# The degree sign of `\\cos 15°` belongs to the argument.
-_ANGLE_INSIDE = re.compile(r"°|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-
-
 def _formula(text: str) -> Formula:
-    unit = None
-    match = _TRAILING_UNIT.fullmatch(text)
-    if match and match.group(1) and not _ANGLE_INSIDE.search(match.group(1)):
-        unit = parse_unit(re.sub(r"\\text\{|\}(?!\^)", " ", match.group(2)))
-        text = match.group(1)
-    elif (match := _TRAILING_BARE_UNIT.fullmatch(text)) and is_unit_word(match.group(2).split("^")[0]):
-        unit, text = parse_unit(match.group(2)), match.group(1)
-    text = text.strip()
-    percent = text.endswith("%")
+    """An expression, what stands behind it (unit, percent sign) apart."""
+    unit, percent, qualifier = None, False, ""
     if text.startswith("¤"):
         unit, text = parse_unit("¤"), text[1:]
-    text = text.rstrip("%").strip().removeprefix("+").strip()
+    if split := split_suffix(text):
+        text, suffix = split
+        unit, percent, qualifier = suffix.unit or unit, suffix.percent, suffix.qualifier
+        if suffix.scale != 1:
+            text = rf"({text})\cdot\frac{{{suffix.scale.numerator}}}{{{suffix.scale.denominator}}}"
+    text = text.strip().removeprefix("+").strip()
     if not text:
         raise UnreadableError("a unit without a number")
-    return Formula(re.sub(r"\s+", " ", text), unit, percent)
+    return Formula(re.sub(r"\s+", " ", text), unit, percent, qualifier)
