@@ -59,7 +59,7 @@ from mathwright.answers.nodes import (
 from mathwright.answers.numbers import Quantity, parse_quantity
 from mathwright.answers.ratios import ratios
 from mathwright.answers.sets import has_constants, real_set
-from mathwright.answers.several import ROUNDED_PLACES, any_order, coordinates, sequences, statements
+from mathwright.answers.several import ROUNDED_PLACES, any_order, by_name, sequences, statements
 from mathwright.answers.structure import parse
 from mathwright.answers.unit_reader import parse_unit
 from mathwright.answers.units import Conversion, conversions, is_angle, is_measure
@@ -108,8 +108,8 @@ _CAPITALS = re.compile("[A-Z]{2,}")
 
 def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
     """Whether two answers are the same, by the rules above."""
-    if _is_named_tuple(a) or _is_named_tuple(b):
-        return sequences(a, b, oracle, compare)
+    if (named := by_name(a, b, oracle, compare)) is not None:
+        return named[0]
     if isinstance(a, Named) or isinstance(b, Named):
         return _compare_named(a, b, oracle)
     if isinstance(a, Relation) or isinstance(b, Relation):
@@ -142,10 +142,6 @@ def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
 
 
 _ONE = Formula("1")
-
-
-def _is_named_tuple(node: Node) -> bool:
-    return isinstance(node, Named) and coordinates(node) is not None
 
 
 def _same_set(a: Node, b: Node, oracle: Oracle) -> Decision:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from fractions import Fraction
 
-from mathwright.answers.decisions import Decision, Oracle, every
+from mathwright.answers.decisions import Decision, Oracle, either, every
 from mathwright.answers.nodes import Formula, Interval, Matrix, Named, Node, Sequence
 from mathwright.answers.numbers import Quantity
 
@@ -23,8 +23,6 @@ _STATEMENTS = re.compile(r"(?:\(\d\)\s*){2,9}")
 
 def sequences(a: Node, b: Node, oracle: Oracle, compare: Comparer) -> Decision:
     """Whether two answers, of which one at least is several, are the same."""
-    if (named := _named_coordinates(a, b, oracle, compare)) is not _UNNAMED:
-        return named  # type: ignore[return-value]
     if not isinstance(a, Sequence) or not isinstance(b, Sequence):
         shaped_a = a if isinstance(a, Sequence) else _shaped(a, b)  # type: ignore[arg-type]
         shaped_b = b if isinstance(b, Sequence) else _shaped(b, a)  # type: ignore[arg-type]
@@ -159,7 +157,6 @@ def statements(formula: Formula) -> Sequence | None:
 
 # --- named coordinates ----------------------------------------------------------------------------
 
-_UNNAMED = object()
 _LETTER = re.compile(r"\\?[a-zA-Z](?:_(?:\{[^{}]*\}|\w))?'*|\\[a-zA-Z]+")
 _TUPLE_OF_NAMES = re.compile(r"\(([^()]+)\)")
 
@@ -194,25 +191,33 @@ def _ordered_values(node: Node) -> tuple[Node, ...] | None:
     return None
 
 
-def _named_coordinates(a: Node, b: Node, oracle: Oracle, compare: Comparer) -> Decision | object:
-    """Named values against others of the same names, or against a tuple in the order of the alphabet."""
+def by_name(a: Node, b: Node, oracle: Oracle, compare: Comparer) -> tuple[Decision] | None:
+    """Named values against others of the same names, or against a tuple in the order of the alphabet.
+
+    The decision; None where names do not settle what belongs together.
+    """
     named_a, named_b = coordinates(a), coordinates(b)
     if named_a and named_b:
         if named_a.keys() != named_b.keys():
-            return _UNNAMED
-        return every(compare(value, named_b[name], oracle) for name, value in named_a.items())
+            return None
+        return (every(compare(value, named_b[name], oracle) for name, value in named_a.items()),)
     if not (named_a or named_b):
-        return _UNNAMED
+        return None
     named, other = (named_a, b) if named_a else (named_b, a)
     assert named is not None
+    orders = [sorted(named, key=_in_alphabet)]
     values = _ordered_values(other)
     if values is None and isinstance(other, Sequence) and other.kind == "list" and not _indexed(named):
+        # What has no names stands in the order in which they were asked for, or else in that of the alphabet.
         values = None if any(isinstance(item, Named) for item in other.items) else other.items
+        orders.append(list(named))
     if values is None or len(values) != len(named):
-        return _UNNAMED
-    ordered = [named[name] for name in sorted(named, key=_in_alphabet)]
-    pairs = list(zip(ordered, values, strict=True))
-    return every(compare(x, y, oracle) if named_a else compare(y, x, oracle) for x, y in pairs)
+        return None
+    decisions = []
+    for order in orders:
+        pairs = zip((named[name] for name in order), values, strict=True)
+        decisions.append(every(compare(x, y, oracle) if named_a else compare(y, x, oracle) for x, y in pairs))
+    return (either(decisions),)
 
 
 def _indexed(named: dict[str, Node]) -> bool:

@@ -225,7 +225,8 @@ class _Parser:
         return (left / last) * (right / first) * product * (-1 if turned else 1)
 
     def _capital(self, tree: Tree) -> bool:
-        return isinstance(tree, sympy.Symbol) and str(tree)[0].isupper() and str(tree)[1:2] in ("", "_", "×", "'")
+        """A capital letter without index: what has one counts among others (`R_1R_2`), and is a number."""
+        return isinstance(tree, sympy.Symbol) and str(tree)[0].isupper() and str(tree)[1:2] in ("", "^", "×", "'")
 
     def _product(self, *, argument: bool = False) -> Tree:
         """Factors side by side; `argument`: those that a function without brackets takes."""
@@ -371,7 +372,7 @@ class _Parser:
         return self._symbol(name)
 
     def _symbol(self, name: str) -> Tree:
-        commutes = not (self._ordered and name[0].isupper() and name[1:2] in ("", "_", "'"))
+        commutes = not (self._ordered and name[0].isupper() and name[1:2] in ("", "'"))
         if not commutes and self.peek() == "^" and (self.peek(1) == "T" or self.peek(2) == "T"):
             # A transposed matrix is another one.
             self._at += 2 if self.peek(1) == "T" else 4
