@@ -136,6 +136,8 @@ def _several(text: str, depth: int) -> Node | None:
         pieces, separators = split_top(text, pattern)
         if not separators:
             continue
+        if pattern is _AND_OR and not pieces[-1].strip(" ,.}"):
+            raise UnreadableError("cut off behind and, or")
         if kind == "list" and (whole := _of_kind(pieces, depth)) is not None:
             return whole
         items: list[Node] = []

@@ -75,6 +75,7 @@ bu | bushel | 2150.42 in^3
 pk | peck | 537.605 in^3
 Hz | hertz | s^-1 | p
 rpm RPM | | rev min^-1
+wpm WPM | | min^-1
 Bq | becquerel | s^-1 | p
 N | newton | kg m s^-2 | p
 dyn | dyne | 1/100000 N
