@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 from mathwright.answers.unit_reader import parse_unit
 from mathwright.answers.units import DEGREE, Unit
@@ -35,10 +36,10 @@ def parse_compound(text: str) -> tuple[Fraction, Unit] | None:
     first = next((f for f in _readings(units[0]) if all(_of_kind(u, f) for u in units)), None)
     if first is None:
         return None
-    total = sum(
-        (number * _of_kind(unit, first).factor for (number, _), unit in zip(parts, units, strict=True)),  # type: ignore[union-attr]
-        Fraction(0),
-    )
+    like = [reading for unit in units if (reading := _of_kind(unit, first))]
+    if any(smaller.factor >= larger.factor for larger, smaller in pairwise(like)):
+        return None  # `3 cm, 4 cm` are two lengths
+    total = sum((number * unit.factor for (number, _), unit in zip(parts, like, strict=True)), Fraction(0))
     return total / first.factor, first
 
 

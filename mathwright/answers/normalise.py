@@ -170,6 +170,7 @@ def clean(text: str) -> str:
     )
     for pattern, replacement in _SHORT_COMMANDS:
         text = pattern.sub(replacement, text)
+    text = _OLD_STYLE.sub(r"\\text{\1}", _SIUNITX.sub(_siunitx, text))
     text = _upright(_TEXT.sub(r"\\text{\1}", text))
     # A lone letter that is no unit is a variable, `5\\text{x}`, or a constant.
     text = text if _LETTER.fullmatch(text.strip()) else _LETTER.sub(r"\1", text)
@@ -249,6 +250,19 @@ def closing_brace(text: str, start: int) -> int:
 
 _EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:!?]*\}\s*$")
 _LETTER = re.compile(r"\\text\{([acefijknoqruvwxyz])\}")
+_OLD_STYLE = re.compile(r"\{\s*\\(?:rm|sf|tt|bf|it)(?![a-zA-Z])\s*([^{}]*)\}")
+_SIUNITX = re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_SI_MACRO = re.compile(
+    r"\\(kilo|mega|giga|tera|hecto|deca|deci|centi|milli|micro|nano|pico|femto)(?![a-zA-Z])|\\(per)(?![a-zA-Z])|\\([a-z]+)"
+)
+
+
+def _siunitx(match: re.Match[str]) -> str:
+    """`\\SI{5}{\\kilo\\gram}` as `5\\text{ kilogram}`."""
+    unit = _SI_MACRO.sub(lambda m: m.group(1) or ("/" if m.group(2) else f"{m.group(3)} "), match.group(2))
+    return rf"{match.group(1)}\text{{ {unit.strip()}}}"
+
+
 _NESTED = re.compile(r"\\(?:text|mathrm|rm)\s*\{(?=[^{}]*\{)")
 _LETTERS = re.compile(r"\\[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*")
 

@@ -25,6 +25,8 @@ from mathwright.answers.units import (
 
 _MARKED = re.compile(r"\\text\s*\{([^{}]*)\}")
 _SEWN = (
+    (re.compile(r"\\(?:operatorname|unit|si)\s*\{"), r"\\text{"),
+    (re.compile(r"\\frac\{\s*(\\text\{[^{}]*\})\s*\}\{\s*(\\text\{[^{}]*\})\s*\}"), r"\1/\2"),
     (re.compile(r"\\mu\s*\\text\s*\{\s*"), r"\\text{µ"),
     (re.compile(r"\\text\s*\{\s*([kMGmµ])\s*\}\s*\\Omega(?![a-zA-Z])"), r"\\text{\1Ω}"),
     (re.compile(r"(?<![a-zA-Z\\])([kMGmµ])\s*\\Omega(?![a-zA-Z])"), r"\\text{\1Ω}"),
@@ -33,7 +35,7 @@ _SEWN = (
     (re.compile(r"U\.S\.?"), "US"),
 )
 _TOKEN = re.compile(
-    r"(?P<open>⟨)|(?P<close>⟩)|(?P<space>\s+)|\^\s*\{?\s*(?P<power>-?\d)(?!\d)\s*\}?|(?P<times>\\cdot|·|\*)"
+    r"(?P<open>⟨)|(?P<close>⟩)|(?P<space>\s+)|\^\s*\{?\s*(?P<power>-?\d)(?!\d)\s*\}?|(?P<times>\\cdot|\\times|·|\*)"
     r"|(?P<over>/)|(?P<bracket>[()])|(?P<sign>(?:[A-Z]{1,2})?[¤£¥€₹¢₩₽฿₫₺₦₱₪₴₵৳₿]|[°%‰℃℉])"
     r"|(?P<word>[A-Za-zµμΩÅ]+(?:['-][A-Za-z]+)*)\.?|(?P<chinese>[\u4e00-\u9fff]+)|(?P<digit>\d)"
 )
@@ -229,12 +231,13 @@ def _hyphenated(word: str) -> tuple[Unit, ...]:
     whole = word.replace("-", "").replace("'", "")
     if found := named(whole):
         return found
-    parts = [readings(part) for part in word.split("-")]
+    power = _POWERS.get(word.split("-")[0].lower())
+    parts = [readings(part) for part in word.split("-")[1 if power else 0 :]]
     if not all(parts) or len(parts) > 3:
         return ()
     whole_unit: Unit | None = Unit(Fraction(1), ())
     for part in parts:
-        whole_unit = whole_unit and product(whole_unit, part[0], 1)
+        whole_unit = whole_unit and product(whole_unit, part[0], power or 1)
     return (whole_unit,) if whole_unit else ()
 
 

@@ -85,7 +85,7 @@ def _build() -> None:
         if prefixes:
             _PREFIXABLE_NAMES.update(names.split())
             _PREFIXABLE_SYMBOLS.update(symbols.split() if prefixes == ["p"] else [])
-    for unit, symbol, names in ((CELSIUS, "℃", "celsius centigrade"), (FAHRENHEIT, "℉", "fahrenheit")):
+    for unit, symbol, names in ((CELSIUS, "℃", "celsius centigrade degc"), (FAHRENHEIT, "℉", "fahrenheit degf")):
         _SYMBOLS[symbol] = [unit]
         _NAMES.update({name: [unit] for name in names.split()})
     for row in CURRENCIES.strip().splitlines():

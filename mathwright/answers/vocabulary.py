@@ -66,7 +66,7 @@ CLOSED = words_of(
     # words that calculate or compare
     "choose cubed divided double doubled factorial half halved inverse least max maximum min minimum minus mod modulo "
     "most multiplied negative permute plus positive power quadrupled raised reciprocal recurring repeating root square "
-    "squared sum times tops tripled twice upward upwards zero infinity"
+    "sq cu cubic squared sum times tops tripled twice upward upwards zero infinity"
 )
 SAYING_NOTHING = {"each", "total", "altogether", "apiece", "overall", "respectively", "exactly", "only"}
 ADVERBS = SAYING_NOTHING | {"more", "less", "fewer", "left", "remaining", "extra", "additional", "up", "down", "off"}
