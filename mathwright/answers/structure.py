@@ -53,7 +53,7 @@ _LABELLED = re.compile(
 )
 _OPTION = re.compile(r"^(?:option|choice|answer)\s+(?=\(?[A-Z]\b)", re.IGNORECASE)
 _WORDY = re.compile(r"[^\W_][\w\s'’.,()&\"/+:-]*")
-_SAID_OF_A_NUMBER = re.compile(r"\d[\d.,]*(?:st|nd|rd|th)?[\s(]+[a-zA-Z]{2}")
+_SAID_OF_A_NUMBER = re.compile(r"(?<![\d.,])\d[\d.,]*(?:st|nd|rd|th)?[\s(]+[a-zA-Z]{2}")
 _MATH_WORDS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
