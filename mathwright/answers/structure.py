@@ -201,7 +201,9 @@ def _relation(text: str, depth: int) -> Node | None:
     if not all(terms):
         raise UnreadableError("a relation without a side")
     if "∈" in operators:
-        return _parse(terms[-1], depth + 1)
+        # Of `x \\in (1, 2)` the set is the answer; `2k \\in \\mathbb{Z}` says something.
+        named = all(is_name(term) for term in terms[:-1])
+        return _parse(terms[-1], depth + 1) if named else Relation(tuple(terms), tuple(operators))
     if set(operators) == {"="}:
         return _equation(terms, depth)
     if "⇒" in operators:
@@ -330,6 +332,9 @@ def _no_ends(left: Node, right: Node) -> bool:
     return not all(isinstance(end, Quantity | Formula) for end in (left, right))
 
 
+_SAYS = re.compile(r"\\(?:in|le|ge|ne)(?![a-zA-Z])|[=<>]")
+
+
 def _set(inner: str, depth: int) -> Node:
     if not inner.strip():
         return Sequence("set", ())
@@ -339,6 +344,10 @@ def _set(inner: str, depth: int) -> Node:
         said = domain(builder[0])
         value = condition.value if isinstance(condition, Named) else condition
         return restricted(value, said[1]) if said and isinstance(value, Interval | Combination) else value
+    if bars and len(builder) == 2 and all(part.strip() for part in builder) and _SAYS.search(builder[1]):
+        # What has a form, `\\{2k + 1 | k \\in \\mathbb{Z}\\}`.
+        condition = Formula(re.sub(r"\s+", "", builder[1]))
+        return Combination("|", (_parse(builder[0], depth + 1), condition))
     items: list[Node] = []
     for separator in (_COMMA, _SEMICOLON):
         pieces, found = split_top(inner, separator)
