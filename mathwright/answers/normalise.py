@@ -90,7 +90,10 @@ _FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=
 _TEMPERATURE = re.compile(r"(?:\\text\{\s*)?°(?:\s*\}|\s*\\text\{)?\s*([CF])(?![a-zA-Z])(?:\s*\})?")
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
 _RATE = re.compile(r"^每(小时|分钟|秒|天|千克|公斤|米|个|人)\s*(\d+(?:\.\d+)?\s*[\u4e00-\u9fff]+)$")
-_CHINESE_FRACTION, _CHINESE_MIXED = re.compile(r"(?<!\d)(\d+)\s*分之\s*(\d+)"), re.compile(r"(?<!\d)(\d+)\s*又\s*(?=\d|\\frac)")
+_CHINESE_FRACTION, _CHINESE_MIXED = (
+    re.compile(r"(?<!\d)(\d+)\s*分之\s*(\d+)"),
+    re.compile(r"(?<!\d)(\d+)\s*又\s*(?=\d|\\frac)"),
+)
 _CHINESE_RATIO = re.compile(r"(\d)\s*比\s*(?=\d)")
 _SYSTEM = re.compile(
     rf"[{SET_OPEN}{{]?\s*\\begin\{{(cases|array|aligned)\}}(?:\{{[lcr]*\}})?(.*)\\end\{{\1\}}", re.DOTALL
