@@ -317,7 +317,7 @@ def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
     if isinstance(a, Combination) and isinstance(b, Combination):
         if a.operator != b.operator or len(a.parts) != len(b.parts):
             return False
-        if a.operator == "∖":
+        if a.operator in ("∖", "|"):
             return every(compare(x, y, oracle) for x, y in zip(a.parts, b.parts, strict=True))
         return any_order(a.parts, b.parts, oracle, compare)
     if isinstance(a, Interval) and isinstance(b, Interval):

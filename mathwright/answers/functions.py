@@ -14,6 +14,11 @@ import sympy
 Tree = Any
 """An expression or matrix of sympy, whose annotations call every result a bare Basic."""
 
+
+class UnparsableError(ValueError):
+    """A formula that the parser does not understand."""
+
+
 MAX_POWER_BITS = 2_000_000
 MAX_FACTORIAL = 20_000
 

@@ -56,7 +56,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Sets joined by ∪, ∩ or ∖."""
+    """Sets joined by ∪, ∩ or ∖; or by | a form and the condition of its letters, `\\{2k | k \\in \\mathbb{Z}\\}`."""
 
     operator: str
     parts: tuple[Node, ...]

@@ -90,7 +90,10 @@ _FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=
 _TEMPERATURE = re.compile(r"(?:\\text\{\s*)?°(?:\s*\}|\s*\\text\{)?\s*([CF])(?![a-zA-Z])(?:\s*\})?")
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
 _RATE = re.compile(r"^每(小时|分钟|秒|天|千克|公斤|米|个|人)\s*(\d+(?:\.\d+)?\s*[\u4e00-\u9fff]+)$")
-_CHINESE_FRACTION, _CHINESE_MIXED = re.compile(r"(\d+)\s*分之\s*(\d+)"), re.compile(r"(\d+)\s*又\s*(?=\d|\\frac)")
+_CHINESE_FRACTION, _CHINESE_MIXED = (
+    re.compile(r"(?<!\d)(\d+)\s*分之\s*(\d+)"),
+    re.compile(r"(?<!\d)(\d+)\s*又\s*(?=\d|\\frac)"),
+)
 _CHINESE_RATIO = re.compile(r"(\d)\s*比\s*(?=\d)")
 _SYSTEM = re.compile(
     rf"[{SET_OPEN}{{]?\s*\\begin\{{(cases|array|aligned)\}}(?:\{{[lcr]*\}})?(.*)\\end\{{\1\}}", re.DOTALL
@@ -139,16 +142,18 @@ _FUNCTION_WORDS = re.compile(
     r"(?<![\\a-zA-Z])(sqrt|pi|arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z])"
 )
 _POWER_FRACTION = re.compile(r"\^\s*(\\frac\{[^{}]*\}\{[^{}]*\})")
+_PARENTHESIS = re.compile("[()]")
 _POWER_PARENTHESIS = re.compile(r"\^\s*\(")
 _ROOT_ARGUMENT = re.compile(r"\\sqrt\s*(?:(\()|([0-9a-zA-Z])|(\\[a-zA-Z]+))")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d,(\[⦃.])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt|frac)|[a-z]|°))")
-_SPACES = re.compile(r" {2,}")
+_SPACES = re.compile(r"\s{2,}")
 _WRAPPERS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("**", "**"), ("`", "`"), ('"', '"'), ("$", "$"))
 
 
 def clean(text: str) -> str:
     """The answer in its one spelling, without delimiters, furniture and final punctuation."""
+    text = _SPACES.sub(" ", text)  # once and here, for a pattern may look at each blank of a run from each blank
     text = from_program(_outer(text.replace("\\$", "¤")))
     text = _ORNAMENT.sub("", _circled(text)).strip()
     text = _OVERLINED.sub(lambda m: rf"\overline{{{m.group().replace(_OVERLINE, '')}}}", text)
@@ -164,7 +169,7 @@ def clean(text: str) -> str:
     if not any(environment in text for environment in ("matrix", "array", "cases", "aligned")):
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace("\\\\", "␤")
-    text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
+    text = _SPACES.sub(" ", _SPACE.sub(" ", _FURNITURE.sub(" ", text)))
     text = (
         _BRACED_COMMA.sub(",", _EMPTY_TEXT.sub("", text)).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
     )
@@ -310,41 +315,42 @@ def _fractions(text: str) -> str:
     return "".join(pieces) + text[position:]
 
 
-def _matching_parenthesis(text: str, start: int) -> int:
-    depth = 0
-    for index in range(start, len(text)):
-        depth += (text[index] == "(") - (text[index] == ")")
-        if depth == 0:
-            return index
-    return -1
+def _partners(text: str) -> dict[int, int]:
+    """Where the parenthesis that opens at each index is closed, where it is."""
+    opened: list[int] = []
+    partners: dict[int, int] = {}
+    for match in _PARENTHESIS.finditer(text):
+        if match.group() == "(":
+            opened.append(match.start())
+        elif opened:
+            partners[opened.pop()] = match.start()
+    return partners
+
+
+def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    """The text with stretches (start, end) replaced, none of which overlap."""
+    pieces, position = [], 0
+    for start, end, replacement in sorted(edits):
+        pieces += [text[position:start], replacement]
+        position = end
+    return "".join(pieces) + text[position:]
 
 
 def _roots(text: str) -> str:
     """`\\sqrt3`, `\\sqrt(3)` and `\\sqrt\\pi` as `\\sqrt{...}`."""
-    pieces, position = [], 0
-    while match := _ROOT_ARGUMENT.search(text, position):
-        pieces.append(text[position : match.start()])
-        if match.group(1):
-            end = _matching_parenthesis(text, match.end() - 1)
-            if end < 0:
-                pieces.append(text[match.start() : match.end()])
-                position = match.end()
-                continue
-            pieces.append("\\sqrt{" + _roots(text[match.end() : end]) + "}")
-            position = end + 1
-        else:
-            pieces.append("\\sqrt{" + (match.group(2) or match.group(3)) + "}")
-            position = match.end()
-    return "".join(pieces) + text[position:]
+    partners, edits = _partners(text), []
+    for match in _ROOT_ARGUMENT.finditer(text):
+        if not match.group(1):
+            edits.append((match.start(), match.end(), "\\sqrt{" + (match.group(2) or match.group(3)) + "}"))
+        elif (end := partners.get(match.end() - 1)) is not None:
+            edits += [(match.start(), match.end(), "\\sqrt{"), (end, end + 1, "}")]
+    return _edited(text, edits)
 
 
 def _power_parentheses(text: str) -> str:
     """`x^(n+1)`, as programs print it, as `x^{(n+1)}`: TeX would raise the parenthesis alone."""
-    pieces, position = [], 0
-    while match := _POWER_PARENTHESIS.search(text, position):
-        end = _matching_parenthesis(text, match.end() - 1)
-        if end < 0:
-            break
-        pieces += [text[position : match.start()], "^{", text[match.end() - 1 : end + 1], "}"]
-        position = end + 1
-    return "".join(pieces) + text[position:]
+    partners, edits = _partners(text), []
+    for match in _POWER_PARENTHESIS.finditer(text):
+        if (end := partners.get(match.end() - 1)) is not None:
+            edits += [(match.start(), match.end(), "^{("), (end, end + 1, ")}")]
+    return _edited(text, edits)

@@ -5,6 +5,7 @@ The ends of a domain are where what stands under a root, in a logarithm, between
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -52,12 +53,9 @@ def points(a: Tree, b: Tree) -> Iterator[dict[Tree, Fraction]]:
 
 def _parts_that_bound(tree: Tree) -> list[Tree]:
     """What must not be negative, or zero, or changes its sign where something happens."""
-    parts: list[Tree] = []
-    for power in tree.atoms(sympy.Pow):
-        if not (power.exp.is_Integer and power.exp > 0):
-            parts.append(power.base)
-    for call in tree.atoms(sympy.log, sympy.Abs, sympy.sign):
-        parts.append(call.args[0])
+    powers = (power for power in tree.atoms(sympy.Pow) if not (power.exp.is_Integer and power.exp > 0))
+    parts: list[Tree] = [power.base for power in powers]
+    parts += [call.args[0] for call in tree.atoms(sympy.log, sympy.Abs, sympy.sign)]
     for call in tree.atoms(sympy.asin, sympy.acos, sympy.acosh, sympy.atanh):
         parts += [call.args[0] - 1, call.args[0] + 1]
     for call in tree.atoms(sympy.Max, sympy.Min):
@@ -84,7 +82,7 @@ def _sign_changes(along: Tree, letter: Tree) -> list[Fraction]:
     signs = [(place, _sign(along, letter, place)) for place in grid]
     known = [(place, sign) for place, sign in signs if sign is not None]
     changes = []
-    for (low, sign_low), (high, sign_high) in zip(known, known[1:], strict=False):
+    for (low, sign_low), (high, sign_high) in itertools.pairwise(known):
         if sign_low * sign_high > 0:
             continue
         for _ in range(20):
@@ -112,5 +110,5 @@ def _between(zeros: list[Fraction]) -> Iterator[Fraction]:
     for zero, step in ((zeros[0], -1), (zeros[-1], 1)):
         for distance in (Fraction(3, 7), Fraction(37, 5), abs(zero) / 2 + 1):
             yield zero + step * distance
-    for low, high in zip(zeros, zeros[1:], strict=False):
+    for low, high in itertools.pairwise(zeros):
         yield from ((3 * low + high) / 4, (low + high) / 2, (low + 3 * high) / 4)

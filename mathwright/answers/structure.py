@@ -53,7 +53,7 @@ _LABELLED = re.compile(
 )
 _OPTION = re.compile(r"^(?:option|choice|answer)\s+(?=\(?[A-Z]\b)", re.IGNORECASE)
 _WORDY = re.compile(r"[^\W_][\w\s'’.,()&\"/+:-]*")
-_SAID_OF_A_NUMBER = re.compile(r"\d[\d.,]*(?:st|nd|rd|th)?[\s(]+[a-zA-Z]{2}")
+_SAID_OF_A_NUMBER = re.compile(r"(?<![\d.,])\d[\d.,]*(?:st|nd|rd|th)?[\s(]+[a-zA-Z]{2}")
 _MATH_WORDS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
@@ -203,7 +203,9 @@ def _relation(text: str, depth: int) -> Node | None:
     if not all(terms):
         raise UnreadableError("a relation without a side")
     if "∈" in operators:
-        return _parse(terms[-1], depth + 1)
+        # Of `x \\in (1, 2)` the set is the answer; `2k \\in \\mathbb{Z}` says something.
+        named = all(is_name(term) for term in terms[:-1])
+        return _parse(terms[-1], depth + 1) if named else Relation(tuple(terms), tuple(operators))
     if set(operators) == {"="}:
         return _equation(terms, depth)
     if "⇒" in operators:
@@ -332,6 +334,9 @@ def _no_ends(left: Node, right: Node) -> bool:
     return not all(isinstance(end, Quantity | Formula) for end in (left, right))
 
 
+_SAYS = re.compile(r"\\(?:in|le|ge|ne)(?![a-zA-Z])|[=<>]")
+
+
 def _set(inner: str, depth: int) -> Node:
     if not inner.strip():
         return Sequence("set", ())
@@ -341,6 +346,10 @@ def _set(inner: str, depth: int) -> Node:
         said = domain(builder[0])
         value = condition.value if isinstance(condition, Named) else condition
         return restricted(value, said[1]) if said and isinstance(value, Interval | Combination) else value
+    if bars and len(builder) == 2 and all(part.strip() for part in builder) and _SAYS.search(builder[1]):
+        # What has a form, `\\{2k + 1 | k \\in \\mathbb{Z}\\}`.
+        condition = Formula(re.sub(r"\s+", "", builder[1]))
+        return Combination("|", (_parse(builder[0], depth + 1), condition))
     items: list[Node] = []
     for separator in (_COMMA, _SEMICOLON):
         pieces, found = split_top(inner, separator)
