@@ -32,13 +32,26 @@ _TO_BE_DONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Deri
 
 
 def forbid_string_evaluation() -> None:
-    """Make every way from text to evaluation inside sympy raise (`sympify("...")`, `parse_expr`, `S("...")`)."""
+    """Make every way from text to evaluation inside sympy raise (`sympify("...")`, `parse_expr`, `S("...")`).
+
+    Its tables hold fractions and names as strings (`S("3/2")`): these are read, by themselves, without evaluation.
+    """
+
+    def read(text: str, *args: object, **kwargs: object) -> Tree:
+        if _FRACTION.fullmatch(text):
+            return sympy.Rational(*Fraction(text).as_integer_ratio())
+        if text.isidentifier() and text.isascii():
+            return sympy.Symbol(text)
+        raise UnparsableError("sympy tried to evaluate text")
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise UnparsableError("sympy tried to evaluate text")
 
-    sympy_parser.parse_expr = refuse
+    sympy_parser.parse_expr = read
     sympy_parser.eval_expr = refuse
+
+
+_FRACTION = re.compile(r"-?\d{1,9}(?:/[1-9]\d{0,8})?")
 
 
 @lru_cache(maxsize=4096)
