@@ -19,17 +19,21 @@ All rules but the last are symmetric in prediction and reference.
 5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases, ten
    among them, the values are compared.
 6. **Several answers** stand in any order (`1, 2` = `2, 1` = `\\{1, 2\\}`), none missing, added or repeated; a tuple
-   is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) are ordered. `±a` is two
-   answers.
+   is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) and labelled ones
+   (`(a) 3 (b) 4`) are ordered. `±a` is two answers.
 7. **Intervals** agree in both ends and in whether these belong to them. `(a, b)` may be a point or an open interval,
-   and equals either; `[a, b]` never equals `(a, b)`. `x > 2` is `(2, ∞)`.
-8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Other equations are equal if
-   one is a multiple of the other; so are inequalities, by a positive factor.
+   and equals either; `[a, b]` never equals `(a, b)`, nor its two ends, unless Python printed it as a list. `x > 2` is
+   `(2, ∞)`; with `x \\in \\mathbb{Z}` it is `x \\ge 3` for integers, and no interval.
+8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Named values stand for a
+   tuple in the order of the alphabet. Other equations are equal if one is a multiple of the other; so are inequalities, by a
+   positive factor. An implication is not its converse.
 9. **Words** are compared without case, articles and the punctuation around them (`A+` is not `A-`); a choice by its
    letter (`(C)`, `C) 12`). Times of day and dates are compared as such, in any spelling.
 10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
    of an answer or worked out from expressions, are the same where |prediction - reference| <= rel_tolerance
    |reference|, after units are converted. The one rule that is not symmetric.
+11. **Expressions** are equal if they are wherever both are real, and, where only one has bars, real together. Letters
+   commute but for capitals run together (HHT, AB) and vectors under a cross product.
 """
 
 from __future__ import annotations
