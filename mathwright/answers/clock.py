@@ -29,7 +29,9 @@ _CHINESE_DATE = re.compile(r"(?:(\d{4})\s*年)?\s*(\d{1,2})\s*月\s*(\d{1,2})\s*
 _IN_WORDS = re.compile(
     r"(half|(?:a )?quarter|[a-z\d-]+(?: minutes?)?) (past|after|to|before|till) ([a-z\d]+)(?:\s*([ap])\.?\s*m\.?)?"
 )
+_TIME_SIGNS = re.compile(r"[:点时]|[aApP]\.?\s*[mM]|clock|[nN]oon|[nN]ight|past|after|to |before|till|half|quarter")
 _MAX_CHARS = 60
+_SHORTEST_DATE = 4
 
 
 def read_time(text: str) -> tuple[str, str] | None:
@@ -37,7 +39,7 @@ def read_time(text: str) -> tuple[str, str] | None:
 
     A bare number is none, and a ratio with two digits behind the colon cannot be told from one.
     """
-    if len(text) > _MAX_CHARS:
+    if len(text) > _MAX_CHARS or not _TIME_SIGNS.search(text):
         return None
     plain = _TEXT.sub(r" \1 ", text).replace("\\,", " ").strip()
     if named := _NAMED.get(plain.lower()):
@@ -85,7 +87,7 @@ def _count(word: str) -> int | None:
 
 def read_date(text: str) -> str | None:
     """A date as `year-month-day`, the year empty where it is not said; None for other texts."""
-    if len(text) > _MAX_CHARS:
+    if len(text) > _MAX_CHARS or len(text) < _SHORTEST_DATE or "\\frac" in text:
         return None
     plain = " ".join(_TEXT.sub(r"\1", text).split())
     if match := _MONTH_FIRST.fullmatch(plain):

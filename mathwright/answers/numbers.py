@@ -48,6 +48,7 @@ _TEXT_NUMBER = re.compile(r"\\text\{\s*([-+]?[\d¤€£¥₹][\d.,/]*)(?=[\s}a-z
 _FIRST_TEXT = re.compile(r"\\text\{\s*([^{}]*)\}")
 _ANY_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _SPOKEN = re.compile(r"(?:negative|minus|零下|负)?\s*[a-z\d]", re.IGNORECASE)
+_SIMPLE = re.compile(r"-?\d+(?:\.\d+)?")
 _SAID_AGAIN = re.compile(r"\s*\(\s*([\w.,-][\w., -]{0,60}?)\s*\)")
 _LARGEST_POWER_BITS = 8000
 
@@ -75,6 +76,8 @@ def parse_quantity(text: str) -> Quantity | None:
     """The quantity that the whole cleaned text is, or None."""
     if len(text) > MAX_DIGITS:
         return None
+    if _SIMPLE.fullmatch(text):
+        return _simple(text)
     if text[:1].isalpha() and (rank := rank_in_words(text)) is not None:
         return Quantity(Fraction(rank))
     if text.startswith("\\text{"):
@@ -116,6 +119,12 @@ def parse_quantity(text: str) -> Quantity | None:
         written=None if quantity.written is None else sign * quantity.written,
         qualifier=suffix.qualifier,
     )
+
+
+def _simple(text: str) -> Quantity:
+    """Digits and nothing else, as most answers are."""
+    places = len(text.partition(".")[2])
+    return Quantity(Fraction(text), places=places, digits=len(text.replace(".", "").lstrip("-0")))
 
 
 def _said(text: str) -> Fraction | None:
