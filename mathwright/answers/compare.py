@@ -25,8 +25,8 @@ All rules but the last are symmetric in prediction and reference.
    and equals either; `[a, b]` never equals `(a, b)`, nor its two ends, unless Python printed it as a list. `x > 2` is
    `(2, ∞)`; with `x \\in \\mathbb{Z}` it is `x \\ge 3` for integers, and no interval.
 8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Named values stand for a
-   tuple in the order of the alphabet. Other equations are equal if one is a multiple of the other; so are inequalities, by a
-   positive factor. An implication is not its converse.
+   tuple in the order of the alphabet. Other equations are equal if one is a multiple of the other; so are
+   inequalities, by a positive factor. An implication is not its converse.
 9. **Words** are compared without case, articles and the punctuation around them (`A+` is not `A-`); a choice by its
    letter (`(C)`, `C) 12`). Times of day and dates are compared as such, in any spelling.
 10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
