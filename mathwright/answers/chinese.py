@@ -16,6 +16,8 @@ def parse_numeral(text: str) -> Fraction | None:
     if text.startswith("负"):
         value = parse_numeral(text[1:])
         return None if value is None else -value
+    if text in ("半", "一半"):
+        return Fraction(1, 2)
     if text.startswith("百分之"):
         value = parse_numeral(text[3:])
         return None if value is None else value / 100

@@ -11,31 +11,40 @@ All rules but the last are symmetric in prediction and reference.
 3. **Percent.** `20%` is the number 20/100, so it equals `0.2` and `1/5`. Where only one side has the sign, `20%` also
    equals `20` (the question asked "what percent"), but only from 1 up: `0.5%` is not `0.5`.
 4. **Units.** A unit on one side only is left out (`5 cm` = `5`); on both sides units must measure the same thing and
-   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit. What is counted (`5 apples`) is
-   none. A lone letter is a unit only in `\\text{}`: `5m` may be algebra.
-5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases
-   the values are compared.
+   are converted exactly (`500 cm` = `5 m`, `5 cm` is not `5 cm²`). Money is a unit, and never exchanged. What is
+   counted (`5 apples`) is none: two counts are compared without it, and a count is no amount of a unit. Further words
+   (`5 km east`) are left out beside a number without any, and must agree where both have them. What stands behind a
+   number and is none of these (`5 or more`) makes it words. A lone letter is a unit only in `\\text{}`: `5m` may be
+   algebra. `suffix.py` has the grammar.
+5. **Bases.** `11_2` equals `3`, and `204_5` equals a bare `204` (the question named the base); with two bases, ten
+   among them, the values are compared.
 6. **Several answers** stand in any order (`1, 2` = `2, 1` = `\\{1, 2\\}`), none missing, added or repeated; a tuple
-   is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) are ordered. `±a` is two
-   answers.
+   is ordered, and equals a bare list in the same order; answers to several blanks (`5; 10`) and labelled ones
+   (`(a) 3 (b) 4`) are ordered. `±a` is two answers.
 7. **Intervals** agree in both ends and in whether these belong to them. `(a, b)` may be a point or an open interval,
-   and equals either; `[a, b]` never equals `(a, b)`. `x > 2` is `(2, ∞)`.
-8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Other equations are equal if
-   one is a multiple of the other; so are inequalities, by a positive factor.
-9. **Words** are compared without case, punctuation and articles; a choice by its letter (`(C)`, `C) 12`).
+   and equals either; `[a, b]` never equals `(a, b)`, nor its two ends, unless Python printed it as a list. `x > 2` is
+   `(2, ∞)`; with `x \\in \\mathbb{Z}` it is `x \\ge 3` for integers, and no interval.
+8. **Names.** `x = 5` equals `5`, and `x > 2` equals `(2, ∞)`; two names must be the same. Named values stand for a
+   tuple in the order of the alphabet. Other equations are equal if one is a multiple of the other; so are
+   inequalities, by a positive factor. An implication is not its converse.
+9. **Words** are compared without case, articles and the punctuation around them (`A+` is not `A-`); a choice by its
+   letter (`(C)`, `C) 12`). Times of day and dates are compared as such, in any spelling.
 10. **Tolerance.** None, unless the caller asks for the one of a benchmark's own scorer: then numbers, alone, as parts
    of an answer or worked out from expressions, are the same where |prediction - reference| <= rel_tolerance
    |reference|, after units are converted. The one rule that is not symmetric.
+11. **Expressions** are equal if they are wherever both are real, and, where only one has bars, real together. Letters
+   commute but for capitals run together (HHT, AB) and vectors under a cross product.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Protocol
+from itertools import chain
 
+from mathwright.answers.decisions import Decision, Oracle, either, every
+from mathwright.answers.inequalities import FLIP
 from mathwright.answers.nodes import (
     NOBODY,
     Combination,
@@ -49,43 +58,25 @@ from mathwright.answers.nodes import (
     Residue,
     Sequence,
     Words,
+    formula_text,
 )
 from mathwright.answers.numbers import Quantity, parse_quantity
-from mathwright.answers.sets import real_set
+from mathwright.answers.ratios import ratios
+from mathwright.answers.sets import has_constants, real_set
+from mathwright.answers.several import ROUNDED_PLACES, any_order, by_name, sequences, statements
 from mathwright.answers.structure import parse
-from mathwright.answers.units import NO_UNIT, Unit, parse_unit
+from mathwright.answers.unit_reader import parse_unit
+from mathwright.answers.units import Conversion, conversions, is_angle, is_measure
 from mathwright.answers.vocabulary import NOTHING
 
-Decision = bool | None
-"""None: not decided without working expressions out."""
-
-ROUNDED_PLACES = 10
 FLOAT_DIGITS = 17
 FLOAT_RELATIVE_ERROR = Fraction(4, 2**53)
 
 
-class Oracle(Protocol):
-    """Decides about expressions; in the calling process it knows spelling only, in a worker it can calculate."""
-
-    rel_tolerance: Fraction
-    """How far the number `a` may lie from `b`, as a part of `b` (rule 10)."""
-
-    @property
-    def exact(self) -> Oracle:
-        """The same without tolerance."""
-        ...
-
-    def equal(self, a: Quantity | Formula, b: Quantity | Formula, factor: Fraction = Fraction(1)) -> Decision:
-        """Whether `factor` times `a` equals `b`."""
-        ...
-
-    def related(self, a: Relation, b: Relation) -> Decision:
-        """Whether two equations or inequalities of two sides each say the same."""
-        ...
-
-
 class Spelling:
     """The oracle of the calling process: equal spelling is equality, anything else is undecided."""
+
+    max_comparisons = 2500
 
     def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
         self.rel_tolerance = rel_tolerance
@@ -102,6 +93,12 @@ class Spelling:
             and a.text.replace(" ", "") == b.text.replace(" ", "")
         ):
             return True
+        if factor == 1 and isinstance(a, Formula) and isinstance(b, Formula) and a.unit is b.unit is None:
+            # Letters run together are a word, an order, what fell when coins were thrown: HHT is not THH.
+            return False if _CAPITALS.fullmatch(a.text) and _CAPITALS.fullmatch(b.text) else None
+        return None
+
+    def place(self, end: Formula) -> Fraction | None:
         return None
 
     def related(self, a: Relation, b: Relation) -> Decision:
@@ -110,10 +107,13 @@ class Spelling:
 
 
 SPELLING = Spelling()
+_CAPITALS = re.compile("[A-Z]{2,}")
 
 
 def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
     """Whether two answers are the same, by the rules above."""
+    if (named := by_name(a, b, oracle, compare)) is not None:
+        return named[0]
     if isinstance(a, Named) or isinstance(b, Named):
         return _compare_named(a, b, oracle)
     if isinstance(a, Relation) or isinstance(b, Relation):
@@ -122,70 +122,85 @@ def compare(a: Node, b: Node, oracle: Oracle = SPELLING) -> Decision:
         return _words(a, b)
     if isinstance(a, Residue) or isinstance(b, Residue):
         return _residues(a, b)
+    if (same := _same_set(a, b, oracle)) is not None:
+        return same
     if isinstance(a, Sequence) or isinstance(b, Sequence):
-        return _sequences(a, b, oracle)
+        return sequences(a, b, oracle, compare)
     if isinstance(a, Interval | Combination) or isinstance(b, Interval | Combination):
-        normal_a, normal_b = real_set(a), real_set(b)
-        if normal_a is not None and normal_b is not None and not oracle.rel_tolerance:
-            return normal_a == normal_b
-        return _sets(a, b, oracle)
+        decision = _sets(a, b, oracle)
+        # Ends that must be worked out first may leave two spellings of one set.
+        open_ends = has_constants(a) or has_constants(b)
+        return None if decision is False and open_ends and oracle.place(_ONE) is None else decision
     if isinstance(a, Matrix) and isinstance(b, Matrix):
         if [len(row) for row in a.rows] != [len(row) for row in b.rows]:
             return False
-        pairs = zip(sum(a.rows, ()), sum(b.rows, ()), strict=True)
-        return every(compare(x, y, oracle) for x, y in pairs)
+        cells = (chain.from_iterable(node.rows) for node in (a, b))
+        return every(compare(x, y, oracle) for x, y in zip(*cells, strict=True))
     if isinstance(a, Matrix) or isinstance(b, Matrix):
         return False if isinstance(a, Quantity | Ratio) or isinstance(b, Quantity | Ratio) else oracle.equal(a, b)  # type: ignore[arg-type]
     if isinstance(a, Ratio) or isinstance(b, Ratio):
-        return _ratios(a, b, oracle)
+        return ratios(a, b, oracle)
+    if isinstance(a, Formula) and isinstance(b, Formula) and (both := (statements(a), statements(b))) and all(both):
+        return compare(both[0], both[1], oracle)  # type: ignore[arg-type]
     return _values(a, b, oracle)
 
 
-def every(decisions: Iterable[Decision]) -> Decision:
-    """False if one is False, None if one is undecided, else True."""
-    undecided = False
-    for decision in decisions:
-        if decision is False:
-            return False
-        undecided = undecided or decision is None
-    return None if undecided else True
+_ONE = Formula("1")
 
 
-def either(decisions: Iterable[Decision]) -> Decision:
-    """True if one is True, None if one is undecided, else False."""
-    undecided = False
-    for decision in decisions:
-        if decision:
-            return True
-        undecided = undecided or decision is None
-    return None if undecided else False
+def _same_set(a: Node, b: Node, oracle: Oracle) -> Decision:
+    """Whether two sets of numbers are the same, where the ends of both are known numbers; else None."""
+    if not any(isinstance(node, Interval | Combination) for node in (a, b)) or oracle.rel_tolerance:
+        return None
+    if any(isinstance(node, Interval) and node.printed for node in (a, b)) and any(
+        isinstance(node, Sequence) for node in (a, b)
+    ):
+        return None
+    if any(isinstance(node, Sequence) and node.kind != "set" for node in (a, b)):
+        return None
+    normal_a, normal_b = (real_set(node, oracle.place) for node in (a, b))
+    return None if normal_a is None or normal_b is None else normal_a == normal_b
 
 
 # --- numbers and expressions ----------------------------------------------------------------------
 
 
 def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
-    if a.unit and not b.unit and isinstance(b, Formula):
-        return _values(a, _with_letter_unit(b), oracle) if _LETTER_UNIT.fullmatch(b.text) else _bare(a, b, oracle)
-    if b.unit and not a.unit and isinstance(a, Formula):
-        return _values(_with_letter_unit(a), b, oracle) if _LETTER_UNIT.fullmatch(a.text) else _bare(a, b, oracle)
-    factor = _unit_factor(a.unit, b.unit)
-    if factor is None:
+    if a.qualifier and b.qualifier and a.qualifier != b.qualifier:
         return False
+    if a.unit and not b.unit and isinstance(b, Formula):
+        return _values(a, read, oracle) if (read := _with_letter_unit(b)) else _bare(a, b, oracle)
+    if b.unit and not a.unit and isinstance(a, Formula):
+        return _values(read, b, oracle) if (read := _with_letter_unit(a)) else _bare(a, b, oracle)
+    if a.percent != b.percent and is_measure(a.unit or b.unit):
+        return False
+    return either(_converted(a, b, conversion, oracle) for conversion in conversions(a.unit, b.unit))
+
+
+def _converted(a: Quantity | Formula, b: Quantity | Formula, by: Conversion, oracle: Oracle) -> Decision:
+    """Whether `a`, counted in the unit of `b`, is `b`."""
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _quantities(a, b, factor, oracle.rel_tolerance)
-    return oracle.equal(a, b, factor)
+        if by.pi:
+            return not a.value and not b.value
+        return _quantities(a, b, by, oracle.rel_tolerance)
+    if by.pi or by.shift:
+        value = rf"({formula_text(a)})\cdot({_tex(by.factor)})\cdot\pi^{{{by.pi}}}+({_tex(by.shift)})"
+        return oracle.equal(Formula(value), replace(b, unit=None))
+    return oracle.equal(a, b, by.factor)
+
+
+def _tex(value: Fraction) -> str:
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 _LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
 
 
-def _with_letter_unit(formula: Formula) -> Quantity | Formula:
+def _with_letter_unit(formula: Formula) -> Quantity | None:
     """`20 m/s`, which may be algebra, beside an answer that has a unit: it has one, too."""
     match = _LETTER_UNIT.fullmatch(formula.text)
-    assert match is not None
-    number, unit = parse_quantity(match.group(1)), parse_unit(match.group(2))
-    return replace(number, unit=unit) if number and unit else replace(formula, unit=NO_UNIT)
+    number, unit = (parse_quantity(match.group(1)), parse_unit(match.group(2))) if match else (None, None)
+    return replace(number, unit=unit) if number and unit else None
 
 
 def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decision:
@@ -193,29 +208,22 @@ def _bare(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Decis
     bare_a, bare_b = replace(a, unit=None), replace(b, unit=None)
     decisions = [oracle.equal(bare_a, bare_b)]
     angle, other = (a, b) if a.unit else (b, a)
-    if angle.unit and angle.unit.dimensions == (("angle", 1),) and "\\pi" in formula_text(other):
-        radians = Formula(rf"({formula_text(angle)})\cdot\frac{{\pi}}{{180}}")
+    if angle.unit and is_angle(angle.unit) and "\\pi" in formula_text(other):
+        radians = Formula(rf"({formula_text(angle)})\cdot({_tex(angle.unit.factor)})\cdot\pi^{{{angle.unit.pi}}}")
         decisions.append(oracle.equal(radians, bare_b) if angle is a else oracle.equal(bare_a, radians))
     return either(decisions)
 
 
-def _unit_factor(a: Unit | None, b: Unit | None) -> Fraction | None:
-    """What `a` is multiplied with to be counted in the unit of `b`; None where they measure different things."""
-    if a is None or b is None:
-        return Fraction(1)
-    return a.factor / b.factor if a.dimensions == b.dimensions else None
-
-
-def _quantities(a: Quantity, b: Quantity, factor: Fraction, tolerance: Fraction) -> bool:
-    if a.base != b.base and 10 in (a.base, b.base):
-        other, based = (a, b) if a.base == 10 else (b, a)
+def _quantities(a: Quantity, b: Quantity, by: Conversion, tolerance: Fraction) -> bool:
+    if a.base != b.base and None in (a.written, b.written):
+        other, based = (a, b) if a.written is None else (b, a)
         return other.value in (based.value, based.written)
     if a.percent != b.percent:
         percent = a if a.percent else b
         as_written = abs(percent.value) >= 1 and same_number(a, b, a.value, b.value, tolerance)
         values = (a.value / 100, b.value) if a.percent else (a.value, b.value / 100)
         return as_written or within(*values, tolerance)
-    return same_number(a, b, a.value * factor, b.value, tolerance)
+    return same_number(a, b, a.value * by.factor + by.shift, b.value, tolerance)
 
 
 def within(value: Fraction, target: Fraction, tolerance: Fraction) -> bool:
@@ -266,15 +274,14 @@ def _compare_named(a: Node, b: Node, oracle: Oracle) -> Decision:
     return compare(a, b, oracle)
 
 
-_FLIP = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
-
-
 def _relations(a: Relation, b: Relation, oracle: Oracle) -> Decision:
     if len(a.terms) != len(b.terms):
         return False
+    if "⇒" in (*a.operators, *b.operators):
+        return _chains(a, b, oracle)  # not the converse
     if len(a.terms) == 2:
         return oracle.related(a, b)
-    flipped = Relation(b.terms[::-1], tuple(_FLIP.get(o, o) for o in reversed(b.operators)))
+    flipped = Relation(b.terms[::-1], tuple(FLIP.get(o, o) for o in reversed(b.operators)))
     return either(_chains(a, other, oracle) for other in (b, flipped))
 
 
@@ -310,79 +317,13 @@ def _residues(a: Node, b: Node) -> bool:
     return other.value in (residue.value, residue.value % residue.modulus)
 
 
-def _sequences(a: Node, b: Node, oracle: Oracle) -> Decision:
-    if not isinstance(a, Sequence) or not isinstance(b, Sequence):
-        shaped_a = a if isinstance(a, Sequence) else _shaped(a, b)  # type: ignore[arg-type]
-        shaped_b = b if isinstance(b, Sequence) else _shaped(b, a)  # type: ignore[arg-type]
-        return _sequences(shaped_a, shaped_b, oracle) if shaped_a and shaped_b else False
-    (a, doubt_a), (b, doubt_b) = _distinct(a, oracle), _distinct(b, oracle)
-    kinds = {a.kind, b.kind}
-    if kinds == {"tuple", "set"}:
-        return False
-    if len(a.items) != len(b.items):
-        # Two spellings of one element, {2, \\sqrt{4}}: only a worker knows.
-        return None if doubt_a or doubt_b else False
-    if (len(kinds) == 1 and kinds <= {"blanks", "array"}) or "tuple" in kinds:
-        return every(compare(x, y, oracle) for x, y in zip(a.items, b.items, strict=True))
-    return _any_order(a.items, b.items, oracle)
-
-
-def _distinct(sequence: Sequence, oracle: Oracle) -> tuple[Sequence, bool]:
-    """A set without its repetitions, which say nothing, and whether there may be more of them.
-
-    In a list of answers two equal ones are two.
-    """
-    if sequence.kind != "set":
-        return sequence, False
-    kept: list[Node] = []
-    doubt = False
-    for item in sequence.items:
-        decisions = [compare(item, other, oracle.exact) for other in kept]
-        doubt = doubt or None in decisions
-        if True not in decisions:
-            kept.append(item)
-    return Sequence(sequence.kind, tuple(kept)), doubt
-
-
-def _shaped(other: Node, like: Sequence) -> Sequence | None:
-    """What is no sequence, as one to be compared with `like`: a point, a Python list, a column, a single answer."""
-    if isinstance(other, Formula) and re.fullmatch("[A-H]{2,8}", other.text) and like.kind != "tuple":
-        # Several choices run together: ACD.
-        return Sequence("list", tuple(Formula(letter) for letter in other.text))
-    if len(like.items) == 1:
-        return Sequence(like.kind, (other,))
-    if isinstance(other, Interval) and other.ambiguous and len(like.items) == 2:
-        return Sequence("tuple" if other.left_open else "array", (other.left, other.right))
-    if isinstance(other, Matrix) and like.kind in ("tuple", "array") and all(len(row) == 1 for row in other.rows):
-        return Sequence("tuple", tuple(row[0] for row in other.rows))
-    return None
-
-
-def _any_order(a: tuple[Node, ...], b: tuple[Node, ...], oracle: Oracle) -> Decision:
-    """Match each of `a` with one of `b`; sameness being transitive, the first partner found will do."""
-    left, undecided = list(b), False
-    for item in a:
-        decisions: list[Decision] = []
-        for index, other in enumerate(left):
-            decision = compare(item, other, oracle)
-            decisions.append(decision)
-            if decision:
-                del left[index]
-                break
-        else:
-            if None not in decisions:
-                return False
-            undecided = True
-    return None if undecided else True
-
-
 def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
     if isinstance(a, Combination) and isinstance(b, Combination):
         if a.operator != b.operator or len(a.parts) != len(b.parts):
             return False
-        if a.operator == "∖":
+        if a.operator in ("∖", "|"):
             return every(compare(x, y, oracle) for x, y in zip(a.parts, b.parts, strict=True))
-        return _any_order(a.parts, b.parts, oracle)
+        return any_order(a.parts, b.parts, oracle, compare)
     if isinstance(a, Interval) and isinstance(b, Interval):
         if (a.left_open, a.right_open) != (b.left_open, b.right_open):
             return False
@@ -394,63 +335,7 @@ def _sets(a: Node, b: Node, oracle: Oracle) -> Decision:
 
 
 def _point(node: Node) -> Sequence | None:
-    if isinstance(node, Interval) and node.ambiguous and node.left_open:
+    """A point, or a list in square brackets, to be laid beside a column."""
+    if isinstance(node, Interval) and node.ambiguous:
         return Sequence("tuple", (node.left, node.right))
     return None
-
-
-def _ratios(a: Node, b: Node, oracle: Oracle) -> Decision:
-    if isinstance(a, Ratio) and isinstance(b, Ratio):
-        if a.clock and b.clock:
-            return _same_time(a, b)
-        if len(a.items) != len(b.items):
-            return False
-        values_a, values_b = _plain_values(a), _plain_values(b)
-        if values_a and values_b:
-            return _proportional(values_a, values_b)
-        return every(
-            oracle.equal(_product(x, b.items[0]), _product(y, a.items[0]))
-            for x, y in zip(a.items[1:], b.items[1:], strict=True)
-        )
-    ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
-    assert isinstance(ratio, Ratio)
-    values = _plain_values(ratio)
-    if isinstance(other, Quantity) and len(values) == 2:
-        return bool(values[1]) and values[0] / values[1] == other.value
-    return False
-
-
-def _same_time(a: Ratio, b: Ratio) -> bool:
-    if bool(a.half) == bool(b.half):
-        return _on_24_hours(a) == _on_24_hours(b)
-    said, other = (a, b) if a.half else (b, a)
-    return other.clock in (said.clock, _on_24_hours(said))
-
-
-def _on_24_hours(ratio: Ratio) -> str:
-    hour, _, rest = ratio.clock.partition(":")
-    return f"{int(hour) % 12 + 12 * (ratio.half == 'p')}:{rest}" if ratio.half and hour else ratio.clock
-
-
-def _product(a: Node, b: Node) -> Formula:
-    return Formula(rf"({formula_text(a)})\cdot({formula_text(b)})")
-
-
-def formula_text(node: Node) -> str:
-    """A number or formula as TeX."""
-    if isinstance(node, Quantity):
-        return rf"\frac{{{node.value.numerator}}}{{{node.value.denominator}}}"
-    return node.text if isinstance(node, Formula) else ""
-
-
-def _plain_values(ratio: Ratio) -> list[Fraction]:
-    """The parts of a ratio of numbers; empty for any other."""
-    values = [item.value for item in ratio.items if isinstance(item, Quantity)]
-    return values if len(values) == len(ratio.items) else []
-
-
-def _proportional(a: list[Fraction], b: list[Fraction]) -> bool:
-    pivot = next((index for index, value in enumerate(a) if value), None)
-    if pivot is None or not b[pivot]:
-        return False
-    return all(x * b[pivot] == y * a[pivot] for x, y in zip(a, b, strict=True))

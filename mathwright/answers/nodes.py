@@ -26,6 +26,8 @@ class Formula:
     text: str
     unit: Unit | None = None
     percent: bool = False
+    qualifier: str = ""
+    """Words behind the unit that say more, as those of a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Interval:
     left_open: bool
     right_open: bool
     ambiguous: bool = False
+    printed: bool = False
+    """In square brackets with a blank behind the comma, as Python prints a list of two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Sets joined by ∪, ∩ or ∖."""
+    """Sets joined by ∪, ∩ or ∖; or by | a form and the condition of its letters, `\\{2k | k \\in \\mathbb{Z}\\}`."""
 
     operator: str
     parts: tuple[Node, ...]
@@ -104,3 +108,10 @@ Node = Quantity | Words | Formula | Sequence | Interval | Combination | Named | 
 
 NOBODY = "□"
 """The name in `> 5`, which leaves it out."""
+
+
+def formula_text(node: Node) -> str:
+    """A number or formula as TeX."""
+    if isinstance(node, Quantity):
+        return rf"\frac{{{node.value.numerator}}}{{{node.value.denominator}}}"
+    return node.text if isinstance(node, Formula) else ""

@@ -35,6 +35,9 @@ _UNICODE = str.maketrans(
         "θ": r"\theta ",
         "∞": r"\infty ",
         "√": r"\sqrt ",
+        "…": "...",
+        "℃": "°C",
+        "℉": "°F",
         "≤": r"\le ",
         "≥": r"\ge ",
         "≠": r"\ne ",
@@ -68,23 +71,30 @@ _UNICODE = str.maketrans(
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉₊₋ₙ"
 _RAISED_RUN, _LOWERED_RUN = re.compile(f"[{_RAISED}]+"), re.compile(f"[{_LOWERED}]+")
 _TO_LINE = str.maketrans(_RAISED + _LOWERED, "0123456789+-n" * 2)
-_CUBE_ROOT = re.compile(r"∛\s*(\d+|[a-z]|\([^()]*\))")
+_OVERLINE = "\u0305"
+_OVERLINED = re.compile(rf"(?:\d{_OVERLINE})+")
+_ROOT_SIGN = re.compile(r"([√∛∜])\s*(\d+(?:\.\d+)?|[a-z]|\([^()]*\))")
+_ROOT_INDEX = {"√": "", "∛": "[3]", "∜": "[4]"}
+_PLAIN_ROOT = re.compile(r"(?<![\\a-zA-Z])sqrt\s*(\d+(?:\.\d+)?)")
 _CIRCLED_COMMAND = re.compile(r"\\textcircled\s*\{\s*(\d)\s*\}")
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
-_CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*|\s*\(\d\)(?:\s*\(\d\))+\s*")
+_CIRCLED_LIST = re.compile(rf"\s*[{_CIRCLED}](?:[\s,、，和与]*[{_CIRCLED}])*\s*")
 _ORNAMENT = re.compile(
     r"\\(?:underline|uline|bm|pmb)(?![a-zA-Z])|\\(?:text)?color\s*\{[^{}]*\}|\\(?:checkmark|blacksquare|square|qed|Box)(?![a-zA-Z])"
 )
 _HEDGE = re.compile(
-    r"^(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
+    r"^(\\text\s*\{\s*)?(?:(?:approximately|about|around|roughly|exactly|nearly|approx\.?)\s+(?=[-}\d$¤\\])|(?:大约|约|一共|总共|共|等于)(?:为|是)?\s*(?=[-\d]))",
     re.IGNORECASE,
 )
 _FRENCH = re.compile(r"(^|\\cup\s*)([\[\]])([^\[\]()]+[,;][^\[\]()]+)([\[\]])(?=\s*(?:$|\\cup))")
 _TEMPERATURE = re.compile(r"(?:\\text\{\s*)?°(?:\s*\}|\s*\\text\{)?\s*([CF])(?![a-zA-Z])(?:\s*\})?")
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
 _RATE = re.compile(r"^每(小时|分钟|秒|天|千克|公斤|米|个|人)\s*(\d+(?:\.\d+)?\s*[\u4e00-\u9fff]+)$")
-_CHINESE_FRACTION, _CHINESE_MIXED = re.compile(r"(\d+)\s*分之\s*(\d+)"), re.compile(r"(\d+)\s*又\s*(?=\d|\\frac)")
-_UNITS = re.compile(r"(?<=\S)\s*(?:\\text\{\s*)?(?:square|cubic|sq\.?|cu\.?)\s+units?(?:\s*\})?(?:\^\{?\d\}?)?\.?\s*$")
+_CHINESE_FRACTION, _CHINESE_MIXED = (
+    re.compile(r"(?<!\d)(\d+)\s*分之\s*(\d+)"),
+    re.compile(r"(?<!\d)(\d+)\s*又\s*(?=\d|\\frac)"),
+)
+_CHINESE_RATIO = re.compile(r"(\d)\s*比\s*(?=\d)")
 _SYSTEM = re.compile(
     rf"[{SET_OPEN}{{]?\s*\\begin\{{(cases|array|aligned)\}}(?:\{{[lcr]*\}})?(.*)\\end\{{\1\}}", re.DOTALL
 )
@@ -99,6 +109,9 @@ _SPACE = re.compile(r"\\[,;: ]|\\(?:quad|qquad|enspace|thinspace|newline)(?![a-z
 _BRACED_COMMA = re.compile(r"\s*\{\s*,\s*\}\s*")
 _TEXT = re.compile(r"\\(?:text|mbox|hbox|textbf|textit|textrm|textnormal|textsf|texttt|mathrm|rm)\s*\{([^{}]*)\}")
 _STYLE = re.compile(r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|mathcal|pmb)\s*(?=[{a-zA-Z\\])")
+# Bold type marks vectors, which matters where they are multiplied, and the unit vectors i, j and k.
+_BOLD_VECTOR = re.compile(r"\\(?:mathbf|boldsymbol)\s*\{\s*([a-zA-Z])\s*\}")
+_BOLD_UNIT = re.compile(r"\\(?:mathbf|boldsymbol)\s*\{\s*([ijk])\s*\}")
 _DEGREE = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])")
 _FRAC = re.compile(r"\\(?:[dtc])?frac(?![a-zA-Z])\s*")
 _SHORT_COMMANDS = (
@@ -128,36 +141,49 @@ _SHORT_COMMANDS = (
 _FUNCTION_WORDS = re.compile(
     r"(?<![\\a-zA-Z])(sqrt|pi|arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-zA-Z])"
 )
+_POWER_FRACTION = re.compile(r"\^\s*(\\frac\{[^{}]*\}\{[^{}]*\})")
+_PARENTHESIS = re.compile("[()]")
 _POWER_PARENTHESIS = re.compile(r"\^\s*\(")
 _ROOT_ARGUMENT = re.compile(r"\\sqrt\s*(?:(\()|([0-9a-zA-Z])|(\\[a-zA-Z]+))")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d,(\[⦃.])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt|frac)|[a-z]|°))")
-_SPACES = re.compile(r" {2,}")
+_SPACES = re.compile(r"\s{2,}")
 _WRAPPERS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("**", "**"), ("`", "`"), ('"', '"'), ("$", "$"))
 
 
 def clean(text: str) -> str:
     """The answer in its one spelling, without delimiters, furniture and final punctuation."""
+    text = _SPACES.sub(" ", text)  # once and here, for a pattern may look at each blank of a run from each blank
     text = from_program(_outer(text.replace("\\$", "¤")))
     text = _ORNAMENT.sub("", _circled(text)).strip()
-    text = _CUBE_ROOT.sub(r"\\sqrt[3]{\1}", text)
+    text = _OVERLINED.sub(lambda m: rf"\overline{{{m.group().replace(_OVERLINE, '')}}}", text)
+    # A root sign stands over all digits behind it; TeX's `\\sqrt12` over one.
+    text = _ROOT_SIGN.sub(lambda m: rf"\sqrt{_ROOT_INDEX[m.group(1)]}{{{m.group(2)}}}", text)
+    text = _PLAIN_ROOT.sub(r"\\sqrt{\1}", text)
     text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_TO_LINE)}}}", text)
     text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_TO_LINE)}}}", text)
-    text = _HEDGE.sub("", text.translate(_UNICODE))
+    text = _HEDGE.sub(r"\1", text.translate(_UNICODE))
     text = _strip_dollars(text)
     text = _NO_SPACE.sub("", text)
     # `\\` ends a row of a matrix: it is set aside, so that `\\ ` is not read as a space command.
     if not any(environment in text for environment in ("matrix", "array", "cases", "aligned")):
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace("\\\\", "␤")
-    text = _SPACE.sub(" ", _FURNITURE.sub(" ", text))
-    text = _BRACED_COMMA.sub(",", text).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    text = _SPACES.sub(" ", _SPACE.sub(" ", _FURNITURE.sub(" ", text)))
+    text = (
+        _BRACED_COMMA.sub(",", _EMPTY_TEXT.sub("", text)).replace("\\%", "%").replace("\\#", "#").replace("\\&", "and")
+    )
     for pattern, replacement in _SHORT_COMMANDS:
         text = pattern.sub(replacement, text)
-    text = _TEXT.sub(r"\\text{\1}", text)
-    text = re.sub(r"\\text\{([ei])\}", r"\1", text) if text.strip() not in (r"\text{e}", r"\text{i}") else text
-    text = _STYLE.sub("", text)
-    text = _UNITS.sub("", _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text)))
+    text = _OLD_STYLE.sub(r"\\text{\1}", _SIUNITX.sub(_siunitx, text))
+    text = _upright(_TEXT.sub(r"\\text{\1}", text))
+    # A lone letter that is no unit is a variable, `5\\text{x}`, or a constant.
+    text = text if _LETTER.fullmatch(text.strip()) else _LETTER.sub(r"\1", text)
+    text = _STYLE.sub(
+        "", _BOLD_VECTOR.sub(r"\\vec{\1}", text) if "\\times" in text else _BOLD_UNIT.sub(r"\\hat{\1}", text)
+    )
+    text = _CHINESE_RATIO.sub(r"\1:", text)
+    text = _CHINESE_MIXED.sub(r"\1 ", _CHINESE_FRACTION.sub(r"\\frac{\2}{\1}", text))
     if (system := _SYSTEM.fullmatch(text.strip())) and all("=" in row for row in system.group(2).split("␤")):
         text = ", ".join(row.replace("&", " ").strip(" ,") for row in system.group(2).split("␤"))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
@@ -168,7 +194,7 @@ def clean(text: str) -> str:
     text = _FRENCH.sub(_straightened, text)
     text = _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
     text = _FUNCTION_WORDS.sub(r"\\\1 ", text) if "\\text" not in text else text
-    text = _roots(_fractions(text))
+    text = _POWER_FRACTION.sub(r"^{\1}", _roots(_fractions(text)))
     text = _power_parentheses(text)
     text = _SPACES.sub(" ", text).strip()
     return text if text.endswith("...") else text.rstrip(" .,;:?")
@@ -178,7 +204,7 @@ def _circled(text: str) -> str:
     """`①③` as the set {1, 3}: which of several statements hold."""
     text = _CIRCLED_COMMAND.sub(lambda m: _CIRCLED[int(m.group(1)) - 1], text)
     if _CIRCLED_LIST.fullmatch(text):
-        numbers = [str(_CIRCLED.index(c) + 1) if c in _CIRCLED else c for c in text if c in _CIRCLED or c.isdigit()]
+        numbers = [str(_CIRCLED.index(c) + 1) for c in text if c in _CIRCLED]
         return SET_OPEN + ",".join(numbers) + SET_CLOSE
     return text
 
@@ -227,6 +253,40 @@ def closing_brace(text: str, start: int) -> int:
     return -1
 
 
+_EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:!?]*\}\s*$")
+_LETTER = re.compile(r"\\text\{([acefijknoqruvwxyz])\}")
+_OLD_STYLE = re.compile(r"\{\s*\\(?:rm|sf|tt|bf|it)(?![a-zA-Z])\s*([^{}]*)\}")
+_SIUNITX = re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_SI_MACRO = re.compile(
+    r"\\(kilo|mega|giga|tera|hecto|deca|deci|centi|milli|micro|nano|pico|femto)(?![a-zA-Z])|\\(per)(?![a-zA-Z])|\\([a-z]+)"
+)
+
+
+def _siunitx(match: re.Match[str]) -> str:
+    """`\\SI{5}{\\kilo\\gram}` as `5\\text{ kilogram}`."""
+    unit = _SI_MACRO.sub(lambda m: m.group(1) or ("/" if m.group(2) else f"{m.group(3)} "), match.group(2))
+    return rf"{match.group(1)}\text{{ {unit.strip()}}}"
+
+
+_NESTED = re.compile(r"\\(?:text|mathrm|rm)\s*\{(?=[^{}]*\{)")
+_LETTERS = re.compile(r"\\[a-zA-Z]+|[a-zA-Z][a-zA-Z ]*")
+
+
+def _upright(text: str) -> str:
+    """`\\mathrm{m s^{-2}}`, whose braces are nested, as `\\text{m s}^{-2}`."""
+    pieces, position = [], 0
+    while match := _NESTED.search(text, position):
+        end = closing_brace(text, match.end() - 1)
+        if end < 0:
+            break
+        inner = _LETTERS.sub(
+            lambda m: m.group() if m.group()[0] == "\\" else rf"\text{{{m.group()}}}", text[match.end() : end]
+        )
+        pieces += [text[position : match.start()], inner]
+        position = end + 1
+    return "".join(pieces) + text[position:]
+
+
 def _argument(text: str, start: int) -> tuple[str, int]:
     """The TeX argument at `start` (a group, a command or one character) and the index behind it."""
     while start < len(text) and text[start] == " ":
@@ -255,41 +315,42 @@ def _fractions(text: str) -> str:
     return "".join(pieces) + text[position:]
 
 
-def _matching_parenthesis(text: str, start: int) -> int:
-    depth = 0
-    for index in range(start, len(text)):
-        depth += (text[index] == "(") - (text[index] == ")")
-        if depth == 0:
-            return index
-    return -1
+def _partners(text: str) -> dict[int, int]:
+    """Where the parenthesis that opens at each index is closed, where it is."""
+    opened: list[int] = []
+    partners: dict[int, int] = {}
+    for match in _PARENTHESIS.finditer(text):
+        if match.group() == "(":
+            opened.append(match.start())
+        elif opened:
+            partners[opened.pop()] = match.start()
+    return partners
+
+
+def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    """The text with stretches (start, end) replaced, none of which overlap."""
+    pieces, position = [], 0
+    for start, end, replacement in sorted(edits):
+        pieces += [text[position:start], replacement]
+        position = end
+    return "".join(pieces) + text[position:]
 
 
 def _roots(text: str) -> str:
     """`\\sqrt3`, `\\sqrt(3)` and `\\sqrt\\pi` as `\\sqrt{...}`."""
-    pieces, position = [], 0
-    while match := _ROOT_ARGUMENT.search(text, position):
-        pieces.append(text[position : match.start()])
-        if match.group(1):
-            end = _matching_parenthesis(text, match.end() - 1)
-            if end < 0:
-                pieces.append(text[match.start() : match.end()])
-                position = match.end()
-                continue
-            pieces.append("\\sqrt{" + _roots(text[match.end() : end]) + "}")
-            position = end + 1
-        else:
-            pieces.append("\\sqrt{" + (match.group(2) or match.group(3)) + "}")
-            position = match.end()
-    return "".join(pieces) + text[position:]
+    partners, edits = _partners(text), []
+    for match in _ROOT_ARGUMENT.finditer(text):
+        if not match.group(1):
+            edits.append((match.start(), match.end(), "\\sqrt{" + (match.group(2) or match.group(3)) + "}"))
+        elif (end := partners.get(match.end() - 1)) is not None:
+            edits += [(match.start(), match.end(), "\\sqrt{"), (end, end + 1, "}")]
+    return _edited(text, edits)
 
 
 def _power_parentheses(text: str) -> str:
     """`x^(n+1)`, as programs print it, as `x^{(n+1)}`: TeX would raise the parenthesis alone."""
-    pieces, position = [], 0
-    while match := _POWER_PARENTHESIS.search(text, position):
-        end = _matching_parenthesis(text, match.end() - 1)
-        if end < 0:
-            break
-        pieces += [text[position : match.start()], "^{", text[match.end() - 1 : end + 1], "}"]
-        position = end + 1
-    return "".join(pieces) + text[position:]
+    partners, edits = _partners(text), []
+    for match in _POWER_PARENTHESIS.finditer(text):
+        if (end := partners.get(match.end() - 1)) is not None:
+            edits += [(match.start(), match.end(), "^{("), (end, end + 1, ")}")]
+    return _edited(text, edits)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-
-MAX_CALLS = 200
+from dataclasses import dataclass, field
 
 _Handler = Callable[[list[str]], str]
 
@@ -126,16 +125,43 @@ def from_program(text: str) -> str:
     return _pmatrix(rows) if rows else text
 
 
+_PUNCTUATION = re.compile(r"[\[({]|[\])}]|,")
+
+
+@dataclass
+class _Open:
+    """A bracket that is still open: the call it belongs to, if it does, and what stands in it between commas."""
+
+    written: str
+    call: str = ""
+    parts: list[list[str]] = field(default_factory=lambda: [[]])
+
+    def as_written(self) -> str:
+        return self.written + ",".join("".join(part) for part in self.parts)
+
+
 def _calls(text: str) -> str:
-    """Rewrite calls from the last to the first, so that what stands inside is done before what stands around it."""
-    for match in list(_CALL.finditer(text))[:MAX_CALLS][::-1]:
-        end = closing(text, match.end() - 1)
-        if end < 0:
-            continue
-        written = _CALLS[match.group(1)](split_commas(text[match.end() : end]))
-        if written:
-            text = text[: match.start()] + written + text[end + 1 :]
-    return text
+    """Rewrite calls in one pass: what stands inside is done when its bracket is closed, before what stands around."""
+    frames = [_Open("")]
+    position = 0
+    calls = {match.end() - 1: match for match in _CALL.finditer(text)}
+    for mark in _PUNCTUATION.finditer(text):
+        sign, call = mark.group(), calls.get(mark.start())
+        frames[-1].parts[-1].append(text[position : call.start() if call else mark.start()])
+        position = mark.end()
+        if sign in "([{":
+            frames.append(_Open(call.group() if call else sign, call.group(1) if call else ""))
+        elif sign == ",":
+            frames[-1].parts.append([])
+        elif len(frames) == 1:
+            frames[-1].parts[-1].append(sign)
+        else:
+            frame = frames.pop()
+            parts = ["".join(part).strip() for part in frame.parts]
+            rewritten = _CALLS[frame.call](parts) if frame.call and sign == ")" else ""
+            frames[-1].parts[-1].append(rewritten or frame.as_written() + sign)
+    frames[-1].parts[-1].append(text[position:])
+    return "".join(frame.as_written() for frame in frames)
 
 
 def _logic(text: str) -> str:

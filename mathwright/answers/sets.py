@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from mathwright.answers.nodes import Combination, Formula, Interval, Node, Sequence
@@ -19,34 +20,54 @@ _MINUS_INFINITY: End = (-1, Fraction(0), 0)
 _INFINITY: End = (1, Fraction(0), 0)
 
 
-def real_set(node: Node) -> RealSet | None:
-    """The set that a node stands for, or None where an end is no plain number."""
+Place = Callable[[Formula], Fraction | None]
+
+
+def real_set(node: Node, place: Place = lambda end: None) -> RealSet | None:
+    """The set that a node stands for, or None where an end is no plain number and `place` does not know it."""
     match node:
         case Interval():
-            left, right = _number(node.left), _number(node.right)
+            left, right = _number(node.left, place), _number(node.right, place)
             if left is None or right is None:
                 return None
             start = left if left[0] else (0, left[1], int(node.left_open))
             end = right if right[0] else (0, right[1], int(not node.right_open))
-            return ((start, end),) if start < end else None
+            if start >= end:
+                return None if node.ambiguous else ()  # (3, 1) is a point
+            return ((start, end),)
         case Sequence(kind="set"):
-            points = [_number(item) for item in node.items]
+            points = [_number(item, place) for item in node.items]
             if any(point is None or point[0] for point in points):
                 return None
             return _merged([((0, p[1], 0), (0, p[1], 1)) for p in points if p])
         case Combination():
-            parts = [real_set(part) for part in node.parts]
+            parts = [real_set(part, place) for part in node.parts]
             return _combined(node.operator, [part for part in parts if part is not None]) if None not in parts else None
         case _:
             return None
 
 
-def _number(node: Node) -> End | None:
+def has_constants(node: Node) -> bool:
+    """Whether an end is an expression that may be worked out."""
+    match node:
+        case Interval():
+            return any(isinstance(end, Formula) and _number(end) is None for end in (node.left, node.right))
+        case Sequence() | Combination():
+            parts = node.items if isinstance(node, Sequence) else node.parts
+            return any(has_constants(part) or (isinstance(part, Formula) and _number(part) is None) for part in parts)
+        case _:
+            return False
+
+
+def _number(node: Node, place: Place = lambda end: None) -> End | None:
     if isinstance(node, Quantity):
         return None if node.unit or node.percent or node.base != 10 else (0, node.value, 0)
     if isinstance(node, Formula) and node.unit is None:
         text = node.text.replace(" ", "").removeprefix("+")
-        return {"\\infty": _INFINITY, "-\\infty": _MINUS_INFINITY}.get(text)
+        if infinite := {"\\infty": _INFINITY, "-\\infty": _MINUS_INFINITY}.get(text):
+            return infinite
+        value = None if node.percent else place(node)
+        return None if value is None else (0, value, 0)
     return None
 
 

@@ -1,97 +1,81 @@
-"""What a worker does: hand formulas to the TeX parser and decide whether two expressions are equal.
+"""What a worker does: read formulas and decide whether two expressions are equal.
 
-The parser (latex2sympy2_extended, the one of math-verify) builds a sympy tree from its grammar without evaluating
-text; `forbid_string_evaluation` makes sure that nothing else in sympy does. Its own normalisation and comparison are
-not used: they drop units, cases and bases, and compare with a tolerance. Working a tree out (`9^{9^{9^9}}`) can take
-any time and memory, so this module is only imported in a worker that its parent can kill.
+`tex.py` builds a sympy tree without evaluating text, and `identity.py` compares two trees by their values;
+`forbid_string_evaluation` makes sure that nothing in sympy evaluates text either. Working a tree out (an integral, a
+sum) can take any time and memory, so this module is only imported in a worker that its parent can kill.
 """
 
 from __future__ import annotations
 
-import random
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import sympy
-from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
 from sympy.core.function import AppliedUndef
 from sympy.parsing import sympy_parser
 
-from mathwright.answers.compare import Decision, rounding
+from mathwright.answers import identity
+from mathwright.answers.compare import rounding
+from mathwright.answers.decisions import Decision
+from mathwright.answers.functions import Tree
 from mathwright.answers.nodes import Formula, Matrix, Node, Relation
 from mathwright.answers.numbers import Quantity
 from mathwright.answers.structure import parse
+from mathwright.answers.tex import UnparsableError, parse_formula
 
-Tree = Any
-"""An expression or matrix of sympy, whose annotations call every result a bare Basic."""
+__all__ = ["Calculator", "UnparsableError", "forbid_string_evaluation", "to_sympy"]
 
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?)°")
-_DOUBLE_FACTORIAL = re.compile(r"(?<![\d.])(\d{1,3})!!(?!!)")
 _SHOWN_DIGITS = 30
-_WORKING_DIGITS = 200
-_POINTS_NEEDED, _POINTS_TRIED = 4, 16
-_HUGE = 10**60
-
-
-class UnparsableError(ValueError):
-    """A formula that the parser does not understand."""
-
-
-class _Converter(_Latex2Sympy):
-    """The parser with exact numbers: its own makes floats of decimals, by way of `sympify`."""
-
-    def __init__(self) -> None:
-        super().__init__(config=ConversionConfig(lowercase_symbols=False))
-
-    def parse_number(self, text: str) -> Tree:
-        return sympy.Rational(*Fraction(text.replace(",", "")).as_integer_ratio())
+_TO_BE_DONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
 
 
 def forbid_string_evaluation() -> None:
-    """Make every way from text to evaluation inside sympy raise (`sympify("...")`, `parse_expr`, `S("...")`)."""
+    """Make every way from text to evaluation inside sympy raise (`sympify("...")`, `parse_expr`, `S("...")`).
+
+    Its tables hold fractions and names as strings (`S("3/2")`): these are read, by themselves, without evaluation.
+    """
+
+    def read(text: str, *args: object, **kwargs: object) -> Tree:
+        if _FRACTION.fullmatch(text):
+            return sympy.Rational(*Fraction(text).as_integer_ratio())
+        if text.isidentifier() and text.isascii():
+            return sympy.Symbol(text)
+        raise UnparsableError("sympy tried to evaluate text")
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise UnparsableError("sympy tried to evaluate text")
 
-    sympy_parser.parse_expr = refuse
+    sympy_parser.parse_expr = read
     sympy_parser.eval_expr = refuse
 
 
-@lru_cache(maxsize=4096)
-def to_sympy(text: str) -> Tree:
-    """The expression or matrix that a cleaned formula stands for.
+_FRACTION = re.compile(r"-?\d{1,9}(?:/[1-9]\d{0,8})?")
 
-    Raises UnparsableError where the parser does not understand it, or only part of it.
-    """
-    if "\\text" in text or re.search(r"\d\s*_|[%¤€£¥?@#]|\\(?:l|c|v)?dots", text):
-        raise UnparsableError(text)
-    source = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text).replace("°", r"\cdot\frac{\pi}{180}")
-    source = _DOUBLE_FACTORIAL.sub(lambda m: str(sympy.factorial2(int(m.group(1)))), source)
-    source = source.replace("␤", r"\\").replace("*", r"\cdot ")
-    source = re.sub(r"([a-zA-Z])('+)", lambda m: f"{m.group(1)}_{{{'p' * len(m.group(2))}}}", source)
+
+@lru_cache(maxsize=4096)
+def _read(text: str, ordered: bool) -> tuple[Tree, bool]:
     try:
-        return _checked(_Converter().parse(source))
+        return parse_formula(text, ordered=ordered)
     except (MemoryError, UnparsableError):
         raise
-    except Exception as error:  # the parser raises bare Exception, and sympy whatever its constructors meet
+    except Exception as error:  # sympy raises whatever its constructors meet
         raise UnparsableError(text) from error
 
 
-def _checked(tree: object) -> Tree:
-    """An expression or matrix (no relation, set or tuple), `i` read as the imaginary unit unless it counts."""
-    if isinstance(tree, sympy.MatrixBase):
-        return tree.applyfunc(_checked)
-    if not isinstance(tree, sympy.Expr | sympy.MatrixExpr):
-        raise UnparsableError(str(type(tree)))
-    if tree.has(sympy.Sum, sympy.Product):
-        return tree
-    return tree.xreplace({symbol: sympy.I for symbol in tree.atoms(sympy.Symbol) if symbol.name == "i"})
+def to_sympy(text: str, *, ordered: bool = False) -> Tree:
+    """The expression or matrix that a cleaned formula stands for.
+
+    `ordered`: capital letters do not commute. Raises UnparsableError where it is not understood to its last character.
+    """
+    return _read(text, ordered)[0]
 
 
 class Calculator:
     """The oracle of a worker: decides every question, in its own time."""
+
+    max_comparisons = 10**9
 
     def __init__(self, rel_tolerance: Fraction = Fraction(0)) -> None:
         self.rel_tolerance = rel_tolerance
@@ -104,12 +88,13 @@ class Calculator:
         self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix, factor: Fraction = Fraction(1)
     ) -> Decision:
         # A logarithm without base is natural or common, the same on both sides.
-        return any(self._equal(a, b, factor, natural_log) for natural_log in _log_readings(a, b))
+        readings = [_Reading(natural_log, _ordered(a, b)) for natural_log in _log_readings(a, b)]
+        return any(self._equal(a, b, factor, reading) for reading in readings)
 
     def _equal(
-        self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix, factor: Fraction, natural_log: bool
+        self, a: Quantity | Formula | Matrix, b: Quantity | Formula | Matrix, factor: Fraction, reading: _Reading
     ) -> bool:
-        value_a, value_b = _value(a, natural_log=natural_log), _value(b, natural_log=natural_log)
+        value_a, value_b = _value(a, reading), _value(b, reading)
         if _is_matrix(value_a) or _is_matrix(value_b):
             return _is_matrix(value_a) and _is_matrix(value_b) and _same_matrix(value_a, value_b)
         if isinstance(a, Matrix) or isinstance(b, Matrix):
@@ -135,6 +120,12 @@ class Calculator:
         value, target = _constants_read(value, target)
         return same(value, target) or bool(self.rel_tolerance and _within(value, target, self.rel_tolerance))
 
+    def place(self, end: Formula) -> Fraction | None:
+        value = _worked_out(to_sympy(end.text))
+        if _is_matrix(value) or value.free_symbols or not value.is_commutative:
+            return None
+        return identity.place(value)
+
     def related(self, a: Relation, b: Relation) -> Decision:
         kind_a, difference_a = _difference(a)
         kind_b, difference_b = _difference(b)
@@ -145,14 +136,30 @@ class Calculator:
         return _proportional(difference_a, difference_b, positive=kind_a in (">", "≥"))
 
 
-def _value(node: Node, *, natural_log: bool = False) -> Tree:
+@dataclass(frozen=True)
+class _Reading:
+    """How both sides are read where there are two ways."""
+
+    natural_log: bool = False
+    """What a logarithm without base is."""
+    ordered: bool = False
+    """Whether capital letters keep their order."""
+
+
+def _value(node: Node, reading: _Reading) -> Tree:
     if isinstance(node, Quantity):
         return sympy.Rational(node.value.numerator, node.value.denominator)
     if isinstance(node, Matrix):
-        return sympy.Matrix([[_value(cell, natural_log=natural_log) for cell in row] for row in node.rows])
+        return sympy.Matrix([[_value(cell, reading) for cell in row] for row in node.rows])
     if not isinstance(node, Formula):
         raise UnparsableError(str(node))
-    return to_sympy(_LOG_OF_NO_BASE.sub(r"\\ln", node.text) if natural_log else node.text)
+    text = _LOG_OF_NO_BASE.sub(r"\\ln", node.text) if reading.natural_log else node.text
+    return to_sympy(text, ordered=reading.ordered)
+
+
+def _ordered(*nodes: Node) -> bool:
+    """Whether a side holds a product of capital letters alone, as of matrices or points."""
+    return any(isinstance(node, Formula) and _read(node.text, False)[1] for node in nodes)
 
 
 _LOG_OF_NO_BASE = re.compile(r"\\log(?![a-zA-Z])(?!\s*_)")
@@ -205,75 +212,29 @@ def same(a: Tree, b: Tree) -> bool:
         return True
     if any(part.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) for part in (a, b)):
         return False
+    if not (a.is_commutative and b.is_commutative):
+        return sympy.expand(a - b) == 0
     difference = a - b
     if difference.is_Rational:
-        return difference == 0
-    if not difference.free_symbols:
-        return _is_zero(difference)
-    return _is_zero_function(a, b, difference)
+        return bool(difference == 0)
+    try:
+        return identity.same_function(a, b) if difference.free_symbols else identity.same_constant(a, b)
+    except identity.UndecidedError:
+        # Only a proof will do, and there is none where a letter is missing.
+        return a.free_symbols == b.free_symbols and bool(sympy.simplify(difference) == 0)
 
 
 def _worked_out(expression: Tree) -> Tree:
-    expression = expression.doit()
+    """Sums, integrals, limits and derivatives done, and each unknown function's value a letter."""
+    # `doit` would also write out the powers that were left for their size.
+    expression = expression.doit() if expression.has(*_TO_BE_DONE) else expression
     unknown = {call: sympy.Symbol(str(call)) for call in expression.atoms(AppliedUndef)}
-    expression = expression.xreplace(unknown)
-    # The real root of a negative number: \sqrt[3]{-8} is -2, not 1 + i sqrt(3).
-    return expression.replace(_is_odd_root, lambda root: -(((-root.base) ** root.exp) ** 1))
-
-
-def _is_odd_root(part: Tree) -> bool:
-    if not isinstance(part, sympy.Pow) or not part.exp.is_Rational or part.exp.is_Integer:
-        return False
-    exponent: Tree = part.exp
-    return bool(exponent.q % 2 and exponent.p % 2 and part.base.is_number and part.base.is_negative)
-
-
-def _is_zero(constant: Tree) -> bool:
-    """Whether a constant is zero, to 200 digits; huge numbers need a proof, where 200 digits may not reach."""
-    number = constant.evalf(_SHOWN_DIGITS, maxn=_WORKING_DIGITS)
-    if not number.is_number or not all(part.is_Float or part.is_Rational for part in number.as_real_imag()):
-        return sympy.simplify(constant) == 0
-    if any(part != 0 and getattr(part, "_prec", 2) > 1 for part in number.as_real_imag()):
-        # What is left of a cancellation inside a function (gamma, say) shrinks with more digits; a difference stays.
-        closer = constant.evalf(2 * _SHOWN_DIGITS, maxn=_WORKING_DIGITS)
-        if abs(closer - number) < abs(number) / 10**6:
-            return False
-    if any(abs(n) > _HUGE or n.q > _HUGE for n in constant.atoms(sympy.Rational)):
-        return sympy.simplify(constant) == 0
-    return True
-
-
-def _is_zero_function(a: Tree, b: Tree, difference: Tree) -> bool:
-    """Whether `difference` = a - b is zero at random rational points where no root or logarithm of a and b is complex.
-
-    Two different expressions agree at a random point with a probability that is zero for all that answers are made of.
-    """
-    domain = [
-        power.base for power in (a, b) for power in power.atoms(sympy.Pow) if power.exp.is_Rational and power.exp.q != 1
-    ]
-    domain += [log.args[0] for side in (a, b) for log in side.atoms(sympy.log)]
-    points = random.Random(0)
-    seen = 0
-    for _ in range(_POINTS_TRIED):
-        symbols = sorted(difference.free_symbols, key=str)
-        point = {s: sympy.Rational(points.randint(-997, 997), points.randint(101, 499)) for s in symbols}
-        inside = [part.xreplace(point).evalf(15) for part in domain]
-        if any(value.is_negative for value in inside):
-            continue
-        value = difference.xreplace(point)
-        if value.has(sympy.zoo, sympy.nan, sympy.oo):
-            continue
-        if not _is_zero(value):
-            return False
-        seen += 1
-        if seen == _POINTS_NEEDED:
-            return True
-    return seen > 0 or sympy.simplify(difference) == 0
+    return expression.xreplace(unknown)
 
 
 def _difference(relation: Relation) -> tuple[str, Tree]:
     """The relation as `difference = 0`, `difference > 0` or `difference >= 0`."""
-    left, right = (_value(_as_formula(term)) for term in relation.terms)
+    left, right = (_value(_as_formula(term), _Reading()) for term in relation.terms)
     operator = relation.operators[0]
     if operator in "<≤":
         left, right, operator = right, left, {"<": ">", "≤": "≥"}[operator]
@@ -289,12 +250,9 @@ def _as_formula(term: str) -> Quantity | Formula:
 
 def _proportional(a: Tree, b: Tree, *, positive: bool) -> bool:
     """Whether a = c b for a constant c that is not zero (`positive`: greater than zero)."""
-    symbols = sorted({*a.free_symbols, *b.free_symbols}, key=str)
-    points = random.Random(1)
-    for _ in range(_POINTS_TRIED):
-        point = {symbol: sympy.Rational(points.randint(1, 997), points.randint(101, 499)) for symbol in symbols}
-        at_a, at_b = a.xreplace(point), b.xreplace(point)
-        if at_a.is_number and at_b.is_number and not _is_zero(at_a) and not _is_zero(at_b):
-            factor = at_a / at_b
-            return (not positive or bool(factor > 0)) and same(a, factor * b)
-    return same(a, b)
+    if not a.free_symbols and not b.free_symbols:
+        return same(a, b)
+    try:
+        return identity.proportional(a, b, positive=positive)
+    except identity.UndecidedError:
+        return same(a, b)

@@ -1,136 +1,262 @@
-"""Units of measure and money: which spellings are one unit, and by what factor units of one kind differ.
+"""Units of measure and money: what a unit expression stands for, and how one kind of unit is turned into another.
 
-A unit is a pair (factor, dimensions): `km/h` is (5/18, {length: 1, time: -1}). A word that is no unit (apples,
-students) says what is counted and is left out of the comparison.
+A unit is so many base units of given dimensions: `km/h` is 5/18 of {length: 1, time: -1}. All factors are exact; π is
+kept apart (a degree is π/180 of a radian), and so is the zero of a scale of temperature.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_TABLE: dict[str, tuple[str, Fraction, str]] = {}
-_SINGLE_LETTERS = {"m", "g", "s", "h", "l", "t", "L"}
-
-
-def _add(dimension: str, factor: str | int, spellings: str) -> None:
-    for spelling in spellings.split():
-        _TABLE[spelling] = (dimension, Fraction(factor), spelling)
-
-
-_add("length", 1, "m meter meters metre metres 米")
-_add("length", "1/10", "dm decimeter decimeters 分米")
-_add("length", "1/100", "cm centimeter centimeters centimetre centimetres 厘米")
-_add("length", "1/1000", "mm millimeter millimeters millimetre millimetres 毫米")
-_add("length", 1000, "km kilometer kilometers kilometre kilometres 千米 公里")
-_add("length", "0.0254", "inch inches")
-_add("length", "0.3048", "ft foot feet")
-_add("length", "0.9144", "yd yard yards")
-_add("length", "1609.344", "mi mile miles")
-_add("mass", "1/1000", "g gram grams 克")
-_add("mass", 1, "kg kilogram kilograms 千克 公斤")
-_add("mass", "1/1000000", "mg milligram milligrams 毫克")
-_add("mass", 1000, "t ton tons tonne tonnes 吨")
-_add("mass", "0.45359237", "lb lbs pound pounds")
-_add("mass", "0.028349523125", "oz ounce ounces")
-_add("time", 1, "s sec secs second seconds 秒")
-_add("time", 60, "min mins minute minutes 分钟")
-_add("time", 3600, "h hr hrs hour hours 小时 时")
-_add("time", 86400, "day days 天")
-_add("time", 604800, "week weeks 星期 周")
-_add("volume", "1/1000", "l L liter liters litre litres 升")
-_add("volume", "1/1000000", "ml mL milliliter milliliters 毫升")
-_add("volume", "0.003785411784", "gallon gallons gal")
-_add("angle", 1, "° degree degrees deg 度")
-_add("angle", "1/60", "arcmin arcminutes")
-_add("usd", 1, "¤ dollar dollars usd USD 美元")
-_add("usd", "1/100", "cent cents ¢")
-_add("eur", 1, "€ euro euros")
-_add("gbp", 1, "£")
-_add("cny", 1, "¥ yuan 元 人民币")
-_add("cny", "1/10", "角")
-_add("inr", 1, "₹ rupee rupees")
-_add("count", 12, "打")
-_add("celsius", 1, "celsius")
-_add("fahrenheit", 1, "fahrenheit")
-# Compounds whose factor is that of their parts.
-_TABLE["mph"] = ("length/time", Fraction("0.44704"), "mph")
-
-_SQUARED = {"sq", "square", "sq.", "平方"}
-_CUBED = {"cubic", "cu", "cu.", "立方"}
-_TOKEN = re.compile(r"\^\{?(-?\d)\}?|[°¤€£¥₹¢]|[a-zA-Z]+|平方|立方|[\u4e00-\u9fff]+|/|\d")
+from mathwright.answers.unit_table import (
+    CHINESE,
+    CURRENCIES,
+    DIMENSIONS,
+    ENGLISH_FIRST,
+    IRREGULAR_PLURALS,
+    PREFIXES,
+    UNITS,
+)
+from mathwright.answers.vocabulary import words_of
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of measure: `factor` base units of the given dimensions (pairs name, exponent; sorted)."""
+    """A unit of measure: `factor` times π^`pi` base units of the given dimensions (pairs name, exponent; sorted)."""
 
     factor: Fraction
     dimensions: tuple[tuple[str, int], ...]
+    pi: int = 0
+    zero: Fraction = Fraction(0)
+    """Where the scale of a temperature begins, in kelvin."""
+    others: tuple[Unit, ...] = ()
+    """Its other readings: an ounce of weight is also one of volume."""
 
 
-NO_UNIT = Unit(Fraction(1), (("none", 1),))
-"""Of another kind than every unit."""
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """value of b = value of a * factor * π^pi + shift."""
+
+    factor: Fraction = Fraction(1)
+    pi: int = 0
+    shift: Fraction = Fraction(0)
 
 
-def is_unit_word(word: str) -> bool:
-    """Whether a bare word behind a number is a unit: `cm` is; `m` alone may as well be a variable."""
-    return word in _TABLE and word not in _SINGLE_LETTERS
+COUNTED = Unit(Fraction(1), (("counted", 1),))
+"""Of things: apples, students. What they are is left out of the comparison."""
+SAME = Conversion()
+
+_SYMBOLS: dict[str, list[Unit]] = {}
+_NAMES: dict[str, list[Unit]] = {}
+_PREFIXABLE_SYMBOLS: set[str] = set()
+_PREFIXABLE_NAMES: set[str] = set()
+_CHINESE: dict[str, list[Unit]] = {}
+_BY_SYMBOL = {symbol: power for symbols, power in PREFIXES.values() for symbol in symbols}
 
 
-_PARTS = re.compile(r"[\s,]*(?:and\s+)?(\d+(?:\.\d+)?)\s*(?:\\text\{\s*)?([a-zA-Z]+\.?|[\u4e00-\u9fff]+)(?:\s*\})?")
+def _size(expression: str) -> Unit:
+    """What a row of the table says: `1/1000 m^3`, `550 ft lbf s^-1`, `1/180 pi angle`."""
+    factor, pi, dimensions = Fraction(1), 0, {}
+    for term in expression.split():
+        base, _, exponent = term.partition("^")
+        power = int(exponent or 1)
+        if base[0].isdigit():
+            factor *= Fraction(base)
+            continue
+        if base == "pi":
+            pi += power
+            continue
+        unit = Unit(Fraction(1), ((base, 1),)) if base in DIMENSIONS else readings(base)[0]
+        factor *= unit.factor**power
+        pi += unit.pi * power
+        for name, times in unit.dimensions:
+            dimensions[name] = dimensions.get(name, 0) + times * power
+    return Unit(factor, tuple(sorted((n, e) for n, e in dimensions.items() if e)), pi)
 
 
-def parse_compound(text: str) -> tuple[Fraction, Unit] | None:
-    """`5 feet 6 inches` or `1小时30分`: the sum in its first unit, and this unit; None for anything else."""
-    if not text[:1].isdigit() or not re.search(r"\d[^\d]+\d", text):
+def _build() -> None:
+    for row in UNITS.strip().splitlines():
+        symbols, names, size, *prefixes = (cell.strip() for cell in row.split("|"))
+        unit = _size(size)
+        for words, table in ((symbols, _SYMBOLS), (names, _NAMES)):
+            for word in words.split():
+                table.setdefault(word, []).append(unit)
+        if prefixes:
+            _PREFIXABLE_NAMES.update(names.split())
+            _PREFIXABLE_SYMBOLS.update(symbols.split() if prefixes == ["p"] else [])
+    for unit, symbol, names in ((CELSIUS, "℃", "celsius centigrade degc"), (FAHRENHEIT, "℉", "fahrenheit degf")):
+        _SYMBOLS[symbol] = [unit]
+        _NAMES.update({name: [unit] for name in names.split()})
+    for row in CURRENCIES.strip().splitlines():
+        code, signs, names, *hundredths = (cell.strip() for cell in row.split("|"))
+        unit = Unit(Fraction(1), ((code, 1),))
+        for word in (code, *signs.split()):
+            _SYMBOLS.setdefault(word, []).append(unit)
+        for name in names.split():
+            _NAMES.setdefault(name, []).append(unit)
+        for name in " ".join(hundredths).split():
+            (_NAMES if len(name) > 1 else _SYMBOLS).setdefault(name, []).append(Unit(Fraction(1, 100), unit.dimensions))
+    for entry in CHINESE.replace("\n", ";").split(";"):
+        if entry.strip():
+            name, _, size = entry.strip().partition(" ")
+            unit = COUNTED if size == "counted" else _lone(size) or _size(size)
+            _CHINESE.setdefault(name, []).append(unit)
+
+
+CELSIUS = Unit(Fraction(1), (("temperature", 1),), zero=Fraction("273.15"))
+FAHRENHEIT = Unit(Fraction(5, 9), (("temperature", 1),), zero=Fraction("459.67") * Fraction(5, 9))
+
+
+def _lone(word: str) -> Unit | None:
+    return found[0] if (found := readings(word)) else None
+
+
+def readings(word: str) -> tuple[Unit, ...]:
+    """Every unit that one word, symbol or sign may stand for; none where it is no unit."""
+    if word in _SYMBOLS:
+        return tuple(_SYMBOLS[word])
+    if len(word) < 2 or word in ENGLISH_FIRST:
+        return tuple(_CHINESE.get(word, ()))
+    name = _singular(word.lower())
+    return tuple(_NAMES.get(name) or _prefixed(word, name) or _abbreviated(word) or _CHINESE.get(word) or ())
+
+
+_WITH_ES = ("ses", "xes", "zes", "ches", "shes")
+
+
+def _singular(name: str) -> str:
+    """The name of one, where that of several is known."""
+    if name in _NAMES or name in IRREGULAR_PLURALS:
+        return IRREGULAR_PLURALS.get(name, name)
+    for stem in (name.removesuffix("s"), name.removesuffix("es") if name.endswith(_WITH_ES) else name):
+        if stem != name and (stem in _NAMES or any(stem == p + n for p, n in _split_prefix(stem))):
+            return stem
+    return name
+
+
+def _split_prefix(name: str) -> list[tuple[str, str]]:
+    return [(p, name[len(p) :]) for p in PREFIXES if name.startswith(p) and name[len(p) :] in _PREFIXABLE_NAMES]
+
+
+def _prefixed(word: str, name: str) -> list[Unit]:
+    for prefix, rest in _split_prefix(name):
+        return [_times(unit, PREFIXES[prefix][1]) for unit in _NAMES[rest]]
+    for length in (1, 2):
+        if word[length:] in _PREFIXABLE_SYMBOLS and word[:length] in _BY_SYMBOL:
+            return [_times(unit, _BY_SYMBOL[word[:length]]) for unit in _SYMBOLS[word[length:]]]
+    return []
+
+
+def _times(unit: Unit, power: int) -> Unit:
+    return Unit(unit.factor * Fraction(10) ** power, unit.dimensions, unit.pi)
+
+
+_SHORT = words_of("lb hr min sec yr mo wk kg cm mm km dm ml dl mg gal oz qt pt ft yd mi kwh khz kw hz")
+
+
+def _abbreviated(word: str) -> list[Unit]:
+    """`lbs`, `Kg`, `HR`: a common symbol with the s of several or in other letters."""
+    lower = word.lower()
+    stem = lower if lower in _SHORT else lower.removesuffix("s")
+    if stem not in _SHORT:
+        return []
+    spelled = _IN_CAPITALS.get(stem, stem)
+    return list(_SYMBOLS.get(spelled) or _prefixed(spelled, spelled))
+
+
+_IN_CAPITALS = {"kwh": "kWh", "khz": "kHz", "kw": "kW", "hz": "Hz"}
+
+
+def one(options: tuple[Unit, ...]) -> Unit | None:
+    """A word with several readings as one unit, or None where it has none."""
+    if not options:
         return None
-    parts, position = [], 0
-    while match := _PARTS.match(text, position):
-        parts.append((Fraction(match.group(1)), match.group(2).rstrip(".")))
-        position = match.end()
-    if len(parts) < 2 or text[position:].strip():
-        return None
-    hours = parts[0][1] in ("小时", "时")
-    units = [parse_unit("分钟" if hours and word == "分" else word) for _, word in parts]
-    first = units[0]
-    if first is None or any(unit is None or unit.dimensions != first.dimensions for unit in units):
-        return None
-    return sum((number * unit.factor for (number, _), unit in zip(parts, units, strict=True) if unit), Fraction(0)) / (
-        first.factor
-    ), first
+    first, *others = options
+    return Unit(first.factor, first.dimensions, first.pi, first.zero, tuple(others))
 
 
-def parse_unit(text: str) -> Unit | None:
-    """The unit that `text` names, or None where it names none (or names what is counted)."""
-    factor = Fraction(1)
-    dimensions: dict[str, int] = {}
-    sign, power = 1, 1
-    last: tuple[str, Fraction, int] | None = None
-    for token in _TOKEN.finditer(text):
-        word = token.group()
-        if word.startswith("^") and last is not None:
-            name, size, exponent = last
-            extra = int(token.group(1)) * exponent - exponent
-            dimensions[name] = dimensions.get(name, 0) + extra
-            factor *= size**extra
-            last = None
-        elif word in ("/", "per", "每"):
-            sign = -1
-        elif word.lower() in _SQUARED or word.lower() in _CUBED:
-            power = 2 if word.lower() in _SQUARED else 3
-        elif word in _TABLE or word.lower() in _TABLE:
-            name, size, _ = _TABLE.get(word) or _TABLE[word.lower()]
-            for part in [name] if name != "length/time" else []:
-                dimensions[part] = dimensions.get(part, 0) + sign * power
-            if name == "length/time":
-                dimensions["length"] = dimensions.get("length", 0) + 1
-                dimensions["time"] = dimensions.get("time", 0) - 1
-            factor *= size ** (sign * power)
-            last = (name, size, sign * power)
-            power = 1
-        elif word.lower() not in ("of", "the", "in"):
-            return None
+def is_common(word: str) -> bool:
+    """Whether a short word in small letters is sooner a unit than a product of letters."""
+    return word in _SHORT or word in _COMMON or (len(word) > 2 and (word in _SYMBOLS or _singular(word) in _NAMES))
+
+
+_COMMON = words_of("in nm ms ns ha hp kb mb gb cc gm cl kg ft yrs wks mos hrs lbs kgs")
+
+
+def named(words: str) -> tuple[Unit, ...]:
+    """The units of which this is the full name, words written together."""
+    return tuple(_NAMES.get(_singular(words.lower()), ()))
+
+
+def chinese_unit(text: str) -> str:
+    """The longest name of a unit that the text begins with."""
+    lengths = range(min(_LONGEST_CHINESE, len(text)), 0, -1)
+    return next((text[:length] for length in lengths if text[:length] in _CHINESE), "")
+
+
+_build()
+_LONGEST_CHINESE = max(map(len, _CHINESE))
+DEGREE = _SYMBOLS["°"][0]
+RADIAN = _SYMBOLS["rad"][0]
+
+
+_LARGEST_POWER = 12
+
+
+def product(unit: Unit, factor: Unit, power: int) -> Unit | None:
+    """`unit` times `factor` to a power; a scale of temperature keeps its zero only alone."""
+    if abs(power) > _LARGEST_POWER:
+        return None
+    if not unit.dimensions and power == 1 and unit.factor == 1:
+        return factor
+    dimensions = dict(unit.dimensions)
+    for name, exponent in factor.dimensions:
+        dimensions[name] = dimensions.get(name, 0) + exponent * power
     kept = tuple(sorted((name, exponent) for name, exponent in dimensions.items() if exponent))
-    return Unit(factor, kept) if kept else None
+    return Unit(unit.factor * factor.factor**power, kept, unit.pi + factor.pi * power)
+
+
+def conversions(a: Unit | None, b: Unit | None) -> list[Conversion]:
+    """The ways to count `a` in units of `b`: several where a name has several readings, none for different kinds.
+
+    A unit on one side only is left out.
+    """
+    if a is None or b is None or a == b:
+        return [SAME]
+    found: list[Conversion] = []
+    for one in (a, *a.others):
+        for other in (b, *b.others):
+            conversion = _conversion(one, other)
+            if conversion is not None and conversion not in found:
+                found.append(conversion)
+    return found
+
+
+def _conversion(a: Unit, b: Unit) -> Conversion | None:
+    if a.dimensions == b.dimensions:
+        if a.zero or b.zero:
+            return Conversion(a.factor / b.factor, 0, (a.zero - b.zero) / b.factor)
+        return Conversion(a.factor / b.factor, a.pi - b.pi)
+    if _unnamed(a, b) or _unnamed(b, a):
+        return SAME
+    # Degrees that do not say of what scale are those of the side that does.
+    degrees, scale = (a, b) if a == DEGREE else (b, a)
+    return SAME if degrees == DEGREE and scale in (CELSIUS, FAHRENHEIT) else None
+
+
+def _unnamed(a: Unit, b: Unit) -> bool:
+    """`5 units` says not of what; `5 square units` only that it is an area."""
+    if len(a.dimensions) != 1 or a.dimensions[0][0] != "unit":
+        return False
+    exponent = a.dimensions[0][1]
+    return exponent == 1 or b.dimensions == (("length", exponent),)
+
+
+def is_measure(unit: Unit | None) -> bool:
+    """Whether the unit measures something: neither money nor a count."""
+    return unit is not None and any(name in DIMENSIONS and name != "unit" for name, _ in unit.dimensions)
+
+
+def is_angle(unit: Unit | None) -> bool:
+    return unit is not None and unit.dimensions == RADIAN.dimensions

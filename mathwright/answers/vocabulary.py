@@ -1,34 +1,6 @@
-"""Words that answers are made of: numbers in words, and different words for one answer."""
+"""Different words for one answer."""
 
 from __future__ import annotations
-
-import re
-
-_UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SMALL = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * (i + 2) for i, word in enumerate(_TENS)}
-_LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6}
 
 NOTHING = "∅"
 """The one word for "there is no such number"; it equals the empty set."""
@@ -42,29 +14,68 @@ _SAME = {
     "yes": "yes;true;是;对;正确;是的",
     "no": "no;false;否;错;错误;不是;不对",
 }
+_SAME |= {
+    name: f"{name};{shorts}"
+    for name, shorts in {
+        "monday": "mon",
+        "tuesday": "tue;tues",
+        "wednesday": "wed;weds",
+        "thursday": "thu;thur;thurs",
+        "friday": "fri",
+        "saturday": "sat",
+        "january": "jan",
+        "february": "feb",
+        "march": "mar",
+        "april": "apr",
+        "june": "jun",
+        "july": "jul",
+        "august": "aug",
+        "september": "sep;sept",
+        "october": "oct",
+        "november": "nov",
+        "december": "dec",
+    }.items()
+}
+_SAME |= {f"星期{day}": f"星期{day};周{day};礼拜{day}" for day in "一二三四五六日"}
 _CANONICAL = {spelling: word for word, spellings in _SAME.items() for spelling in spellings.split(";")}
 
 
-def number_in_words(text: str) -> int | None:
-    """The number that a whole text spells, `twenty-one` or `two hundred and five`, or None."""
-    words = re.split(r"[\s-]+", text.lower().strip())
-    if not 1 <= len(words) <= 12 or words[0] not in _SMALL:
-        return None
-    total, section, previous = 0, 0, ""
-    for word in words:
-        if word in _SMALL:
-            after_tens = previous in _TENS and 0 < _SMALL[word] < 10
-            if previous in _SMALL and not after_tens:
-                return None
-            section += _SMALL[word]
-        elif word == "hundred" and 0 < section < 100:
-            section *= _LARGE[word]
-        elif word in _LARGE and section:
-            total, section = total + section * _LARGE[word], 0
-        elif word != "and" or previous not in _LARGE:
-            return None
-        previous = word
-    return None if previous == "and" else total + section
+def words_of(text: str) -> frozenset[str]:
+    """The words of a list written as one text."""
+    return frozenset(text.split())
+
+
+# --- words around a number ------------------------------------------------------------------------
+
+RELATING = {"in", "on", "at", "for", "from", "to", "with", "by", "of", "among", "during", "per", "across"}
+"""Prepositions that tell more about what is counted or measured, and leave its number alone."""
+DETERMINERS = words_of("the a an this that these those his her its their our your my all every each")
+CLOSED = words_of(
+    # prepositions that compare or bound
+    "above after around before below between beyond except over past since than through till toward towards under "
+    "until upon versus via within without "
+    # conjunctions and adverbs that join, doubt or deny
+    "although and as because but either else hence however if neither nor not never no none or otherwise perhaps "
+    "possibly probably maybe approximately roughly so then therefore though thus unless when where whereas whether "
+    "which while who why yet "
+    # verbs that say something about the number
+    "am is are was were be been being has have had do does did can cannot could will would shall should may might "
+    "must equals equal gives makes means isn't aren't doesn't don't won't "
+    # pronouns
+    "i it he she we they you there here what that "
+    # words that calculate or compare
+    "choose cubed divided double doubled factorial half halved inverse least max maximum min minimum minus mod modulo "
+    "most multiplied negative permute plus positive power quadrupled raised reciprocal recurring repeating root square "
+    "sq cu cubic squared sum times tops tripled twice upward upwards zero infinity"
+)
+SAYING_NOTHING = {"each", "total", "altogether", "apiece", "overall", "respectively", "exactly", "only"}
+ADVERBS = SAYING_NOTHING | {"more", "less", "fewer", "left", "remaining", "extra", "additional", "up", "down", "off"}
+"""What may stand directly behind a bare number: `5 more`, `5 each`, `5 in total`."""
+PLURALS_WITHOUT_S = words_of(
+    "people children men women mice geese teeth oxen dice data media criteria vertices indices matrices axes fish "
+    "sheep deer shrimp aircraft offspring species series salmon moose bison cattle police staff kids personnel "
+    "grandchildren schoolchildren gentlemen policemen firemen fishermen salesmen businessmen wives knives"
+)
 
 
 def canonical(words: str) -> str:
