@@ -19,6 +19,7 @@ marks in a Markdown file.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -72,6 +73,17 @@ SIZES: dict[str, Any] = {
     "classifier_dropout": 0.0, "kv_channels": 8, "residual_dropout": 0.0,
 }  # fmt: skip
 """What a configuration's sizes become, by name; the rest stays. Caps and scales are strong enough to be seen."""
+OTHERS: dict[str, dict[str, Any]] = {
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "mamba2": {"num_heads": 8},
+    "falcon": {"new_decoder_architecture": False, "multi_query": True, "alibi": False},
+    "cohere_compass_text": {"layer_types": ["full_attention", "full_attention"]},
+    "lfm2_moe": {"layer_types": ["full_attention", "conv"]},
+    "gemma4_text": {"head_dim": 8, "global_head_dim": 8, "num_key_value_heads": 2},
+    "gemma4_unified_text": {"head_dim": 8, "global_head_dim": 8, "num_key_value_heads": 2},
+}  # fmt: skip
+"""What an architecture needs besides."""
 
 
 # --- tiny models ----------------------------------------------------------------------------------
@@ -86,7 +98,10 @@ def tiny_config(model_type: str, tokenizer: Any) -> Any:
     ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     values = {**SIZES, **ids, "pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
     values["vocab_size_per_layer_input"] = len(tokenizer)
-    known = {**default.to_dict(), **{name: getattr(default, name) for name in values if hasattr(default, name)}}
+    known = default.to_dict()
+    for name in values:
+        with contextlib.suppress(Exception):  # an attribute that differs from layer to layer raises one of its own
+            known[name] = getattr(default, name)
     chosen = {name: value for name, value in values.items() if name in known}
     for name, value in known.items():  # what is None by default stays so, but a size that another is divided by
         if value is None and name not in ("num_key_value_heads", "head_dim"):
@@ -104,7 +119,8 @@ def tiny_config(model_type: str, tokenizer: Any) -> Any:
     else:
         chosen.pop("mlp_layer_types", None)
     fixed = [name for name in chosen if isinstance(vars(cls).get(name), property) and not vars(cls)[name].fset]
-    return cls(**{name: value for name, value in chosen.items() if name not in fixed})
+    chosen = {name: value for name, value in chosen.items() if name not in fixed}
+    return cls(**{**chosen, **OTHERS.get(model_type, {})})
 
 
 def build(model_type: str, folder: Path, tokenizer: Any) -> str:

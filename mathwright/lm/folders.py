@@ -26,8 +26,8 @@ TRUST = "MATHWRIGHT_TRUST_MODEL_CODE"
 def trusts(source: Path | str) -> bool:
     """Whether the code that comes with a model may run: the user has named the model in MATHWRIGHT_TRUST_MODEL_CODE."""
     named = [name for name in os.environ.get(TRUST, "").split(os.pathsep) if name]
-    if isinstance(source, Path):
-        return source.resolve() in [Path(name).expanduser().resolve() for name in named]
+    if Path(source).is_dir():
+        return Path(source).resolve() in [Path(name).expanduser().resolve() for name in named]
     return str(source) in named
 
 
@@ -51,8 +51,9 @@ def resolve(source: str | Path) -> Path | str:
         raise MathwrightError(
             f"{folder} has no config.json", hint="name the folder that holds config.json and the weights"
         )
-    if (reason := _json_damage(config)) is not None:
-        raise MathwrightError(f"{config} is not JSON: {reason}", hint="restore the file that came with the weights")
+    for path in (config, folder / "generation_config.json"):  # the second is passed over where it cannot be read
+        if path.is_file() and (reason := _json_damage(path)) is not None:
+            raise MathwrightError(f"{path} is not JSON: {reason}", hint="restore the file that came with the weights")
     return folder
 
 

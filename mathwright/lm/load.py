@@ -51,11 +51,15 @@ class LanguageModel:
     @property
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end a response: the tokenizer's, and those the model's generation settings name."""
-        named = [self.tokenizer.eos_token_id]
         settings = getattr(self.model, "generation_config", None)
         configured = settings.eos_token_id if settings is not None else None
-        named += configured if isinstance(configured, list) else [configured]
-        return frozenset(int(token) for token in named if token is not None)
+        named = [self.tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+        if wrong := [token for token in named if token is not None and type(token) is not int]:
+            raise MathwrightError(
+                f"the model's generation settings name {wrong[0]!r} as an end token, which is no number",
+                hint="correct eos_token_id in generation_config.json or config.json",
+            )
+        return frozenset(token for token in named if token is not None)
 
 
 def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> LanguageModel:
@@ -84,6 +88,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
         )
     lm = LanguageModel(model.to(world().device(device)).eval(), load_tokenizer(folder))
     _require_fitting(lm, source)
+    _ = lm.eos_token_ids  # raises where they are no numbers
     require_supported(model)
     return lm
 
@@ -217,7 +222,7 @@ def _require_fitting(lm: LanguageModel, source: str | Path) -> None:
         raise MathwrightError(
             f"{source}: the tokenizer has {len(outside)} tokens more than the model has embeddings ({size}); the first "
             f"is {outside[first]!r}, number {first}",
-            hint=f"take the tokenizer that came with it, or call the model's resize_token_embeddings({len(lm.tokenizer)})",
+            hint="take the tokenizer that came with it, or enlarge the model: resize_token_embeddings(len(tokenizer))",
         )
 
 

@@ -12,7 +12,7 @@ It takes about six forward passes over at most 32 tokens, once a process for eac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +108,7 @@ class _Probe:
 
     def __init__(self, model: Any) -> None:
         self.model, self.name = model, type(model).__name__
+        self.unit = ("log-probabilities", "nats")
         self.length = min(LENGTH, int(model.config.max_position_embeddings))
         first, second = max(1, self.length // 3), max(1, self.length // 2)
         self.prompts = (first, first, second)  # tokens of the prompt in each sequence
@@ -119,16 +120,19 @@ class _Probe:
         self.rows = rows
 
     def run(self) -> Findings:
+        if self.model.get_output_embeddings() is None:
+            self._compare_states()
+            return Findings()
         transform = self._guarded("the output layer", lambda: find_transform(self.model))
-        alone, noise = self._guarded("transformers' own forward pass", self._alone)
+        alone, noise = self._guarded("transformers' own forward pass", self._alone_logprobs)
         if not bool(torch.isfinite(alone).all()):
             return Findings(transform)  # weights that are not finite say nothing; sampling stops on them
         largest = max(SMALLEST.get(self.model.dtype, 0.02), NOISE * noise)
-        self._compare("packed", lambda: self._packed(transform), alone, largest)
+        self._compare("packed", lambda: self._packed_logprobs(transform), alone, largest)
         self._compare("generated", lambda: self._generated(transform), alone, largest)
         return Findings(transform, self._windows(transform, largest))
 
-    def _guarded(self, what: str, compute: Any) -> Any:
+    def _guarded(self, what: str, compute: Callable[[], Any]) -> Any:
         try:
             return compute()
         except (MathwrightError, torch.OutOfMemoryError, MemoryError):
@@ -139,14 +143,28 @@ class _Probe:
                 f"{self.name} cannot be computed here: {what} raises {type(error).__name__}: {text[0][:200]}", hint=HINT
             ) from error
 
-    def _compare(self, what: str, compute: Any, alone: Tensor, largest: float) -> None:
+    def _compare(self, what: str, compute: Callable[[], Tensor], alone: Tensor, largest: float) -> None:
         difference = self._difference(self._guarded(what, compute), alone)
         if not difference <= largest:
             raise MathwrightError(
-                f"{self.name} cannot be computed here: {what} against alone, log-probabilities differ by "
-                f"{difference:.2g} nats, where rounding explains {largest:.1g}",
+                f"{self.name} cannot be computed here: {what} against alone, {self.unit[0]} differ by "
+                f"{difference:.2g} {self.unit[1]}, where rounding explains {largest:.1g}",
                 hint=HINT,
             )
+
+    def _compare_states(self) -> None:
+        """Packed against alone of a model without an output layer, such as a reward model: its last hidden states."""
+        self.unit = ("hidden states", "of their size")
+
+        def scaled(hidden: Tensor) -> Tensor:
+            return _wide(hidden) / _wide(hidden).square().mean().sqrt()
+
+        def alone() -> tuple[Tensor, float]:
+            return self._alone(lambda tokens: scaled(self.model.base_model(input_ids=tokens).last_hidden_state))
+
+        expected, noise = self._guarded("transformers' own forward pass", alone)
+        largest = max(SMALLEST.get(self.model.dtype, 0.02), NOISE * noise)
+        self._compare("packed", lambda: self._packed(scaled), expected, largest)
 
     def _difference(self, found: Tensor, alone: Tensor) -> float:
         """Of log-probabilities [3, T, V]: the root mean square over the vocabulary, at the worst position.
@@ -162,7 +180,10 @@ class _Probe:
             return float("inf")
         return float(each.max() if self.model.dtype in SMALLEST else each.median())
 
-    def _alone(self) -> tuple[Float[Tensor, "3 T V"], float]:
+    def _alone_logprobs(self) -> tuple[Float[Tensor, "3 T V"], float]:
+        return self._alone(lambda tokens: _logprobs(self.model(input_ids=tokens, use_cache=False).logits))
+
+    def _alone(self, compute: Callable[[Tensor], Tensor]) -> tuple[Float[Tensor, "3 T V"], float]:
         """Each sequence by itself, as transformers computes it, and the effect of rounding the embeddings once more.
 
         Sequences of one length need no mask; where one is shorter it is the beginning of one of them.
@@ -179,13 +200,17 @@ class _Probe:
         try:
             with _attention(self.model, "eager"):
                 tokens = torch.cat([self.rows, self.rows]).to(self.model.device)
-                logprobs = _logprobs(self.model(input_ids=tokens, use_cache=False).logits)
+                values = compute(tokens)
         finally:
             handle.remove()
-        alone, again = logprobs[:num_rows], logprobs[num_rows:]
+        alone, again = values[:num_rows], values[num_rows:]
         return alone, self._difference(again, alone)
 
-    def _packed(self, transform: LogitTransform) -> Float[Tensor, "3 T V"]:
+    def _packed_logprobs(self, transform: LogitTransform) -> Float[Tensor, "3 T V"]:
+        head = self.model.get_output_embeddings()
+        return self._packed(lambda hidden: _logprobs(transform(_wide(head(hidden)))))
+
+    def _packed(self, read: Callable[[Tensor], Tensor]) -> Float[Tensor, "3 T V"]:
         first, _, second = self.prompts
         rows = self.rows.tolist()
         groups = [
@@ -194,12 +219,12 @@ class _Probe:
         ]
         (batch,) = pack_groups(groups, 10 * LENGTH)
         hidden = packed_states(self.model, batch).flatten(0, 1)
-        logprobs = _logprobs(transform(_wide(self.model.get_output_embeddings()(hidden))))
-        found = logprobs.new_full((3, self.length, logprobs.shape[-1]), float("nan"))
+        values = read(hidden)
+        found = values.new_full((3, self.length, values.shape[-1]), float("nan"))
         for place, (group, response) in enumerate(batch.rows):
             row = response if group == 0 else 2
             count = self.ends[row] - self.prompts[row]
-            found[row, self.prompts[row] - 1 : self.ends[row] - 1] = logprobs[batch.source_index[place, :count]]
+            found[row, self.prompts[row] - 1 : self.ends[row] - 1] = values[batch.source_index[place, :count]]
         return found
 
     def _generated(self, transform: LogitTransform, modules: bool = False) -> Float[Tensor, "3 T V"]:
@@ -240,8 +265,8 @@ class _Probe:
             return False
         with _window(self.model, SHORT_WINDOW):
             try:
-                alone, _ = self._alone()
-                found = (self._packed(transform), self._generated(transform, modules=True))
+                alone, _ = self._alone_logprobs()
+                found = (self._packed_logprobs(transform), self._generated(transform, modules=True))
             except (torch.OutOfMemoryError, MemoryError):
                 raise
             except Exception:  # the same code as before, with another number: such a model keeps to its window
