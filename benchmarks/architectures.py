@@ -74,7 +74,7 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 """What a configuration's sizes become, by name; the rest stays. Caps and scales are strong enough to be seen."""
 OTHERS: dict[str, dict[str, Any]] = {
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mamba2": {"num_heads": 8},
     "falcon": {"new_decoder_architecture": False, "multi_query": True, "alibi": False},
@@ -93,7 +93,10 @@ def tiny_config(model_type: str, tokenizer: Any) -> Any:
     """The smallest configuration of an architecture that has each of its kinds of layer."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    cls = CONFIG_MAPPING[model_type]
+    return tiny(CONFIG_MAPPING[model_type], model_type, tokenizer)
+
+
+def tiny(cls: Any, model_type: str, tokenizer: Any) -> Any:
     default = cls()
     ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     values = {**SIZES, **ids, "pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
@@ -120,6 +123,11 @@ def tiny_config(model_type: str, tokenizer: Any) -> Any:
         chosen.pop("mlp_layer_types", None)
     fixed = [name for name in chosen if isinstance(vars(cls).get(name), property) and not vars(cls)[name].fset]
     chosen = {name: value for name, value in chosen.items() if name not in fixed}
+    if "kv_lora_rank" in known:  # latent attention has keys for every head
+        chosen["num_key_value_heads"] = chosen["num_attention_heads"]
+    for name, part in (getattr(cls, "sub_configs", None) or {}).items():
+        with contextlib.suppress(Exception):  # a part that is of no fixed class keeps its sizes
+            chosen[name] = tiny(part, "", tokenizer).to_dict()
     return cls(**{**chosen, **OTHERS.get(model_type, {})})
 
 
@@ -272,6 +280,7 @@ def examine(model_type: str, folder: Path, tokenizer: Any, queue: Any) -> None:
     except Exception as error:
         queue.put({"not built": f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"[:200]})
         return
+    queue.put({"class": name, "crashed": "it does not end"})
     try:
         queue.put({"class": name, **measure(folder)})
     except Exception as error:
@@ -313,10 +322,9 @@ def run_all(out: Path, only: list[str], timeout_s: float, seconds: float) -> Non
             if process.is_alive():
                 process.kill()
                 process.join()
-                found[model_type] = {"crashed": f"not done after {timeout_s:.0f} s"}
-            else:
-                ended = {"crashed": f"the process ended with {process.exitcode}"}
-                found[model_type] = ended if queue.empty() else queue.get()
+            found[model_type] = {"not built": "it is too large, or ended before it was built"}
+            while not queue.empty():
+                found[model_type] = queue.get()
         print(model_type, found[model_type], file=sys.stderr, flush=True)
         out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from mathwright.errors import MathwrightError
 from mathwright.lm.attention import ATTENTION, Seen
 
 
@@ -88,6 +89,11 @@ def extend(
         use_cache=True,
         **seen_through(model, mask, positions, key_positions),
     ).last_hidden_state
+    if len({(key.shape, value.shape) for key, value in recorder.new}) != 1:
+        raise MathwrightError(
+            f"the layers of {type(model).__name__} keep keys and values of different shapes, or none",
+            hint="our caches hold layers that are alike: docs/engines.md has the list of architectures",
+        )
     keys, values = (torch.stack([layer[i] for layer in recorder.new]) for i in (0, 1))
     result: list[Prefix] = []
     for row, (prefix, length) in enumerate(zip(prefixes, lengths.tolist(), strict=True)):

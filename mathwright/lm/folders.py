@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from transformers import AutoConfig
 from transformers import logging as transformers_logging
 
 from mathwright.errors import MathwrightError
@@ -69,6 +70,19 @@ def from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
         raise
     except Exception as error:  # readers of a dozen formats, on files of others: anything may come
         raise _reason(source, error) from error
+
+
+def open_model(cls: Any, source: Path | str, dtype: torch.dtype) -> tuple[Any, dict[str, Any]]:
+    """A model of one of transformers' Auto classes with eager attention, and its report of what it found.
+
+    Raises MathwrightError as `from_pretrained` does.
+    """
+    config = from_pretrained(AutoConfig, source)
+    # an attention named in the file would win over one that is given with the call: a kernel of the hub among them
+    config._attn_implementation = "eager"
+    return from_pretrained(
+        cls, source, config=config, dtype=dtype, attn_implementation="eager", output_loading_info=True
+    )
 
 
 def _reason(source: Path | str, error: Exception) -> MathwrightError:

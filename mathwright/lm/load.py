@@ -20,7 +20,7 @@ from transformers.masking_utils import sdpa_mask
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.attention import ATTENTION, attention
-from mathwright.lm.folders import from_pretrained, quiet_transformers, resolve
+from mathwright.lm.folders import from_pretrained, open_model, quiet_transformers, resolve
 from mathwright.lm.recipe import ScratchRecipe
 
 AttentionInterface.register(ATTENTION, attention)
@@ -76,9 +76,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
 
     folder = resolve(source)
     # opened with an attention that every architecture has; those that do not take ours then say so in `lm.probe`
-    model, report = from_pretrained(
-        AutoModelForCausalLM, folder, dtype=torch_dtype(dtype), attn_implementation="eager", output_loading_info=True
-    )
+    model, report = open_model(AutoModelForCausalLM, folder, torch_dtype(dtype))
     model.config._attn_implementation = ATTENTION
     if report["missing_keys"]:  # transformers would go on with random weights in their place
         names = sorted(report["missing_keys"])

@@ -157,7 +157,7 @@ class _Probe:
         self.unit = ("hidden states", "of their size")
 
         def scaled(hidden: Tensor) -> Tensor:
-            return _wide(hidden) / _wide(hidden).square().mean().sqrt()
+            return _wide(hidden) / _wide(hidden).square().mean(-1, keepdim=True).sqrt()
 
         def alone() -> tuple[Tensor, float]:
             return self._alone(lambda tokens: scaled(self.model.base_model(input_ids=tokens).last_hidden_state))

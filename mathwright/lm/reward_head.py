@@ -74,13 +74,8 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     if not (folder / "config.json").is_file():
         raise MathwrightError(f"{folder} holds no reward model", hint="name the model folder of a reward stage")
     wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    model, report = loading.from_pretrained(
-        AutoModelForSequenceClassification,
-        folder,
-        dtype=wanted,
-        attn_implementation=loading.ATTENTION,
-        output_loading_info=True,
-    )
+    model, report = loading.open_model(AutoModelForSequenceClassification, folder, wanted)
+    model.config._attn_implementation = loading.ATTENTION
     if report["missing_keys"] or model.num_labels != 1:
         raise MathwrightError(
             f"{folder} holds a model without a reward head",

@@ -28,7 +28,7 @@ from transformers.models.llama import modeling_llama
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import attention as attention_module
-from mathwright.lm import head, probe
+from mathwright.lm import head, probe, reward_head
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
 from mathwright.lm.head import IDENTITY, LogitTransform, find_transform
@@ -341,6 +341,20 @@ def test_a_window_that_the_layers_do_not_name_stays_a_limit():
     finally:
         modeling_llama.ALL_ATTENTION_FUNCTIONS.register(ATTENTION, original)
     assert dict(sequence_limits(model)) == {"context": 64, "attention window": WINDOW}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_reward_model_is_compared_by_its_hidden_states(dtype):
+    whole, dropping = (reward_head.from_language_model(LanguageModel(m, tiny_lm().tokenizer), seed=0) for m in (
+        llama().to(dtype), llama(LayoutDropped).to(dtype)
+    ))  # fmt: skip
+    probe._known.clear()
+    assert probe.probe(whole.model) == probe.Findings()
+    probe._known.clear()
+    with pytest.raises(
+        MathwrightError, match=r"Classification cannot be .* hidden states differ by 0\.\d+ of their size"
+    ):
+        probe.probe(dropping.model)
 
 
 def test_a_configuration_is_probed_once(monkeypatch):
