@@ -285,12 +285,15 @@ def _logprobs(logits: Tensor) -> Tensor:
 @contextmanager
 def _attention(model: Any, name: str) -> Iterator[None]:
     """Within it the model computes its attention by the function of that name."""
-    before = model.config._attn_implementation
-    model.config._attn_implementation = name
+    configs = [model.config, model.base_model.config]  # of a reward model these may be two
+    before = [config._attn_implementation for config in configs]
+    for config in configs:
+        config._attn_implementation = name
     try:
         yield
     finally:
-        model.config._attn_implementation = before
+        for config, own in zip(configs, before, strict=True):
+            config._attn_implementation = own
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from transformers import (
     NemotronConfig,
     StableLmConfig,
 )
-from transformers.models.llama import modeling_llama
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import attention as attention_module
@@ -209,21 +209,14 @@ def test_transforms_and_windows_are_found_in_every_type(name, transform, windows
 class LayoutDropped(LlamaModel):
     """A decoder that takes any argument and does not hand them on, as a dozen of transformers' do."""
 
-    def forward(
-        self, input_ids=None, attention_mask=None, position_ids=None, past_key_values=None, use_cache=None, **_
-    ):  # type: ignore[override]
-        return super().forward(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-        )
+    def forward(self, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
+        return super().forward(*args, **kwargs)
 
 
 def llama(decoder: type[LlamaModel] = LlamaModel, **changes: Any) -> Any:
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=250, **{**SIZES, **changes}))
+    model.config._attn_implementation = ATTENTION
     model.model = decoder(model.config)
     return model.eval()
 
@@ -274,26 +267,24 @@ def test_an_attention_with_an_argument_we_do_not_know_is_refused(monkeypatch):
 
 def test_a_cache_that_positions_do_not_reach_is_refused_as_generated():
     class FromZero(LlamaModel):
-        def forward(self, input_ids=None, position_ids=None, past_key_values=None, **kwargs):  # type: ignore[override]
-            if past_key_values is not None:
-                position_ids = torch.arange(input_ids.shape[1])[None]
-            return super().forward(
-                input_ids=input_ids, position_ids=position_ids, past_key_values=past_key_values, **kwargs
-            )
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            if kwargs.get("past_key_values") is not None:
+                kwargs["position_ids"] = torch.arange(kwargs["input_ids"].shape[1])[None]
+            return super().forward(*args, **kwargs)
 
-    monkey = llama(FromZero, hidden_act="gelu")  # decoded through its modules
+    model = llama(FromZero, hidden_act="gelu")  # decoded through its modules
     with torch.no_grad():
-        for parameter in monkey.parameters():
+        for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(8)
     with pytest.raises(MathwrightError, match="generated against alone"):
-        probed(monkey)
+        probed(model)
 
 
 def test_logits_changed_in_an_unknown_way_are_refused():
     class Shifted(LlamaForCausalLM):
-        def forward(self, *args, **kwargs):  # type: ignore[override]
-            output = super().forward(*args, **kwargs)
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            output: Any = super().forward(*args, **kwargs)
             output.logits = output.logits.abs()
             return output
 
@@ -304,7 +295,7 @@ def test_logits_changed_in_an_unknown_way_are_refused():
 
 def test_a_scale_before_the_output_layer_is_found():
     class Scaled(LlamaForCausalLM):
-        def forward(self, *args, **kwargs):  # type: ignore[override]
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
             handle = self.lm_head.register_forward_pre_hook(lambda _, inputs: (inputs[0] / self.config.logits_scaling,))
             try:
                 return super().forward(*args, **kwargs)
@@ -312,7 +303,8 @@ def test_a_scale_before_the_output_layer_is_found():
                 handle.remove()
 
     torch.manual_seed(0)
-    model = Scaled(LlamaConfig(vocab_size=250, **SIZES, logits_scaling=3.0)).eval()
+    options: dict[str, Any] = {**SIZES, "logits_scaling": 3.0}
+    model = Scaled(LlamaConfig(vocab_size=250, **options)).eval()
     assert find_transform(model) == LogitTransform(scale=1 / 3)
 
 
@@ -332,14 +324,12 @@ def test_architectures_that_do_not_pass_the_layout_on(config):
 def test_a_window_that_the_layers_do_not_name_stays_a_limit():
     """Where only the mask of the model knows of the window, sequences are kept within it."""
     model = random_model(CONFIGS["mistral"](250))
-    original = modeling_llama.ALL_ATTENTION_FUNCTIONS[ATTENTION]
+    original = ALL_ATTENTION_FUNCTIONS[ATTENTION]
     try:
-        modeling_llama.ALL_ATTENTION_FUNCTIONS.register(
-            ATTENTION, lambda *a, sliding_window=None, **k: original(*a, **k)
-        )
+        ALL_ATTENTION_FUNCTIONS.register(ATTENTION, lambda *a, sliding_window=None, **k: original(*a, **k))
         assert probed(model) == probe.Findings(IDENTITY, windows=False)
     finally:
-        modeling_llama.ALL_ATTENTION_FUNCTIONS.register(ATTENTION, original)
+        ALL_ATTENTION_FUNCTIONS.register(ATTENTION, original)
     assert dict(sequence_limits(model)) == {"context": 64, "attention window": WINDOW}
 
 
