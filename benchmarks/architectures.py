@@ -360,7 +360,8 @@ def table(found: dict[str, Any]) -> str:
     for name, row in sorted(found.items()):
         if kind(row) == "refused":
             reason = row.get("refused") or row["packed"].removeprefix("refused: ")
-            lines.append(f"| {name} | {reason.split(chr(10))[0].replace('|', '/')} |")
+            reason = re.sub(r"/\S*tmp\w+", "the folder", reason).split(" (hint:")[0]  # of this run
+            lines.append(f"| {name} | {reason.replace('|', '/')} |")
     others = {k: sorted(n for n, row in found.items() if kind(row) == k) for k in ("wrong", "crashed", "not built")}
     lines += ["", f"{len(computed)} computed, {sum(kind(row) == 'refused' for row in found.values())} refused."]
     lines += [f"{name.capitalize()}: {', '.join(names)}." for name, names in others.items() if names]

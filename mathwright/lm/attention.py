@@ -34,8 +34,6 @@ IGNORED = frozenset(
     {
         # what other kernels need and is in the layout here
         *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "position_ids", "cache_position"),
-        # the tokens a sparse layer has chosen: all of them while sequences are within `config.index_topk` (lm.load)
-        "indices",
         # what is to be returned, counted or kept
         *("output_attentions", "output_hidden_states", "output_router_logits", "return_dict", "use_cache"),
         *("num_items_in_batch", "past_key_values", "deterministic", "position_embeddings", "is_causal"),

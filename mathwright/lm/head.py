@@ -66,6 +66,7 @@ def find_transform(model: Any) -> LogitTransform:
     something else than the decoder's last hidden states.
     """
     name, head = type(model).__name__, model.get_output_embeddings()
+    tokens = torch.arange(2, device=model.device)[None]
     hidden: list[Tensor] = []
     read: list[Tensor] = []
     known: list[Tensor] = []
@@ -81,10 +82,12 @@ def find_transform(model: Any) -> LogitTransform:
 
     handles = [model.base_model.register_forward_hook(keep), head.register_forward_hook(replace)]
     try:
-        logits = model(input_ids=torch.arange(2, device=model.device)[None], use_cache=False).logits
+        logits = model(input_ids=tokens, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
+    if not hidden:  # its forward pass calls a part of the decoder (OPT)
+        hidden.append(model.base_model(input_ids=tokens, use_cache=False).last_hidden_state)
     hint = "use another model: docs/engines.md has the list of architectures"
     if len(read) != 1 or len(hidden) != 1 or logits.shape != known[0].shape or read[0].shape != hidden[0].shape:
         raise MathwrightError(f"{name} does not make its logits by one output layer from its hidden states", hint=hint)

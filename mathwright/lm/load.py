@@ -210,11 +210,13 @@ def require_embedded(model: Any, largest: int) -> None:
 def _require_fitting(lm: LanguageModel, source: str | Path) -> None:
     """Raise MathwrightError where the tokenizer can give tokens that the model has no embedding for.
 
-    The padding token may be such a one, as in models that were given it afterwards: it is never computed here.
+    Tokens for padding and for the unknown may be such, as in models that were given them afterwards: text does not give
+    them but where it spells them, and then `require_embedded` stops.
     """
     size = lm.model.get_input_embeddings().weight.shape[0]
     outside = {i: token for token, i in lm.tokenizer.get_vocab().items() if i >= size}
-    outside.pop(lm.tokenizer.pad_token_id, None)
+    for never_computed in (lm.tokenizer.pad_token_id, lm.tokenizer.unk_token_id):
+        outside.pop(never_computed, None)
     if outside:
         first = min(outside)
         raise MathwrightError(
@@ -231,8 +233,6 @@ def sequence_limits(model: Any) -> list[tuple[str, int]]:
     window, found = attention_window(config), getattr(model, "probed", None)
     if window is not None and not (found is not None and found.windows):
         limits.append(("attention window", window))
-    if isinstance(chosen := getattr(config, "index_topk", None), int):
-        limits.append(("number of tokens its sparse attention chooses", chosen))
     return limits
 
 
