@@ -75,6 +75,7 @@ SIZES: dict[str, Any] = {
 """What a configuration's sizes become, by name; the rest stays. Caps and scales are strong enough to be seen."""
 OTHERS: dict[str, dict[str, Any]] = {
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
+    "deepseek_v2": {"num_experts_per_tok": 2, "n_routed_experts": 4, "topk_method": "greedy"},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mamba2": {"num_heads": 8},
     "falcon": {"new_decoder_architecture": False, "multi_query": True, "alibi": False},
