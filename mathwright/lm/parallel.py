@@ -28,6 +28,7 @@ from torch.distributed.tensor import DTensor
 from mathwright.errors import MathwrightError
 from mathwright.lm.activations import decoder_layers
 from mathwright.lm.load import LanguageModel
+from mathwright.lm.probe import findings
 
 T = TypeVar("T")
 
@@ -101,6 +102,7 @@ def shard(lm: LanguageModel, world: World) -> None:
     model: Any = lm.model
     if sharded(model):
         raise ValueError("the model is sharded already")
+    findings(model)  # a few passes, which sharded weights could make only together
     if (lm.device.type == "cuda") != (dist.get_backend() == "nccl"):
         raise MathwrightError(
             f"the model is on {lm.device}, the processes are connected by {dist.get_backend()}",

@@ -24,6 +24,7 @@ from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import gather_last, hidden_states
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.lm.probe import findings
 from mathwright.lm.tokenise import encode, encode_prompt
 
 HEAD = "score"
@@ -51,7 +52,7 @@ def from_language_model(lm: LanguageModel, *, seed: int) -> RewardModel:
     try:
         with torch.device("meta"):
             model: Any = AutoModelForSequenceClassification.from_config(
-                classifier_config, dtype=lm.dtype, attn_implementation=loading.ATTENTION
+                classifier_config, dtype=lm.dtype, attn_implementation=loading.ATTENTION, trust_remote_code=False
             )
     except ValueError as error:
         raise MathwrightError(
@@ -73,16 +74,16 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     if not (folder / "config.json").is_file():
         raise MathwrightError(f"{folder} holds no reward model", hint="name the model folder of a reward stage")
     wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    with loading.quiet_transformers():
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=wanted, attn_implementation=loading.ATTENTION, output_loading_info=True
-        )
+    model, report = loading.open_model(AutoModelForSequenceClassification, folder, wanted)
+    model.config._attn_implementation = loading.ATTENTION
     if report["missing_keys"] or model.num_labels != 1:
         raise MathwrightError(
             f"{folder} holds a model without a reward head",
             hint="train one with the reward stage; this is no reward model",
         )
-    return RewardModel(model.to(parallel.world().device(device)).eval(), loading.load_tokenizer(folder))
+    model = model.to(parallel.world().device(device)).eval()
+    findings(model)
+    return RewardModel(model, loading.load_tokenizer(folder))
 
 
 def save(reward_model: RewardModel, folder: str | Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.folders import from_pretrained
 from mathwright.lm.generate import Tool, check_prompts
 from mathwright.lm.load import attention_window, load_tokenizer, torch_dtype
 from mathwright.lm.lora import plain_weights
@@ -155,7 +156,7 @@ class VllmGenerator:
         from transformers import AutoModelForCausalLM
 
         with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(self.config)
+            empty = AutoModelForCausalLM.from_config(self.config, trust_remote_code=False)
         return {name: tuple(tensor.shape) for name, tensor in _checkpoint_weights(empty).items()}
 
     def _forget(self) -> None:
@@ -217,7 +218,7 @@ def _require_same(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, t
 def _config(source: str) -> Any:
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(source)
+    return from_pretrained(AutoConfig, Path(source) if Path(source).is_dir() else source)
 
 
 def _cache_bytes(config: Any, dtype: str, max_length: int, max_batch: int) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.folders import trusts
 from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool, ToolCall
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.seeds import round_seed
@@ -283,7 +284,7 @@ def open_engine(model: str, **options: Any) -> Any:
     """
     vllm = import_vllm()
     try:
-        return vllm.LLM(model=model, seed=0, **options)
+        return vllm.LLM(model=model, seed=0, trust_remote_code=trusts(model), **options)
     except (ValueError, RuntimeError, OSError) as error:
         raise MathwrightError(
             f"vLLM could not load {model}: {_first_line(error)}",

@@ -163,15 +163,15 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     from mathwright.lm.load import quiet_transformers
 
     with quiet_transformers():
-        config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
         with torch.random.fork_rng(devices=[]):
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
         tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
         result = model.load_state_dict({k: torch.as_tensor(v) for k, v in tensors.items()}, strict=False)
         tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
         if result.unexpected_keys or set(result.missing_keys) - tied:
             raise RuntimeError(f"{gguf.name} does not fill the model: {result}")
         model.to(torch.bfloat16).save_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
         tokenizer.model_max_length = config.max_position_embeddings
         tokenizer.save_pretrained(folder)
