@@ -313,11 +313,13 @@ class _Run:
         return True
 
     def _finish(self, sequence: _Sequence, finish: FinishReason, *, text: str | None = None) -> None:
+        # an end token is no text, also where the tokenizer does not call it special
+        written = sequence.tokens[:-1] if sequence.tokens[-1:] and sequence.tokens[-1] in self.eos else sequence.tokens
         completion = Completion(
             tokens=tuple(sequence.tokens),
             logprobs=tuple(sequence.logprobs),
             sampled=tuple(sequence.sampled),
-            text=text if text is not None else self.lm.tokenizer.decode(sequence.tokens, skip_special_tokens=True),
+            text=text if text is not None else self.lm.tokenizer.decode(written, skip_special_tokens=True),
             finish=finish,
             num_tool_calls=sequence.num_tool_calls,
         )

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import reward_head
+from mathwright.lm.ending import stop_at
 from mathwright.lm.load import LanguageModel, load
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.reward_head import RewardModel
+from mathwright.problems.turns import turn
 from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
 from mathwright.reward.losses import pair_accuracy, ranking_loss
 from mathwright.reward.rankings import sample_rankings, split_rankings
@@ -57,6 +59,8 @@ def run(
     """
     _check(recipe, problems)
     lm = load(model, dtype=dtype, device=device)
+    end = turn(template, lm.tokenizer).end
+    stop_at(lm, end)
 
     def sample(folder: Path) -> int:
         rankings = sample_rankings(recipe, stage, lm, problems, template=template, seed=seed)
@@ -72,7 +76,7 @@ def run(
             hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
             "or choose problems the model solves sometimes",
         )
-    reward_model = reward_head.from_language_model(lm, seed=seed)
+    reward_model = reward_head.from_language_model(lm, seed=seed, end=end)
     _train(recipe, stage, reward_model, training, heldout, seed)
     reward_head.save(reward_model, stage.path / "model")
     stage.finish(

@@ -104,7 +104,7 @@ def run(
             hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
         )
     method = methods.from_recipe(recipe)
-    models = Models.load(recipe, method, model, dtype=dtype, device=device, seed=seed)
+    models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
     lm = models.policy
     judge_model = reward_head.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)

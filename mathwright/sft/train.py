@@ -10,13 +10,14 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
+from mathwright.lm.ending import stop_at
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
-from mathwright.lm.tokenise import encode, encode_prompt
-from mathwright.problems.formats import response_segments
+from mathwright.lm.tokenise import encode_prompt, encode_response
 from mathwright.problems.templates import prompt_text, write_template
+from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
 from mathwright.sft.recipe import SFTRecipe
@@ -40,6 +41,7 @@ def run(
     not trained on, and examples that share a row do not see each other.
     """
     lm = load(str(model), dtype=dtype, device=device)
+    stop_at(lm, turn(template, lm.tokenizer).end)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
     rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
 
@@ -91,12 +93,11 @@ def build_examples(
     """Tokenised training examples of the wanted formats, in a seeded order; what is left out is counted by reason.
 
     An example is the prompt (not trained), the parts of the solution (the output of programs not trained) and the end
-    token. Each part is tokenised on its own, as it is when a tool's output is inserted during generation.
+    token; under the model's own template, to the token what it renders (`problems.turns`). Raises MathwrightError
+    where nothing is left to train on, or nothing ends a response.
     """
     by_id = {problem.id: problem for problem in problems}
-    eos = lm.tokenizer.eos_token_id
-    if eos is None:
-        raise MathwrightError("the model's tokenizer has no end-of-sequence token", hint="set eos_token in its config")
+    around = turn(template, lm.tokenizer)
     shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
     examples: list[Example] = []
     dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "longer than context": 0}
@@ -110,7 +111,7 @@ def build_examples(
             dropped["over num_examples"] += 1
         else:
             prompt = prompt_text(problem, solution.format, template, lm.tokenizer)
-            example = _example(lm, prompt, solution, template, eos)
+            example = _example(lm, prompt, solution, around)
             if len(example.tokens) > recipe.context:
                 dropped["longer than context"] += 1
             else:
@@ -123,14 +124,17 @@ def build_examples(
     return examples
 
 
-def _example(lm: LanguageModel, prompt: str, solution: Solution, template: str, eos: int) -> Example:
-    tokens = list(encode_prompt(lm.tokenizer, prompt))
-    trained = [False] * len(tokens)
-    for text, is_trained in response_segments(solution, template):
-        piece = encode(lm.tokenizer, text)
-        tokens += piece
-        trained += [is_trained] * len(piece)
-    return Example(tokens=(*tokens, eos), trained=(*trained, True))
+def _example(lm: LanguageModel, prompt: str, solution: Solution, around: Turn) -> Example:
+    given = encode_prompt(lm.tokenizer, prompt)
+    tokens, trained = encode_response(
+        lm.tokenizer,
+        prompt,
+        around.segments(solution),
+        prefix=around.require_prefix(),
+        gap=around.gap,
+        end=around.end,
+    )
+    return Example(tokens=(*given, *tokens), trained=(*[False] * len(given), *trained))
 
 
 def plan_rows(lengths: Sequence[int], context: int, num_rows: int, *, seed: int) -> list[list[int]]:

@@ -49,10 +49,10 @@ def test_the_policy_without_adapters_is_no_second_model(model):
     pytest.importorskip("peft")
     recipe = toy.recipe(lora=LORA)
     method = Grpo(0.2, 0.04, "population", 1e-6)
-    models = Models.load(recipe, method, model, dtype="float32", device="cpu", seed=0)
+    models = Models.load(recipe, method, model, template="short", dtype="float32", device="cpu", seed=0)
     assert models.reference is not None
     assert models.reference.lm is models.policy
-    other = Models.load(toy.recipe(), method, model, dtype="float32", device="cpu", seed=0)
+    other = Models.load(toy.recipe(), method, model, template="short", dtype="float32", device="cpu", seed=0)
     assert other.reference is not None
     assert other.reference.lm is not other.policy
 
