@@ -61,6 +61,7 @@ class Chain:
         """Run the named stages that the recipe has and that are not finished, in order."""
         if self.recipe.rl is not None and "rl" in names:
             check(self.recipe.rl)  # what cannot be trained should be known before the hours in front of it
+        check_trainings(self.recipe, names)
         for name in STAGES:
             if name in names and self._has(name):
                 self._run_stage(name)
@@ -384,6 +385,22 @@ def _release_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
         if trim is not None:
             trim(0)
+
+
+def check_trainings(recipe: Recipe, names: tuple[str, ...]) -> None:
+    """Raise MathwrightError where one of the named stages would train nothing."""
+    from mathwright.pretrain import recipe as pretrain
+    from mathwright.reward import recipe as reward
+    from mathwright.sft import recipe as sft
+
+    if "compare" in names and recipe.compare is not None:
+        pretrain.check(recipe.compare.training)
+    if "pretrain" in names and recipe.pretrain is not None:
+        pretrain.check(recipe.pretrain)
+    if "sft" in names and recipe.sft is not None:
+        sft.check(recipe.sft)
+    if "reward" in names and recipe.reward is not None:
+        reward.check(recipe.reward)
 
 
 def headline(run: Path) -> str:

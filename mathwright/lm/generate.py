@@ -100,8 +100,9 @@ class _Parked:
 class Generator:
     """Samples responses from a language model. An updated model is used at once: between calls it holds no weights."""
 
-    def __init__(self, lm: LanguageModel, *, max_batch: int = 32) -> None:
-        """max_batch: sequences decoded at one time.
+    def __init__(self, lm: LanguageModel, *, max_batch: int = 32, whole_logprobs: bool = False) -> None:
+        """max_batch: sequences decoded at one time. whole_logprobs: log-probabilities are those over the whole
+        vocabulary, which a training computes, also where top_k or top_p cut it.
 
         Raises MathwrightError for a model whose attention our caches do not cover.
         """
@@ -110,6 +111,7 @@ class Generator:
         require_supported(lm.model)
         self.lm = lm
         self.max_batch = max_batch
+        self.whole_logprobs = whole_logprobs
 
     @torch.inference_mode()
     def generate(
@@ -146,6 +148,7 @@ class Generator:
             self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished, on_completion
         )
         try:
+            run.whole_logprobs = self.whole_logprobs
             return run.complete()
         finally:
             self.lm.model.train(training)
@@ -189,6 +192,7 @@ class _Run:
         self.running: list[_Sequence] = []  # sequence i is in slot i
         self.cache: SlotCache | None = None
         self.decoder = decoder(lm.model)
+        self.whole_logprobs = False
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
@@ -275,7 +279,7 @@ class _Run:
             return
         logits = self.decoder.logits(hidden)
         uniform = uniforms([s.seed for s in self.running], [len(s.tokens) for s in self.running])
-        tokens, logprobs = draw(logits, self.sampling, uniform)
+        tokens, logprobs = draw(logits, self.sampling, uniform, whole=self.whole_logprobs)
         gone = [
             slot
             for slot, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True))

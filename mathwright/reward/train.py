@@ -28,7 +28,7 @@ from mathwright.problems.turns import turn
 from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
 from mathwright.reward.losses import pair_accuracy, ranking_loss
 from mathwright.reward.rankings import sample_rankings, split_rankings
-from mathwright.reward.recipe import RewardRecipe
+from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.run import Stage
 
 
@@ -57,7 +57,9 @@ def run(
 
     Raises MathwrightError for a recipe or problems that give no rankings.
     """
-    _check(recipe, problems)
+    check(recipe)
+    if not problems:
+        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
     lm = load(model, dtype=dtype, device=device)
     end = turn(template, lm.tokenizer).end
     stop_at(lm, end)
@@ -84,25 +86,6 @@ def run(
         summary=_summary(stage, training, heldout),
     )
     shutil.rmtree(stage.path / CHECKPOINTS, ignore_errors=True)
-
-
-def _check(recipe: RewardRecipe, problems: Sequence[Problem]) -> None:
-    if not problems:
-        raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
-    if recipe.responses_per_problem < 2:
-        raise MathwrightError(
-            f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",
-            hint="--set reward.responses_per_problem=4, or another number of at least 2",
-        )
-    if recipe.sampling.temperature <= 0:
-        raise MathwrightError(
-            "reward.sampling.temperature is 0: all responses to a problem would be the same",
-            hint="--set reward.sampling.temperature=1.0",
-        )
-    if not 0 <= recipe.heldout_share < 1:
-        raise MathwrightError(
-            f"reward.heldout_share is {recipe.heldout_share}", hint="it is a share between 0 and 1, 1 left out"
-        )
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class Models:
         """
         if self.start is not None:
             with self.start.use() as lm, parallel.unsharded(lm):
-                yield Generator(lm, max_batch=self.recipe.generation_batch)
+                yield Generator(lm, max_batch=self.recipe.generation_batch, whole_logprobs=True)
         elif self.recipe.engine == "vllm":
             yield self._updated_vllm()
         else:
@@ -134,7 +134,7 @@ class Models:
     def generator(self) -> Iterator[Generator]:
         """Our own generator on the policy's weights. To be entered by all processes."""
         with parallel.unsharded(self.policy):
-            yield Generator(self.policy, max_batch=self.recipe.generation_batch)
+            yield Generator(self.policy, max_batch=self.recipe.generation_batch, whole_logprobs=True)
 
     def _updated_vllm(self) -> Generates:
         from mathwright.lm.vllm import VllmGenerator

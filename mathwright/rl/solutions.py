@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel
@@ -24,6 +25,12 @@ class Solutions:
     groups: Sequence[RolloutGroup]
     num_per_step: int
     seed: int
+    items: ClassVar[str] = "solutions"
+
+    @property
+    def num_items(self) -> int:
+        """How many there are to draw from."""
+        return len(self.groups)
 
     @classmethod
     def prepare(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mathwright.errors import MathwrightError
+from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.records import SolutionFormat
 
@@ -22,3 +24,12 @@ class SFTRecipe:
     num_steps: int
     optimiser: OptimiserRecipe
     checkpoint_every: int
+
+
+def check(recipe: SFTRecipe) -> None:
+    """Raise MathwrightError for a recipe under which nothing would be trained."""
+    lowest = [("num_examples", 0), ("context", 2), ("batch_rows", 1), ("num_steps", 1), ("checkpoint_every", 0)]
+    check_lowest("sft", recipe, lowest)
+    check_optimiser("sft", recipe.optimiser)
+    if not recipe.formats:
+        raise MathwrightError("sft.formats is empty", hint='--set sft.formats=["cot"]')

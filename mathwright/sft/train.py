@@ -20,7 +20,7 @@ from mathwright.problems.templates import prompt_text, write_template
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
-from mathwright.sft.recipe import SFTRecipe
+from mathwright.sft.recipe import SFTRecipe, check
 
 
 def run(
@@ -39,7 +39,12 @@ def run(
 
     The paper gives neither loss masking nor attention across examples: here the prompt and the output of programs are
     not trained on, and examples that share a row do not see each other.
+
+    Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
+    check(recipe)
+    if not solutions:
+        raise MathwrightError("there are no solutions to train on", hint="raise num_train of the problem sources")
     lm = load(str(model), dtype=dtype, device=device)
     stop_at(lm, turn(template, lm.tokenizer).end)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
@@ -100,13 +105,15 @@ def build_examples(
     around = turn(template, lm.tokenizer)
     shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
     examples: list[Example] = []
-    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "longer than context": 0}
+    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "empty": 0, "longer than context": 0}
     for solution in shuffled:
         problem = by_id.get(solution.problem_id)
         if solution.format not in recipe.formats:
             dropped["other format"] += 1
         elif problem is None:
             dropped["no such problem"] += 1
+        elif not any(part.text.strip() for part in solution.parts if part.kind != "output"):
+            dropped["empty"] += 1  # it would teach nothing but to end at once
         elif recipe.num_examples and len(examples) >= recipe.num_examples:
             dropped["over num_examples"] += 1
         else:
@@ -118,8 +125,10 @@ def build_examples(
                 examples.append(example)
     stage.funnel("examples", unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
     if not examples:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items() if count)
         raise MathwrightError(
-            "no training example is left", hint="look at the counts above; check sft.formats, context"
+            f"no training example is left of {len(solutions):,} solutions ({reasons})",
+            hint="change what most were left out for: sft.formats, sft.context, or the problem sources",
         )
     return examples
 
