@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_a_step_without_a_correct_response_makes_no_update(tmp_path, model, monk
         return even_is_right(pairs if len(calls) % 2 else [("", reference) for _, reference in pairs])
 
     monkeypatch.setattr(rewards.answers, "check_responses", sometimes)
-    stage = run(tmp_path / "run", model, method="online_rft", **SHORT | {"num_steps": 4})
+    stage = run(tmp_path / "run", model, method="online_rft", **dict[str, Any](SHORT | {"num_steps": 4}))
     trained = [r["num_trained"] > 0 for r in measured(stage)]
     assert trained == [True, False, True, False]
 

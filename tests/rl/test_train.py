@@ -337,34 +337,33 @@ def test_a_run_in_which_nothing_is_scored_stops_at_once_and_goes_on_when_that_is
 
 
 def test_a_reward_that_fails_later_is_given_some_steps(tmp_path, model, monkeypatch):
-    scored = []
+    scored: list[int] = []
+    until = [8 + 2 * 8]
 
     def breaks_down(problem, completion):
         scored.append(1)
-        if 8 < len(scored) <= breaks_down.until:
+        if 8 < len(scored) <= until[0]:
             raise ConnectionError("the judge is away")
         return len(completion.text) % 3
 
     monkeypatch.setattr(toy, "share_of_digits", breaks_down)
-    breaks_down.until = 8 + 2 * 8
     rows = measured(run(tmp_path / "short", model, num_steps=5))
     assert [r["unscored"] for r in rows] == [0, 1, 1, 0, 0]
     assert rows[1]["reward_mean"] is None and rows[1]["gradient_coefficient"] == pytest.approx(0, abs=0.1)
     scored.clear()
-    breaks_down.until = 10_000
+    until[0] = 10_000
     with pytest.raises(MathwrightError, match=r"no response of step 3 could be scored.*the judge is away, 8 times"):
         run(tmp_path / "long", model, num_steps=9)
 
 
 def test_the_first_reason_is_said_on_the_console(tmp_path, model, monkeypatch, capsys):
     def picky(problem, completion):
-        if completion.text.startswith("0") or len(picky.seen) == 3:
-            picky.seen.append(1)
+        seen.append(1)
+        if len(seen) == 4:
             raise KeyError("no [bold]such[/] key")
-        picky.seen.append(1)
         return float(len(completion.text))
 
-    picky.seen = []
+    seen: list[int] = []
     monkeypatch.setattr(toy, "share_of_digits", picky)
     stage = run(tmp_path / "run", model, num_steps=2)
     assert sum(r["unscored"] for r in measured(stage)) < 0.5
@@ -400,7 +399,7 @@ def test_more_questions_a_step_than_there_are_is_said(tmp_path, model):
 # --- sampling from a part of the vocabulary ---
 
 
-CUT = {"sampling": dataclasses.replace(toy.recipe().sampling, top_p=0.6, top_k=100)}
+CUT: dict[str, Any] = {"sampling": dataclasses.replace(toy.recipe().sampling, top_p=0.6, top_k=100)}
 
 
 def test_the_gate_stays_where_sampling_is_cut(tmp_path, model, monkeypatch):
@@ -420,7 +419,7 @@ def test_the_gate_stays_where_sampling_is_cut(tmp_path, model, monkeypatch):
 @pytest.mark.parametrize("method", ["rft", "dpo"])
 def test_the_gate_watches_the_first_update_on_samples_of_the_start_model(tmp_path, model, monkeypatch, method):
     monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
-    rows = measured(run(tmp_path / "run", model, method=method, **SHORT | {"num_steps": 3}))
+    rows = measured(run(tmp_path / "run", model, method=method, **dict[str, Any](SHORT | {"num_steps": 3})))
     assert rows[0]["logprob_gap_max"] < 1e-4
     assert "logprob_gap" not in rows[1], "from then on the policy is another model"
 

@@ -139,14 +139,14 @@ def chat_model(folder: Path, family: str, **named: object) -> Path:
 
 def fine_tuned(path: Path, model: Path, **changes: object) -> Path:
     stage = RunDirectory(path, recipe_name="t", recipe={}).stage("sft")
+    small = recipe(**{"formats": ("cot",), "context": 250, "num_steps": 40, "batch_rows": 1, **changes})
     run(
-        recipe(**{"formats": ("cot",), "context": 250, "num_steps": 60, **changes}), stage, model=model,
-        problems=PROBLEMS[:1], solutions=[cot(PROBLEMS[0])], template="tokenizer", dtype="float32", seed=0,
+        small, stage, model=model, problems=PROBLEMS[:1], solutions=[cot(PROBLEMS[0])], template="tokenizer", dtype="float32", seed=0,
     )  # fmt: skip
     return stage.path / "model"
 
 
-@pytest.mark.parametrize("family", ["gemma", "qwen2.5", "llama-3", "llama-2"])
+@pytest.mark.parametrize("family", ["gemma", "llama-2"])
 def test_the_end_of_a_turn_is_trained_and_every_engine_stops_there(tmp_path: Path, family: str) -> None:
     trained = fine_tuned(tmp_path / "run", chat_model(tmp_path / "base", family))
     lm = load(trained, dtype="float32")
