@@ -141,7 +141,8 @@ def fine_tuned(path: Path, model: Path, **changes: object) -> Path:
     stage = RunDirectory(path, recipe_name="t", recipe={}).stage("sft")
     small = recipe(**{"formats": ("cot",), "context": 250, "num_steps": 40, "batch_rows": 1, **changes})
     run(
-        small, stage, model=model, problems=PROBLEMS[:1], solutions=[cot(PROBLEMS[0])], template="tokenizer", dtype="float32", seed=0,
+        small, stage, model=model, problems=PROBLEMS[:1],
+        solutions=[cot(PROBLEMS[0])], template="tokenizer", dtype="float32", seed=0,
     )  # fmt: skip
     return stage.path / "model"
 
