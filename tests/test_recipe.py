@@ -144,3 +144,17 @@ def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
     Chain(built, tmp_path / "run")
     kept = json.loads((tmp_path / "run/recipe.json").read_text())
     assert kept["recipe"]["model"]["dtype"] == fast_dtype("cpu")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["sft.num_steps=0", "sft.optimiser.lr=0", "reward.num_epochs=0", "pretrain.num_tokens=0", "rl.num_steps=0"],
+)
+def test_a_stage_that_would_train_nothing_is_said_before_the_first_stage(tmp_path, setting) -> None:
+    from mathwright.chain import Chain
+
+    built = recipes.override(recipes.find("quickstart")(), [setting])
+    chain = Chain(built, tmp_path / "run")
+    with pytest.raises(MathwrightError, match=setting.split("=")[0].replace(".", r"\.")):
+        chain.run()
+    assert not (tmp_path / "run/problems").exists()

@@ -177,7 +177,7 @@ def plain_weights(model: Any, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         own = name.replace(BASE, "")
         merged = value
-        layer = layers.get(own)
+        layer: Any = layers.get(own)
         for adapter, scaling in layer.scaling.items() if layer is not None else ():
             embeds = adapter in layer.lora_embedding_A
             names = (f"lora_embedding_{part}.{adapter}" if embeds else f"lora_{part}.{adapter}.weight" for part in "AB")

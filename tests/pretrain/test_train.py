@@ -1,5 +1,6 @@
 """Pre-training: the mixture is the recipe's, bits per byte are as defined, and text is learned."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -141,3 +142,19 @@ def test_a_corpus_shorter_than_a_row_is_refused(tmp_path: Path, lm: LanguageMode
     shards = write_shards(tmp_path / "a", lm, ["1 + 1"])
     with pytest.raises(MathwrightError, match="less than one row"):
         train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_tokens": 0}, "pretrain.num_tokens is 0"),
+        ({"batch_tokens": 0}, "pretrain.batch_tokens is 0"),
+        ({"mixture": ()}, "pretrain.mixture is empty"),
+        ({"optimiser": dataclasses.replace(ADAMW, lr=0.0)}, "nothing would be trained"),
+    ],
+)
+def test_a_budget_that_trains_nothing_is_refused_before_the_model_is_opened(tmp_path: Path, changes, message) -> None:
+    wrong = dataclasses.replace(recipe(MixtureRecipe(name="a", path="", weight=1)), **changes)
+    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
+    with pytest.raises(MathwrightError, match=message):
+        train.run(wrong, stage, model=tmp_path / "no model", corpora={}, heldout=None, dtype="float32", seed=0)
