@@ -8,11 +8,13 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from mathwright.answers import extract_answer, opened_thought
+from mathwright.lm.ending import require_end, stop_at
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import fast_dtype, load
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text, usual_template
+from mathwright.problems.turns import end_of_own_turn
 from mathwright.records import Problem, SolutionFormat
 from mathwright.terminal import console
 from mathwright.tools.loop import PythonTool
@@ -30,6 +32,9 @@ def chat(
     """
     lm = load(model, dtype=fast_dtype(device), device=device)
     template = usual_template(model, lm.tokenizer) if template == "auto" else template
+    if (end := end_of_own_turn(lm.tokenizer)) is not None:
+        stop_at(lm, end)
+    require_end(lm)
     sampling = SamplingRecipe(temperature=temperature, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens)
     generator = Generator(lm, max_batch=1)
     console.print("Ask a question; an empty line ends the chat.")

@@ -90,17 +90,23 @@ def _corpus(chain: Chain) -> None:
 
 
 def _compare(chain: Chain) -> None:
+    from mathwright.pretrain.recipe import check as check_training
+
     recipe = chain.recipe.compare
     assert recipe is not None
     if not chain.made_from.has("corpus"):
         raise MathwrightError("a comparison needs held-out text", hint="give the recipe a corpus part")
+    check_training(recipe.training)
     _shards(chain, [component.path for component in recipe.corpora])
     if recipe.model is not None:
         _require_model(recipe.model.source, "compare.model.source")
 
 
 def _pretrain(chain: Chain) -> None:
+    from mathwright.pretrain.recipe import check as check_pretrain
+
     assert chain.recipe.pretrain is not None
+    check_pretrain(chain.recipe.pretrain)
     _shards(chain, [component.path for component in chain.recipe.pretrain.mixture])
 
 
@@ -119,11 +125,18 @@ def _shards(chain: Chain, paths: Sequence[str]) -> None:
             )
 
 
+def _sft(chain: Chain) -> None:
+    from mathwright.sft.recipe import check as check_sft
+
+    assert chain.recipe.sft is not None
+    check_sft(chain.recipe.sft)
+
+
 def _reward(chain: Chain) -> None:
-    from mathwright.reward.train import check_recipe
+    from mathwright.reward.recipe import check as check_reward
 
     assert chain.recipe.reward is not None
-    check_recipe(chain.recipe.reward)
+    check_reward(chain.recipe.reward)
 
 
 def _rl(chain: Chain) -> None:
@@ -150,17 +163,13 @@ def _eval(chain: Chain) -> None:
     _require_template("eval.start_template", chain.recipe.eval.start_template, (*TEMPLATES, "plain"))
 
 
-def _nothing(chain: Chain) -> None:
-    """The problems and the model are all that it reads."""
-
-
 CHECKS: Mapping[str, Callable[[Chain], None]] = {
     "problems": _problems,
     "model": _model,
     "corpus": _corpus,
     "compare": _compare,
     "pretrain": _pretrain,
-    "sft": _nothing,
+    "sft": _sft,
     "reward": _reward,
     "rl": _rl,
     "eval": _eval,

@@ -279,3 +279,17 @@ def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_
     assert not grows & {"sft.num_steps", "pretrain.num_tokens"}
     constant = recipes.override(whole, ["sft.optimiser.decay=[]"])
     assert "sft.num_steps" in {leaf.path for leaf in affects.leaves(constant) if leaf.grows}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["sft.num_steps=0", "sft.optimiser.lr=0", "reward.num_epochs=0", "pretrain.num_tokens=0", "rl.num_steps=0"],
+)
+def test_a_stage_that_would_train_nothing_is_said_before_the_first_stage(tmp_path, setting) -> None:
+    from mathwright.chain import Chain
+
+    built = recipes.override(recipes.find("quickstart")(), [setting])
+    chain = Chain(built, tmp_path / "run")
+    with pytest.raises(MathwrightError, match=setting.split("=")[0].replace(".", r"\.")):
+        chain.run()
+    assert not (tmp_path / "run/problems").exists()

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from mathwright.answers.formulas import formulas, last
 from mathwright.answers.normalise import MAX_ANSWER_CHARS
-from mathwright.answers.vocabulary import canonical, number_in_words
+from mathwright.answers.spelled import number_in_words
+from mathwright.answers.vocabulary import canonical
 
 MAX_WORDS_BEFORE = 2
 """So many words may stand before a value ("the number 12"); behind more it is part of a sentence."""

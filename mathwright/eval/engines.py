@@ -82,8 +82,14 @@ class LocalEngine:
 
     def __init__(self, lm: LanguageModel, *, max_batch: int = 64) -> None:
         """max_batch: sequences decoded at one time. Raises MathwrightError for a model we cannot run."""
+        from mathwright.lm.ending import stop_at
         from mathwright.lm.generate import Generator
+        from mathwright.problems.turns import end_of_own_turn
 
+        # the token may stand in the chat template alone (base models whose template a chat model shares)
+        if (end := end_of_own_turn(lm.tokenizer)) is not None:
+            stop_at(lm, end)
+        self._lm = lm
         self.tokenizer: Any | None = lm.tokenizer
         self._generator = Generator(lm, max_batch=max_batch)
 
@@ -96,8 +102,11 @@ class LocalEngine:
         on_completion: Callable[[int, Answer], None],
     ) -> None:
         """See `Engine.generate`. Requests that differ in sampling or stop strings run one kind after the other."""
+        from mathwright.lm.ending import require_end
         from mathwright.lm.tokenise import encode_prompt
 
+        if any(not request.prompt.stop for request in requests):
+            require_end(self._lm)
         for kind in dict.fromkeys((r.sampling, r.prompt.stop) for r in requests):
             rows: dict[str, list[int]] = {}
             for index, request in enumerate(requests):

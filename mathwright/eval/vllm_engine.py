@@ -14,6 +14,7 @@ from mathwright.eval.engines import Answer, Request
 from mathwright.lm.load import load_tokenizer
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.lm.vllm_loop import Asked, Drawn, VllmLoop, close_engine, folder_of, import_vllm, open_engine
+from mathwright.problems.turns import end_of_own_turn
 from mathwright.tools.loop import PythonTool
 
 MAX_IN_FLIGHT = 256
@@ -58,8 +59,14 @@ class VllmEngine:
             tensor_parallel_size=tensor_parallel_size,
             enforce_eager=not torch.cuda.is_available() if enforce_eager is None else enforce_eager,
         )
+        end = end_of_own_turn(self.tokenizer)
         self._loop = VllmLoop(
-            self._llm, self.tokenizer, max_in_flight=MAX_IN_FLIGHT, with_logprobs=False, repeatable=False
+            self._llm,
+            self.tokenizer,
+            max_in_flight=MAX_IN_FLIGHT,
+            with_logprobs=False,
+            repeatable=False,
+            stop_tokens=() if end is None else (end,),
         )
 
     def generate(

@@ -102,8 +102,9 @@ class _Parked:
 class Generator:
     """Samples responses from a language model. An updated model is used at once: between calls it holds no weights."""
 
-    def __init__(self, lm: LanguageModel, *, max_batch: int = 32) -> None:
-        """max_batch: sequences decoded at one time.
+    def __init__(self, lm: LanguageModel, *, max_batch: int = 32, whole_logprobs: bool = False) -> None:
+        """max_batch: sequences decoded at one time. whole_logprobs: log-probabilities are those over the whole
+        vocabulary, which a training computes, also where top_k or top_p cut it.
 
         Raises MathwrightError for a model whose attention our caches do not cover.
         """
@@ -112,6 +113,7 @@ class Generator:
         require_supported(lm.model)
         self.lm = lm
         self.max_batch = max_batch
+        self.whole_logprobs = whole_logprobs
 
     @torch.inference_mode()
     def generate(
@@ -149,6 +151,7 @@ class Generator:
             self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished, on_completion
         )
         try:
+            run.whole_logprobs = self.whole_logprobs
             return run.complete()
         finally:
             self.lm.model.train(training)
@@ -193,6 +196,7 @@ class _Run:
         self.cache: SlotCache | None = None
         self.decoder = self._decoder()
         self.transform = logit_transform(lm.model)
+        self.whole_logprobs = False
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
@@ -289,7 +293,7 @@ class _Run:
         if not self.transform.is_identity:  # in float32 at the least, as the log-probabilities of training
             logits = self.transform(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         uniform = uniforms([s.seed for s in self.running], [len(s.tokens) for s in self.running])
-        tokens, logprobs = draw(logits, self.sampling, uniform)
+        tokens, logprobs = draw(logits, self.sampling, uniform, whole=self.whole_logprobs)
         gone = [
             slot
             for slot, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True))
@@ -327,11 +331,13 @@ class _Run:
         return True
 
     def _finish(self, sequence: _Sequence, finish: FinishReason, *, text: str | None = None) -> None:
+        # an end token is no text, also where the tokenizer does not call it special
+        written = sequence.tokens[:-1] if sequence.tokens[-1:] and sequence.tokens[-1] in self.eos else sequence.tokens
         completion = Completion(
             tokens=tuple(sequence.tokens),
             logprobs=tuple(sequence.logprobs),
             sampled=tuple(sequence.sampled),
-            text=text if text is not None else self.lm.tokenizer.decode(sequence.tokens, skip_special_tokens=True),
+            text=text if text is not None else self.lm.tokenizer.decode(written, skip_special_tokens=True),
             finish=finish,
             num_tool_calls=sequence.num_tool_calls,
         )

@@ -120,7 +120,7 @@ def load_tokenizer(source: str | Path) -> Any:
 
 def require_source(source: str | Path) -> None:
     """Raise MathwrightError where `load` would find no configuration, weights or tokenizer; loads no weights."""
-    folder = _resolve(source)
+    folder = resolve(source)
     load_tokenizer(source)
     if isinstance(folder, Path) and not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise MathwrightError(f"{folder} has no weights", hint="copy its safetensors files beside config.json")

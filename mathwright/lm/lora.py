@@ -7,50 +7,52 @@ second copy of it for pi_ref.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.lm.reward_head import HEAD, RewardModel
 
+ALL_LINEAR = "all-linear"
+"""A target: every linear layer of the decoder."""
+LINEAR = (torch.nn.Linear, Conv1D)
+ADAPTED = (*LINEAR, torch.nn.Embedding)
+"""Layers whose adapters are added to their weights rightly; what is derived from them may compute something else."""
 BASE = ".base_layer"
 """What peft inserts into the name of a weight it has put an adapter beside."""
 
 
 def attach(lm: LanguageModel, recipe: LoraRecipe, *, seed: int) -> None:
-    """Put adapters beside the linear layers named in the recipe and freeze everything else but a reward model's head.
+    """Put adapters beside the layers named in the recipe and freeze everything else but a reward model's head.
 
     An adapted layer computes W x + (alpha / rank) B A x. A is uniform as in `torch.nn.Linear`, B is 0, so the model
-    computes what it did before.
+    computes what it did before; of an embedding, where A x is a column of A, A is 0 and B normal.
 
     Args:
         lm: the model; changed in place. Its weights must not be sharded yet.
         recipe: rank, scale and layers.
-        seed: of A.
+        seed: of what is random.
 
-    Raises MathwrightError where peft is not installed or the model lacks a named layer; ValueError where the model has
-    adapters already.
+    Raises MathwrightError where peft is not installed, the model lacks a named layer, or one is of a kind whose adapter
+    could not be added to its weights at the end; ValueError where the model has adapters already.
     """
     peft = _peft()
     if attached(lm):
         raise ValueError("the model has adapters already: merge them first")
-    leaves = {name.rpartition(".")[2] for name, _ in lm.model.base_model.named_modules()}
-    if missing := [target for target in recipe.targets if target not in leaves]:
-        raise MathwrightError(
-            f"{type(lm.model).__name__} has no layer called {missing[0]}",
-            hint="name in lora.targets what the model calls its linear layers, such as q_proj",
-        )
     config = peft.LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets)
+        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=_targets(lm.model, recipe)
     )
     training = lm.model.training
-    with torch.random.fork_rng(devices=[]):  # peft draws a first A from the shared random state
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():  # peft draws from the shared random state
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")  # it sets what Conv1D needs
         peft.inject_adapter_in_model(config, lm.model)
     lm.model.train(training)
     if isinstance(lm, RewardModel):
@@ -63,6 +65,61 @@ def attach(lm: LanguageModel, recipe: LoraRecipe, *, seed: int) -> None:
         for linear in layer.lora_A.values():
             drawn = torch.nn.init.kaiming_uniform_(torch.empty(linear.weight.shape), a=5**0.5, generator=generator)
             linear.weight.data.copy_(drawn)  # drawn on the CPU: the same on every device
+        for parameter in (*layer.lora_embedding_A.values(), *layer.lora_embedding_B.values()):
+            parameter.data = parameter.data.to(lm.dtype)
+        for parameter in layer.lora_embedding_B.values():
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator))
+
+
+def _targets(model: Any, recipe: LoraRecipe) -> list[str]:
+    """The full names of the layers that get an adapter.
+
+    Raises MathwrightError for a name that is no layer of the decoder, or one of a layer that cannot have one.
+    """
+    inner = set(map(id, model.base_model.modules()))
+    decoder = {name: module for name, module in model.named_modules() if id(module) in inner}
+    targets: dict[str, Any] = {}
+    for wanted in recipe.targets:
+        if wanted == ALL_LINEAR:
+            found = {name: module for name, module in decoder.items() if type(module) in LINEAR}
+        else:
+            found = {name: module for name, module in decoder.items() if f".{name}".endswith(f".{wanted}")}
+        if not found:
+            raise _no_such_layer(model, wanted, decoder)
+        targets |= found
+    if not targets:
+        raise MathwrightError("lora.targets is empty", hint="name the layers that get adapters, such as q_proj")
+    owners: dict[int, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if getattr(module, "weight", None) is not None:
+            owners.setdefault(id(module.weight), []).append(name)
+    for name, module in targets.items():
+        if type(module) not in ADAPTED:
+            raise MathwrightError(
+                f"lora.targets: {name} of {type(model).__name__} is a {type(module).__name__}, which can have no "
+                "adapter",
+                hint="name linear layers, such as q_proj, or an embedding: all-linear is every linear layer",
+            )
+        if others := [other for other in owners[id(module.weight)] if other != name]:
+            raise MathwrightError(
+                f"lora.targets: {name} shares its weights with {others[0]}: an adapter of one would change both",
+                hint="leave it out of lora.targets",
+            )
+    return list(targets)
+
+
+def _no_such_layer(model: Any, wanted: str, decoder: Mapping[str, Any]) -> MathwrightError:
+    elsewhere = [name for name, _ in model.named_modules() if f".{name}".endswith(f".{wanted}")]
+    if elsewhere and wanted:
+        return MathwrightError(
+            f"lora.targets: {elsewhere[0]} is behind the decoder: log-probabilities would leave its adapter out",
+            hint="leave it out of lora.targets",
+        )
+    known = sorted({name.rpartition(".")[2] for name, module in decoder.items() if type(module) in LINEAR})
+    return MathwrightError(
+        f"{type(model).__name__} has no layer called {wanted}",
+        hint=f"its linear layers are called {', '.join(known)}; all-linear names them all",
+    )
 
 
 def attached(lm: LanguageModel) -> bool:
@@ -111,20 +168,31 @@ def plain_weights(model: Any, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A model's state by the names of the model without adapters, these added to the weights; without any, the same.
 
     An adapted weight is W + (alpha / rank) B A, summed in float32: peft would round the product to bfloat16 before.
+    Embeddings and the Conv1D of GPT-2 keep W transposed.
     """
-    scalings = {f"{name}.weight": layer.scaling for name, layer in _layers(model)}
+    layers = {f"{name}.weight": layer for name, layer in _layers(model)}
     plain: dict[str, Tensor] = {}
     for name, value in state.items():
         if ".lora_" in name:
             continue
         own = name.replace(BASE, "")
-        merged = value
-        for adapter, scaling in scalings.get(own, {}).items():
-            a, b = (state[f"{own.removesuffix('weight')}lora_{part}.{adapter}.weight"] for part in "AB")
-            wide = torch.promote_types(value.dtype, torch.float32)
-            merged = (value.to(wide) + scaling * (b.to(wide) @ a.to(wide))).to(value.dtype)
-        plain[own] = merged
+        if own in layers:
+            value = _with_adapters(value, layers[own], own.removesuffix("weight"), state)
+        plain[own] = value
     return plain
+
+
+def _with_adapters(weight: Tensor, layer: Any, prefix: str, state: Mapping[str, Tensor]) -> Tensor:
+    """The weight of one layer with its adapters added; `prefix` begins their names in the state."""
+    for adapter, scaling in layer.scaling.items():
+        embeds = adapter in layer.lora_embedding_A
+        names = (f"lora_embedding_{part}.{adapter}" if embeds else f"lora_{part}.{adapter}.weight" for part in "AB")
+        a, b = (state[prefix + name] for name in names)
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        product = b.to(wide) @ a.to(wide)
+        transposed = embeds or layer.fan_in_fan_out
+        weight = (weight.to(wide) + scaling * (product.T if transposed else product)).to(weight.dtype)
+    return weight
 
 
 def _layers(model: Any) -> list[tuple[str, Any]]:

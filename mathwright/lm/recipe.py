@@ -71,4 +71,5 @@ class LoraRecipe:
     """On the adapters' input. Must be 0 in RL: with it pi_theta would not be the policy that drew the responses, and
     the ratios of a step on the same weights would not be 1."""
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    """Names of the linear layers that get one."""
+    """Names of the layers that get one: linear layers, or an embedding with weights of its own; all-linear is every
+    linear layer of the decoder."""

@@ -3,6 +3,9 @@
 r_phi(q, o) is a linear map of the last hidden state at the last token of the response, the end token, which has seen
 the whole of it (the paper does not describe its head; this is InstructGPT's choice). Its folder is one of a
 transformers `...ForSequenceClassification` with one label, so that other tools can load it too.
+
+Those read the last token that is not the padding token. So the end token must never be the padding token, as it is for
+most models as published: the folder names another one, in the configuration and in the tokenizer alike.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from mathwright.lm.tokenise import encode, encode_prompt
 
 HEAD = "score"
 """Name of the head in transformers' sequence classifiers."""
+PADDING = "<|mathwright_pad|>"
+"""Added to vocabularies without a token to pad with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,16 +44,40 @@ class RewardModel(LanguageModel):
     any language model; it generates nothing.
     """
 
+    @property
+    def end(self) -> int:
+        """The token behind a response, at which the score is read."""
+        # folders of earlier versions hold what the language model had there, which may be several
+        named = self.model.config.eos_token_id
+        return named if isinstance(named, int) else int(self.tokenizer.eos_token_id)
 
-def from_language_model(lm: LanguageModel, *, seed: int) -> RewardModel:
+
+def from_language_model(lm: LanguageModel, *, seed: int, end: int | None = None) -> RewardModel:
     """A reward model with the weights of `lm` (not copied) and a new head, normal with deviation 1 / sqrt(D + 1).
 
-    Raises MathwrightError where transformers has no sequence classifier for the architecture.
+    Where the vocabulary has no token to pad with but the end token, it gets one, and the embedding (then a copy) a row.
+
+    Args:
+        lm: the language model; stays what it is, but for its weights being trained.
+        seed: of the head.
+        end: the token that ends a response; None is the tokenizer's end of sequence.
+
+    Raises MathwrightError where transformers has no sequence classifier for the architecture, or nothing ends a
+    response.
     """
+    end = lm.tokenizer.eos_token_id if end is None else end
+    if end is None:
+        raise MathwrightError(
+            "the model's tokenizer has no end-of-sequence token: there is nothing to read a score at",
+            hint="set eos_token in its tokenizer_config.json",
+        )
     config = lm.model.config
+    tokenizer, pad = _with_padding(lm.tokenizer, end)
+    base, num_rows = _with_row(lm.model.base_model, pad)
     classifier_config = copy.deepcopy(config)
     classifier_config.num_labels = 1
-    classifier_config.pad_token_id = lm.tokenizer.pad_token_id or lm.tokenizer.eos_token_id
+    classifier_config.vocab_size = num_rows
+    classifier_config.pad_token_id, classifier_config.eos_token_id = pad, int(end)
     try:
         with torch.device("meta"):
             model: Any = AutoModelForSequenceClassification.from_config(
@@ -59,13 +88,51 @@ def from_language_model(lm: LanguageModel, *, seed: int) -> RewardModel:
             f"{type(lm.model).__name__} has no sequence classifier in transformers",
             hint="use a Llama-like model: Llama, Qwen2 or 3, Mistral",
         ) from error
-    setattr(model, model.base_model_prefix, lm.model.base_model)
+    setattr(model, model.base_model_prefix, base)
     width = config.hidden_size
     weight = torch.randn(1, width, generator=torch.Generator().manual_seed(seed)) / (width + 1) ** 0.5
     head = torch.nn.Linear(width, 1, bias=False, dtype=lm.dtype, device=lm.device)
     head.weight.data.copy_(weight)
     setattr(model, HEAD, head)
-    return RewardModel(model.eval(), lm.tokenizer)
+    return RewardModel(model.eval(), tokenizer)
+
+
+def _with_padding(tokenizer: Any, end: int) -> tuple[Any, int]:
+    """The tokenizer with a padding token that ends no response and stands in no text, and that token."""
+    pad = tokenizer.pad_token_id
+    if pad is not None and pad != end:
+        return tokenizer, int(pad)
+    tokenizer = copy.deepcopy(tokenizer)
+    taken = {end, tokenizer.eos_token_id, tokenizer.bos_token_id}
+    written = getattr(tokenizer, "chat_template", None) or ""
+    spare = {
+        token.content: int(number)
+        for number, token in sorted(tokenizer.added_tokens_decoder.items())
+        if token.special and number not in taken and token.content not in str(written)
+    }
+    named = [text for word in ("pad", "reserved", "unused") for text in spare if word in text.lower()]
+    unknown = [text for text, number in spare.items() if number == tokenizer.unk_token_id]
+    # begin and end tokens are never padded with: tools that mask by token would leave the first token out
+    text = next(iter([*named, *unknown]), PADDING)
+    tokenizer.add_special_tokens({"pad_token": text})
+    return tokenizer, int(tokenizer.pad_token_id)
+
+
+def _with_row(base: Any, token: int) -> tuple[Any, int]:
+    """The decoder, its embedding long enough for `token`, and its number of rows."""
+    embedding = base.get_input_embeddings()
+    if token < len(embedding.weight):
+        return base, len(embedding.weight)
+    longer = torch.nn.Embedding(token + 1, embedding.weight.shape[1], dtype=embedding.weight.dtype)
+    longer = longer.to(embedding.weight.device)
+    with torch.no_grad():
+        longer.weight.zero_()
+        longer.weight[: len(embedding.weight)] = embedding.weight
+    # modules of its own on the same weights: the language model keeps its embedding
+    shared = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
+    base = copy.deepcopy(base, shared)
+    base.set_input_embeddings(longer)
+    return base, token + 1
 
 
 def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> RewardModel:
@@ -101,10 +168,9 @@ def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tenso
 
 def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
     """Prompt and responses as the reward model reads them: each tokenised alone, the end token behind a response."""
-    end = reward_model.tokenizer.eos_token_id
     return TokenGroup(
         encode_prompt(reward_model.tokenizer, prompt),
-        [[*encode(reward_model.tokenizer, response, parse_special=False), end] for response in responses],
+        [[*encode(reward_model.tokenizer, response, parse_special=False), reward_model.end] for response in responses],
     )
 
 

@@ -40,7 +40,7 @@ def _mix(state: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    logits: Float[Tensor, "B V"], sampling: SamplingRecipe, uniform: Float[Tensor, " B"]
+    logits: Float[Tensor, "B V"], sampling: SamplingRecipe, uniform: Float[Tensor, " B"], *, whole: bool = False
 ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
     """Draw a token a row from softmax(logits / temperature) cut to top_k and top_p, by inverting its distribution.
 
@@ -48,6 +48,8 @@ def draw(
         logits: of any floating type, computed with in float32 at the least; not changed.
         sampling: temperature 0 takes the most probable token.
         uniform: a number in [0, 1) for each row; equal logits and numbers give equal tokens.
+        whole: give log-probabilities under softmax(logits / temperature), before top_k and top_p cut it: those that a
+            training computes, which knows nothing of the cut.
 
     Returns the tokens, and their log-probabilities under exactly the distribution they were drawn from (0 under the
     greedy one). Tokens that tie with the last one kept by top_k or top_p are kept too.
@@ -56,13 +58,13 @@ def draw(
     """
     num_rows = max(1, CACHED_LOGITS // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
     parts = [
-        _draw(rows.to(torch.promote_types(rows.dtype, torch.float32)), sampling, numbers)
+        _draw(rows.to(torch.promote_types(rows.dtype, torch.float32)), sampling, numbers, whole)
         for rows, numbers in zip(logits.split(num_rows), uniform.split(num_rows), strict=True)
     ]
     return torch.cat([tokens for tokens, _ in parts]), torch.cat([logprobs for _, logprobs in parts])
 
 
-def _draw(logits: Tensor, sampling: SamplingRecipe, uniform: Tensor) -> tuple[Tensor, Tensor]:
+def _draw(logits: Tensor, sampling: SamplingRecipe, uniform: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
     if sampling.temperature == 0:
         best, tokens = logits.max(-1)
         _require_finite(best)
@@ -73,6 +75,7 @@ def _draw(logits: Tensor, sampling: SamplingRecipe, uniform: Tensor) -> tuple[Te
     # exp((logit - max) / T): no normalisation, the sum of the weights is enough to draw and to know the probability
     torch.sub(logits, logits.amax(-1, keepdim=True), out=inner)
     inner.div_(sampling.temperature).exp_()
+    everything = _mass(inner).squeeze(-1) if whole else None
     if 0 < sampling.top_k < vocabulary:
         smallest = inner.topk(sampling.top_k).values[:, -1:]
         inner.masked_fill_(inner < smallest, 0.0)
@@ -88,7 +91,8 @@ def _draw(logits: Tensor, sampling: SamplingRecipe, uniform: Tensor) -> tuple[Te
     rows = torch.arange(len(block), device=block.device)
     within = _first_above(blocks[rows, block].double().cumsum(-1), wanted - before)
     tokens = block * BLOCK + within
-    return tokens, (weights[rows, tokens].double().log() - total.log()).to(logits.dtype)
+    normaliser = total if everything is None else everything
+    return tokens, (weights[rows, tokens].double().log() - normaliser.log()).to(logits.dtype)
 
 
 def _first_above(sums: Tensor, wanted: Tensor) -> Tensor:

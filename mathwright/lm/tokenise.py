@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -31,6 +31,50 @@ def encode_prompt(tokenizer: Any, text: str) -> list[int]:
     if begin is None or tokens[:1] == [begin] or tokenizer.encode("")[:1] != [begin]:
         return tokens
     return [int(begin), *tokens]
+
+
+def encode_response(
+    tokenizer: Any, prompt: str, segments: Sequence[tuple[str, bool]], *, prefix: str, gap: str, end: int
+) -> tuple[list[int], list[bool]]:
+    """The tokens of a given response behind `prompt`, and whether each is the model's own.
+
+    What the model writes is tokenised as it stands behind what precedes it: SentencePiece puts a space before a text
+    that stands alone. The output of programs is tokenised alone, as generation inserts it. Where a segment spells a
+    control token, it is only text.
+
+    Args:
+        tokenizer: the model's.
+        prompt: what precedes the response; tokenised by itself (`encode_prompt`).
+        segments: the response cut where the writer changes: (text, whether it is the model's own).
+        prefix: what the template writes between prompt and response.
+        gap: what it writes between response and end token.
+        end: the token that ends a response; trained.
+    """
+    tokens: list[int] = []
+    own: list[bool] = []
+    before, opening = prompt, prefix
+    last = len(segments) - 1
+    pieces = [(text + (gap if i == last and is_own else ""), is_own) for i, (text, is_own) in enumerate(segments)]
+    for text, is_own in pieces:
+        if is_own:
+            piece = _encode_behind(tokenizer, before, opening, text)
+            opening = ""
+        else:
+            piece = encode(tokenizer, text, parse_special=False)
+        tokens += piece
+        own += [is_own] * len(piece)
+        before = text
+    return [*tokens, end], [*own, True]
+
+
+def _encode_behind(tokenizer: Any, before: str, opening: str, text: str) -> list[int]:
+    """The tokens of `opening` (a template's, which may hold control tokens) and `text` where they follow `before`."""
+    alone = encode(tokenizer, text, parse_special=False)
+    if alone != encode(tokenizer, text):
+        return [*(_encode_behind(tokenizer, before, opening, "") if opening else []), *alone]
+    head, whole = encode(tokenizer, before), encode(tokenizer, before + opening + text)
+    # the prompt's own tokens are given: a token across the two would be one that generation never sees
+    return whole[len(head) :] if whole[: len(head)] == head else encode(tokenizer, opening + text)
 
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int, max_length: int) -> Any:

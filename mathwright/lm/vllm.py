@@ -52,6 +52,7 @@ class VllmGenerator:
         max_length: int | None = None,
         max_batch: int = 64,
         cache_bytes: int | None = None,
+        stop_tokens: Sequence[int] = (),
     ) -> None:
         """Open an engine with the weights of `model`.
 
@@ -63,6 +64,7 @@ class VllmGenerator:
             max_batch: sequences decoded at one time.
             cache_bytes: size of the cache of keys and values; None is what max_batch sequences of max_length need, and
                 at most a quarter of the free memory. With less than all need, some wait.
+            stop_tokens: tokens that end a response beside those named in the model's folder.
 
         Raises MathwrightError where vLLM is not installed or cannot load the model.
         """
@@ -93,6 +95,7 @@ class VllmGenerator:
             max_in_flight=max_batch,
             with_logprobs=True,
             repeatable=True,
+            stop_tokens=stop_tokens,
         )
 
     def update_weights(self, model: Any) -> None:

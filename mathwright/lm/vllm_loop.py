@@ -70,6 +70,7 @@ class VllmLoop:
         max_in_flight: int,
         with_logprobs: bool,
         repeatable: bool,
+        stop_tokens: Sequence[int] = (),
     ) -> None:
         """Prepare.
 
@@ -82,10 +83,12 @@ class VllmLoop:
             repeatable: whether tool calls run together, in the caller's thread, once a quarter of the responses wait
                 for them or nothing else can run; so what runs together in vLLM is decided by counts. Otherwise each
                 runs at once in a thread of its own, vLLM goes on meanwhile, and the clock decides.
+            stop_tokens: tokens that end a response beside those that vLLM reads in the model's folder.
         """
         self.engine, self.tokenizer = llm.llm_engine, tokenizer
         self.context = context or int(self.engine.model_config.max_model_len)
         self.max_in_flight, self.with_logprobs, self.repeatable = max_in_flight, with_logprobs, repeatable
+        self.stop_tokens = list(stop_tokens)
 
     def draw(
         self,
@@ -177,6 +180,7 @@ class _Run:
             max_tokens=drawn.limit - len(drawn.tokens),
             seed=round_seed(asked.seed, drawn.num_rounds),
             logprobs=0 if self.loop.with_logprobs else None,  # 0: of the drawn token alone
+            stop_token_ids=self.loop.stop_tokens,
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
         )
@@ -273,7 +277,12 @@ class _Run:
         if self.tool is not None:
             self.tool.close(drawn.index)
         drawn.finish = finish
-        drawn.text = text if text is not None else self.loop.tokenizer.decode(drawn.tokens, skip_special_tokens=True)
+        if text is None:
+            # an end token is no text, also where the tokenizer does not call it special
+            ended = finish == "stop" and drawn.tokens[-1:] and drawn.tokens[-1] in self.loop.stop_tokens
+            written = drawn.tokens[:-1] if ended else drawn.tokens
+            text = str(self.loop.tokenizer.decode(written, skip_special_tokens=True))
+        drawn.text = text
         self.on_finished(drawn)
 
 

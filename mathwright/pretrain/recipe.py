@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mathwright.affects import MEMORY, SPEED, Grows
+from mathwright.errors import MathwrightError
+from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
 
 
@@ -35,6 +37,17 @@ class PretrainRecipe:
     """Held-out tokens on which bits per byte are measured before and after."""
     checkpoint_every: Annotated[int, SPEED]
     """Steps between checkpoints."""
+
+
+def check(recipe: PretrainRecipe) -> None:
+    """Raise MathwrightError for a recipe under which nothing would be trained."""
+    lowest = [
+        ("num_tokens", 1), ("batch_tokens", 1), ("micro_batch_tokens", 1), ("context", 1), ("checkpoint_every", 0),
+    ]  # fmt: skip
+    check_lowest("pretrain", recipe, lowest)
+    check_optimiser("pretrain", recipe.optimiser)
+    if not recipe.mixture:
+        raise MathwrightError("pretrain.mixture is empty", hint="name a corpus: run:corpus, or a folder of shards")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

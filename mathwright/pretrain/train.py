@@ -17,7 +17,7 @@ from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.shards import TokenShards
-from mathwright.pretrain.recipe import PretrainRecipe
+from mathwright.pretrain.recipe import PretrainRecipe, check
 from mathwright.run import Stage
 
 
@@ -38,7 +38,10 @@ def run(
         model: folder, hub id or wheel of the start model.
         corpora: folder of token shards for each component of `recipe.mixture`, by name.
         heldout: folder of token shards that are not trained on, or None.
+
+    Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
+    check(recipe)
     lm = load(str(model), dtype=dtype, device=device)
     num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
     shards = {name: TokenShards(path) for name, path in corpora.items()}

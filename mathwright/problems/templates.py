@@ -9,7 +9,7 @@ thirty, for runs in which every prompt token costs time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ def prompt_text(problem: Problem, format: SolutionFormat, template: str, tokeniz
 def response_prefix(template: str) -> str:
     """What a response begins with under `template`: a space behind `Assistant:`, nothing in a model's own template.
 
-    Raises MathwrightError for an unknown template.
+    What a model's own template writes there itself is found by `problems.turns`. Raises MathwrightError for an unknown
+    template.
     """
     if template not in TEMPLATES:
         raise _unknown(template)
@@ -99,9 +100,23 @@ def _own_chat_template(content: str, tokenizer: Any) -> str:
         raise MathwrightError(
             "the model's tokenizer has no chat template", hint='use template "deepseekmath", which needs none'
         )
-    return tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-    )
+    return render(tokenizer, [{"role": "user", "content": content}], ask=True)
+
+
+def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) -> str:
+    """A conversation in the model's own chat template; ask: up to where the next response begins.
+
+    Raises MathwrightError where the template refuses it.
+    """
+    from jinja2 import TemplateError  # transformers renders with it
+
+    try:
+        return tokenizer.apply_chat_template([*map(dict, messages)], tokenize=False, add_generation_prompt=ask)
+    except TemplateError as error:  # also what a template raises by itself, such as "roles must alternate"
+        raise MathwrightError(
+            f"the model's chat template cannot be used: {error}",
+            hint='mend it, or use template "deepseekmath", which needs none',
+        ) from error
 
 
 def _unknown(template: str) -> MathwrightError:

@@ -300,6 +300,7 @@ def recipe() -> Recipe:
             evaluate_every=100,  # paper silent: Figures 5 and 6 have a point about every 200
             num_evaluated=200,  # paper silent
             lora=None,  # paper silent: all weights
+            truncated_sampling="refuse",  # paper silent: Eq. 3 is of the distribution that is drawn from
             checkpoint_activations=True,  # paper silent: memory, changes nothing else
             engine="local",  # paper silent
         ),

@@ -18,14 +18,16 @@ from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, reward_head
+from mathwright.lm.ending import stop_at
 from mathwright.lm.load import LanguageModel, load
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.reward_head import RewardModel
+from mathwright.problems.turns import turn
 from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
 from mathwright.reward.losses import pair_accuracy, ranking_loss
 from mathwright.reward.rankings import sample_rankings, split_rankings
-from mathwright.reward.recipe import RewardRecipe
+from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.run import Stage
 
 
@@ -54,10 +56,12 @@ def run(
 
     Raises MathwrightError for a recipe or problems that give no rankings.
     """
-    check_recipe(recipe)
+    check(recipe)
     if not problems:
         raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
     lm = load(model, dtype=dtype, device=device)
+    end = turn(template, lm.tokenizer).end
+    stop_at(lm, end)
 
     def sample(folder: Path) -> int:
         rankings = sample_rankings(recipe, stage, lm, problems, template=template, seed=seed)
@@ -73,7 +77,7 @@ def run(
             hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
             "or choose problems the model solves sometimes",
         )
-    reward_model = reward_head.from_language_model(lm, seed=seed)
+    reward_model = reward_head.from_language_model(lm, seed=seed, end=end)
     _train(recipe, stage, reward_model, training, heldout, seed)
     reward_head.save(reward_model, stage.path / "model")
     stage.finish(
@@ -81,24 +85,6 @@ def run(
         summary=_summary(stage, training, heldout),
     )
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
-
-
-def check_recipe(recipe: RewardRecipe) -> None:
-    """Raise MathwrightError for a recipe that gives no rankings."""
-    if recipe.responses_per_problem < 2:
-        raise MathwrightError(
-            f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",
-            hint="--set reward.responses_per_problem=4, or another number of at least 2",
-        )
-    if recipe.sampling.temperature <= 0:
-        raise MathwrightError(
-            "reward.sampling.temperature is 0: all responses to a problem would be the same",
-            hint="--set reward.sampling.temperature=1.0",
-        )
-    if not 0 <= recipe.heldout_share < 1:
-        raise MathwrightError(
-            f"reward.heldout_share is {recipe.heldout_share}", hint="it is a share between 0 and 1, 1 left out"
-        )
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -62,6 +62,11 @@ class RolloutBuffer:
             if self.writes and folder < self._step(before):
                 shutil.rmtree(folder)
 
+    def drop(self, step: int) -> None:
+        """Remove the waves of a step: they are to be explored again."""
+        if self.writes:
+            shutil.rmtree(self._step(step), ignore_errors=True)
+
     def remove(self) -> None:
         """Remove it all: the training is over."""
         if self.writes:

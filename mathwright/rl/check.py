@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.checks import check_lowest, check_optimiser
+from mathwright.rl.functions import EACH, TOGETHER, import_function
 from mathwright.rl.recipe import RLRecipe
+
+LOWEST = (
+    ("num_steps", 1),
+    ("problems_per_step", 1),
+    ("group_size", 1),
+    ("inner_updates", 1),
+    ("kl_coef", 0.0),
+    ("advantage_eps", 0.0),
+    ("checkpoint_every", 0),
+    ("saved_groups", 0),
+    ("generation_batch", 1),
+    ("micro_batch_tokens", 1),
+    ("num_minibatches", 1),
+    ("max_resampling", 0),
+    ("wave_responses", 1),
+    ("evaluate_every", 0),
+    ("num_evaluated", 1),
+)
 
 
 def check(recipe: RLRecipe) -> None:
-    """Raise MathwrightError for a recipe that cannot be run, or whose method would not be the one it names."""
-    for name, lowest in (
-        ("num_steps", 1),
-        ("problems_per_step", 1),
-        ("group_size", 1),
-        ("inner_updates", 1),
-        ("kl_coef", 0.0),
-        ("advantage_eps", 0.0),
-        ("checkpoint_every", 0),
-        ("saved_groups", 0),
-        ("generation_batch", 1),
-        ("micro_batch_tokens", 1),
-        ("num_minibatches", 1),
-        ("max_resampling", 0),
-        ("wave_responses", 1),
-        ("evaluate_every", 0),
-        ("num_evaluated", 1),
-    ):
-        if getattr(recipe, name) < lowest:
-            raise MathwrightError(
-                f"rl.{name} is {getattr(recipe, name)}", hint=f"it must be at least {lowest}: --set rl.{name}={lowest}"
-            )
+    """Raise MathwrightError for a recipe that cannot be run, or whose method would not be the one it names.
+
+    Functions that the recipe names are imported and must take the arguments they will be called with.
+    """
+    check_lowest("rl", recipe, LOWEST)
+    check_optimiser("rl", recipe.optimiser)
+    _check_sampling(recipe)
     if recipe.clip_eps <= 0:
         raise MathwrightError(f"rl.clip_eps is {recipe.clip_eps}", hint="it must be above 0: --set rl.clip_eps=0.2")
-    if recipe.sampling.temperature <= 0:
-        raise MathwrightError(
-            "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
-            hint="--set rl.sampling.temperature=1.0",
-        )
     if recipe.max_logprob_gap <= 0:
         raise MathwrightError(
             f"rl.max_logprob_gap is {recipe.max_logprob_gap}: rounding alone would stop the run",
@@ -47,6 +47,37 @@ def check(recipe: RLRecipe) -> None:
             hint=f"a step is cut by questions: --set rl.num_minibatches={recipe.problems_per_step}",
         )
     _check_method(recipe)
+
+
+def _check_sampling(recipe: RLRecipe) -> None:
+    sampling = recipe.sampling
+    if sampling.temperature <= 0:
+        raise MathwrightError(
+            "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
+            hint="--set rl.sampling.temperature=1.0",
+        )
+    check_lowest("rl.sampling", sampling, [("max_new_tokens", 1), ("top_k", 0)])
+    if not 0 < sampling.top_p <= 1:
+        raise MathwrightError(
+            f"rl.sampling.top_p is {sampling.top_p}", hint="it is a share of the probability: --set rl.sampling.top_p=1"
+        )
+    # of the other methods the data is chosen, by its answers, and its likelihood trained whoever drew it
+    if recipe.method not in ("grpo", "grpo_process", "online_rft") or (sampling.top_p == 1 and sampling.top_k == 0):
+        return
+    cut = f"rl.sampling.top_p={sampling.top_p:g}" if sampling.top_p < 1 else f"rl.sampling.top_k={sampling.top_k}"
+    if recipe.truncated_sampling == "refuse":
+        raise MathwrightError(
+            f"{cut} draws from a part of the vocabulary, but {recipe.method} trains the policy over all of it: "
+            "what would be trained is not what was drawn",
+            hint="--set rl.sampling.top_p=1 --set rl.sampling.top_k=0, or, knowing the bias (docs/rl.md), "
+            "--set rl.truncated_sampling=whole_vocabulary",
+        )
+    if recipe.engine == "vllm":
+        raise MathwrightError(
+            f"{cut} does not go with rl.engine=vllm: it does not say how probable a token was over the whole "
+            "vocabulary, so generator and training could not be compared",
+            hint="set rl.engine=local, or --set rl.sampling.top_p=1 --set rl.sampling.top_k=0",
+        )
 
 
 def _check_method(recipe: RLRecipe) -> None:
@@ -97,7 +128,11 @@ def _check_method(recipe: RLRecipe) -> None:
                 f"rl.extra_rewards: kind {term.kind!r} with function {term.function!r}",
                 hint="kind function needs function=module:name; the other kinds take none",
             )
+        if term.function:
+            import_function(term.function, takes=TOGETHER if term.batched else EACH)
         if term.batched and term.kind != "function":
             raise MathwrightError(
                 f"rl.extra_rewards: kind {term.kind!r} with batched", hint="batched is said of a function"
             )
+    if ":" in recipe.step_reward:
+        import_function(recipe.step_reward, "step reward", takes=EACH)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from mathwright.lm import parallel
 from mathwright.lm.generate import Tool
@@ -65,6 +65,8 @@ class Exploration:
     values: Values
     """Measurements of everything explored, the groups that were replaced among them."""
     unscored: Counter[str]
+    silent: tuple[str, ...] = ()
+    """Terms of the reward that had nothing to say of any response, though something could be scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,18 @@ class Explorer:
     tokenizer: Any
     buffer: RolloutBuffer
     seed: int
+
+    items: ClassVar[str] = "questions"
+
+    @property
+    def num_items(self) -> int:
+        """How many there are to draw from."""
+        return len(self.prompts)
+
+    @property
+    def num_per_step(self) -> int:
+        """How many a step draws, where none is replaced."""
+        return self.recipe.problems_per_step
 
     def explore(self, step: int, position: int, open_generator: OpenGenerator, tool: Tool | None) -> Exploration:
         """The groups of a step, from `position` of the problems on.
@@ -115,7 +129,11 @@ class Explorer:
         if recipe.max_resampling:
             values["resampled_groups"] = len(everything) - recipe.problems_per_step
         return Exploration(
-            groups=kept, position=position + asked, values=values | _speed(waves, everything), unscored=unscored
+            groups=kept,
+            position=position + asked,
+            values=values | _speed(waves, everything),
+            unscored=unscored,
+            silent=_silent(everything),
         )
 
     def _wave(
@@ -151,6 +169,12 @@ class Explorer:
             seconds_generate=generated - began,
             seconds_reward=time.monotonic() - generated,
         )
+
+
+def _silent(groups: Sequence[RolloutGroup]) -> tuple[str, ...]:
+    scored = [r for group in groups for r in group.rollouts if r.reward is not None]
+    names = scored[0].rewards_by_name if scored else ()
+    return tuple(name for name in names if all(r.rewards_by_name[name] is None for r in scored))
 
 
 def _speed(waves: Sequence[Wave], groups: Sequence[RolloutGroup]) -> Values:

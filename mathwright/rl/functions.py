@@ -17,6 +17,8 @@ from mathwright.errors import MathwrightError
 
 MAX_CONCURRENT = 64
 """Calls of an `async def` function under way at one time."""
+MAX_REASON = 300
+"""Characters of a reason."""
 GRACE_S = 1.0
 """What an event loop may take beyond the time of its calls before it is given up: a call that never awaits holds it."""
 
@@ -28,8 +30,31 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def import_function(path: str, what: str = "reward function") -> Callable[..., Any]:
-    """The function named `module:name`. Raises MathwrightError where there is none."""
+EACH = ("problem", "completion")
+TOGETHER = ("problems", "completions")
+"""What a function is called with, batched."""
+FOREIGN = {
+    **dict.fromkeys(("data_source", "solution_str", "ground_truth", "extra_info"), "verl"),
+    **dict.fromkeys(("prompts", "completions", "completion_ids", "completions_ids"), "TRL"),
+    **dict.fromkeys(("queries", "labels"), "OpenRLHF"),
+}
+"""Arguments of reward functions written for other trainers."""
+WRAPPED = {
+    "verl": "def mine(problem, completion): return theirs(problem.source, completion.text, problem.answer)",
+    "TRL": "def mine(problem, completion): return theirs(prompts=[problem.question], completions=[completion.text], "
+    "answer=[problem.answer])[0]",
+    "OpenRLHF": "def mine(problem, completion): return theirs([completion.text], [problem.question], [problem.answer])",
+}
+
+
+def import_function(
+    path: str, what: str = "reward function", *, takes: tuple[str, ...] | None = None
+) -> Callable[..., Any]:
+    """The function named `module:name`.
+
+    takes: names of the arguments it will be called with, in order. Raises MathwrightError where there is none, or it
+    does not take them.
+    """
     module, colon, name = path.partition(":")
     if not colon or not module or not name:
         raise MathwrightError(f"{what} {path!r} is not of the form module:name", hint="for example my_rewards:f")
@@ -42,7 +67,35 @@ def import_function(path: str, what: str = "reward function") -> Callable[..., A
         ) from error
     if not callable(function):
         raise MathwrightError(f"{path} is no function", hint="name a function of (Problem, Completion)")
+    if takes is not None:
+        _require_signature(function, path, what, takes)
     return function
+
+
+def _require_signature(function: Callable[..., Any], path: str, what: str, takes: tuple[str, ...]) -> None:
+    """Raise MathwrightError where a call with those arguments would fail, or mean something else to the function."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C: nothing is known before the call
+        return
+    parameters = list(signature.parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and p.name not in takes]
+    names = {p.name for p in needed} | {p.name for p, mine in zip(positional, takes, strict=False) if p.name != mine}
+    trainer = next((FOREIGN[name] for name in FOREIGN if name in names), None)
+    try:
+        signature.bind(*takes)
+        fits = trainer is None
+    except TypeError:
+        fits = False
+    if fits:
+        return
+    like = f", as {trainer} calls it" if trainer is not None else ""
+    batched = " (batched=true: lists of Problem and of Completion)" if takes == TOGETHER else ""
+    raise MathwrightError(
+        f"the {what} {path} takes {signature}{like}; here it is called with ({', '.join(takes)}){batched}",
+        hint=f"wrap it: {WRAPPED[trainer]}" if trainer else f"write it as def f({', '.join(takes)})",
+    )
 
 
 def call_each(
@@ -116,4 +169,5 @@ def _late(name: str, timeout_s: float) -> Outcome:
 
 
 def _raised(name: str, error: BaseException) -> Outcome:
-    return Outcome(None, f"{name} raised {type(error).__name__}: {error}")
+    words = " ".join(str(error).split())  # it stands in one line of the console
+    return Outcome(None, f"{name} raised {type(error).__name__}: {words}"[:MAX_REASON])

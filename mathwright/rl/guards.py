@@ -1,10 +1,15 @@
-"""What goes wrong silently in RL, as metrics with a limit and advice."""
+"""What goes wrong silently in RL: metrics with a limit and advice, and steps that teach nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from mathwright.errors import MathwrightError
+
+PATIENCE = 3
+"""Steps in a row that may teach nothing before the run stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ LIMITS = (
         metric="unscored",
         side="above",
         limit=0.1,
-        advice="many responses could not be scored: metrics.jsonl has the reasons, in its lines of kind unscored",
+        advice="many responses could not be scored; metrics.jsonl has all reasons, in its lines of kind unscored",
     ),
 )
 
@@ -80,3 +85,60 @@ class Guards:
                 value = values[limit.metric]
                 lines.append(f"step {step}: {limit.metric} {value:.3g} is {limit.side} {limit.limit:g}: {limit.advice}")
         return lines
+
+
+@dataclass(slots=True)
+class Idleness:
+    """Stops a training that trains nothing, before it is taken for one that did.
+
+    At once where nothing of the first exploration could be scored: the reward is wrong, not the policy. Otherwise after
+    `PATIENCE` steps in a row: one step of a weak model may well have no correct response.
+    """
+
+    method: str
+    num_steps: int = 0
+    num_updated: int = 0
+    """Steps with an update."""
+    num_idle: int = 0
+    """Steps in a row without one."""
+    num_unscored: int = 0
+    """Steps in a row in which nothing was scored."""
+    prefers: bool = False
+    """Whether a group of any step had unequal rewards."""
+
+    def explored(self, values: Mapping[str, float | int | str | None], reason: str) -> None:
+        """Note what an exploration measured. Raises MathwrightError where nothing is scored any more, or at all."""
+        equal = values.get("equal_reward_groups")
+        self.prefers |= equal is None or equal != 1
+        self.num_unscored = self.num_unscored + 1 if values.get("unscored") == 1 else 0
+        if self.num_unscored and (self.num_steps == 0 or self.num_unscored >= PATIENCE):
+            raise MathwrightError(
+                f"no response of step {self.num_steps} could be scored, so there is nothing to train on: {reason}",
+                hint="mend the reward (or the references it compares with), and start the same command again",
+            )
+
+    def learned(self, values: Mapping[str, float | int | str | None]) -> None:
+        """Note what a step trained on. Raises MathwrightError where it is nothing for too long."""
+        updated = bool(values.get("num_trained"))
+        self.num_steps += 1
+        self.num_updated += updated
+        self.num_idle = 0 if updated else self.num_idle + 1
+        if self.num_idle >= PATIENCE:
+            raise self._nothing(f"in {PATIENCE} steps in a row")
+
+    def finished(self) -> None:
+        """Raise MathwrightError where no step of the whole training made an update."""
+        if not self.num_updated:
+            raise self._nothing(f"in any of the {self.num_steps} steps")
+
+    def _nothing(self, when: str) -> MathwrightError:
+        lacks = {
+            "dpo": "no question had both a correct and a wrong response",
+            "rft": "no response was correct",
+            "online_rft": "no response was correct",
+        }.get(self.method, "all groups had equal rewards")
+        return MathwrightError(
+            f"{self.method} found nothing to train on {when}: {lacks}",
+            hint="choose easier problems, larger groups or a better start model, and look at the responses in "
+            "rollouts.jsonl; the model was not saved",
+        )

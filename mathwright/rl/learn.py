@@ -85,25 +85,24 @@ class Learner:
             for micro in minibatch.micro_batches:
                 micro.behavior_logprobs = self._frozen_logprobs(self.lm, micro.batch)
         values: Values = {"num_trained": sum(m.num_sequences for m in minibatches)}
-        gaps = Gaps()
+        # the model the training began with has drawn what its first update is made on, too
+        compares = self.method.data == "policy" or (self.method.data == "sft" and optimiser.num_updates == 0)
+        measured = gaps = Gaps() if compares else None
         for update in range(self.recipe.inner_updates):
             for minibatch in minibatches:
                 lr = optimiser.lr
                 values |= self._update(step, minibatch, optimiser, gaps if update == 0 else None)
                 values["lr"] = lr
-        if self.method.data == "policy":
-            values |= gaps.everywhere(self.lm).values(whole=self._whole_distribution)
+                if self.method.data == "sft":
+                    gaps = None  # from the second update on it is another model
+        if measured is not None:
+            values |= measured.everywhere(self.lm).values()
         seconds = time.monotonic() - began
         num_tokens = self.recipe.inner_updates * sum(minibatch.num_tokens for minibatch in minibatches)
         return values | {
             "seconds_train": round(seconds, 3),
             "trained_tokens_per_s": round(num_tokens / seconds, 1),
         }
-
-    @property
-    def _whole_distribution(self) -> bool:
-        """Whether nothing is cut off in sampling, so that generator and training speak of one distribution."""
-        return self.recipe.sampling.top_p >= 1 and self.recipe.sampling.top_k == 0
 
     # -- batches --
 
@@ -168,7 +167,7 @@ class Learner:
                 for name, value in zip(LossStats._fields, result.stats, strict=True):
                     sums[name] += value.item()
         values: Values = {**parallel.add_up(sums, parallel.world(), self.lm.device)}
-        if gaps is not None and self.method.data == "policy" and self._whole_distribution:
+        if gaps is not None:
             self._require_agreement(step, gaps.everywhere(self.lm), minibatch)
         norm = optimiser.step()
         if not math.isfinite(norm):
@@ -219,14 +218,14 @@ class Gaps:
     def mean(self) -> float:
         return self.gap / self.num_tokens if self.num_tokens else 0.0
 
-    def values(self, *, whole: bool) -> Values:
-        """whole: nothing was cut off in sampling, so that generator and training speak of one distribution."""
+    def values(self) -> Values:
         if not self.num_tokens:
             return {}
-        found: Values = {"entropy": self.surprise / self.num_tokens}
-        if whole:
-            found |= {"logprob_gap": self.mean, "logprob_gap_max": self.largest}
-        return found
+        return {
+            "entropy": self.surprise / self.num_tokens,
+            "logprob_gap": self.mean,
+            "logprob_gap_max": self.largest,
+        }
 
 
 def _parts(groups: Sequence[TrainingGroup], num_parts: int) -> list[Sequence[TrainingGroup]]:

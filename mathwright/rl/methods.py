@@ -162,6 +162,9 @@ class OnlineRft:
         return False
 
     def training_groups(self, groups: Sequence[RolloutGroup]) -> list[TrainingGroup]:
+        """All responses; none where none is correct: the gradient is 0 then, but AdamW would go on moving weights."""
+        if not any(_correct(r) for group in groups for r in group.rollouts):
+            return []
         correct = torch.tensor([[float(_correct(r)) for r in group.rollouts] for group in groups])
         return _all_responses(groups, correct[:, :, None].expand(-1, -1, _longest(groups)))
 

@@ -15,8 +15,10 @@ from typing import Any
 from mathwright.errors import MathwrightError
 from mathwright.lm import lora, parallel
 from mathwright.lm.activations import checkpoint_activations
+from mathwright.lm.ending import stop_at
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel, load, require_same_vocabulary
+from mathwright.problems.turns import turn
 from mathwright.rl.explore import Generates
 from mathwright.rl.methods import Method
 from mathwright.rl.recipe import RLRecipe
@@ -56,12 +58,26 @@ class Models:
     _vllm: Any = field(default=None, init=False)
 
     @classmethod
-    def load(cls, recipe: RLRecipe, method: Method, model: str | Path, *, dtype: str, device: str, seed: int) -> Models:
+    def load(
+        cls,
+        recipe: RLRecipe,
+        method: Method,
+        model: str | Path,
+        *,
+        template: str,
+        dtype: str,
+        device: str,
+        seed: int,
+    ) -> Models:
         """Load what is needed, attach adapters, and shard over the processes where there are several.
+
+        What generates stops at the end token of `template`.
 
         Raises MathwrightError where a source cannot be loaded, or the reference has another vocabulary.
         """
         policy = load(model, dtype=dtype, device=device)
+        end = turn(template, policy.tokenizer).end
+        stop_at(policy, end)
         if recipe.lora is not None:
             lora.attach(policy, recipe.lora, seed=seed)
 
@@ -71,6 +87,7 @@ class Models:
             other = load(source, dtype=dtype, device=device)
             # on a CPU the weights stay in the file's own pages where they are stored in `dtype`
             other.model.requires_grad_(False)
+            stop_at(other, end)
             return Frozen(other, without_adapters=False)
 
         start = frozen(model) if method.data == "sft" else None
@@ -106,7 +123,7 @@ class Models:
         """
         if self.start is not None:
             with self.start.use() as lm, parallel.unsharded(lm):
-                yield Generator(lm, max_batch=self.recipe.generation_batch)
+                yield Generator(lm, max_batch=self.recipe.generation_batch, whole_logprobs=True)
         elif self.recipe.engine == "vllm":
             yield self._updated_vllm()
         else:
@@ -117,7 +134,7 @@ class Models:
     def generator(self) -> Iterator[Generator]:
         """Our own generator on the policy's weights. To be entered by all processes."""
         with parallel.unsharded(self.policy):
-            yield Generator(self.policy, max_batch=self.recipe.generation_batch)
+            yield Generator(self.policy, max_batch=self.recipe.generation_batch, whole_logprobs=True)
 
     def _updated_vllm(self) -> Generates:
         from mathwright.lm.vllm import VllmGenerator
@@ -128,6 +145,7 @@ class Models:
                 dtype=self.dtype,
                 max_length=self.max_length,
                 max_batch=self.recipe.generation_batch,
+                stop_tokens=sorted(self.policy.eos_token_ids),
             )
         self._vllm.update_weights(self.policy.model)
         return self._vllm

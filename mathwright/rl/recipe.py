@@ -18,8 +18,9 @@ class RewardTermRecipe:
     there falling to -1 at max_new_tokens; function: whatever `function` returns."""
     weight: float
     function: str = ""
-    """`module:name` of a function of (Problem, Completion) that returns a number, or None for unscored. It may be an
-    `async def`: then the responses are scored at the same time."""
+    """`module:name` of a function of (Problem, Completion) that returns a number, or None where it has nothing to say:
+    the other terms score the response then. It may be an `async def`: then the responses are scored at the same
+    time."""
     timeout_s: Annotated[float, RESULT] = 10.0
     """Seconds one call of `function` may take; then what it was to score is unscored."""
     batched: Annotated[bool, RESULT] = False
@@ -79,6 +80,10 @@ class RLRecipe:
     """Held-out problems they ask."""
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
+    truncated_sampling: Annotated[Literal["refuse", "whole_vocabulary"], GUARD] = "refuse"
+    """What happens where `sampling` draws from a part of the vocabulary (top_p below 1, top_k above 0), which is not
+    the distribution that is trained. refuse: the run does not start; whole_vocabulary: the log-probabilities of the
+    loss are those over the whole vocabulary all the same, as in most trainers (docs/rl.md)."""
     checkpoint_activations: Annotated[bool, MEMORY] = False
     """Compute each layer again in the backward pass: 6 to 20% more time, a fraction of the memory (docs/speed.md)."""
     engine: Annotated[Literal["local", "vllm"], RESULT] = "local"

@@ -37,6 +37,12 @@ class Score(NamedTuple):
     reason: str = ""
 
 
+class Abstention(Score):
+    """Of a reward that has nothing to say of a response and leaves it to the other terms."""
+
+    __slots__ = ()
+
+
 class Reward(Protocol):
     """Scores responses, many at once."""
 
@@ -127,7 +133,10 @@ class LengthReward:
 
 @dataclass(frozen=True, slots=True)
 class FunctionReward:
-    """Any function of (problem, completion), or of lists of them; what it may do wrong leaves a response unscored."""
+    """Any function of (problem, completion), or of lists of them; what it may do wrong leaves a response unscored.
+
+    None is nothing wrong: the function abstains, as in TRL, and the response is scored by the other terms.
+    """
 
     function: RewardFunction
     name: str
@@ -136,7 +145,7 @@ class FunctionReward:
     """Whether it takes all responses in one call: (problems, completions) to one number each."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Unscored: the function raised, hung, or returned anything but a finite number."""
+        """Unscored: the function raised, hung, or returned anything but a finite number or None."""
         pairs = [(sample.problem, sample.completion) for sample in samples]
         if self.batched and pairs:
             outcomes = call_batched(self.function, self.name, list(zip(*pairs, strict=True)), self.timeout_s)
@@ -147,6 +156,8 @@ class FunctionReward:
     def _score(self, outcome: Outcome) -> Score:
         if outcome.reason:
             return Score(None, outcome.reason)
+        if outcome.value is None:
+            return Abstention(None, f"{self.name} returned None")
         number = as_number(outcome.value)
         return Score(number) if number is not None else Score(None, f"{self.name} returned {outcome.value!r}"[:200])
 
@@ -182,17 +193,23 @@ class Scored(NamedTuple):
 
 
 def weighted_sum(rewards: Sequence[tuple[Reward, float]], samples: Sequence[Sample]) -> list[Scored]:
-    """Sum over the rewards of weight times value; None as soon as one term of it is None."""
+    """Sum over the rewards of weight times value; those that abstain are left out of it.
+
+    None where a term could not be had, or all abstain.
+    """
     columns = [(reward.name, weight, reward.score(samples)) for reward, weight in rewards]
     results = []
     for i in range(len(samples)):
         terms = [(name, weight, scores[i]) for name, weight, scores in columns]
         values = [weight * score.value for _, weight, score in terms if score.value is not None]
+        failed = [score.reason for _, _, score in terms if score.value is None and not isinstance(score, Abstention)]
+        if not values and not failed:
+            failed = [score.reason for _, _, score in terms]
         results.append(
             Scored(
-                total=sum(values) if len(values) == len(terms) else None,
+                total=None if failed else sum(values),
                 by_name={name: score.value for name, _, score in terms},
-                reasons=tuple(score.reason for _, _, score in terms if score.value is None),
+                reasons=tuple(failed),
             )
         )
     return results

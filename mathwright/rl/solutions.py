@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel
-from mathwright.lm.tokenise import encode
-from mathwright.problems.formats import response_segments, response_text
+from mathwright.lm.tokenise import encode_response
+from mathwright.problems.turns import Turn, turn
 from mathwright.records import Completion, Rollout, RolloutGroup, Solution
 from mathwright.rl.explore import Exploration
 from mathwright.rl.recipe import RLRecipe
@@ -24,6 +25,12 @@ class Solutions:
     groups: Sequence[RolloutGroup]
     num_per_step: int
     seed: int
+    items: ClassVar[str] = "solutions"
+
+    @property
+    def num_items(self) -> int:
+        """How many there are to draw from."""
+        return len(self.groups)
 
     @classmethod
     def prepare(
@@ -43,6 +50,7 @@ class Solutions:
         where none is left.
         """
         by_id = {prompt.problem.id: prompt for prompt in prompts}
+        around = turn(template, lm.tokenizer)
         groups: list[RolloutGroup] = []
         dropped = {"other format": 0, "no such prompt": 0, "longer than max_new_tokens": 0}
         for solution in solutions:
@@ -51,7 +59,7 @@ class Solutions:
             elif (prompt := by_id.get(solution.problem_id)) is None:
                 dropped["no such prompt"] += 1
             else:
-                group = _group(lm, prompt, solution, template)
+                group = _group(lm, prompt, solution, around)
                 if len(group.rollouts[0].completion.tokens) > recipe.sampling.max_new_tokens:
                     dropped["longer than max_new_tokens"] += 1
                 else:
@@ -74,19 +82,16 @@ class Solutions:
         )
 
 
-def _group(lm: LanguageModel, prompt: Prompt, solution: Solution, template: str) -> RolloutGroup:
-    """Each part is tokenised on its own, as it is when a tool's output is inserted during generation."""
-    tokens: list[int] = []
-    sampled: list[bool] = []
-    for text, is_trained in response_segments(solution, template):
-        piece = encode(lm.tokenizer, text)
-        tokens += piece
-        sampled += [is_trained] * len(piece)
+def _group(lm: LanguageModel, prompt: Prompt, solution: Solution, around: Turn) -> RolloutGroup:
+    prefix, segments = around.require_prefix(), around.segments(solution)
+    tokens, sampled = encode_response(
+        lm.tokenizer, prompt.text, segments, prefix=prefix, gap=around.gap, end=around.end
+    )
     completion = Completion(
-        tokens=(*tokens, lm.tokenizer.eos_token_id),
-        logprobs=(0.0,) * (len(tokens) + 1),  # nobody drew them
-        sampled=(*sampled, True),
-        text=response_text(solution, template),
+        tokens=tuple(tokens),
+        logprobs=(0.0,) * len(tokens),  # nobody drew them
+        sampled=tuple(sampled),
+        text=prefix + "".join(text for text, _ in segments),
         finish="stop",
     )
     return RolloutGroup(

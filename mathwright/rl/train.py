@@ -52,7 +52,7 @@ from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check
 from mathwright.rl.explore import Exploration, Explorer, Values
-from mathwright.rl.guards import Guards
+from mathwright.rl.guards import Guards, Idleness
 from mathwright.rl.learn import Learner
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RLRecipe
@@ -104,7 +104,7 @@ def run(
             hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
         )
     method = methods.from_recipe(recipe)
-    models = Models.load(recipe, method, model, dtype=dtype, device=device, seed=seed)
+    models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
     lm = models.policy
     judge_model = reward_head.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
@@ -176,6 +176,8 @@ class _Training:
     buffer: RolloutBuffer
     heldout: Sequence[Prompt]
     guards: Guards = field(default_factory=Guards)
+    _told_unscored: bool = False
+    _told_silent: set[str] = field(default_factory=set)
 
     def complete(self) -> None:
         """Train from the last checkpoint, or from the beginning, to the last step."""
@@ -194,9 +196,14 @@ class _Training:
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
         rollouts.rewind(start)
+        idleness = Idleness(recipe.method)
         for earlier in stage.metrics():
-            if earlier.get("kind") == "train":
+            if earlier.get("kind") == "train" and earlier["step"] < start:
                 self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
+                idleness.explored(earlier, "")
+                idleness.learned(earlier)
+        if start == 0:
+            self._warn_of_repetition()
         lm.model.eval()
         with tool_for(recipe.mode) as tool, stage.progress(recipe.method, total=recipe.num_steps) as advance:
             advance(start)
@@ -205,14 +212,23 @@ class _Training:
                     self._evaluate(step, tool)
                 found = self._explore(step, position, tool)
                 position = found.position
+                try:
+                    idleness.explored(found.values, _reasons(found))
+                except MathwrightError:
+                    self.buffer.drop(step)  # to be scored anew
+                    raise
                 values = found.values | self.learner.learn(step, found.groups, optimiser)
                 rollouts.append(step, found.groups[: recipe.saved_groups])
                 self._report(step, values, found)
+                idleness.learned(values)
                 advance(1)
                 is_last = step + 1 == recipe.num_steps
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
                     checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
+            idleness.finished()
+            if not idleness.prefers and recipe.method.startswith("grpo"):
+                self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, tool)
 
@@ -246,18 +262,47 @@ class _Training:
             truncated=sum(s.completion.finish == "length" for s in samples) / len(samples),
         )
 
+    def _warn_of_repetition(self) -> None:
+        num_asked, num_there = self.source.num_per_step, self.source.num_items
+        if num_asked > num_there:
+            self._warn(
+                0,
+                f"a step takes {num_asked} {self.source.items}, but there are {num_there}: each comes up to "
+                f"{-(-num_asked // num_there)} times in a step; lower rl.problems_per_step, or give more problems",
+            )
+
+    def _warn(self, step: int, line: str) -> None:
+        self.stage.log(step, kind="warning", message=line)
+        self.stage.warn(line)
+
     def _report(self, step: int, values: Values, found: Exploration) -> None:
         for reason, count in found.unscored.most_common():
             self.stage.log(step, kind="unscored", reason=reason, count=count)
         self.stage.log(step, kind="train", **values)
         numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
         for line in self.guards.warnings(step, numbers):
-            self.stage.log(step, kind="warning", message=line)
-            self.stage.warn(line)
+            self._warn(step, line)
+        if found.unscored and not self._told_unscored:
+            self._told_unscored = True
+            self._warn(step, f"step {step}: responses without a reward: {_reasons(found)}")
+        for name in found.silent:
+            if name not in self._told_silent:
+                self._told_silent.add(name)
+                self._warn(step, f"step {step}: {name} gave no response a number: does it return one?")
         if (step + 1) % max(1, self.recipe.num_steps // 10) == 0:
             shown = ("reward_mean", "accuracy", "kl", "response_tokens", "truncated")
             told = ", ".join(f"{name} {values[name]:.3g}" for name in shown if isinstance(values.get(name), float))
             self.stage.say(f"step {step + 1} of {self.recipe.num_steps}: {told}")
+
+
+def _reasons(found: Exploration) -> str:
+    """Why responses have no reward: the most frequent reason, of equally frequent ones the first."""
+    if not found.unscored:
+        return ""
+    reason, count = found.unscored.most_common(1)[0]
+    others = len(found.unscored) - 1
+    more = f" (and {others} other reason{'s' if others > 1 else ''})" if others else ""
+    return f"{reason}, {count} times{more}"
 
 
 def _summary(recipe: RLRecipe, stage: Stage) -> Values:

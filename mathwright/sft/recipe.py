@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mathwright.affects import SPEED, Grows
+from mathwright.errors import MathwrightError
+from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.records import SolutionFormat
 
@@ -25,3 +27,12 @@ class SFTRecipe:
     optimiser: OptimiserRecipe
     checkpoint_every: Annotated[int, SPEED]
     """Steps between checkpoints."""
+
+
+def check(recipe: SFTRecipe) -> None:
+    """Raise MathwrightError for a recipe under which nothing would be trained."""
+    lowest = [("num_examples", 0), ("context", 2), ("batch_rows", 1), ("num_steps", 1), ("checkpoint_every", 0)]
+    check_lowest("sft", recipe, lowest)
+    check_optimiser("sft", recipe.optimiser)
+    if not recipe.formats:
+        raise MathwrightError("sft.formats is empty", hint='--set sft.formats=["cot"]')

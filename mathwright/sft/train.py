@@ -10,16 +10,17 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
+from mathwright.lm.ending import stop_at
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
-from mathwright.lm.tokenise import encode, encode_prompt
-from mathwright.problems.formats import response_segments
+from mathwright.lm.tokenise import encode_prompt, encode_response
 from mathwright.problems.templates import prompt_text, write_template
+from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
-from mathwright.sft.recipe import SFTRecipe
+from mathwright.sft.recipe import SFTRecipe, check
 
 
 def run(
@@ -38,8 +39,14 @@ def run(
 
     The paper gives neither loss masking nor attention across examples: here the prompt and the output of programs are
     not trained on, and examples that share a row do not see each other.
+
+    Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
+    check(recipe)
+    if not solutions:
+        raise MathwrightError("there are no solutions to train on", hint="raise num_train of the problem sources")
     lm = load(str(model), dtype=dtype, device=device)
+    stop_at(lm, turn(template, lm.tokenizer).end)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
     rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
 
@@ -91,46 +98,52 @@ def build_examples(
     """Tokenised training examples of the wanted formats, in a seeded order; what is left out is counted by reason.
 
     An example is the prompt (not trained), the parts of the solution (the output of programs not trained) and the end
-    token. Each part is tokenised on its own, as it is when a tool's output is inserted during generation.
+    token; under the model's own template, to the token what it renders (`problems.turns`). Raises MathwrightError
+    where nothing is left to train on, or nothing ends a response.
     """
     by_id = {problem.id: problem for problem in problems}
-    eos = lm.tokenizer.eos_token_id
-    if eos is None:
-        raise MathwrightError("the model's tokenizer has no end-of-sequence token", hint="set eos_token in its config")
+    around = turn(template, lm.tokenizer)
     shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
     examples: list[Example] = []
-    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "longer than context": 0}
+    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "empty": 0, "longer than context": 0}
     for solution in shuffled:
         problem = by_id.get(solution.problem_id)
         if solution.format not in recipe.formats:
             dropped["other format"] += 1
         elif problem is None:
             dropped["no such problem"] += 1
+        elif not any(part.text.strip() for part in solution.parts if part.kind != "output"):
+            dropped["empty"] += 1  # it would teach nothing but to end at once
         elif recipe.num_examples and len(examples) >= recipe.num_examples:
             dropped["over num_examples"] += 1
         else:
             prompt = prompt_text(problem, solution.format, template, lm.tokenizer)
-            example = _example(lm, prompt, solution, template, eos)
+            example = _example(lm, prompt, solution, around)
             if len(example.tokens) > recipe.context:
                 dropped["longer than context"] += 1
             else:
                 examples.append(example)
     stage.funnel("examples", unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
     if not examples:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items() if count)
         raise MathwrightError(
-            "no training example is left", hint="look at the counts above; check sft.formats, context"
+            f"no training example is left of {len(solutions):,} solutions ({reasons})",
+            hint="change what most were left out for: sft.formats, sft.context, or the problem sources",
         )
     return examples
 
 
-def _example(lm: LanguageModel, prompt: str, solution: Solution, template: str, eos: int) -> Example:
-    tokens = list(encode_prompt(lm.tokenizer, prompt))
-    trained = [False] * len(tokens)
-    for text, is_trained in response_segments(solution, template):
-        piece = encode(lm.tokenizer, text)
-        tokens += piece
-        trained += [is_trained] * len(piece)
-    return Example(tokens=(*tokens, eos), trained=(*trained, True))
+def _example(lm: LanguageModel, prompt: str, solution: Solution, around: Turn) -> Example:
+    given = encode_prompt(lm.tokenizer, prompt)
+    tokens, trained = encode_response(
+        lm.tokenizer,
+        prompt,
+        around.segments(solution),
+        prefix=around.require_prefix(),
+        gap=around.gap,
+        end=around.end,
+    )
+    return Example(tokens=(*given, *tokens), trained=(*[False] * len(given), *trained))
 
 
 def plan_rows(lengths: Sequence[int], context: int, num_rows: int, *, seed: int) -> list[list[int]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mathwright.errors import MathwrightError
 from mathwright.eval.engines import Answer, LocalEngine, answer_of
 from mathwright.lm import generate as generation
 from mathwright.lm.generate import Generator
@@ -16,6 +17,7 @@ from mathwright.lm.tokenise import encode
 from tests.eval.asking import GREEDY, SAMPLED, answers, request
 from tests.eval.vllm_worker import EveryFewCharacters
 from tests.lm.conftest import tiny_lm
+from tests.problems.chat_templates import TEMPLATES
 
 REQUESTS = [
     request(text, seed, sampling, stop)
@@ -82,3 +84,22 @@ def test_round_seeds_are_small_and_differ_between_rounds_and_samples() -> None:
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in (*seeds, round_seed(-1, 0)))
     assert round_seed(12, 0) == 12
+
+
+def test_the_end_of_a_turn_stops_although_only_the_chat_template_knows_it() -> None:
+    lm = tiny_lm()
+    lm.tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    lm.tokenizer.chat_template = TEMPLATES["chatml"][0]
+    end = lm.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert end not in lm.eos_token_ids
+    LocalEngine(lm)
+    assert lm.eos_token_ids == {end, lm.tokenizer.eos_token_id}
+
+
+def test_a_model_that_nothing_stops_is_refused_unless_strings_do() -> None:
+    lm = tiny_lm()
+    lm.tokenizer.eos_token = None
+    lm.model.generation_config.eos_token_id = None
+    with pytest.raises(MathwrightError, match="has an end-of-sequence token"):
+        answers(LocalEngine(lm), [request("The answer is", 0, GREEDY)])
+    answers(LocalEngine(lm), [request("The answer is", 0, GREEDY, ("e", "a"))])

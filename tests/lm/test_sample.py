@@ -94,3 +94,16 @@ def test_numbers_are_uniform_and_unrelated_between_neighbours():
         covariance = shifted.var() / 2 - centred.var()  # 0 where neighbours are unrelated
         assert abs(float(covariance)) < 4 * (1 / 12) * math.sqrt(2 / shifted.numel())
     assert rows.unique().numel() == rows.numel()
+
+
+@pytest.mark.parametrize("cut", [recipe(), recipe(0.6), recipe(0.7, top_p=0.7), recipe(1.3, top_k=5, top_p=0.9)])
+def test_log_probabilities_over_the_whole_vocabulary_know_nothing_of_the_cut(cut):
+    torch.manual_seed(0)
+    logits, uniform = 3 * torch.randn(20, 700), torch.rand(20, dtype=torch.float64)
+    tokens, drawn = draw(logits, cut, uniform)
+    again, whole = draw(logits, cut, uniform, whole=True)
+    assert torch.equal(tokens, again)
+    expected = (logits / cut.temperature).log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+    torch.testing.assert_close(whole, expected, rtol=0, atol=1e-5)
+    kept = (drawn - whole).exp()  # 1 / the probability of what was kept
+    assert (kept >= 1 - 1e-5).all() and ((kept > 1.01).any() == (cut.top_p < 1))

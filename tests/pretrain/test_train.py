@@ -170,3 +170,19 @@ def test_a_larger_token_budget_goes_on_to_the_bit(tmp_path: Path, lm: LanguageMo
     summaries = [read_manifest(tmp_path / run / "pretrain") for run in ("grown", "at_once")]
     assert summaries[0] is not None and summaries[1] is not None
     assert summaries[0]["summary"] == summaries[1]["summary"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_tokens": 0}, "pretrain.num_tokens is 0"),
+        ({"batch_tokens": 0}, "pretrain.batch_tokens is 0"),
+        ({"mixture": ()}, "pretrain.mixture is empty"),
+        ({"optimiser": dataclasses.replace(ADAMW, lr=0.0)}, "nothing would be trained"),
+    ],
+)
+def test_a_budget_that_trains_nothing_is_refused_before_the_model_is_opened(tmp_path: Path, changes, message) -> None:
+    wrong = dataclasses.replace(recipe(MixtureRecipe(name="a", path="", weight=1)), **changes)
+    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
+    with pytest.raises(MathwrightError, match=message):
+        train.run(wrong, stage, model=tmp_path / "no model", corpora={}, heldout=None, dtype="float32", seed=0)

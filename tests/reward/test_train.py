@@ -180,6 +180,10 @@ def test_what_gives_no_ranking_is_counted(tmp_path, model, monkeypatch):
         ({"responses_per_problem": 1}, PROBLEMS, "responses_per_problem is 1"),
         ({"sampling": dataclasses.replace(RECIPE.sampling, temperature=0.0)}, PROBLEMS, "temperature is 0"),
         ({"heldout_share": 1.0}, PROBLEMS, "heldout_share is 1.0"),
+        ({"num_epochs": 0}, PROBLEMS, "num_epochs is 0"),
+        ({"num_problems": 0}, PROBLEMS, "num_problems is 0"),
+        ({"batch_rankings": 0}, PROBLEMS, "batch_rankings is 0"),
+        ({"optimiser": dataclasses.replace(RECIPE.optimiser, lr=0.0)}, PROBLEMS, "nothing would be trained"),
     ],
 )
 def test_bad_input_is_named(tmp_path, model, changes, problems, message):

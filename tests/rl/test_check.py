@@ -11,6 +11,8 @@ from mathwright.rl.recipe import RewardTermRecipe
 from tests.rl import toy
 
 GREEDY = dataclasses.replace(toy.recipe().sampling, temperature=0.0)
+TOP_P = dataclasses.replace(toy.recipe().sampling, top_p=0.9)
+TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,18 @@ GREEDY = dataclasses.replace(toy.recipe().sampling, temperature=0.0)
         ({"kl_coef": -0.1}, "kl_coef is -0.1"),
         ({"clip_eps": 0.0}, "clip_eps is 0.0"),
         ({"sampling": GREEDY}, "temperature is 0"),
+        ({"optimiser": dataclasses.replace(toy.recipe().optimiser, lr=0.0)}, "nothing would be trained"),
+        ({"optimiser": dataclasses.replace(toy.recipe().optimiser, lr=float("nan"))}, "nothing would be trained"),
+        ({"sampling": dataclasses.replace(toy.recipe().sampling, top_p=0.0)}, "top_p is 0.0"),
+        ({"sampling": dataclasses.replace(toy.recipe().sampling, top_p=1.5)}, "top_p is 1.5"),
+        ({"sampling": dataclasses.replace(toy.recipe().sampling, max_new_tokens=0)}, "max_new_tokens is 0"),
+        ({"sampling": TOP_P}, r"top_p=0.9 draws from a part of the vocabulary, but grpo trains"),
+        ({"sampling": TOP_K}, r"top_k=50 draws from a part of the vocabulary"),
+        ({"sampling": TOP_K, "method": "grpo_process"}, "but grpo_process trains"),
+        ({"sampling": TOP_P, "method": "online_rft"}, "but online_rft trains"),
+        ({"sampling": TOP_P, "truncated_sampling": "whole_vocabulary", "engine": "vllm"}, "does not go with rl.engine"),
+        ({"extra_rewards": (RewardTermRecipe(kind="function", weight=1.0, function="no:f"),)}, "cannot import"),
+        ({"method": "grpo_process", "step_reward": "tests.rl.test_rewards:of_one"}, "the step reward .* takes"),
     ],
 )
 def test_bad_recipes_are_named(changes, message):
@@ -48,6 +62,12 @@ def test_bad_recipes_are_named(changes, message):
 @pytest.mark.parametrize("method", ["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft"])
 def test_good_recipes_pass(method):
     check(toy.recipe(method=method))
+    check(toy.recipe(method=method, sampling=TOP_P, truncated_sampling="whole_vocabulary"))
+
+
+@pytest.mark.parametrize("method", ["rft", "dpo", "sft"])
+def test_data_may_be_drawn_as_one_likes_where_it_is_only_chosen(method):
+    check(toy.recipe(method=method, sampling=TOP_P))
 
 
 def test_rejection_sampling_needs_no_group():

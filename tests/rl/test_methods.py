@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from mathwright.errors import MathwrightError
 from mathwright.records import Part, Solution, SolutionFormat
 from mathwright.rl import rewards
 from tests.rl import toy
-from tests.rl.toy import SHORT, even_is_right, is_right, measured, run, same_weights
+from tests.rl.toy import SHORT, even_is_right, is_right, measured, run
 
 
 @pytest.mark.parametrize("method", ["online_rft", "rft", "dpo"])
@@ -68,10 +69,37 @@ def share_of_right(lm) -> float:
     return lm.model(torch.tensor([prompt])).logits[0, -1].softmax(-1)[tokens].sum().item()
 
 
-def test_dpo_without_a_pair_makes_no_update(tmp_path, model):
-    stage = run(tmp_path / "run", model, method="dpo", num_steps=1)  # a random model has nothing right
-    assert measured(stage)[0]["num_trained"] == 0
-    assert same_weights(stage.path / "model", model)
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        ("dpo", "no question had both a correct and a wrong response"),
+        ("rft", "no response was correct"),
+        ("online_rft", "no response was correct"),
+    ],
+)
+@pytest.mark.parametrize(("num_steps", "when"), [(2, "in any of the 2 steps"), (9, "in 3 steps in a row")])
+def test_a_training_that_finds_nothing_stops_and_saves_no_model(tmp_path, model, method, why, num_steps, when):
+    """A random model has nothing right."""
+    with pytest.raises(MathwrightError, match=f"{method} found nothing to train on {when}: {why}"):
+        run(tmp_path / "run", model, method=method, num_steps=num_steps)
+    rows = measured(toy.stage(tmp_path / "run"))
+    assert [r["num_trained"] for r in rows] == [0] * min(num_steps, 3)
+    assert not (tmp_path / "run/rl/model").exists()
+    with pytest.raises(MathwrightError, match="nothing to train on"):
+        run(tmp_path / "run", model, method=method, num_steps=num_steps)  # it goes on, and finds no more
+
+
+def test_a_step_without_a_correct_response_makes_no_update(tmp_path, model, monkeypatch):
+    calls = []
+
+    def sometimes(pairs):
+        calls.append(1)
+        return even_is_right(pairs if len(calls) % 2 else [("", reference) for _, reference in pairs])
+
+    monkeypatch.setattr(rewards.answers, "check_responses", sometimes)
+    stage = run(tmp_path / "run", model, method="online_rft", **dict[str, Any](SHORT | {"num_steps": 4}))
+    trained = [r["num_trained"] > 0 for r in measured(stage)]
+    assert trained == [True, False, True, False]
 
 
 def test_process_supervision_rewards_steps(tmp_path, model, monkeypatch):

@@ -14,12 +14,12 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
-from mathwright.rl import train
+from mathwright.rl import rewards, train
 from mathwright.rl.check import check
 from mathwright.rl.methods import Grpo
 from mathwright.rl.models import Models
 from tests.rl import toy
-from tests.rl.toy import measured, run, same_weights
+from tests.rl.toy import even_is_right, measured, run, same_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 LORA = LoraRecipe(rank=4, alpha=8.0)
@@ -49,16 +49,17 @@ def test_the_policy_without_adapters_is_no_second_model(model):
     pytest.importorskip("peft")
     recipe = toy.recipe(lora=LORA)
     method = Grpo(0.2, 0.04, "population", 1e-6)
-    models = Models.load(recipe, method, model, dtype="float32", device="cpu", seed=0)
+    models = Models.load(recipe, method, model, template="short", dtype="float32", device="cpu", seed=0)
     assert models.reference is not None
     assert models.reference.lm is models.policy
-    other = Models.load(toy.recipe(), method, model, dtype="float32", device="cpu", seed=0)
+    other = Models.load(toy.recipe(), method, model, template="short", dtype="float32", device="cpu", seed=0)
     assert other.reference is not None
     assert other.reference.lm is not other.policy
 
 
-def test_the_model_that_explores_for_rft_is_the_one_without_adapters(tmp_path, model):
+def test_the_model_that_explores_for_rft_is_the_one_without_adapters(tmp_path, model, monkeypatch):
     pytest.importorskip("peft")
+    monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
     changes = {"method": "rft", "num_steps": 3, "saved_groups": 9}
     with_adapters = run(tmp_path / "lora", model, lora=LORA, **changes)
     without = run(tmp_path / "plain", model, **changes)
@@ -113,9 +114,10 @@ WORKER = """
 import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from mathwright.rl import train
+from mathwright.rl import rewards, train
 from tests.rl import test_models, toy
 from tests.rl.toy import run
+rewards.answers.check_responses = toy.even_is_right
 kill_at = int(sys.argv[4])
 report = train._Training._report
 def stop(self, step, values, found):
@@ -155,7 +157,8 @@ def two_processes(tmp_path_factory, model) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
-def test_two_processes_explore_and_learn_as_one(tmp_path, model, two_processes, job):
+def test_two_processes_explore_and_learn_as_one(tmp_path, model, two_processes, job, monkeypatch):
+    monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
     if job == "lora":
         pytest.importorskip("peft")
     one = run(tmp_path / "one", model, heldout=toy.PROBLEMS, evaluate_every=2, **JOBS[job])

@@ -61,7 +61,6 @@ BAD_FUNCTIONS = {
     "hangs": (lambda p, c: time.sleep(60), "took more than 0.05 s"),
     "NaN": (lambda p, c: float("nan"), "returned nan"),
     "infinite": (lambda p, c: float("inf"), "returned inf"),
-    "None": (lambda p, c: None, "returned None"),
     "string": (lambda p, c: "1.0", "returned '1.0'"),
 }
 
@@ -174,16 +173,107 @@ def test_an_async_function_that_never_awaits_is_given_up(monkeypatch):
     assert "took more than" in score.reason
 
 
-def test_a_sum_is_weighted_and_unscored_as_soon_as_one_term_is():
+def test_a_sum_is_weighted_and_unscored_as_soon_as_one_term_fails():
     def picky(problem, completion):
-        return None if "8" in completion.text else 10
+        return 1 / 0 if "8" in completion.text else 10
 
     scored = weighted_sum(
         [(AnswerReward(), 1.0), (FunctionReward(picky, "picky"), 0.5)], samples("\\boxed{7}", "\\boxed{8}")
     )
     assert [s.total for s in scored] == [6.0, None]
     assert scored[1].by_name == {"answer": 0.0, "picky": None}
-    assert scored[1].reasons == ("picky returned None",)
+    assert scored[1].reasons == ("picky raised ZeroDivisionError: division by zero",)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_function_that_returns_none_leaves_the_response_to_the_others(batched):
+    def of_eights(problem, completion):
+        return 10 if "8" in completion.text else None
+
+    def together(problems, completions):
+        return list(map(of_eights, problems, completions))
+
+    reward = FunctionReward(together if batched else of_eights, "eights", batched=batched)
+    items = samples("\\boxed{7}", "\\boxed{8}")
+    scored = weighted_sum([(AnswerReward(), 1.0), (reward, 0.5)], items)
+    assert [s.total for s in scored] == [1.0, 5.0]
+    assert scored[0].by_name == {"answer": 1.0, "eights": None}
+    assert [s.reasons for s in scored] == [(), ()]
+    alone = weighted_sum([(reward, 0.5), (FunctionReward(lambda p, c: None, "never"), 1.0)], items)
+    assert [s.total for s in alone] == [None, 5.0], "where all abstain nothing scores"
+    assert alone[0].reasons == ("eights returned None", "never returned None")
+
+
+def test_a_reference_that_cannot_be_judged_is_not_made_up_for_by_other_terms():
+    unjudged = Verdict(status="unparsable_reference", prediction="7", reference="?")
+    sample = Sample(problem=PROBLEM, prompt="", completion=completion("7"), verdict=unjudged)
+    (scored,) = weighted_sum([(AnswerReward(), 1.0), (FunctionReward(lambda p, c: 5, "mine"), 1.0)], [sample])
+    assert (scored.total, scored.reasons) == (None, ("unparsable_reference",))
+
+
+def of_trl(prompts, completions, **kwargs):
+    return [1.0 for _ in completions]
+
+
+def of_trl_with_a_column(completions, answer, **kwargs):
+    return [1.0 for _ in completions]
+
+
+def of_verl(data_source, solution_str, ground_truth, extra_info=None):
+    return 1.0
+
+
+def of_openrlhf(queries, prompts, labels):
+    return [1.0 for _ in queries]
+
+
+def of_one(completion):
+    return 1.0
+
+
+def of_three(problem, completion, weight):
+    return 1.0
+
+
+def of_three_with_a_default(problem, completion, weight=1.0):
+    return 1.0
+
+
+def in_our_own_words(question, response):
+    return 1.0
+
+
+def of_whatever(*things):
+    return 1.0
+
+
+def in_the_other_order(completions, problems):
+    return 1.0
+
+
+@pytest.mark.parametrize("takes", [functions.EACH, functions.TOGETHER])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (of_trl, "as TRL calls it"),
+        (of_trl_with_a_column, "as TRL calls it"),
+        (of_verl, "as verl calls it"),
+        (of_openrlhf, "calls it"),
+        (of_one, r"takes \(completion\); here it is called with"),
+        (of_three, r"takes \(problem, completion, weight\)"),
+        (in_the_other_order, "as TRL calls it"),
+    ],
+)
+def test_functions_of_other_trainers_are_refused_by_their_signature(takes, function, message):
+    with pytest.raises(MathwrightError, match=message) as caught:
+        functions.import_function(f"tests.rl.test_rewards:{function.__name__}", takes=takes)
+    assert "wrap it: def mine(problem, completion)" in caught.value.hint or "write it as def f(" in caught.value.hint
+
+
+@pytest.mark.parametrize("function", [of_three_with_a_default, in_our_own_words, of_whatever, max])
+def test_any_names_will_do_that_take_what_is_given(function):
+    path = f"tests.rl.test_rewards:{function.__name__}" if function is not max else "builtins:max"
+    assert functions.import_function(path, takes=functions.EACH) is function
 
 
 def test_functions_are_named_by_module_and_name():

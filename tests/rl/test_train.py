@@ -21,6 +21,7 @@ from mathwright.lm.loop import CHECKPOINTS
 from mathwright.records import RolloutGroup, from_json
 from mathwright.rl import methods, rewards, train
 from mathwright.rl.models import Models
+from mathwright.rl.recipe import RewardTermRecipe
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
 from tests.rl.toy import SHORT, even_is_right, measured, run, same_weights
@@ -232,10 +233,13 @@ def test_groups_of_equal_rewards_are_replaced_under_dynamic_sampling(tmp_path, m
 
 def test_resampling_that_finds_nothing_ends_and_makes_no_update(tmp_path, model, monkeypatch):
     monkeypatch.setattr(toy, "share_of_digits", lambda p, c: 1.0)
-    stage = run(tmp_path / "run", model, num_steps=1, max_resampling=3)
-    (row,) = measured(stage)
+    with pytest.raises(
+        MathwrightError, match="nothing to train on in any of the 1 steps: all groups had equal rewards"
+    ):
+        run(tmp_path / "run", model, num_steps=1, max_resampling=3)
+    (row,) = measured(toy.stage(tmp_path / "run"))
     assert (row["num_trained"], row["resampled_groups"], row["equal_reward_groups"]) == (0, 6, 1.0)
-    assert same_weights(stage.path / "model", model)
+    assert not (tmp_path / "run/rl/model").exists()
 
 
 def test_a_run_with_dynamic_sampling_goes_on_to_the_bit(tmp_path, model, monkeypatch):
@@ -320,10 +324,104 @@ def test_unscored_responses_are_counted_and_the_run_goes_on(tmp_path, model, mon
     assert any("unscored" in w["message"] for w in measured(stage, "warning"))
 
 
-def test_a_step_in_which_nothing_is_scored_teaches_nothing_but_the_kl(tmp_path, model, monkeypatch):
+def test_a_run_in_which_nothing_is_scored_stops_at_once_and_goes_on_when_that_is_mended(tmp_path, model, monkeypatch):
+    """All else was well: what the second start makes is what one start would have made."""
+    with monkeypatch.context() as patched:
+        patched.setattr(toy, "share_of_digits", lambda p, c: p.no_such_field)
+        with pytest.raises(MathwrightError, match=r"no response of step 0 could be scored.*raised AttributeError"):
+            run(tmp_path / "run", model)
+    assert measured(toy.stage(tmp_path / "run")) == []
+    assert not (tmp_path / "run/rl/model").exists()
+    mended, whole = run(tmp_path / "run", model), run(tmp_path / "whole", model)
+    assert same_weights(mended.path / "model", whole.path / "model")
+
+
+def test_a_reward_that_fails_later_is_given_some_steps(tmp_path, model, monkeypatch):
+    scored: list[int] = []
+    until = [8 + 2 * 8]
+
+    def breaks_down(problem, completion):
+        scored.append(1)
+        if 8 < len(scored) <= until[0]:
+            raise ConnectionError("the judge is away")
+        return len(completion.text) % 3
+
+    monkeypatch.setattr(toy, "share_of_digits", breaks_down)
+    rows = measured(run(tmp_path / "short", model, num_steps=5))
+    assert [r["unscored"] for r in rows] == [0, 1, 1, 0, 0]
+    assert rows[1]["reward_mean"] is None and rows[1]["gradient_coefficient"] == pytest.approx(0, abs=0.1)
+    scored.clear()
+    until[0] = 10_000
+    with pytest.raises(MathwrightError, match=r"no response of step 3 could be scored.*the judge is away, 8 times"):
+        run(tmp_path / "long", model, num_steps=9)
+
+
+def test_the_first_reason_is_said_on_the_console(tmp_path, model, monkeypatch, capsys):
+    def picky(problem, completion):
+        seen.append(1)
+        if len(seen) == 4:
+            raise KeyError("no [bold]such[/] key")
+        return float(len(completion.text))
+
+    seen: list[int] = []
+    monkeypatch.setattr(toy, "share_of_digits", picky)
+    stage = run(tmp_path / "run", model, num_steps=2)
+    assert sum(r["unscored"] for r in measured(stage)) < 0.5
+    (said,) = [w["message"] for w in measured(stage, "warning") if "without a reward" in w["message"]]
+    assert "raised KeyError: 'no [bold]such[/] key'" in said
+    assert "no [bold]such[/] key" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_function_that_never_says_anything_is_named(tmp_path, model, monkeypatch):
     monkeypatch.setattr(toy, "share_of_digits", lambda p, c: None)
-    (row,) = measured(run(tmp_path / "run", model, num_steps=1))
-    assert (row["unscored"], row["reward_mean"], row["loss"], row["grad_norm"]) == (1.0, None, 0.0, 0.0)
+    stage = run(tmp_path / "run", model, num_steps=2)
+    rows = measured(stage)
+    assert all(r["unscored"] == 0 for r in rows), "the answers score"
+    (said,) = [w["message"] for w in measured(stage, "warning") if "does it return one" in w["message"]]
+    assert "tests.rl.toy:share_of_digits gave no response a number" in said
+    assert any("no group of any step had unequal rewards" in w["message"] for w in measured(stage, "warning"))
+
+
+def test_a_function_with_another_signature_is_refused_before_the_model_is_opened(tmp_path):
+    term = RewardTermRecipe(kind="function", weight=1.0, function="tests.rl.test_rewards:of_trl")
+    with pytest.raises(MathwrightError, match="as TRL calls it"):
+        run(tmp_path / "run", tmp_path / "no model", extra_rewards=(term,))
+
+
+def test_more_questions_a_step_than_there_are_is_said(tmp_path, model):
+    stage = run(tmp_path / "run", model, num_steps=1, problems_per_step=12)
+    (said,) = [w["message"] for w in measured(stage, "warning") if "a step takes" in w["message"]]
+    assert said.startswith("a step takes 12 questions, but there are 5: each comes up to 3 times in a step")
+    enough = measured(run(tmp_path / "enough", model, num_steps=1, problems_per_step=5), "warning")
+    assert not [w for w in enough if "a step takes" in w["message"]]
+
+
+# --- sampling from a part of the vocabulary ---
+
+
+CUT: dict[str, Any] = {"sampling": dataclasses.replace(toy.recipe().sampling, top_p=0.6, top_k=100)}
+
+
+def test_the_gate_stays_where_sampling_is_cut(tmp_path, model, monkeypatch):
+    """Generator and training compare the same probabilities, those over the whole vocabulary, in every mode."""
+    rows = measured(run(tmp_path / "run", model, truncated_sampling="whole_vocabulary", **CUT))
+    assert len(rows) == 3
+    assert all(r["logprob_gap_max"] < 1e-4 for r in rows)
+    stranger = toy.tiny(toy.model_folder(tmp_path / "stranger", seed=7))
+    for parameter in stranger.model.parameters():
+        parameter.data.mul_(4.0)
+    generator = Generator(stranger, whole_logprobs=True)
+    monkeypatch.setattr(Models, "exploring_generator", lambda self: contextlib.nullcontext(generator))
+    with pytest.raises(MathwrightError, match=r"differ by .* on average"):
+        run(tmp_path / "other", model, truncated_sampling="whole_vocabulary", **CUT)
+
+
+@pytest.mark.parametrize("method", ["rft", "dpo"])
+def test_the_gate_watches_the_first_update_on_samples_of_the_start_model(tmp_path, model, monkeypatch, method):
+    monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
+    rows = measured(run(tmp_path / "run", model, method=method, **dict[str, Any](SHORT | {"num_steps": 3})))
+    assert rows[0]["logprob_gap_max"] < 1e-4
+    assert "logprob_gap" not in rows[1], "from then on the policy is another model"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, model, monkeypatch):

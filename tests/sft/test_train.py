@@ -1,16 +1,24 @@
 """Fine-tuning: what is trained, what is packed where, and that a format is learned."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel, from_scratch, save
-from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.generate import Generator
+from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.tokenise import encode_prompt
+from mathwright.problems.templates import prompt_text
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage, read_manifest
 from mathwright.sft.recipe import SFTRecipe
 from mathwright.sft.train import build_examples, plan_rows, run
+from tests.problems import chat_templates
 
 ADAMW = OptimiserRecipe(
     lr=1e-2, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, warmup_steps=2, decay=()
@@ -85,6 +93,87 @@ def test_what_is_left_out_is_counted_by_reason(lm: LanguageModel, stage: Stage) 
 def test_no_example_left_is_a_clear_error(lm: LanguageModel, stage: Stage) -> None:
     with pytest.raises(MathwrightError, match="no training example"):
         build_examples(recipe(formats=("pot",)), stage, lm, PROBLEMS, [cot(PROBLEMS[0])], template="short", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": 0}, "sft.num_steps is 0"),
+        ({"batch_rows": 0}, "sft.batch_rows is 0"),
+        ({"formats": ()}, "sft.formats is empty"),
+        ({"optimiser": dataclasses.replace(ADAMW, lr=0.0)}, "sft.optimiser.lr is 0.0: nothing would be trained"),
+        ({"optimiser": dataclasses.replace(ADAMW, decay=((0.0, 0.0),))}, "the rate would be 0"),
+    ],
+)
+def test_a_recipe_that_trains_nothing_is_refused_before_the_model_is_opened(
+    stage: Stage, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(MathwrightError, match=message):
+        run(
+            recipe(**changes), stage, model=tmp_path / "no model", problems=PROBLEMS, solutions=[cot(PROBLEMS[0])],
+            template="short", dtype="float32", seed=0,
+        )  # fmt: skip
+
+
+def test_solutions_without_words_and_too_long_ones_leave_nothing(lm: LanguageModel, stage: Stage) -> None:
+    empty = Solution(problem_id="p0-0", format="cot", parts=(Part(kind="text", text=" \n"),), answer="0")
+    long = Solution(problem_id="p0-0", format="cot", parts=(Part(kind="text", text="1 + 1 = 2\n" * 200),), answer="0")
+    with pytest.raises(MathwrightError, match=r"left of 3 solutions \(empty 1, longer than context 2\)"):
+        build_examples(recipe(), stage, lm, PROBLEMS, [empty, long, long], template="short", seed=0)
+
+
+# --- a model's own chat template ---
+
+
+def chat_model(folder: Path, family: str, **named: object) -> Path:
+    """A random base model whose end of sequence is not the end of a turn under its chat template."""
+    made: Any = chat_templates.tokenizer("byte level", chat_templates.TEMPLATES[family][0], **named)  # type: ignore[arg-type]
+    config = LlamaConfig(
+        vocab_size=len(made), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=256, tie_word_embeddings=True,
+        bos_token_id=made.bos_token_id, eos_token_id=made.eos_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    save(LanguageModel(LlamaForCausalLM(config).eval(), made), folder)
+    return folder
+
+
+def fine_tuned(path: Path, model: Path, **changes: object) -> Path:
+    stage = RunDirectory(path, recipe_name="t", recipe={}).stage("sft")
+    small = recipe(**{"formats": ("cot",), "context": 250, "num_steps": 40, "batch_rows": 1, **changes})
+    run(
+        small, stage, model=model, problems=PROBLEMS[:1],
+        solutions=[cot(PROBLEMS[0])], template="tokenizer", dtype="float32", seed=0,
+    )  # fmt: skip
+    return stage.path / "model"
+
+
+@pytest.mark.parametrize("family", ["gemma", "llama-2"])
+def test_the_end_of_a_turn_is_trained_and_every_engine_stops_there(tmp_path: Path, family: str) -> None:
+    trained = fine_tuned(tmp_path / "run", chat_model(tmp_path / "base", family))
+    lm = load(trained, dtype="float32")
+    end = lm.tokenizer.convert_tokens_to_ids(chat_templates.TEMPLATES[family][1])
+    assert {end, lm.tokenizer.eos_token_id} <= lm.eos_token_ids
+    prompt = encode_prompt(lm.tokenizer, prompt_text(PROBLEMS[0], "cot", "tokenizer", lm.tokenizer))
+    greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=60)
+    [[completion]] = Generator(lm).generate([prompt], greedy, seeds=[[0]])
+    assert (completion.finish, completion.tokens[-1]) == ("stop", end)
+    assert completion.text.strip() == "The answer is \\boxed{0}."
+    of_transformers: Any = AutoModelForCausalLM.from_pretrained(trained)
+    theirs = of_transformers.generate(torch.tensor([prompt]), max_new_tokens=60, do_sample=False, pad_token_id=0)
+    assert theirs[0, len(prompt) :].tolist() == list(completion.tokens), "transformers stops by generation_config.json"
+
+
+def test_a_base_model_that_would_never_stop_is_refused(tmp_path: Path) -> None:
+    model = chat_model(tmp_path / "base", "chatml", eos_token=None)
+    solutions = [cot(PROBLEMS[0])]
+    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("sft")
+    with pytest.raises(MathwrightError, match="no end-of-sequence token"):
+        run(
+            recipe(), stage, model=model, problems=PROBLEMS, solutions=solutions, template="short", dtype="float32",
+            seed=0,
+        )  # fmt: skip
+    fine_tuned(tmp_path / "own", model, num_steps=1)  # its template ends a turn by itself
 
 
 def test_rows_hold_what_fits_and_every_example_once_an_epoch() -> None:
