@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": {*SHARED, "eval", "report"},
     "provenance": {"recipe", "inputs", "eval", *BASE},
     "earlier": {"provenance", "inputs", "recipe", *BASE},
-    "checks": {"provenance", "chain", "corpus", "reward", "rl", *SHARED},
+    "checks": {"provenance", "chain", *STAGES, *SHARED},
     "sharing": {"chain", "lock", *BASE},
     "chain": {"recipe", "provenance", "checks", "earlier", "sharing", "inputs", "lock", *SHARED, *STAGES},
     "cli_corpus": {"lm", "corpus", "problems", *BASE},
