@@ -174,6 +174,12 @@ def _values(a: Quantity | Formula, b: Quantity | Formula, oracle: Oracle) -> Dec
         return _values(read, b, oracle) if (read := _with_letter_unit(a)) else _bare(a, b, oracle)
     if a.percent != b.percent and is_measure(a.unit or b.unit):
         return False
+    if isinstance(a, Formula) and isinstance(b, Formula) and a.text != b.text and not (a.unit or b.unit):
+        a, b = _same_letter(a, b)
+        units = [_with_letter_unit(formula) for formula in (a, b)]
+        if units[0] and units[1] and (by := conversions(units[0].unit, units[1].unit)):
+            # `1 m^3` and `1000 L`: algebra would have the same letters on both sides
+            return either((oracle.equal(a, b), *(_converted(*units, one, oracle) for one in by)))  # type: ignore[arg-type]
     return either(_converted(a, b, conversion, oracle) for conversion in conversions(a.unit, b.unit))
 
 
@@ -193,13 +199,30 @@ def _tex(value: Fraction) -> str:
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
-_LETTER_UNIT = re.compile(r"(-?\d[\d.,]*) ?((?:[a-zA-Z]{1,4})(?:\^\{?-?\d\}?)?(?: ?/ ?[a-zA-Z]{1,4}(?:\^\{?\d\}?)?)?)")
+_LETTERS = r"(?:\\mu ?)?[a-zA-Z]{1,4}(?:\^\{?-?\d\}?)?"
+_LETTER_UNIT = re.compile(rf"(-?\d[\d.,]*) ?({_LETTERS}(?: ?/ ?{_LETTERS})?)")
+
+
+def _same_letter(a: Formula, b: Formula) -> tuple[Formula, Formula]:
+    """The second with the letter of the first where each says that its own stands for any number of one kind."""
+    if a.any_of is None or b.any_of is None or a.any_of[1] != b.any_of[1]:
+        return a, b
+    old, new = b.any_of[0], a.any_of[0]
+    letters = _COMMAND_OR_LETTER.findall(b.text)
+    if new in letters:
+        return a, b
+    return a, replace(b, text=_COMMAND_OR_LETTER.sub(lambda m: new if m.group() == old else m.group(), b.text))
+
+
+_COMMAND_OR_LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 
 
 def _with_letter_unit(formula: Formula) -> Quantity | None:
     """`20 m/s`, which may be algebra, beside an answer that has a unit: it has one, too."""
     match = _LETTER_UNIT.fullmatch(formula.text)
-    number, unit = (parse_quantity(match.group(1)), parse_unit(match.group(2))) if match else (None, None)
+    if match is None:
+        return None
+    number, unit = parse_quantity(match.group(1)), parse_unit(re.sub(r"\\mu ?", "μ", match.group(2)))
     return replace(number, unit=unit) if number and unit else None
 
 

@@ -49,10 +49,20 @@ _FUNCTIONS: dict[Any, Callable[..., Number]] = {
 }
 
 
-class Evaluation:
-    """Values of expressions at one point, and the digits by which the terms of their sums lie apart."""
+class NotRealError(NoValueError):
+    """An even root or a logarithm of a negative number, where only real numbers are asked for."""
 
-    def __init__(self, point: Mapping[Tree, Any], digits: int, *, whole_exponents: bool = True) -> None:
+
+class Evaluation:
+    """Values of expressions at one point, and the digits by which the terms of their sums lie apart.
+
+    With `real` alone, roots and logarithms of negative numbers have no value, and neither has a product of two.
+    """
+
+    def __init__(
+        self, point: Mapping[Tree, Any], digits: int, *, whole_exponents: bool = True, real: bool = False
+    ) -> None:
+        self._real_alone = real
         self.digits = digits
         self.spread = 0
         """The decimal digits between the largest and the smallest term of a sum met so far."""
@@ -100,7 +110,10 @@ class Evaluation:
         function = _FUNCTIONS.get(tree.func)
         if function is None:
             raise NoValueError(f"{tree.func} is not worked out")
-        return _finite(function(*(_limited(self._value(argument)) for argument in tree.args)))
+        values = [_limited(self._value(argument)) for argument in tree.args]
+        if self._real_alone and isinstance(tree, sympy.log) and is_real(values[0], self.digits) and values[0].real < 0:
+            raise NotRealError("a logarithm of a negative number")
+        return _finite(function(*values))
 
     def _sum(self, tree: Tree) -> Number:
         terms = [self._value(term) for term in tree.args]
@@ -125,6 +138,8 @@ class Evaluation:
             # The real root of a negative number: \sqrt[3]{-8} is -2, not 1 + i sqrt(3).
             root = self._bounded_power(-mpmath.re(base), _as_float(exponent))
             return -root if exponent.p % 2 else root
+        if self._real_alone and negative and exponent.is_Rational:
+            raise NotRealError("an even root of a negative number")
         raised = self._value(exponent)
         if negative and exponent.free_symbols and not self._whole_exponents:
             raise NoValueError("a power of a negative number")

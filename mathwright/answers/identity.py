@@ -13,7 +13,7 @@ from fractions import Fraction
 import mpmath
 import sympy
 
-from mathwright.answers.evaluate import Evaluation, NoValueError, Number, is_real
+from mathwright.answers.evaluate import Evaluation, NotRealError, NoValueError, Number, is_real
 from mathwright.answers.functions import Tree
 from mathwright.answers.points import points
 
@@ -79,7 +79,7 @@ def _agree(a: Tree, b: Tree, anchor: Point | None) -> bool:
     extended = a.has(sympy.Abs) != b.has(sympy.Abs)
     seen = 0
     for point in points(a, b):
-        real = [_real_at(side, point) for side in (a, b)]
+        real = [_real_at(side, point, complex_counts=complex_counts) for side in (a, b)]
         if None in real:
             continue
         if extended and real[0] != real[1]:
@@ -97,9 +97,13 @@ def _agree(a: Tree, b: Tree, anchor: Point | None) -> bool:
     return True
 
 
-def _real_at(tree: Tree, point: Point) -> bool | None:
+def _real_at(tree: Tree, point: Point, *, complex_counts: bool) -> bool | None:
+    """Whether the value is real, reached by way of real numbers alone unless complex ones count; None without one."""
     try:
-        return is_real(_value(tree, point, DIGITS), DIGITS)
+        value, _ = _precisely(tree, point, DIGITS, real=not complex_counts)
+        return is_real(value, DIGITS)
+    except NotRealError:
+        return False
     except NoValueError:
         return None
 
@@ -130,13 +134,13 @@ def _value(tree: Tree, point: Point, digits: int) -> Number:
     return _precisely(tree, point, digits)[0]
 
 
-def _precisely(tree: Tree, point: Point, digits: int) -> tuple[Number, int]:
+def _precisely(tree: Tree, point: Point, digits: int, *, real: bool = False) -> tuple[Number, int]:
     """The value, and the digits carried: so many that no term of a sum is lost beside another."""
     limit = MAX_DIGITS_AT_POINTS if point else MAX_DIGITS_OF_CONSTANTS
     whole = all(point[letter].denominator == 1 for letter in _letters_of_exponents(tree) if letter in point)
     carried, noisy = digits, False
     while carried <= limit:
-        evaluation = Evaluation(point, carried, whole_exponents=whole)
+        evaluation = Evaluation(point, carried, whole_exponents=whole, real=real)
         value = evaluation.value(tree)
         lost = evaluation.spread >= carried - NOISE
         if evaluation.spread + digits <= carried or (noisy and lost):

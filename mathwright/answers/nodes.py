@@ -28,6 +28,8 @@ class Formula:
     percent: bool = False
     qualifier: str = ""
     """Words behind the unit that say more, as those of a quantity."""
+    any_of: tuple[str, str] | None = None
+    """A letter that stands for every number of a kind, and the kind: n and Z of `n\\pi, n \\in \\mathbb{Z}`."""
 
 
 @dataclass(frozen=True, slots=True)

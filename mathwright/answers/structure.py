@@ -8,6 +8,7 @@ order of a tuple and the size of a set are decided here and exactly. What remain
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from mathwright.answers.brackets import encloses, split_top, unbalanced
@@ -165,7 +166,18 @@ def _of_kind(pieces: list[str], depth: int) -> Node | None:
     if said is None or not rest or len(rest) + 1 != len(pieces) or not any(said[0] in piece for piece in rest):
         return None
     node = _parse(",".join(rest), depth + 1)
-    return restrict_named(node, *said) or (node if said[1] != "Q" else None)
+    return restrict_named(node, *said) or (_for_all(node, said) if said[1] != "Q" else None)
+
+
+def _for_all(node: Node, letter: tuple[str, str]) -> Node:
+    """The answer, its formulas marked with the letter that stands for every number of a kind."""
+    if isinstance(node, Formula):
+        return replace(node, any_of=letter)
+    if isinstance(node, Named):
+        return replace(node, value=_for_all(node.value, letter))
+    if isinstance(node, Sequence):
+        return replace(node, items=tuple(_for_all(item, letter) for item in node.items))
+    return node
 
 
 def _join_inequalities(items: list[Node], operator: str) -> Node | None:
