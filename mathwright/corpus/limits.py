@@ -39,11 +39,14 @@ def limit_tags(source: str) -> tuple[str, list[str], bool]:
     return source, problems, too_deep
 
 
-_CHUNK = 16_384
+_CHUNK = 8192
 
 
 def _count_tags(source: str) -> tuple[int, int, int]:
-    """Tags; tags that may be of choices in forms; at most how many start tags lack an end tag, of whatever element."""
+    """Tags; tags that may be of choices in forms; at most how many start tags lack an end tag, of whatever element.
+
+    Within a chunk the start tags are counted before the end tags, and of these only as many as surely close something.
+    """
     codes = np.frombuffer(source.encode("utf-8", "replace"), np.uint8)
     tags = codes[:-1] == ord("<")
     ends = tags & (codes[1:] == ord("/"))
@@ -51,8 +54,10 @@ def _count_tags(source: str) -> tuple[int, int, int]:
     open_tags = most = 0
     for start in range(0, len(tags), _CHUNK):
         count, closed = (int(np.count_nonzero(marks[start : start + _CHUNK])) for marks in (tags, ends))
-        most = max(most, open_tags + count - closed)
-        open_tags = max(0, open_tags + count - 2 * closed)
+        opened = count - closed
+        most = max(most, open_tags + opened)
+        # End tags at depth 0 close nothing: after them only what this chunk opens can be open.
+        open_tags = max(opened, open_tags + opened - closed)
     return int(np.count_nonzero(tags)), int(np.count_nonzero(options)), most
 
 

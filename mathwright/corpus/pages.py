@@ -220,6 +220,8 @@ class _Supervisor:
         return {n: why for n, why in failures.items() if not is_complete(self.plan.folder(self.folder, n))}
 
     def _start(self, number: int) -> _Worker:
+        # What the one before it died of must not be taken for its own while it still starts.
+        self.slots[number].set(Slot.IDLE)
         receiver, sender = self.context.Pipe(duplex=False)
         arguments = (self.folder, self.extract, self.cells, number, len(self.slots), sender)
         process = self.context.Process(target=work, args=arguments, name=f"pages-{number}")

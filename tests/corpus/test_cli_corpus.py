@@ -88,8 +88,8 @@ def test_recall_of_a_labelled_sheet(capsys: pytest.CaptureFixture[str], tmp_path
 def test_the_runner_is_chosen_before_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str) -> None:
     done: list[object] = []
     monkeypatch.setattr(tables, "set_runner", lambda *given: done.append(given))
-    monkeypatch.setattr(Chain, "run", lambda self, *_: done.append("run"))
-    monkeypatch.setattr("mathwright.chain.print_headline", lambda *_: None)
+    monkeypatch.setattr(Chain, "run", lambda self, *_, **__: done.append("run"))
+    monkeypatch.setattr("mathwright.report.headline.print_headline", lambda *_: None)
     monkeypatch.setattr("mathwright.cli.report", lambda *_: None)
     main([verb, "quickstart", "--out", str(tmp_path), "--runner", "ray", "--ray-address", "ray://head:10001"])
     assert done == [("ray", "ray://head:10001"), "run"]

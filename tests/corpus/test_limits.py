@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathwright.corpus import limits
@@ -19,6 +19,7 @@ def test_quick_look_for_long_tags_finds_what_the_exact_one_finds(source: str, lo
         assert limits._has_long_tag(source) == (limits._LONG_TAG.search(source) is not None)
 
 
+@example("</<<<", 3)
 @given(SOURCES, st.integers(1, 12))
 def test_counts_of_tags_are_exact_and_of_depth_not_too_small(source: str, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
