@@ -40,6 +40,7 @@ _MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix"
 _TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\u200b": "", "\xa0": " "})
 _TEXT_FONTS = ("textsf", "texttt", "textbf", "textit")
 _ONE_FONT = re.compile(r"\\(math(?:sf|rm|it|bf|tt))\{([A-Za-z]+)\}\\\1\{([A-Za-z]+)\}")
+_ENVIRONMENT = re.compile(r"\\begin\{(matrix|aligned|array)\}(?:\{[lcr]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _PMOD = re.compile(r"\(\\mathrm\{mod\}\s*+([^()]*+)\)")
 
 
@@ -123,7 +124,7 @@ def _fenced(node: Node, depth: int) -> str | None:
         inner = join(inner, _convert(child, depth + 1))
     inner = inner.strip()
     environment = _MATRICES.get((left.removeprefix("\\"), right.removeprefix("\\")))
-    whole = re.fullmatch(r"\\begin\{(matrix|aligned|array)\}(?:\{[lcr]*\})?(.*)\\end\{\1\}", inner, re.DOTALL)
+    whole = _ENVIRONMENT.fullmatch(inner)
     if table is not None and environment is not None and whole is not None and "\\begin" not in whole[2]:
         return f"\\begin{{{environment}}}{whole[2]}\\end{{{environment}}}"
     return f"{join(chr(92) + 'left', left)}{' ' if left[-1:].isalpha() else ''}{inner}{join(chr(92) + 'right', right)}"
