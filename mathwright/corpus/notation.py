@@ -88,7 +88,7 @@ def replace_elements(tree: HTMLTree, present: Set[str]) -> Formulas:
 
 MAX_DEPTH = 8
 """An element inside so many of its kind in which no formula was found is not read: all its text was read as often."""
-_UNCOUNTED = 20
+_UNCOUNTED = 8
 """So many elements in which no formula was found may come before it is looked at what stands in them."""
 
 
