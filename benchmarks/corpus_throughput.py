@@ -4,7 +4,7 @@
         --datatrove-python env/bin/python --out throughput.json
     python benchmarks/corpus_throughput.py 'pages-*.warc.gz' --labels labels.jsonl.gz --profile   # where time goes
 
-Ours is `mathwright.corpus.pages` with its `classifier`; theirs is WarcReader, Trafilatura (its time limit raised to
+Ours is `mathwright.corpus.pages.run` with its `classifier`; theirs is WarcReader, Trafilatura (its time limit raised to
 30 s, so that a busy machine drops no page), FastTextClassifierFilter and JsonlWriter. Both keep what a fastText model
 scores at 0.5 or more; it is trained here from labels (JSON lines with `url` and `kind`: math, nonmath). A measurement
 is a process of its own, from its start to its end; the sides take turns; ratios are of medians of one run. Processor
@@ -35,13 +35,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus import classify
+from mathwright.corpus import classifier as classify
 from mathwright.corpus.archive import read_pages
-from mathwright.corpus.blocks import PageRules, do_slice
 from mathwright.corpus.extract import extract
-from mathwright.corpus.pages import extract_archives, join_archives
+from mathwright.corpus.pages.blocks import PageRules, do_slice
+from mathwright.corpus.pages.run import extract_archives, join_archives
+from mathwright.corpus.pages.slots import SLOT_CELLS, Slot
 from mathwright.corpus.recipe import ClassifierRecipe
-from mathwright.corpus.slots import SLOT_CELLS, Slot
 from mathwright.records import Page
 from mathwright.run import Stage
 

@@ -29,12 +29,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mathwright.corpus import classify
+from mathwright.corpus import classifier as classify
 from mathwright.corpus.archive import read_pages
-from mathwright.corpus.archive_list import find_archives
-from mathwright.corpus.crawl import crawl
-from mathwright.corpus.crawl_frontier import canonical_url
-from mathwright.corpus.crawl_page import read_page
+from mathwright.corpus.archive.listing import find_archives
+from mathwright.corpus.crawl.frontier import canonical_url
+from mathwright.corpus.crawl.page import read_page
+from mathwright.corpus.crawl.run import crawl
 from mathwright.corpus.extract import extract
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.recipe import ClassifierRecipe, WebRecipe

@@ -17,11 +17,11 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mathwright.corpus.benchmark_texts import benchmark_texts
-from mathwright.corpus.contamination import read_corpus
 from mathwright.corpus.decontaminate import ContaminationIndex, build_index, find_contamination, find_contamination_in
-from mathwright.corpus.grams import tokenise
-from mathwright.corpus.ngrams import PIECE_CHARS
+from mathwright.corpus.decontaminate.contamination import read_corpus
+from mathwright.corpus.decontaminate.grams import tokenise
+from mathwright.corpus.decontaminate.index import PIECE_CHARS
+from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.errors import MathwrightError
 from mathwright.problems.benchmarks import BENCHMARKS
 

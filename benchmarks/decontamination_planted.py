@@ -19,16 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathwright.corpus.benchmark_texts import benchmark_texts
-from mathwright.corpus.contamination import read_corpus
-from mathwright.corpus.decontaminate import (
+from mathwright.corpus.decontaminate.contamination import read_corpus
+from mathwright.corpus.decontaminate.report import DecontaminationReport, cost_table
+from mathwright.corpus.decontaminate.spans import (
     BenchmarkText,
     ContaminationIndex,
     build_index,
     find_contamination_in,
     find_removals,
 )
-from mathwright.corpus.decontamination_report import DecontaminationReport, cost_table
+from mathwright.corpus.decontaminate.texts import benchmark_texts
 
 BENCHMARKS = ("gsm8k", "math", "cmath", "agieval")
 ENGLISH = {

@@ -102,11 +102,11 @@ def read(kind: str, text: str) -> None:
 
         extract(text.encode(), "http://a.example/")
     elif kind == "links":
-        from mathwright.corpus.crawl_page import read_page
+        from mathwright.corpus.crawl.page import read_page
 
         read_page(text.encode(), "http://a.example/", charset=None, classifier=None)
     elif kind == "words":
-        from mathwright.corpus.filters import mask_tex
+        from mathwright.corpus.documents.filters import mask_tex
 
         mask_tex(text)
     else:

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus.annotate import decisions_digest, read_people
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
+from mathwright.corpus.rules.rules import decisions_digest, read_people
 from mathwright.corpus.stage import run
 from mathwright.records import to_json
 from mathwright.run import RunDirectory, read_manifest

@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus import classify, sorting
-from mathwright.corpus.dedup import text_signatures
-from mathwright.corpus.documents import read_rows
+from mathwright.corpus import classifier
+from mathwright.corpus.documents import sort
+from mathwright.corpus.documents.compute import read_rows
+from mathwright.corpus.documents.dedup import text_signatures
 from mathwright.corpus.recipe import ClassifierRecipe
 from mathwright.lm.load import load_tokenizer
 from mathwright.lm.tokenise import encode
@@ -179,15 +180,15 @@ def measure(corpus: Path, tokenizer_source: str) -> dict[str, float]:
         text_signatures(pool, folder / "first", 128, 0)  # Daft's start
         seconds = _processor_s(lambda: text_signatures(pool, folder / "signatures", 128, 0))
         found["dedup_s_a_page"] = seconds / len(texts)
-        sorting.SORT_BYTES = num_bytes // 8  # so that it spreads its input over files, as it would there
+        sort.SORT_BYTES = num_bytes // 8  # so that it spreads its input over files, as it would there
         keep = np.ones(len(texts), dtype=bool)
-        seconds = _processor_s(lambda: sorting.write_sorted(pool, keep, folder / "sorted"))
+        seconds = _processor_s(lambda: sort.write_sorted(pool, keep, folder / "sorted"))
         found["sort_bytes_a_s"] = num_bytes / seconds
         random.Random(0).shuffle(texts)
-        trained: list[classify.Classifier] = []
+        trained: list[classifier.Classifier] = []
 
         def train() -> None:
-            trained.append(classify.train(texts[:half], texts[half:], recipe, work_folder=folder / "work", seed=0))
+            trained.append(classifier.train(texts[:half], texts[half:], recipe, work_folder=folder / "work", seed=0))
 
         found["train_bytes_a_s"] = recipe.epochs * num_bytes / _processor_s(train)
         found["score_bytes_a_s"] = num_bytes / _processor_s(lambda: trained[0].score(texts))

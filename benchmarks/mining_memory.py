@@ -36,7 +36,7 @@ import numpy as np
 from corpus_throughput import measure
 
 from mathwright.corpus.archive import read_pages
-from mathwright.corpus.documents import DocumentWriter, open_documents, to_row
+from mathwright.corpus.documents.compute import DocumentWriter, open_documents, to_row
 from mathwright.corpus.extract import extract
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.corpus.stage import run

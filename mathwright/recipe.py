@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import mathwright.recipes
-from mathwright import affects
-from mathwright.affects import DISPLAY
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.eval.recipe import EvalRecipe
@@ -35,6 +33,8 @@ from mathwright.problems.recipe import ProblemsRecipe
 from mathwright.records import from_json, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl.recipe import RLRecipe
+from mathwright.run import affects
+from mathwright.run.affects import DISPLAY
 from mathwright.sft.recipe import SFTRecipe
 
 

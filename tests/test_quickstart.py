@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mathwright.chain import STAGES
+from mathwright.chain.run import STAGES
 from mathwright.run import read_manifest, read_metrics
 
 COMMAND = [sys.executable, "-m", "mathwright.cli", "run", "quickstart", "--tiny", "--out"]

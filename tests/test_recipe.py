@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal
 import pytest
 
 import mathwright
-from mathwright import affects
 from mathwright import recipe as recipes
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
 from mathwright.records import from_json, to_json
-from mathwright.run import fingerprint
+from mathwright.run import affects, fingerprint
 
 PACKAGE = Path(mathwright.__file__).parent
 
@@ -144,7 +143,7 @@ def test_every_recipe_field_is_read_somewhere() -> None:
 
 
 def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
-    from mathwright.chain import Chain
+    from mathwright.chain.run import Chain
     from mathwright.lm.load import fast_dtype
 
     built = recipes.find("quickstart")()
@@ -286,7 +285,7 @@ def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_
     ["sft.num_steps=0", "sft.optimiser.lr=0", "reward.num_epochs=0", "pretrain.num_tokens=0", "rl.num_steps=0"],
 )
 def test_a_stage_that_would_train_nothing_is_said_before_the_first_stage(tmp_path, setting) -> None:
-    from mathwright.chain import Chain
+    from mathwright.chain.run import Chain
 
     built = recipes.override(recipes.find("quickstart")(), [setting])
     chain = Chain(built, tmp_path / "run")

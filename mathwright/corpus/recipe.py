@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from mathwright.affects import DISPLAY, RESULT, SPEED
-from mathwright.corpus.domains import DomainUnit
+from mathwright.corpus.rules.domains import DomainUnit
+from mathwright.run.affects import DISPLAY, RESULT, SPEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

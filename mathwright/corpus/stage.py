@@ -31,13 +31,11 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus import doubts
-from mathwright.corpus.archive_list import find_archives
-from mathwright.corpus.assess import assess
-from mathwright.corpus.benchmark_texts import benchmark_texts, problem_texts
+from mathwright.corpus.archive.listing import find_archives
 from mathwright.corpus.claims import Claim
-from mathwright.corpus.crawl import crawl
-from mathwright.corpus.decontaminate import (
+from mathwright.corpus.crawl.run import crawl
+from mathwright.corpus.decontaminate.report import DecontaminationReport, summary_json
+from mathwright.corpus.decontaminate.spans import (
     BenchmarkText,
     ContaminationIndex,
     build_index,
@@ -45,17 +43,19 @@ from mathwright.corpus.decontaminate import (
     find_removals,
     remove_contamination,
 )
-from mathwright.corpus.decontamination_report import DecontaminationReport, summary_json
-from mathwright.corpus.dedup import find_duplicates
-from mathwright.corpus.documents import DocumentWriter, read_column, read_columns, read_rows, with_text
-from mathwright.corpus.filters import reject
+from mathwright.corpus.decontaminate.texts import benchmark_texts, problem_texts
+from mathwright.corpus.documents.compute import DocumentWriter, read_column, read_columns, read_rows, with_text
+from mathwright.corpus.documents.dedup import find_duplicates
+from mathwright.corpus.documents.filters import reject
+from mathwright.corpus.documents.sort import write_sorted
 from mathwright.corpus.localweb import DocsWeb
-from mathwright.corpus.mine import Mined, mine
-from mathwright.corpus.pages import discard_documents, extract_archives, join_archives
-from mathwright.corpus.pool import Pool
+from mathwright.corpus.mining import warnings
+from mathwright.corpus.mining.loop import Mined, mine
+from mathwright.corpus.mining.pool import Pool
+from mathwright.corpus.mining.quality import assess
+from mathwright.corpus.pages.run import discard_documents, extract_archives, join_archives
 from mathwright.corpus.recipe import CorpusRecipe, FilterRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
-from mathwright.corpus.sorting import write_sorted
 from mathwright.errors import MathwrightError, SharedWorkDoneError
 from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
@@ -84,7 +84,7 @@ def _run(
     recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
 ) -> None:
     # First what can be wrong without a page: it should not cost a crawl.
-    doubts.check_recipe(recipe, stage.path.parent)
+    warnings.check_recipe(recipe, stage.path.parent)
     index = build_benchmark_index(recipe, decontaminate)
     tokenizer = load_tokenizer(tokenizer_source)
     tokenizer.model_max_length = sys.maxsize  # documents of any length: it is the training that cuts them into rows
@@ -119,7 +119,7 @@ def _run(
         summary={
             "iterations": mined.iterations,
             "top_domains": mined.top_domains,
-            "rules": doubts.rule_rows(
+            "rules": warnings.rule_rows(
                 pool.urls, mined.state.rules, mined.state.collected, mined.state.seed & ~mined.first_seed
             ),
             "top_pages": _top_pages(pool, mined),
@@ -287,7 +287,7 @@ def build_benchmark_index(recipe: CorpusRecipe, problems: Sequence[Problem]) -> 
         min_words=recipe.decontaminate_min_words,
         cjk_chars=recipe.decontaminate_cjk_chars,
     )
-    doubts.check_benchmarks(index, texts)
+    warnings.check_benchmarks(index, texts)
     return index
 
 
@@ -298,7 +298,7 @@ def _report_index(stage: Stage, index: ContaminationIndex) -> None:
     dropped = {"too short to identify": num_short - num_empty, "empty": num_empty, "repeated": num_repeated}
     num_in = num_texts + num_short + num_repeated
     stage.funnel("benchmark texts", unit="texts", num_in=num_in, num_out=num_texts, dropped=dropped)
-    doubts.warn_of_benchmarks(index, stage)
+    warnings.warn_of_benchmarks(index, stage)
 
 
 def _decontaminate(

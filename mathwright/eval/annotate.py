@@ -20,11 +20,11 @@ def with_scores(
 
     The greedy answers are not scored. Raises MathwrightError where the folder holds no reward model.
     """
-    from mathwright.lm import reward_head
+    from mathwright.lm import heads
 
-    model = reward_head.load(reward_model, dtype=dtype, device=device)
+    model = heads.load(reward_model, dtype=dtype, device=device)
     places = [i for i, record in enumerate(records) if record.sample != GREEDY]
-    scores = reward_head.score(
+    scores = heads.score(
         model,
         [records[i].prompt for i in places],
         [records[i].response for i in places],

@@ -7,11 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from mathwright.eval.engines import Answer, Engine, Request
-from mathwright.eval.judge import judge
-from mathwright.eval.prompts import Prompt
+from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.eval.store import Key, Store
+from mathwright.judge import judge
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.problems.prompts import Prompt
 from mathwright.records import EvalRecord, Problem, SolutionFormat
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox

@@ -13,16 +13,16 @@ from typing import Any
 
 from rich.text import Text
 
+from mathwright.engines.engine import Engine
 from mathwright.errors import MathwrightError
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
-from mathwright.eval.engines import Engine
 from mathwright.eval.progress import RunningAccuracy
-from mathwright.eval.prompts import build_prompt
 from mathwright.eval.settings import Settings, Shard, fixed, model_name, sampling_of
 from mathwright.eval.store import Key, Store, key_of
 from mathwright.eval.table import compare_records, markdown, tabulate
 from mathwright.eval.tasks import Task, find_task, shots_of, tolerance_of
 from mathwright.problems.benchmarks import LoadedBenchmark, load_benchmark
+from mathwright.problems.prompts import build_prompt
 from mathwright.problems.templates import usual_template
 from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, to_json
 from mathwright.run import write_json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from mathwright.affects import MEMORY, Grows
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.run.affects import MEMORY, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mathwright.engines.engine import LocalEngine
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
-from mathwright.eval.engines import LocalEngine
-from mathwright.eval.prompts import build_prompt
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.eval.store import Key, Store, key_of
 from mathwright.eval.table import compare_models, describe, tabulate
 from mathwright.lm.load import load
+from mathwright.problems.prompts import build_prompt
 from mathwright.records import EvalRecord, Problem, SolutionFormat, write_jsonl
 from mathwright.run import Stage
 

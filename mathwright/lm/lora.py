@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.heads import HEAD, RewardModel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.recipe import LoraRecipe
-from mathwright.lm.reward_head import HEAD, RewardModel
 
 ALL_LINEAR = "all-linear"
 """A target: every linear layer of the decoder."""

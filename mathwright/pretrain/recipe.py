@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from mathwright.affects import MEMORY, SPEED, Grows
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
+from mathwright.run.affects import MEMORY, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

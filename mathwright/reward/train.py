@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, reward_head
+from mathwright.lm import checkpoint, heads
 from mathwright.lm.ending import stop_at
+from mathwright.lm.heads import RewardModel
 from mathwright.lm.load import LanguageModel, load
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
-from mathwright.lm.reward_head import RewardModel
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
 from mathwright.reward.losses import pair_accuracy, ranking_loss
@@ -77,9 +77,9 @@ def run(
             hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
             "or choose problems the model solves sometimes",
         )
-    reward_model = reward_head.from_language_model(lm, seed=seed, end=end)
+    reward_model = heads.from_language_model(lm, seed=seed, end=end)
     _train(recipe, stage, reward_model, training, heldout, seed)
-    reward_head.save(reward_model, stage.path / "model")
+    heads.save(reward_model, stage.path / "model")
     stage.finish(
         outputs={"model": stage.path / "model", "rankings": path},
         summary=_summary(stage, training, heldout),
@@ -105,7 +105,7 @@ class _RankingBatch:
     def scores(self, reward_model: LanguageModel) -> Tensor:
         """[N, K], differentiable; 0 where a ranking has fewer responses."""
         assert isinstance(reward_model, RewardModel)
-        values = reward_head.response_scores(reward_model, self.batch)
+        values = heads.response_scores(reward_model, self.batch)
         n, k = torch.tensor(self.batch.rows, device=values.device).T
         return values.new_zeros(self.ranks.shape).index_put((n, k), values)
 
@@ -160,7 +160,7 @@ def pack_rankings(
 
     The responses of a ranking are compared with each other, so they are never split.
     """
-    groups = [reward_head.token_group(reward_model, r.prompt, r.responses) for r in rankings]
+    groups = [heads.token_group(reward_model, r.prompt, r.responses) for r in rankings]
     sizes = [len(group.prompt) + sum(map(len, group.responses)) for group in groups]
     bins: list[list[int]] = []
     room = 0

@@ -137,7 +137,7 @@ class Models:
             yield Generator(self.policy, max_batch=self.recipe.generation_batch, whole_logprobs=True)
 
     def _updated_vllm(self) -> Generates:
-        from mathwright.lm.vllm import VllmGenerator
+        from mathwright.engines.vllm_generator import VllmGenerator
 
         if self._vllm is None:
             self._vllm = VllmGenerator(

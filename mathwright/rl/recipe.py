@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from mathwright.affects import DISPLAY, GUARD, MEMORY, RESULT, SPEED, Grows
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
+from mathwright.run.affects import DISPLAY, GUARD, MEMORY, RESULT, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, parallel, reward_head
+from mathwright.lm import checkpoint, heads, parallel
 from mathwright.lm.generate import Tool
 from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.loop import CHECKPOINTS
@@ -106,7 +106,7 @@ def run(
     method = methods.from_recipe(recipe)
     models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
     lm = models.policy
-    judge_model = reward_head.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
+    judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
     steps = step_scorer(recipe.step_reward) if recipe.method == "grpo_process" else None
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from mathwright.affects import SPEED, Grows
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.records import SolutionFormat
+from mathwright.run.affects import SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

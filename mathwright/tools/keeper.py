@@ -31,7 +31,7 @@ from mathwright.tools.isolation import die_with_parent
 from mathwright.tools.landlock import readable_paths
 from mathwright.tools.supervisor import Supervisor
 
-_IN_THE_ZYGOTE = ("wire", "syscalls", "isolation", "pages", "values", "proxies", "remote", "execute", "zygote")
+_IN_THE_ZYGOTE = ("wire", "syscalls", "isolation", "huge_pages", "values", "proxies", "remote", "execute", "zygote")
 # Our modules come as text: read from their files, their path, the project's, would be in every code object. `site`
 # is left out (-S) because it reads the paths of editable installations; what it does for programs is done here.
 _BOOT = """

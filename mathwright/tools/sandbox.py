@@ -120,7 +120,7 @@ class Sandbox:
 
         `timeout_s` is for both together. The tests run in a process that the program never was in, and call it there
         (`remote`): it sees the arguments of its functions, never the tests or what they expect. Use
-        `mathwright.tools.tests.passes_tests`. Raises MathwrightError where our own processes cannot run.
+        `mathwright.tools.unit_tests.passes_tests`. Raises MathwrightError where our own processes cannot run.
         """
         request = _request(Program(code=program), timeout_s=timeout_s, keep=False)
         request |= {"tests": _writable(trial.code), "hide": list(trial.hide), "modules": dict(trial.modules)}

@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mathwright.tools import execute, wire
+from mathwright.tools.huge_pages import collapse_memory
 from mathwright.tools.isolation import Jail, KernelError, Limits, die_with_parent
-from mathwright.tools.pages import collapse_memory
 
 ORDER = struct.Struct("=ciB")
 """FORK, processor seconds (0: no limit), whether the rules of Landlock come with it; or END or REAP, pid, 0."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from mathwright import recipe as recipes
-from mathwright.corpus.documents import read_columns
+from mathwright.corpus.documents.compute import read_columns
 from mathwright.corpus.stage import run
 from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.tokenise import train_tokenizer
 from mathwright.records import from_json, to_json
 from mathwright.run import RunDirectory, read_manifest
-from tests.corpus.test_corpus_stage import COMMON, MATH, OTHER, archive, page
-from tests.test_cli import call
+from tests.cli.test_verbs import call
+from tests.corpus.test_stage import COMMON, MATH, OTHER, archive, page
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.py"))
 SOFTWARE_EXAMPLE = next(path for path in EXAMPLES if path.stem == "software")

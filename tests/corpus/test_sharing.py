@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mathwright import lock
-from mathwright.chain import Chain
+from mathwright.chain.run import Chain
 from mathwright.corpus import stage as corpus_stage
 from mathwright.errors import SharedWorkDoneError
-from mathwright.run import read_manifest
+from mathwright.run import lock, read_manifest
 from tests import small_run
-from tests.corpus.test_corpus_stage import recipe, web  # noqa: F401
+from tests.corpus.test_stage import recipe, web  # noqa: F401
 
 FIRST = """
 import sys, time

@@ -82,7 +82,7 @@ def hostile(html: bytes, url: str, *, charset: str | None = None) -> Document:
 
 def run_extraction(archives: list[str], folder: str, num_workers: int) -> None:
     """What a process does that shares an extraction."""
-    from mathwright.corpus.pages import extract_archives
+    from mathwright.corpus.pages.run import extract_archives
     from mathwright.run import SilentStage
 
     stage = SilentStage("corpus", Path(folder), "test")

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from mathwright.eval.engines import Answer, Engine, Request
-from mathwright.eval.prompts import Prompt
+from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.problems.prompts import Prompt
 
 SAMPLED = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
 GREEDY = dataclasses.replace(SAMPLED, temperature=0.0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathwright.eval.engines import Answer, Request
+from mathwright.engines.engine import Answer, Request
 from mathwright.tools.loop import PythonTool
 
 

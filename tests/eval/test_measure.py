@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mathwright import judge as judging
 from mathwright.errors import MathwrightError
-from mathwright.eval import judge as judging
 from mathwright.eval.measure import against, measure
 from mathwright.eval.settings import Settings, Shard, model_name, weights_mark
 from mathwright.eval.store import Store

@@ -3,9 +3,9 @@
 import pytest
 
 from mathwright.errors import MathwrightError
-from mathwright.eval.prompts import build_prompt
 from mathwright.eval.tasks import TASKS, find_task, shots_of, tolerance_of
 from mathwright.problems.benchmarks import BENCHMARKS
+from mathwright.problems.prompts import build_prompt
 from mathwright.records import Problem, SolutionFormat
 
 PAPER_SHOTS = {

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import folders, reward_head
+from mathwright.lm import folders, heads
 from mathwright.lm.load import load, load_tokenizer, save
 from tests.lm.conftest import tiny_lm
 
@@ -62,7 +62,7 @@ def test_code_of_a_folder_does_not_run_though_standard_input_says_yes(folder, mo
     call = {
         "load": "from mathwright.lm.load import load; load({!r}, dtype='float32')",
         "load_tokenizer": "from mathwright.lm.load import load_tokenizer; load_tokenizer({!r})",
-        "load_reward": "from mathwright.lm.reward_head import load; load({!r}, dtype='float32')",
+        "load_reward": "from mathwright.lm.heads import load; load({!r}, dtype='float32')",
     }[what].format(str(folder))
     done = subprocess.run([sys.executable, "-c", call], input="y\n" * 20, capture_output=True, text=True, check=False)
     assert not mark.exists()
@@ -101,10 +101,10 @@ def test_no_configuration_names_an_attention(folder, values, monkeypatch):
     monkeypatch.setattr(hub_kernels, "get_kernel", lambda *a, **k: pytest.fail("a kernel was asked for"), raising=False)
     change(folder / "config.json", **values)
     assert load(folder, dtype="float32").model.config._attn_implementation == "mathwright"
-    model = reward_head.from_language_model(tiny_lm(), seed=0)
-    reward_head.save(model, folder)
+    model = heads.from_language_model(tiny_lm(), seed=0)
+    heads.save(model, folder)
     change(folder / "config.json", **values)
-    assert reward_head.load(folder, dtype="float32").model.config._attn_implementation == "mathwright"
+    assert heads.load(folder, dtype="float32").model.config._attn_implementation == "mathwright"
 
 
 class Payload:
@@ -197,10 +197,10 @@ def test_end_tokens_that_are_no_numbers(folder, value):
 
 
 def test_a_reward_model_whose_weights_are_damaged(folder):
-    reward_head.save(reward_head.from_language_model(tiny_lm(), seed=0), folder)
+    heads.save(heads.from_language_model(tiny_lm(), seed=0), folder)
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
     with pytest.raises(MathwrightError, match=r"model\.safetensors"):
-        reward_head.load(folder, dtype="float32")
+        heads.load(folder, dtype="float32")
 
 
 # --- tokens without an embedding ------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from torch import Tensor
 pytest.importorskip("peft")
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, lora, reward_head
+from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import next_token_losses, response_logprobs
@@ -203,15 +203,15 @@ def test_checkpoints_hold_adapters_alone_and_resume_exactly(tmp_path):
 
 
 def test_a_reward_models_head_is_trained_and_saved(tmp_path):
-    model = reward_head.from_language_model(tiny_lm(), seed=0)
+    model = heads.from_language_model(tiny_lm(), seed=0)
     lora.attach(model, RECIPE, seed=1)
-    reward_head.response_scores(model, group_batch()).sum().backward()
+    heads.response_scores(model, group_batch()).sum().backward()
     trained = {name for name, p in model.model.named_parameters() if p.grad is not None}
     assert trained == {n for n, _ in model.model.named_parameters() if ".lora_" in n} | {"score.weight"}
-    reward_head.save(model, tmp_path)
-    loaded = reward_head.load(tmp_path, dtype="float32")
+    heads.save(model, tmp_path)
+    loaded = heads.load(tmp_path, dtype="float32")
     with torch.no_grad():
-        scores = [reward_head.response_scores(m, group_batch()) for m in (model, loaded)]
+        scores = [heads.response_scores(m, group_batch()) for m in (model, loaded)]
     torch.testing.assert_close(*scores, rtol=0, atol=1e-5)
 
 

@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Pretrain
 pytest.importorskip("peft")
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import heads, lora
 from mathwright.lm import load as loading
-from mathwright.lm import lora, reward_head
 from mathwright.lm.load import LanguageModel, load, save
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.pack import TokenGroup, pack_groups
@@ -149,12 +149,12 @@ def test_what_could_not_be_saved_is_refused_at_the_beginning(name: str, targets:
 
 
 def test_a_reward_model_takes_all_linear_layers_but_its_head(tmp_path: Path) -> None:
-    reward_model = reward_head.from_language_model(model("gpt2"), seed=0)
+    reward_model = heads.from_language_model(model("gpt2"), seed=0)
     lora.attach(reward_model, LoraRecipe(rank=3, alpha=6.0, targets=("all-linear",)), seed=0)
     for name, parameter in reward_model.model.named_parameters():
         if ".lora_" in name:
             torch.nn.init.normal_(parameter, std=0.2)
-    scores = reward_head.score(reward_model, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64)
-    reward_head.save(reward_model, tmp_path)
-    again = reward_head.load(tmp_path, dtype="float32")
-    assert reward_head.score(again, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64) == pytest.approx(scores, abs=1e-5)
+    scores = heads.score(reward_model, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64)
+    heads.save(reward_model, tmp_path)
+    again = heads.load(tmp_path, dtype="float32")
+    assert heads.score(again, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64) == pytest.approx(scores, abs=1e-5)

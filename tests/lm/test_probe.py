@@ -28,7 +28,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import attention as attention_module
-from mathwright.lm import head, probe, reward_head
+from mathwright.lm import head, heads, probe
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
 from mathwright.lm.head import IDENTITY, LogitTransform, find_transform
@@ -335,7 +335,7 @@ def test_a_window_that_the_layers_do_not_name_stays_a_limit():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_a_reward_model_is_compared_by_its_hidden_states(dtype):
-    whole, dropping = (reward_head.from_language_model(LanguageModel(m, tiny_lm().tokenizer), seed=0) for m in (
+    whole, dropping = (heads.from_language_model(LanguageModel(m, tiny_lm().tokenizer), seed=0) for m in (
         llama().to(dtype), llama(LayoutDropped).to(dtype)
     ))  # fmt: skip
     probe._known.clear()

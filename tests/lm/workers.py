@@ -15,7 +15,7 @@ import torch
 from torch.distributed.tensor import DTensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from mathwright.lm import lora, parallel, reward_head
+from mathwright.lm import heads, lora, parallel
 from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
@@ -107,16 +107,16 @@ def group_batches() -> list[GroupBatch]:
 
 def reward(folder: Path) -> None:
     """A model whose head of one row leaves the second process without a part of it."""
-    model = reward_head.from_language_model(tiny_lm(), seed=0)
+    model = heads.from_language_model(tiny_lm(), seed=0)
 
     def score_loss(lm: Any, batch: GroupBatch) -> tuple[torch.Tensor, dict[str, float]]:
-        return (reward_head.response_scores(lm, batch) - 1).square().sum() / 9, {}
+        return (heads.response_scores(lm, batch) - 1).square().sum() / 9, {}
 
     fit(
         model, stage=stage(folder), optimiser=adamw(), num_steps=3, batches=lambda _: group_batches(),
         loss=score_loss, checkpoint_every=2, description="test",
     )  # fmt: skip
-    reward_head.save(model, folder / "model")
+    heads.save(model, folder / "model")
 
 
 def reinforce(folder: Path) -> None:

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from mathwright.affects import leaves
+from mathwright.chain import compare
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import LanguageModel, from_scratch, load, save
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
 from mathwright.lm.shards import ShardWriter, TokenShards
 from mathwright.lm.tokenise import encode
-from mathwright.pretrain import compare, train
+from mathwright.pretrain import train
 from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
 from mathwright.run import RunDirectory, read_manifest
+from mathwright.run.affects import leaves
 
 ADAMW = OptimiserRecipe(
     lr=3e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, clip_norm=1.0, warmup_steps=2, decay=((0.8, 0.316),)

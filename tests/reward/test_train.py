@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from mathwright import affects
 from mathwright.errors import MathwrightError
-from mathwright.lm import reward_head
+from mathwright.lm import heads
 from mathwright.lm.load import from_scratch, load, save
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.records import Problem, Ranking, Verdict, VerdictStatus, read_jsonl
 from mathwright.reward import rankings, train
 from mathwright.reward.recipe import RewardRecipe
-from mathwright.run import RunDirectory
+from mathwright.run import RunDirectory, affects
 
 PROBLEMS = [
     Problem(id=f"p{i}", question=f"{i} + {i}", answer=str(2 * i), source="toy", split="train") for i in range(1, 81)
@@ -100,13 +99,13 @@ def test_it_learns_to_prefer_the_correct_response(tmp_path, model):
 
 def test_the_folder_loads_again_and_orders_as_the_summary_says(tmp_path, model):
     stage = run(tmp_path / "run", model)
-    reward_model = reward_head.load(stage.path / "model", dtype="float32")
+    reward_model = heads.load(stage.path / "model", dtype="float32")
     _, heldout = rankings.split_rankings(
         list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking)), RECIPE.heldout_share, seed=1
     )
     accuracies = []
     for ranking in heldout:
-        scores = reward_head.score(
+        scores = heads.score(
             reward_model, [ranking.prompt] * len(ranking.ranks), ranking.responses, micro_batch_tokens=10_000
         )
         pairs = [
@@ -135,7 +134,7 @@ def test_an_interrupted_stage_goes_on_to_the_bit(tmp_path, model, monkeypatch):
     monkeypatch.setattr(train, "pack_rankings", pack)
     monkeypatch.setattr(train, "sample_rankings", None)  # sampled once, never again
     broken = run(tmp_path / "broken", model, checkpoint_every=2)
-    first, second = (reward_head.load(s.path / "model", dtype="float32").model.state_dict() for s in (whole, broken))
+    first, second = (heads.load(s.path / "model", dtype="float32").model.state_dict() for s in (whole, broken))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert summary(whole) == summary(broken)
 
@@ -206,22 +205,22 @@ def test_a_model_that_is_always_wrong_gives_no_reward_model(tmp_path, model, mon
 
 def test_the_score_is_the_one_transformers_gives(model):
     lm = load(model, dtype="float32")
-    reward_model = reward_head.from_language_model(lm, seed=0)
+    reward_model = heads.from_language_model(lm, seed=0)
     prompt, response = "Question: 1 + 1\nAnswer:", " 2"
     ids = [*lm.tokenizer.encode(prompt), *lm.tokenizer.encode(response), lm.tokenizer.eos_token_id]
     with torch.no_grad():
         theirs = reward_model.model(torch.tensor([ids])).logits.item()
-    (ours,) = reward_head.score(reward_model, [prompt], [response], micro_batch_tokens=100)
+    (ours,) = heads.score(reward_model, [prompt], [response], micro_batch_tokens=100)
     assert ours == pytest.approx(theirs, rel=1e-5)
 
 
 def test_scores_do_not_depend_on_what_else_is_scored(model):
-    reward_model = reward_head.from_language_model(load(model, dtype="float32"), seed=0)
+    reward_model = heads.from_language_model(load(model, dtype="float32"), seed=0)
     prompts = ["1 + 1", "2 + 2", "1 + 1", "1 + 1", "3 + 3"]
     responses = [" 2", " 4", " 3", "", " 6" * 60]
-    together = reward_head.score(reward_model, prompts, responses, micro_batch_tokens=16)
+    together = heads.score(reward_model, prompts, responses, micro_batch_tokens=16)
     alone = [
-        reward_head.score(reward_model, [p], [r], micro_batch_tokens=1_000)[0]
+        heads.score(reward_model, [p], [r], micro_batch_tokens=1_000)[0]
         for p, r in zip(prompts, responses, strict=True)
     ]
     assert together[-1] is None, "longer than the context: unscored"
@@ -231,9 +230,9 @@ def test_scores_do_not_depend_on_what_else_is_scored(model):
 
 def test_a_folder_without_a_reward_head_is_an_error(model, tmp_path):
     with pytest.raises(MathwrightError, match="without a reward head"):
-        reward_head.load(model, dtype="float32")
+        heads.load(model, dtype="float32")
     with pytest.raises(MathwrightError, match="holds no reward model"):
-        reward_head.load(tmp_path, dtype="float32")
+        heads.load(tmp_path, dtype="float32")
 
 
 def test_brevity_as_a_judge():

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mathwright.eval.judge import judge
-from mathwright.eval.prompts import Prompt
+from mathwright.judge import judge
+from mathwright.problems.prompts import Prompt
 from mathwright.records import Problem
 from mathwright.tools import wire
 from mathwright.tools.child import BEGIN, outcome_in
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.processes import LostWorkerError, Worker
 from mathwright.tools.sandbox import Sandbox
-from mathwright.tools.tests import passes_tests
+from mathwright.tools.unit_tests import passes_tests
 
 NONCE = "ab" * 16
 STATUSES = {"ok", "error", "timeout", "memory", "forbidden"}

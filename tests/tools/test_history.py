@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mathwright.tools.sandbox import Program, Sandbox
-from mathwright.tools.tests import passes_tests
+from mathwright.tools.unit_tests import passes_tests
 
 PACKAGE = str(Path(__file__).resolve().parents[2] / "mathwright")
 

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from mathwright.tools.tests import passes_tests
+from mathwright.tools.unit_tests import passes_tests
 
 TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0\nassert abs(add(0.1, 0.2) - 0.3) < 1e-9"
 

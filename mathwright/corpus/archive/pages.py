@@ -1,0 +1,237 @@
+"""Reading web archives, damaged ones too: WARC, WET and ARC, compressed or not, here or elsewhere.
+
+`archive.records` finds the intact records, `archive.remote` brings archives here; this module makes pages of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from mathwright.corpus.archive.frames import ArchiveFile
+from mathwright.corpus.archive.http_body import MAX_CODINGS, codings_of, decode_body
+from mathwright.corpus.archive.records import Gap, Record, read_records
+from mathwright.corpus.archive.remote import fetch_range, open_archive
+from mathwright.records import Damage, Document, Page
+
+HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})")
+
+T = TypeVar("T")
+
+
+def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None = None) -> Iterator[Page | Damage]:
+    """The HTML pages of a web archive, in order, and a `Damage` for each stretch that is unreadable.
+
+    The archive is a WARC or ARC file, plain or compressed (gzip, LZ4, Zstandard), at a path or any URL that fsspec
+    opens (https://, s3://): then it is brought into a temporary file first, which goes when reading ends.
+
+    A page is a response with status 200 and an HTML content type, or a resource record of such a type; its body comes
+    without HTTP chunking and compression. Everything is counted in `counts`, what is skipped by its reason: "pages",
+    "damaged", "record:<type>", "status:<code>", "type:<content type>", "not_http", "empty_body", "no_url",
+    "too_large" (a record over MAX_BLOCK_BYTES), "too_many_codings" (more than MAX_CODINGS). A body that ends before
+    its chunking or compression says so is kept as far as it goes and counted as "body_cut".
+
+    `start` is the `offset` of a page, in bytes: reading from there gives what a whole read gives from the first page
+    of that offset on. All records in one compressed frame have the offset of that frame.
+
+    Memory does not grow with the archive. Raises MathwrightError where the archive is missing or cannot be opened;
+    damage never raises.
+    """
+    return _read(path, start, frozenset({"response", "resource"}), _to_page, "pages", counts)
+
+
+def read_documents(
+    path: str | Path, *, start: int = 0, counts: Counter[str] | None = None
+) -> Iterator[Document | Damage]:
+    """The documents of a WET archive: the plain text of pages, as its maker extracted it.
+
+    These are the conversion records of type text/plain; their text is taken as it is, without a title, and so mostly
+    without its mathematics. All else is as in `read_pages`, with "documents" for "pages".
+    """
+    return _read(path, start, frozenset({"conversion"}), _to_document, "documents", counts)
+
+
+def is_wet(path: str | Path) -> bool:
+    """Whether an archive's name says that it holds plain text: `….warc.wet.gz`, as Common Crawl names them."""
+    return ".wet" in Path(path).suffixes
+
+
+def read_page_at(archive: str | Path, offset: int, length: int) -> Page | Damage:
+    """The page in the `length` bytes from `offset` on, as an index of an archive names them.
+
+    Only these bytes are read, from a local file or from a server that serves ranges. `Damage`, with the reason, where
+    no page lies there. Raises MathwrightError where the archive cannot be reached.
+    """
+    counts: Counter[str] = Counter()
+    reason = "no record begins here"
+    data = ArchiveFile(io.BytesIO(fetch_range(archive, offset, length)))
+    for item in read_records(data, 0, frozenset({"response", "resource"})):
+        if isinstance(item, Gap):
+            reason = item.reason
+            break
+        page = _to_page(str(archive), item, counts)
+        if page is not None:
+            return replace(page, offset=offset + page.offset)
+        reason = f"not a page: {next(iter(counts))}"
+        break
+    return Damage(archive=str(archive), offset=offset, size_bytes=length, reason=reason)
+
+
+def _read(
+    path: str | Path,
+    start: int,
+    wanted: frozenset[str],
+    convert: Callable[[str, Record, Counter[str]], T | None],
+    name: str,
+    counts: Counter[str] | None,
+) -> Iterator[T | Damage]:
+    counts = Counter() if counts is None else counts
+    with open_archive(path) as file:
+        archive = ArchiveFile(file)
+        if archive.size == 0:
+            counts["damaged"] += 1
+            yield Damage(archive=str(path), offset=0, size_bytes=0, reason="empty file")
+        for item in read_records(archive, start, wanted):
+            if isinstance(item, Gap):
+                counts["damaged"] += 1
+                yield Damage(archive=str(path), offset=item.offset, size_bytes=item.size, reason=item.reason)
+            elif (converted := convert(str(path), item, counts)) is not None:
+                counts[name] += 1
+                yield converted
+
+
+# --- from record to page -----------------------------------------------------------------------------
+
+
+def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
+    """The page in a record; None, and the reason counted, where there is none."""
+    header = record.header
+    if header.kind not in ("response", "resource"):
+        counts[f"record:{header.kind}"] += 1
+        return None
+    if record.block is None:
+        counts["too_large"] += 1
+        return None
+    if header.kind == "resource":
+        return _resource_page(archive, record, counts)
+    status = _STATUS_LINE.match(record.block.head)
+    if status is None or not header.url:
+        counts["no_url" if status else "not_http"] += 1
+        return None
+    if status[1] != b"200":
+        counts[f"status:{status[1].decode()}"] += 1
+        return None
+    fields, start = _http_fields(record.block.head)
+    content_type, charset = _content_type(fields.get("content-type", ""))
+    if content_type not in HTML_TYPES:
+        counts[f"type:{content_type[:60]}"] += 1
+        return None
+    if len(codings_of(fields.get("content-encoding", ""))) > MAX_CODINGS:
+        counts["too_many_codings"] += 1
+        return None
+    payload = record.block.behind(start)
+    body, complete = decode_body(payload, fields.get("transfer-encoding", ""), fields.get("content-encoding", ""))
+    if not complete:
+        counts["body_cut"] += 1
+    return _page(archive, record, body, charset, counts)
+
+
+def _resource_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
+    """A page that a tool stored without its HTTP headers."""
+    content_type, charset = _content_type(record.header.content_type)
+    if content_type not in HTML_TYPES:
+        counts["record:resource"] += 1
+        return None
+    if not record.header.url:
+        counts["no_url"] += 1
+        return None
+    return _page(archive, record, record.block.behind(0) if record.block else b"", charset, counts)
+
+
+def _page(archive: str, record: Record, body: bytes, charset: str | None, counts: Counter[str]) -> Page | None:
+    if not body or body.isspace():
+        counts["empty_body"] += 1
+        return None
+    return Page(
+        url=record.header.url,
+        html=body,
+        charset=charset,
+        archive=archive,
+        offset=record.offset,
+        digest=_digest(body),
+        date=record.header.date,
+    )
+
+
+def _to_document(archive: str, record: Record, counts: Counter[str]) -> Document | None:
+    """The text in a conversion record; None, and the reason counted, where there is none."""
+    header = record.header
+    if header.kind != "conversion":
+        counts[f"record:{header.kind}"] += 1
+        return None
+    content_type, charset = _content_type(header.content_type)
+    block = b"" if record.block is None else record.block.behind(0)
+    reason = (
+        "too_large" if record.block is None
+        else f"type:{content_type[:60]}" if content_type != "text/plain"
+        else "no_url" if not header.url
+        else "empty_body" if not block or block.isspace()
+        else ""
+    )  # fmt: skip
+    if reason:
+        counts[reason] += 1
+        return None
+    try:
+        text = block.decode(charset or "utf-8", "replace")
+    except LookupError:  # a charset nobody knows
+        text = block.decode("utf-8", "replace")
+    return Document(
+        url=header.url,
+        title="",
+        text=text,
+        archive=archive,
+        offset=record.offset,
+        digest=_digest(block),
+        date=header.date,
+    )
+
+
+def _digest(body: bytes) -> str:
+    return base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
+
+
+def _http_fields(block: bytes) -> tuple[dict[str, str], int]:
+    """The fields of an HTTP header (names in lower case, the last of several), and where the payload begins."""
+    end = _HEADER_END.search(block)
+    head, start = (block, len(block)) if end is None else (block[: end.start()], end.end())
+    fields: dict[str, str] = {}
+    name = ""
+    for line in head.decode("latin-1").split("\n")[1:]:
+        if line[:1] in (" ", "\t") and name:  # folded, as HTTP once allowed
+            fields[name] += " " + line.strip()
+            continue
+        field, colon, value = line.partition(":")
+        if colon:
+            name = field.strip().lower()
+            fields[name] = value.strip()
+    return fields, start
+
+
+def _content_type(value: str) -> tuple[str, str | None]:
+    """The media type in a Content-Type header, and its charset if it has one."""
+    content_type, *parameters = value.split(";")
+    for parameter in parameters:
+        name, _, charset = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return content_type.strip().lower(), charset.strip().strip("\"'").lower() or None
+    return content_type.strip().lower(), None

@@ -1,0 +1,225 @@
+"""Which part of a page is its main content: the container of the article stays, boilerplate in it goes.
+
+General rules of two sorts: what an element says it is (its tag, role, words of its class and id), and how much of the
+page's text it holds, so that a wrapper called "page-with-sidebar" survives. None looks at the host. The words were
+chosen by counting, on pages with reviewed text, how much of what they name is main content (docs/extraction.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from functools import lru_cache
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.formulas.macros import find_definitions
+from mathwright.corpus.formulas.placeholders import has_placeholder
+from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
+
+Node = Any
+"""An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
+
+_MAIN: Selectors = {
+    "main": tag_signs("main"),
+    "[role=main], #main": word_signs("main"),
+    "#main-content, .main-content": ("main-content",),
+    "#content": word_signs("content"),
+}
+_ARTICLES: tuple[Selectors, ...] = (
+    {"[itemprop=articleBody]": ("articleBody",), "#article-body": ("article-body",)}
+    | {
+        f".{name}": (name,)
+        for name in (
+            "articleBody", "article-body", "article-content", "article__body", "article__content", "post-content",
+            "post-body", "entry-content", "post__content", "story-body", "td-post-content",
+        )
+    },
+    {"article": tag_signs("article")},
+)  # fmt: skip
+"""Selectors of what holds an article, the closest first."""
+SIGNS = all_signs(_MAIN, *_ARTICLES)
+_CONTAINER_CHARACTERS = 250
+_MAIN_SHARE = 0.2
+_ARTICLE_SHARE = 0.3
+"""A container counts where it has so many characters and this share of the text around it: a teaser has not."""
+_SOLITARY = 3
+"""An article has to be alone, or this many times as long as the next one: a list of articles is not one."""
+
+_BLOCKS = (
+    "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
+    " ol[class], [hidden], [role=navigation], [role=dialog], [role=search],"
+    ' [style*="display:none"], [style*="display: none"]'
+)
+_BLOCK_SHARE = 0.2
+"""A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
+_LINK_SHARE = 0.6
+_WORK = 30
+"""So many times the characters of the page may be read to judge its blocks. Real pages take about one."""
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+"""The words of a name: related, Posts of relatedPosts."""
+
+
+def _words(words: str) -> frozenset[str]:
+    return frozenset(form for word in words.split() for form in (word, word.capitalize(), word.upper()))
+
+
+_BOILERPLATE = _words("""
+    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu dropdown
+    breadcrumb breadcrumbs crumbs footer colophon sidebar sidebars masthead topbar toolbar drawer flyout offcanvas
+    utility logo burger
+    share sharing sharedaddy social socials addtoany addthis
+    related recommended recommendations recirc outbrain taboola trending popular recent
+    newsletter newsletters subscribe signup optin mailchimp login signin account cart switcher
+    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement dismissible
+    promo promos advert adverts advertisement advertising ads ad sponsor sponsored sponsors
+    byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
+    pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
+    searchbox searchform search btn button buttons actions headerlink editsection catlinks navbox
+    comment comments commentlist disqus respond
+""")
+_TAGS = frozenset(("nav", "aside", "footer", "dialog", "form"))
+_NEVER_CONTENT = frozenset(("nav", "footer", "dialog"))
+_ROLES = frozenset(("navigation", "dialog", "search"))
+_DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
+
+
+def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
+    """Take everything out of a tree but its main content. Blocks that hold formulas stay, but for navigation.
+
+    present: those of SIGNS that the page's source holds; size: characters of text of the page, boilerplate and all.
+    Returns whether all blocks were looked at: boilerplate inside of boilerplate that stays, over and over, is given up.
+    """
+    document, body = tree.document, tree.body
+    if document is None or body is None:
+        return True
+    container, length = _container(document, present, size)
+    if container is not None:
+        size = length
+        body.replace_children(container)
+    work = _WORK * (size + 10_000)
+    nested = 0  # blocks that went away together with the one around them
+    for node in document.query_selector_all(_BLOCKS).values():
+        if nested:
+            nested -= 1
+        elif _is_for_small_screens(node.getattr("class") or ""):
+            nested = _remove(node)  # formulas and all: what it says stands elsewhere, laid out for others
+        elif _is_boilerplate(node):
+            text = node.inner_text
+            large = len(text) >= _BLOCK_SHARE * size
+            work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
+            if work < 0:
+                return False
+            stays = _holds_article(node, text) if large else _holds_formulas(node, text)
+            if not stays or _defines_macros(text):
+                nested = _remove(node)
+    return True
+
+
+def _remove(node: Node) -> int:
+    """Take a block out of the tree; returns how many of _BLOCKS went with it."""
+    inside = len(node.query_selector_all(_BLOCKS)) if node.first_element_child is not None else 0
+    node.remove()
+    return inside
+
+
+def _container(document: Node, present: Set[str], size: int) -> tuple[Node | None, int]:
+    """The element that holds the main content, and the length of its text; None where nothing says so."""
+    main, main_length, _ = _longest(document, selector(_MAIN, present))
+    if main_length > max(_CONTAINER_CHARACTERS, _MAIN_SHARE * size):
+        size = main_length
+    else:
+        main = None
+    for articles in _ARTICLES:
+        node, length, second = _longest(document if main is None else main, selector(articles, present))
+        if length > max(_CONTAINER_CHARACTERS, _ARTICLE_SHARE * size, _SOLITARY * second):
+            return node, length
+    return main, main_length
+
+
+def _longest(scope: Node, wanted: str) -> tuple[Node | None, int, int]:
+    """The element with the most text, the length of its text, and that of the next; none that lies in another."""
+    if not wanted:
+        return None, 0, 0
+    outer: Node | None = None
+    ranked: list[tuple[int, Node]] = []
+    for node in scope.query_selector_all(wanted).values():  # in the order of the document: what wraps another first
+        if outer is None or not outer.contains(node):
+            outer = node
+            ranked.append((len(node.inner_text), node))
+    if not ranked:
+        return None, 0, 0
+    lengths = sorted(length for length, _ in ranked)
+    node = next(node for length, node in ranked if length == lengths[-1])
+    return node, lengths[-1], lengths[-2] if len(lengths) > 1 else 0
+
+
+def _is_boilerplate(node: Node) -> bool:
+    tag = node.tag
+    if tag in _TAGS:
+        return True
+    if tag == "header":
+        return node.query_selector("h1") is None
+    return (
+        _says_boilerplate(node.getattr("class") or "", "" if tag == "section" else node.getattr("id") or "")
+        or node.getattr("role") in _ROLES
+        or _is_hidden(node)
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _says_boilerplate(css_class: str, identifier: str) -> bool:
+    """Whether names say so; the id of a section is made of the words of its heading, and says nothing."""
+    words = _WORD.findall(css_class)
+    return not (
+        _BOILERPLATE.isdisjoint(words) and ("section" in words or _BOILERPLATE.isdisjoint(_WORD.findall(identifier)))
+    )
+
+
+_SMALL_SCREENS = re.compile(
+    r"(?:^|\s)(?:\S*mobile-only|visible-(?:xs|phone)(?:-block)?|show-for-small(?:-only)?|hide-(?:on-)?desktop"
+    r"|(?:is-|u-)?hidden-desktop|hidden-(?:md|lg)-up)(?=\s|$)"
+)
+"""Classes by which themes name it."""
+_BY_WIDTH = re.compile(
+    r"(?:^|\s)(?:d-(sm|md|lg|xl|xxl)-|(sm|md|lg|xl|2xl):)(none|hidden|block|flex|grid|table|inline|contents)\b"
+)
+"""How Bootstrap and Tailwind show and hide an element from a width of the screen on."""
+_WIDTHS = ("sm", "md", "lg", "xl", "xxl", "2xl")
+
+
+@lru_cache(maxsize=20_000)
+def _is_for_small_screens(css_class: str) -> bool:
+    """Whether an element is shown on small screens alone: on many pages a copy of another one."""
+    if _SMALL_SCREENS.search(css_class):
+        return True
+    shown = [(_WIDTHS.index(bootstrap or tailwind), how) for bootstrap, tailwind, how in _BY_WIDTH.findall(css_class)]
+    return bool(shown) and max(shown)[1] in ("none", "hidden")
+
+
+def _is_hidden(node: Node) -> bool:
+    return (
+        node.getattr("hidden") is not None
+        or node.getattr("aria-hidden") == "true"
+        or ((style := node.getattr("style")) is not None and "display:none" in style.replace(" ", ""))
+    )
+
+
+def _holds_formulas(node: Node, text: str) -> bool:
+    formulas = has_placeholder(text) or _DELIMITERS.search(text) is not None
+    return formulas and node.tag not in _NEVER_CONTENT
+
+
+def _defines_macros(text: str) -> bool:
+    """Whether it is a block, hidden as a rule, that only defines macros; those in use have been noted before."""
+    if not any(command in text for command in ("\\newcommand", "\\def", "\\DeclareMathOperator")):
+        return False
+    return 2 * sum(map(len, find_definitions(text).values())) > len(text.strip())
+
+
+def _holds_article(node: Node, text: str) -> bool:
+    if node.tag in _NEVER_CONTENT:
+        return node.query_selector("main, article, h1") is not None
+    links = sum(len(link.inner_text) for link in node.query_selector_all("a").values())
+    return links < _LINK_SHARE * len(text)

@@ -1,0 +1,412 @@
+r"""Mathematics written as elements of a page, in whatever markup, as TeX.
+
+MathML, MathJax's scripts and output, KaTeX, LaTeXML, images: each such element is replaced in the tree by a
+placeholder that passes through text extraction unharmed. Formulas between delimiters are looked for later, in the
+extracted text, where a formula is whole even if markup cut it in pieces (`formulas.delimiters`);
+`formulas.preparation` gets the tree ready for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Set
+from typing import Any, NamedTuple
+
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.formulas.asciimath import asciimath_to_tex
+from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
+from mathwright.corpus.formulas.html_scripts import html_to_tex, is_plain_expression
+from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX, read_image
+from mathwright.corpus.formulas.katex import katex_to_tex
+from mathwright.corpus.formulas.mathjax import mathjax_to_tex
+from mathwright.corpus.formulas.mathml.presentation import mathml_to_tex
+from mathwright.corpus.formulas.placeholders import Formulas, clean_tex, has_placeholder
+from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
+
+Node = Any
+"""An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
+
+KINDS = {
+    "mathjax_script": "MathJax 2's <script type='math/tex'> or 'math/mml'",
+    "mathjax_output": "what MathJax 2, 3 or 4 made of a formula: TeX or MathML it kept, or its elements read back",
+    "katex": "KaTeX with the TeX or the MathML it kept",
+    "katex_html": "KaTeX's HTML alone, read back",
+    "mathml": "presentation MathML without TeX, translated",
+    "mathml_annotation": "MathML with an annotation in TeX",
+    "mathml_alttext": "MathML with TeX in alttext",
+    "latexml": "MathML made by LaTeXML, TeX in alttext",
+    "wikimedia": "MediaWiki's wrapper around MathML and an image",
+    "image": "an image with TeX in alt, title or address",
+    "attribute": "TeX in a data attribute",
+    "math_span": "an element whose name or class says that it holds TeX (Sphinx, pandoc, docutils, GitLab, distill)",
+    "tex_delimiters": r"\(...\) and \[...\] in text",
+    "dollars": "$...$ and $$...$$ in text",
+    "own_delimiters": "delimiters that the page's configuration defines",
+    "environment": r"\begin{align}...\end{align} and its kin without delimiters in text",
+    "asciimath": "AsciiMath, translated",
+    HTML_SCRIPTS: "symbols with <sup> and <sub>, <span class='texhtml'>",
+    "macros": r"definitions put above the text because its formulas use them (not formulas)",
+}
+"""The kinds that `Document.notation` counts."""
+
+
+def replace_elements(tree: HTMLTree, present: Set[str]) -> Formulas:
+    """Put placeholders where the tree holds formulas as elements; returns what they stand for.
+
+    present: those of SIGNS that the page's source holds. A kind of markup is looked for only where there is a sign of
+    it.
+    """
+    formulas = Formulas()
+    document = tree.document
+    if document is None:
+        return formulas
+    formulas.typeset = not present.isdisjoint(_TYPESETTERS)
+    if not present.isdisjoint(_ROWS):
+        _join_cells(tree, formulas)
+    mentioned = not present.isdisjoint(_MENTIONS)
+    for reader in _READERS:
+        wanted = selector(reader.selectors, present) if mentioned or not reader.needs_mention else ""
+        if not wanted:
+            continue
+        elements = _Elements(document, wanted)
+        for node in elements:
+            if formulas.full():
+                return formulas
+            found = reader.read(node)
+            if found is None:
+                elements.none_in(node)
+                continue
+            elements.leave_with(node)
+            tex, display, kind = found
+            tex, delimited = clean_tex(tex)
+            text = tree.create_text_node(formulas.add(tex, display or bool(delimited), kind) if tex else "")
+            if text is not None:
+                node.replace_with(text)
+    return formulas
+
+
+MAX_DEPTH = 8
+"""An element inside so many of its kind in which no formula was found is not read: all its text was read as often."""
+_UNCOUNTED = 8
+"""So many elements in which no formula was found may come before it is looked at what stands in them."""
+
+
+class _Elements:
+    """The elements of a kind in the order of the page, without those that went away with the one around them.
+
+    Reading one reads all that stands in it, so that of elements inside one another only the first are passed on.
+    """
+
+    def __init__(self, root: Node, wanted: str) -> None:
+        self._wanted = wanted
+        self._nodes = root.query_selector_all(wanted).values()
+        self._index = -1
+        self._num_empty = 0
+        self._around: list[int] = []  # of each element without a formula, the last index that stands in it
+
+    def __iter__(self) -> Iterator[Node]:
+        while self._index + 1 < len(self._nodes):
+            self._index += 1
+            while self._around and self._around[-1] < self._index:
+                self._around.pop()
+            if len(self._around) < MAX_DEPTH:
+                yield self._nodes[self._index]
+
+    def leave_with(self, node: Node) -> None:
+        """The element just passed on goes away with all that stands in it."""
+        self._index += self._num_inside(node)
+
+    def none_in(self, node: Node) -> None:
+        """No formula was found in the element just passed on."""
+        if node.first_element_child is None:
+            return
+        self._num_empty += 1
+        if self._num_empty > _UNCOUNTED and (inside := self._num_inside(node)):
+            self._around.append(self._index + inside)
+
+    def _num_inside(self, node: Node) -> int:
+        return len(node.query_selector_all(self._wanted)) if node.first_element_child is not None else 0
+
+
+_Found = tuple[str, bool, str]
+
+
+def _css(node: Node) -> str:
+    return node.getattr("class") or ""
+
+
+def _join_cells(tree: HTMLTree, formulas: Formulas) -> None:
+    """LaTeXML puts the parts of an aligned row into cells of a table: they are one display, its number is not."""
+    if tree.document is None:
+        return
+    rows = _Elements(tree.document, "tr.ltx_eqn_row")
+    for row in rows:
+        rows.none_in(row)
+        parts = row.query_selector_all("math[alttext]").values()
+        cells = [cell for cell in row.children.values() if cell.query_selector("math") is not None]
+        if not parts or len(cells) != len(parts) or formulas.full():
+            continue
+        if any((cell.text or "").strip() != (part.text or "").strip() for cell, part in zip(cells, parts, strict=True)):
+            continue
+        tex = " ".join(clean_tex(part.getattr("alttext") or "")[0] for part in parts)
+        text = tree.create_text_node(formulas.add(tex, True, "latexml"))
+        if text is not None:
+            parts[0].replace_with(text)
+            for part in parts[1:]:
+                part.remove()
+
+
+# --- MathJax -----------------------------------------------------------------------------------------
+
+
+def _script(node: Node) -> _Found | None:
+    kind = node.getattr("type") or ""
+    display = "mode=display" in kind.replace(" ", "")
+    if "mml" in kind or "mathml" in kind:
+        return _mathml_text(node.text or "", "mathjax_script")
+    if "asciimath" in kind:
+        return asciimath_to_tex(node.text or ""), display, "asciimath"
+    return node.text or "", display, "mathjax_script"
+
+
+def _source_follows(node: Node) -> bool:
+    """Whether the script that this is the output of stands behind it and was read before."""
+    following = node.next_sibling
+    while following is not None and following.tag == "#text" and not (following.value or "").strip():
+        following = following.next_sibling
+    return following is not None and following.tag == "#text" and has_placeholder((following.value or "").lstrip()[:2])
+
+
+def _mathjax_output(node: Node) -> _Found | None:
+    """MathJax 2's output; where its scripts stand beside it, they are the source and this is a copy."""
+    if node.tag.startswith("mjx-"):  # MathJax 3 gives its container the same class
+        return None
+    if _source_follows(node):
+        return "", False, ""
+    display = "Display" in _css(node)
+    holder = node if node.getattr("data-mathml") else node.query_selector("[data-mathml]")
+    if holder is not None:
+        found = _mathml_text(holder.getattr("data-mathml"), "mathjax_output")
+        return found if found is None else (found[0], found[1] or display, found[2])
+    math = node.query_selector("math")
+    if math is not None:
+        return _math(math)[0], display, "mathjax_output"
+    math = node.query_selector(".math")
+    return None if math is None else (mathjax_to_tex(math), display, "mathjax_output")
+
+
+def _preview(node: Node) -> _Found | None:
+    """The text that MathJax 2 shows until it has typeset; a copy, unless the script is missing."""
+    following = node.next_element
+    if following is None or _source_follows(node) or "MathJax" in _css(following):
+        return "", False, ""
+    text = node.text or ""
+    return (text, False, "mathjax_output") if "\\" in text and not has_placeholder(text) else ("", False, "")
+
+
+def _mathml_text(markup: str, kind: str) -> _Found | None:
+    """MathML written as text, in a script or an attribute."""
+    math = HTMLTree.parse(markup[:1_000_000]).document.query_selector("math, m\\:math, mml\\:math")  # pyright: ignore[reportOptionalMemberAccess]
+    if math is None:
+        return None
+    tex, display, _ = _math(math)
+    return tex, display, kind
+
+
+def _mjx_container(node: Node) -> _Found | None:
+    display = node.getattr("display") in ("true", "block")
+    for inner in (node.query_selector("mjx-math[data-latex]"), node.query_selector("math[data-latex]"),
+                  node.query_selector('[data-mml-node="math"][data-latex]')):  # fmt: skip
+        if inner is not None:
+            return inner.getattr("data-latex"), display, "mathjax_output"
+    math = node.query_selector("math")
+    if math is not None:
+        tex, block, _ = _math(math)
+        return tex, display or block, "mathjax_output"
+    math = node.query_selector("mjx-math, svg")
+    return None if math is None else (mathjax_to_tex(math), display, "mathjax_output")
+
+
+# --- KaTeX, MathML, MediaWiki --------------------------------------------------------------------------
+
+
+def _katex(node: Node) -> _Found | None:
+    parent = node.parent_element
+    display = parent is not None and "katex-display" in _css(parent)
+    tex = _annotation(node)
+    if tex:
+        return tex, display, "katex"
+    math = node.query_selector("math")
+    if math is not None:
+        return mathml_to_tex(math), display or math.getattr("display") == "block", "katex"
+    html = node.query_selector(".katex-html")
+    return None if html is None else (katex_to_tex(html), display, "katex_html")
+
+
+def _annotation(math: Node) -> str | None:
+    for annotation in math.query_selector_all("annotation").values():
+        if "tex" in (annotation.getattr("encoding") or "").lower():
+            return annotation.text or ""
+    return None
+
+
+def _math(node: Node) -> _Found:
+    display = node.getattr("display") == "block" or node.getattr("mode") == "display"
+    latexml = "ltx_" in _css(node)
+    alttext = node.getattr("alttext")
+    if latexml and alttext:
+        return alttext, display, "latexml"
+    tex = _annotation(node)
+    if tex and tex.strip():
+        return tex, display, "mathml_annotation"
+    if alttext and not alttext.isspace():
+        return alttext, display, "mathml_alttext"
+    return mathml_to_tex(node), display, "mathml"
+
+
+def _wiki(node: Node) -> _Found | None:
+    """MediaWiki's wrapper around MathML and its fallback image."""
+    math = node.query_selector("math")
+    image = node.query_selector("img[alt]")
+    if math is None and image is None:
+        return None
+    display = "display" in _css(node) or node.query_selector(".mwe-math-fallback-image-display") is not None
+    tex = _math(math)[0] if math is not None else image.getattr("alt")
+    return tex, display, "wikimedia"
+
+
+# --- TeX in attributes and in elements that say so -----------------------------------------------------
+
+_TEX_ATTRIBUTES = ("data-tex", "data-latex")
+_FORMULA_ATTRIBUTES = ("data-math", "data-formula", "data-expr", "data-equation", "data-value")
+"""Other things may stand in these."""
+
+
+def _attribute(node: Node) -> _Found | None:
+    """An element that a script of the page turns into mathematics, its TeX in an attribute."""
+    for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES:
+        tex = node.getattr(name)
+        if not tex:
+            continue
+        sure = name in _TEX_ATTRIBUTES or "formula" in _css(node)
+        if not sure and (not LOOKS_LIKE_TEX.search(tex) or "://" in tex or tex.lstrip()[:1] in '{["'):
+            return None
+        if len(node.text or "") > 200 + 4 * len(tex):  # something else than the formula stands in it
+            return None
+        mode = [node.getattr(mark) for mark in ("data-display", "data-math-style", "data-display-mode")]
+        return tex, not {"true", "display", "block"}.isdisjoint(mode), "attribute"
+    return None
+
+
+_SPAN = re.compile(r"\s*(?:\\\((.+)\\\)|\\\[(.+)\\\]|\$\$(.+)\$\$|\$([^$]+)\$)(?:\s*\([\w.]+\))?[\s¶#]*\Z", re.DOTALL)
+# Terms of at most 12 characters; single spaces beside operators alone. Each character can be read in one way only.
+_OPERATOR = r"[-+*/=<>,|:()]"
+_SHORT_FORMULA = re.compile(
+    r"(?!.*[A-Za-z]{3})(?:(?:[^\s\-+*/=<>,|:()]{1,12}+(?![^\s\-+*/=<>,|:()])|" + _OPERATOR + r")++"
+    rf"(?:\s(?=\S)(?:(?<={_OPERATOR}\s)|(?={_OPERATOR})))?+)++\Z"
+)
+_DEDICATED = frozenset({"tex-math", "d-math", "dt-math", "math-renderer", "math-field"})
+"""Elements that hold nothing but TeX."""
+
+
+def _span(node: Node) -> _Found | None:
+    """`<span class="math">` of Sphinx, docutils, pandoc and their kin: delimiters inside, or bare TeX."""
+    if node.first_element_child is not None:
+        for extra in node.query_selector_all(".eqno, .headerlink, script").values():
+            extra.remove()
+    text = node.text or ""
+    if has_placeholder(text):  # an image or MathML, read before
+        return None
+    css = _css(node)
+    dedicated = node.tag in _DEDICATED or "js-render-math" in css or "language-math" in css
+    display = node.tag in ("div", "pre") or "display" in css or "block" in css or node.hasattr("block")
+    display = display or node.getattr("data-math-style") == "display" or _is_whole_pre(node)
+    spelled = _SPAN.match(text)
+    if spelled is not None:
+        tex = next(group for group in spelled.groups() if group is not None)
+        closings = ("\\)", "\\]") if text.lstrip()[0] == "\\" else ("\\)", "\\]", "$")
+        if not any(mark in tex for mark in closings) or text.count("$") == 2:
+            return tex, spelled[2] is not None or spelled[3] is not None or (dedicated and display), "math_span"
+        return None
+    if any(mark in text for mark in ("\\(", "\\[", "$")) and not dedicated:
+        return None
+    if dedicated and text.strip():
+        return text, display, "math_span"
+    if node.first_element_child is not None:
+        plain = node.tag != "pre" and len(text) < 300 and "\\" not in text and ("math" in css or "formula" in css)
+        plain = plain and is_plain_expression(node)
+        return (html_to_tex(node), display, "math_span") if plain else None
+    if LOOKS_LIKE_TEX.search(text) or _SHORT_FORMULA.match(text.strip()):
+        return text, display, "math_span"
+    return None
+
+
+def _is_whole_pre(node: Node) -> bool:
+    """Whether a `code` element is all there is in a `pre`, as Markdown's fenced blocks are."""
+    return node.tag == "code" and node.parent_element is not None and node.parent_element.tag == "pre"
+
+
+def _texhtml(node: Node) -> _Found | None:
+    """MediaWiki's `{{math}}`: mathematics in HTML."""
+    text = node.text or ""
+    return None if has_placeholder(text) or not text.strip() else (html_to_tex(node), False, HTML_SCRIPTS)
+
+
+class _Reader(NamedTuple):
+    selectors: Selectors
+    read: Callable[[Node], _Found | None]
+    needs_mention: bool = False
+    """Whether its elements count only on pages that mention mathematics."""
+
+
+_MENTIONS = ("math", "atex", "mimetex", "cht=tx", 'alt="$', "athJax")
+
+_READERS = (
+    _Reader({'script[type^="math/"]': ("math/",)}, _script),
+    _Reader({".MathJax_Preview, .MathJax_Error": ("MathJax_",)}, _preview),
+    _Reader(
+        {
+            ".MathJax_Display, .MathJax_SVG_Display, .MathJax, .MathJax_SVG, .mjx-chtml, .MathJax_CHTML,"
+            " .MathJax_MathML": ("MathJax_", "MathJax-", "mjx-chtml", "data-mathml")
+        },
+        _mathjax_output,
+    ),
+    _Reader({"mjx-container": ("mjx-container",)}, _mjx_container),
+    _Reader({".mwe-math-element": ("mwe-math",)}, _wiki),
+    _Reader({".katex": ("katex-",)}, _katex),
+    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math")}, _math),
+    _Reader({"img": tag_signs("im")}, read_image, needs_mention=True),  # also <image>
+    _Reader(
+        {f"[{name}]": (name,) for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES[:-1]}
+        | {".ql-formula": ("ql-formula",)},
+        _attribute,
+        needs_mention=True,
+    ),
+    _Reader({".texhtml": ("texhtml",)}, _texhtml),
+    _Reader(
+        {
+            "span.math, div.math, code.math, pre.math, p.math, pre[lang='math']": word_signs("math"),
+            "span.formula, div.formula": word_signs("formula"),
+            "span.tex": word_signs("tex"),
+            "span.latex, div.latex": word_signs("latex"),
+            "script[type='text/tex']": ("text/tex",),
+            "code.language-math": ("language-math",),
+        }
+        | {name: (name,) for name in ("tex-math", "d-math", "dt-math", "math-renderer", "math-field")}
+        | {
+            f".{name}": (name,)
+            for name in (
+                "arithmatex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inlinemath",
+                "displaymath", "katex-error", "js-render-math",
+            )
+        },
+        _span,
+        needs_mention=True,
+    ),
+)  # fmt: skip
+"""What reads which elements, in the order in which they are tried: what wraps another comes first."""
+_TYPESETTERS = ("athJax", "athjax", "atex", "aTeX", "SCIIMath", "sciimath")
+"""Names of programs whose configuration a page may hold."""
+_ROWS = ("ltx_eqn_row",)
+SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*_MENTIONS, *_TYPESETTERS, *_ROWS}

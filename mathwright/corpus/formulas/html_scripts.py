@@ -1,0 +1,195 @@
+r"""Mathematics written in plain HTML: `x<sup>2</sup>`, `a<sub>ij</sub>`, `<span class="texhtml">`.
+
+Text extraction would turn `x<sup>2</sup>` into `x2`, which is another number. Where the element is a script of a
+mathematical symbol, symbol and scripts become TeX (`$x^2$`), as MathML would; the rest of the expression stays the text
+it is. Units keep Unicode's digits (`m²`). Footnote marks, ordinals, trade marks and chemical formulas stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
+
+from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas
+from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex
+
+Node = Any
+"""An element of resiliparse's tree."""
+
+KIND = "html_scripts"
+MAX_SCRIPTS = 20_000
+_MAX_DEPTH = 30
+
+_SYMBOL = re.compile(r"(?:(?<![\w'’])|(?<=[\d)])|(?<=\bd))([A-Za-zͰ-ϿℝℤℚℂℕℓΩ∂∇][′']{0,2})\Z")
+_POWER_BASE = re.compile(r"(?<![\w.,])(10|2|e)\Z")
+_NUMBER_BASE = re.compile(r"(?<![\w.,/])(\d{1,2})\Z")
+_BRACKETS = re.compile(
+    r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|\|[^|]{1,30}\|)\Z"
+)
+_UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|kg/m|g/cm|W/m|N/m|kN/m|mol|L)\Z")
+_UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
+_UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
+_SCRIPT = re.compile(
+    r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
+    r"(?:\s*+[-−+*/·,=<>≤≥→]\s*+|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
+)
+_NO_SCRIPT = re.compile(
+    r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)"
+)
+_ELEMENTS = frozenset("HBCNOFPSKVYIWU")
+_ITALIC = ("i", "em", "var")
+_SCRIPT_TAGS = {"sub": "_", "sup": "^"}
+
+
+def read_scripts(tree: HTMLTree, formulas: Formulas) -> None:
+    """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols."""
+    if tree.document is None:
+        return
+    nodes = tree.document.query_selector_all("sup, sub").values()
+    scripts = [node for node in nodes[:MAX_SCRIPTS] if _is_script(node)]
+    # A chemical formula or a grade has capital letters and digits or signs; mathematics has other scripts, too.
+    certain = sum(1 for node in scripts if node.tag == "sup" or not (node.text or "").strip().isdigit())
+    for node in scripts:
+        if node.parent is not None and not formulas.full():
+            _replace(tree, node, formulas, few=certain < 3)
+
+
+def _is_script(node: Node) -> bool:
+    text = (node.text or "").strip()
+    if not text or len(text) > 24 or _NO_SCRIPT.fullmatch(text) or _SCRIPT.fullmatch(text) is None:
+        return False
+    return node.first_element_child is None or node.query_selector("a, img, input, button, span[class]") is None
+
+
+def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> None:
+    before = node.previous_sibling
+    if before is None:
+        return
+    text = before.value if before.tag == "#text" else before.text
+    text = text or ""
+    mark = _SCRIPT_TAGS[node.tag]
+    script = html_to_tex(node)
+    if before.tag == "#text" and text.endswith(PLACEHOLDER_END):
+        if formulas.extend_last(text, mark + _argument(script), KIND):
+            node.remove()
+        return
+    if before.tag != "#text" and (before.tag not in _ITALIC or len(text.strip()) > 3):
+        return
+    if node.tag == "sup" and _UNIT.search(text) and _UNIT_SCRIPT.fullmatch((node.text or "").strip()):
+        if before.tag == "#text":
+            before.value = text + (node.text or "").strip().translate(_UNICODE_DIGITS)
+            node.remove()
+        return
+    base = text.strip() if before.tag in _ITALIC else _base(text, node, few=few)
+    if not base:
+        return
+    placeholder = formulas.add(f"{to_tex(base)}{mark}{_argument(script)}", False, KIND)
+    if before.tag == "#text":
+        before.value = text[: len(text) - len(base)] + placeholder
+        node.remove()
+    else:
+        replacement = tree.create_text_node(placeholder)
+        if replacement is not None:
+            before.replace_with(replacement)
+            node.remove()
+
+
+def _base(text: str, node: Node, *, few: bool) -> str:
+    """The symbol at the end of `text` that a script belongs to; "" where none stands there."""
+    script = (node.text or "").strip()
+    symbol = _SYMBOL.search(text)
+    if symbol is not None:
+        letter = symbol[1]
+        if letter in "aAI" and script.isdigit() and node.tag == "sup":
+            return ""  # the article or the pronoun, with a footnote
+        if few and letter.isupper() and (script in "+-−–" or (script.isdigit() and letter in _ELEMENTS)):
+            return ""  # a grade, an ion, a chemical formula, a vitamin
+        if text[-2:-1] == "/" and script.isdigit() and node.tag == "sup":
+            return ""  # a unit with a footnote
+        if _follows_letter(node) and letter in _ELEMENTS and node.tag == "sub" and script.isdigit():
+            return ""
+        return letter
+    if node.tag == "sup":
+        power = _POWER_BASE.search(text)
+        if power is not None:
+            return power[1]
+        number = _NUMBER_BASE.search(text)
+        if number is not None and (not script.isdigit() or _has_operator_beside(text[: number.start()], node)):
+            return number[1]
+    brackets = _BRACKETS.search(text)
+    if (
+        brackets is not None
+        and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0])
+        and re.search("[^\\W\\d]", brackets[0])
+    ):
+        return brackets[0]
+    return ""
+
+
+def _next_text(node: Node) -> str:
+    following = node.next_sibling
+    return (following.value or "") if following is not None and following.tag == "#text" else ""
+
+
+_OPERATORS = frozenset("=+-−×·*/<>≤≥")
+
+
+def _has_operator_beside(before: str, node: Node) -> bool:
+    sides = before.rstrip()[-1:], _next_text(node).lstrip()[:1]
+    return any(side in _OPERATORS for side in sides)
+
+
+def _follows_letter(node: Node) -> bool:
+    return _next_text(node)[:1].isalpha()
+
+
+def _argument(tex: str) -> str:
+    tex = tex.strip()
+    return tex if re.fullmatch(r"[A-Za-z0-9]|\\[A-Za-z]+", tex) else f"{{{tex}}}"
+
+
+# --- whole expressions -------------------------------------------------------------------------------
+
+_SIMPLE_TAGS = frozenset({"sup", "sub", "i", "em", "var", "b", "strong", "span", "a", "small", "big", "u", "s", "mark"})
+
+
+def is_plain_expression(node: Node) -> bool:
+    """Whether an element holds nothing but text, scripts and emphasis, and at least one of these two."""
+    tags = {child.tag for child in node.query_selector_all("*").values()}
+    return bool(tags) and tags <= _SIMPLE_TAGS
+
+
+def html_to_tex(node: Node, depth: int = 0) -> str:
+    """TeX of an expression of text, scripts and emphasis."""
+    tex = ""
+    for child in node.child_nodes.values():
+        if child.tag == "#text":
+            tex = join(tex, _text_to_tex(child.value or ""))
+        elif depth < _MAX_DEPTH and child.type == ELEMENT:
+            inner = html_to_tex(child, depth + 1)
+            if child.tag in _SCRIPT_TAGS:
+                tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)
+            elif child.tag in ("b", "strong") and inner.strip():
+                tex = join(tex, f"\\mathbf{{{inner.strip()}}}")
+            else:
+                tex = join(tex, inner)
+    return tex
+
+
+def _text_to_tex(text: str) -> str:
+    words = re.split(r"((?<![A-Za-z])[A-Za-z]{2,}(?:\s+[A-Za-z]{2,})*)", text.replace("\xa0", " "))
+    tex = ""
+    for index, word in enumerate(words):
+        tex = join(tex, _word_to_tex(word) if index % 2 else " ".join(map(to_tex, word.split(" "))))
+    return tex
+
+
+def _word_to_tex(word: str) -> str:
+    if word in FUNCTIONS:
+        return "\\" + word
+    if " " in word:
+        return f"\\text{{{word}}}"
+    return word if len(word) <= 3 else f"\\mathrm{{{word}}}"

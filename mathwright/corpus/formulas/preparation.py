@@ -1,0 +1,119 @@
+"""A page's tree made ready for looking for formulas in its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html.node import ELEMENT
+
+from mathwright.corpus.formulas.html_scripts import read_scripts
+from mathwright.corpus.formulas.macros import find_definitions
+from mathwright.corpus.formulas.page_config import SIGNS as CONFIG_SIGNS
+from mathwright.corpus.formulas.page_config import read_config
+from mathwright.corpus.formulas.placeholders import EMPHASIS, PROTECT, STRONG, Formulas
+from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
+from mathwright.corpus.formulas.symbols import FILLER
+
+Node = Any
+"""An element of resiliparse's tree."""
+
+
+_IGNORED = ("_ignore",)
+_DEFINITIONS = ("newcommand", "\\def", "DeclareMathOperator")
+_SCRIPTS = ("</su",)
+_EMPHASISED = ("<em>", "<strong>")
+_CODE: Selectors = {name: tag_signs(name) for name in ("pre", "code", "kbd", "samp", "tt", "textarea")}
+SIGNS = all_signs(_CODE) | CONFIG_SIGNS | {*_IGNORED, *_DEFINITIONS, *_SCRIPTS, *_EMPHASISED}
+
+
+def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: str) -> None:
+    """Make the tree ready for what stands in its text: delimiters, macros, emphasis, `<sup>` and `<sub>`.
+
+    Reads the page's configuration; hides the text of programs and of regions in which the page typesets nothing; reads
+    scripts of plain HTML; marks where Markdown may have taken an underscore of a formula for emphasis.
+
+    present: those of SIGNS that the page's source holds; text: all that extraction may take from the tree.
+    """
+    if tree.document is None:
+        return
+    if formulas.typeset and not present.isdisjoint(CONFIG_SIGNS):
+        formulas.config = read_config(tree)
+    delimited = "$" in text or "\\" in text
+    backticks = bool(formulas.config.asciimath) and "`" in text
+    if delimited or backticks:
+        protect_code(tree, selector(_CODE, present), backticks=backticks)
+    if formulas.typeset:
+        if (delimited or backticks) and (not present.isdisjoint(_IGNORED) or len(formulas.config.ignored) > 2):
+            _protect_ignored(tree, formulas)
+        if not present.isdisjoint(_DEFINITIONS):
+            everything = (tree.body.text or "") if tree.body is not None else ""
+            formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
+    if not present.isdisjoint(_SCRIPTS):
+        read_scripts(tree, formulas)
+    if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
+        _mark_emphasis(tree)
+
+
+def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False) -> None:
+    """Hide dollars and backslashes (and backticks) of program text, so that they do not look like delimiters.
+
+    elements: selector of the elements that hold it.
+    """
+    if tree.document is None or not elements:
+        return
+    for node in tree.document.query_selector_all(elements).values():
+        text = node.text or ""
+        if "$" not in text and "\\" not in text and not (backticks and "`" in text):
+            continue
+        if node.first_element_child is None or node.query_selector("br, div, p, li, tr, math, img") is None:
+            node.text = text.translate(PROTECT)  # drops the highlighter's spans, which plain text does not show
+            continue
+        for leaf in list(node):  # a tree must not change while it is walked
+            if leaf.tag == "#text" and leaf.value:
+                leaf.value = leaf.value.translate(PROTECT)
+
+
+def _protect_ignored(tree: HTMLTree, formulas: Formulas) -> None:
+    """Hide what looks like delimiters where the page's configuration says that nothing is typeset."""
+    document = tree.document
+    names = [name for name in sorted(formulas.config.ignored) if re.fullmatch(r"[A-Za-z][\w-]*", name)]
+    selector = ", ".join(f".{name}" for name in names)
+    for node in document.query_selector_all(selector).values() if document is not None else ():
+        text = node.text or ""
+        if "$" in text or "\\" in text or "`" in text:
+            _protect_below(node, formulas.config.processed, 0)
+
+
+def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
+    for child in node.child_nodes.values():
+        value = child.value if child.tag == "#text" else child.text
+        if not value or not ("$" in value or "\\" in value or "`" in value):
+            continue
+        if child.tag == "#text":
+            child.value = value.translate(PROTECT)
+        elif child.type == ELEMENT and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
+            _protect_below(child, processed, depth + 1)
+
+
+_MARKS = {"em": EMPHASIS, "strong": STRONG}
+
+
+def _mark_emphasis(tree: HTMLTree) -> None:
+    """Mark emphasis that may have been an underscore or a star of a formula: text with a delimiter stands before it."""
+    document = tree.document
+    for node in document.query_selector_all("em, strong").values() if document is not None else ():
+        before = node.previous_sibling
+        if before is None or before.tag != "#text":
+            continue
+        text = before.value or ""
+        if "$" in text or "\\" in text or text[:1] in _MARKS.values():
+            mark = _MARKS[node.tag or "em"]
+            before.value = text + mark
+            following = node.next_sibling
+            if following is not None and following.tag == "#text":
+                following.value = mark + (following.value or "")
+            elif (closing := tree.create_text_node(mark + FILLER)) is not None:  # a lone character would get lost
+                node.after(closing)
