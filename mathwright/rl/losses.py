@@ -70,45 +70,50 @@ def grpo_loss(
         kl_coef: beta >= 0; the paper uses 0.04.
         num_sequences: see the module's notes.
     """
-    return clip_higher_loss(
-        policy_logprobs,
-        behavior_logprobs,
-        ref_logprobs,
-        advantages,
-        response_mask,
-        clip_eps_low=clip_eps,
-        clip_eps_high=clip_eps,
-        kl_coef=kl_coef,
-        num_sequences=num_sequences,
+    terms = _braces_of_eq3(
+        policy_logprobs, behavior_logprobs, ref_logprobs, advantages, response_mask, (clip_eps, clip_eps), kl_coef
     )
+    objective = sequence_mean(terms.objective, response_mask, num_sequences)
+    return PolicyLoss(-objective, _stats(terms, response_mask, num_sequences))
 
 
-def clip_higher_loss(
-    policy_logprobs: Float[Tensor, "B T"],
-    behavior_logprobs: Float[Tensor, "B T"],
-    ref_logprobs: Float[Tensor, "B T"],
-    advantages: Float[Tensor, "B T"] | Float[Tensor, " B"],
-    response_mask: Bool[Tensor, "B T"],
-    *,
-    clip_eps_low: float,
-    clip_eps_high: float,
+class _Terms(NamedTuple):
+    """Of each token, [B, T]; 0 in masked slots. All but the objective are without gradient."""
+
+    objective: Tensor
+    """What Eq. 3 sums in braces."""
+    kl: Tensor
+    ratio: Tensor
+    clipped: Tensor
+    coefficient: Tensor
+    """Derivative of the objective by the token's log-probability: Eq. 21 at rho = 1."""
+
+
+def _braces_of_eq3(
+    policy_logprobs: Tensor,
+    behavior_logprobs: Tensor,
+    ref_logprobs: Tensor,
+    advantages: Tensor,
+    response_mask: Tensor,
+    clip_eps: tuple[float, float],
     kl_coef: float,
-    num_sequences: int | None = None,
-) -> PolicyLoss:
-    """Eq. 3 with clip(rho, 1 - eps_low, 1 + eps_high): "clip-higher" of DAPO (Yu et al. 2025)."""
-    terms = _token_terms(
-        policy_logprobs,
-        behavior_logprobs,
-        ref_logprobs,
-        advantages,
-        response_mask,
-        clip_eps_low,
-        clip_eps_high,
-        kl_coef,
-    )
-    return PolicyLoss(
-        -sequence_mean(terms.objective, response_mask, num_sequences), _stats(terms, response_mask, num_sequences)
-    )
+) -> _Terms:
+    """min(rho A, clip(rho, 1 - eps_low, 1 + eps_high) A) - beta k3 of each token; Eq. 3 has one eps for both sides."""
+    policy = _zero_masked(policy_logprobs, response_mask)
+    behavior = _zero_masked(behavior_logprobs.detach(), response_mask)
+    ref = _zero_masked(ref_logprobs.detach(), response_mask)
+    advantage = advantages.detach() if advantages.ndim == 2 else advantages.detach()[:, None]
+    advantage = _zero_masked(advantage.expand_as(policy), response_mask)
+    lowest, highest = 1 - clip_eps[0], 1 + clip_eps[1]
+
+    ratio = torch.exp(policy - behavior)
+    surrogate = torch.minimum(ratio * advantage, ratio.clamp(lowest, highest) * advantage)
+    kl = k3(policy, ref)
+
+    with torch.no_grad():
+        clipped = ((ratio > highest) & (advantage > 0)) | ((ratio < lowest) & (advantage < 0))
+        coefficient = (ratio * advantage).where(~clipped, 0.0) + kl_coef * torch.expm1(ref - policy)
+    return _Terms(surrogate - kl_coef * kl, kl.detach(), ratio.detach(), clipped, coefficient)
 
 
 def ppo_policy_loss(
@@ -121,20 +126,22 @@ def ppo_policy_loss(
     num_sequences: int | None = None,
 ) -> PolicyLoss:
     """PPO, the negative of Eq. 1: -1/|o| sum_t min(rho A, clip(rho, 1-eps, 1+eps) A); the KL is in the reward."""
-    return clip_higher_loss(
+    return grpo_loss(
         policy_logprobs,
         behavior_logprobs,
         policy_logprobs,  # no reference: its k3 is 0 and has no weight
         advantages,
         response_mask,
-        clip_eps_low=clip_eps,
-        clip_eps_high=clip_eps,
+        clip_eps=clip_eps,
         kl_coef=0.0,
         num_sequences=num_sequences,
     )
 
 
-def token_mean_loss(
+# --- relatives of Eq. 3 ---------------------------------------------------------------------------
+
+
+def dapo_loss(
     policy_logprobs: Float[Tensor, "B T"],
     behavior_logprobs: Float[Tensor, "B T"],
     ref_logprobs: Float[Tensor, "B T"],
@@ -147,19 +154,19 @@ def token_mean_loss(
     num_tokens: int | None = None,
     num_sequences: int | None = None,
 ) -> PolicyLoss:
-    """DAPO's aggregation (Yu et al. 2025): the terms of Eq. 3 meant over all tokens at once; long responses weigh more.
+    """DAPO (Yu et al. 2025, Eq. 8): Eq. 3 with two changes.
 
-    DAPO itself has kl_coef 0. `num_tokens` (default: the trained tokens here) is the divisor of the loss, to be the
-    total of the step for micro-batches; `num_sequences` that of the statistics.
+    "Clip-higher": clip(rho, 1 - eps_low, 1 + eps_high). The braces are meant over all tokens at once, so that long
+    responses weigh more. DAPO itself has kl_coef 0. `num_tokens` (default: the trained tokens here) is the divisor of
+    the loss, to be the total of the step for micro-batches; `num_sequences` that of the statistics.
     """
-    terms = _token_terms(
+    terms = _braces_of_eq3(
         policy_logprobs,
         behavior_logprobs,
         ref_logprobs,
         advantages,
         response_mask,
-        clip_eps_low,
-        clip_eps_high,
+        (clip_eps_low, clip_eps_high),
         kl_coef,
     )
     divisor = max(1, int(response_mask.sum())) if num_tokens is None else num_tokens
@@ -182,11 +189,36 @@ def dr_grpo_loss(
 
     Its advantages are r - mean(r), not divided by a deviation; the caller makes them.
     """
-    terms = _token_terms(
-        policy_logprobs, behavior_logprobs, ref_logprobs, advantages, response_mask, clip_eps, clip_eps, kl_coef
+    terms = _braces_of_eq3(
+        policy_logprobs, behavior_logprobs, ref_logprobs, advantages, response_mask, (clip_eps, clip_eps), kl_coef
     )
     divisor = max_tokens * _divisor(response_mask, num_sequences)
     return PolicyLoss(-terms.objective.sum() / divisor, _stats(terms, response_mask, num_sequences))
+
+
+def reinforce_loss(
+    policy_logprobs: Float[Tensor, "B T"],
+    ref_logprobs: Float[Tensor, "B T"],
+    advantages: Float[Tensor, " B"],
+    response_mask: Bool[Tensor, "B T"],
+    *,
+    num_sequences: int | None = None,
+) -> PolicyLoss:
+    """REINFORCE on whole responses (Williams 1992): -1/B sum_i A_i log pi(o_i | q), log pi(o_i | q) = sum_t log pi.
+
+    Its gradient is that of the expected reward where the policy itself drew the responses: one update an exploration.
+    RLOO (Ahmadian et al. 2024) takes A_i from `advantages.leave_one_out_advantages`, with the KL in the rewards. The
+    reference is measured here and has no weight.
+    """
+    logprobs = _zero_masked(policy_logprobs, response_mask)
+    kl = k3(logprobs.detach(), _zero_masked(ref_logprobs.detach(), response_mask))
+    one, constant = response_mask.to(kl.dtype), advantages.detach()[:, None]
+    terms = _Terms(constant * logprobs, kl, one, torch.zeros_like(one), constant * one)
+    divisor = _divisor(response_mask, num_sequences)
+    return PolicyLoss(-terms.objective.sum() / divisor, _stats(terms, response_mask, num_sequences))
+
+
+# --- likelihood and values ------------------------------------------------------------------------
 
 
 def likelihood_loss(
@@ -310,44 +342,7 @@ def _pair_loss(margins: Tensor, num_pairs: int | None) -> DPOLoss:
 # --- shared pieces --------------------------------------------------------------------------------
 
 
-class _TokenTerms(NamedTuple):
-    objective: Tensor  # [B, T], what Eq. 3 sums in braces; 0 in masked slots; the others carry no gradient
-    kl: Tensor
-    ratio: Tensor
-    clipped: Tensor
-    coefficient: Tensor
-
-
-def _token_terms(
-    policy_logprobs: Tensor,
-    behavior_logprobs: Tensor,
-    ref_logprobs: Tensor,
-    advantages: Tensor,
-    response_mask: Tensor,
-    clip_eps_low: float,
-    clip_eps_high: float,
-    kl_coef: float,
-) -> _TokenTerms:
-    """The braces of Eq. 3 for each token, and the derivative of them by its log-probability (Eq. 21 at rho = 1)."""
-    policy = _zero_masked(policy_logprobs, response_mask)
-    behavior = _zero_masked(behavior_logprobs.detach(), response_mask)
-    ref = _zero_masked(ref_logprobs.detach(), response_mask)
-    advantage = advantages.detach() if advantages.ndim == 2 else advantages.detach()[:, None]
-    advantage = _zero_masked(advantage.expand_as(policy), response_mask)
-
-    ratio = torch.exp(policy - behavior)
-    surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high) * advantage)
-    kl = k3(policy, ref)
-
-    with torch.no_grad():
-        too_high = (ratio > 1 + clip_eps_high) & (advantage > 0)
-        too_low = (ratio < 1 - clip_eps_low) & (advantage < 0)
-        clipped = too_high | too_low
-        coefficient = (ratio * advantage).where(~clipped, 0.0) + kl_coef * torch.expm1(ref - policy)
-    return _TokenTerms(surrogate - kl_coef * kl, kl.detach(), ratio.detach(), clipped, coefficient)
-
-
-def _stats(terms: _TokenTerms, response_mask: Tensor, num_sequences: int | None) -> LossStats:
+def _stats(terms: _Terms, response_mask: Tensor, num_sequences: int | None) -> LossStats:
     return LossStats(
         kl=sequence_mean(terms.kl, response_mask, num_sequences),
         ratio=sequence_mean(terms.ratio, response_mask, num_sequences),

@@ -143,8 +143,8 @@ MUTANTS = [
     Mutant(
         mistake="sign of the loss flipped",
         module=LOSSES,
-        old="-sequence_mean(terms.objective, response_mask, num_sequences), _stats",
-        new="sequence_mean(terms.objective, response_mask, num_sequences), _stats",
+        old="return PolicyLoss(-objective, _stats",
+        new="return PolicyLoss(objective, _stats",
         killed_by="rl.test_losses:test_grpo_equals_eq3",
     ),
     Mutant(
@@ -176,7 +176,7 @@ MUTANTS = [
         killed_by="rl.test_losses:test_what_stands_in_masked_slots_changes_nothing[grpo]",
     ),
     Mutant(
-        mistake="masking behind the exponential: value right, gradient NaN",
+        mistake="masking after the exponential: value right, gradient NaN",
         module=LOSSES,
         old="policy = _zero_masked(policy_logprobs, response_mask)",
         new="policy = policy_logprobs",
@@ -227,8 +227,8 @@ MUTANTS = [
     Mutant(
         mistake="clipped term alone, without the minimum",
         module=LOSSES,
-        old="torch.minimum(ratio * advantage, ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high) * advantage)",
-        new="ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high) * advantage",
+        old="torch.minimum(ratio * advantage, ratio.clamp(lowest, highest) * advantage)",
+        new="ratio.clamp(lowest, highest) * advantage",
         killed_by="rl.test_losses:test_clipping_by_cases",
     ),
     Mutant(
@@ -241,8 +241,8 @@ MUTANTS = [
     Mutant(
         mistake="low and high clip exchanged",
         module=LOSSES,
-        old="ratio.clamp(1 - clip_eps_low, 1 + clip_eps_high)",
-        new="ratio.clamp(1 - clip_eps_high, 1 + clip_eps_low)",
+        old="lowest, highest = 1 - clip_eps[0], 1 + clip_eps[1]",
+        new="lowest, highest = 1 - clip_eps[1], 1 + clip_eps[0]",
         killed_by="rl.test_losses:test_relatives_against_the_same_oracle",
     ),
     Mutant(
@@ -251,6 +251,13 @@ MUTANTS = [
         old="return response_mask.shape[0] if num_sequences is None else num_sequences",
         new="return response_mask.shape[0]",
         killed_by="rl.test_losses:test_micro_batches_add_up",
+    ),
+    Mutant(
+        mistake="REINFORCE that means over the tokens of a response",
+        module=LOSSES,
+        old="terms = _Terms(constant * logprobs, kl",
+        new="terms = _Terms(constant * logprobs / one.sum(1, keepdim=True).clamp(min=1), kl",
+        killed_by="rl.test_losses:test_reinforce_is_the_sum_over_the_tokens_of_each_response",
     ),
     Mutant(
         mistake="DPO with chosen and rejected exchanged",

@@ -133,14 +133,13 @@ def every_loss(policy, behavior, ref, advantages, mask, *, of=None, num_tokens=N
     """Each loss of one batch by name; `of` is the number of sequences of the step."""
     outcome = torch.linspace(-1, 1, 4, dtype=torch.float64)[: len(policy)]
     old = (policy, behavior, ref, advantages, mask)
-    clip_higher = partial(losses.clip_higher_loss, clip_eps_low=0.2, clip_eps_high=0.28)
-    token_mean = partial(losses.token_mean_loss, clip_eps_low=0.2, clip_eps_high=0.28)
+    dapo = partial(losses.dapo_loss, clip_eps_low=0.2, clip_eps_high=0.28)
     return {
         "grpo": losses.grpo_loss(*old, clip_eps=EPS, kl_coef=BETA, num_sequences=of).loss,
-        "clip_higher": clip_higher(*old, kl_coef=BETA, num_sequences=of).loss,
         "ppo": losses.ppo_policy_loss(policy, behavior, advantages, mask, clip_eps=EPS, num_sequences=of).loss,
-        "token_mean": token_mean(*old, kl_coef=BETA, num_tokens=num_tokens).loss,
+        "dapo": dapo(*old, kl_coef=BETA, num_tokens=num_tokens).loss,
         "dr_grpo": losses.dr_grpo_loss(*old, clip_eps=EPS, kl_coef=BETA, max_tokens=5, num_sequences=of).loss,
+        "reinforce": losses.reinforce_loss(policy, ref, outcome, mask, num_sequences=of).loss,
         "likelihood": losses.likelihood_loss(policy, outcome, mask, num_sequences=of),
         "value": losses.value_loss(policy, behavior, ref, mask, clip_range=0.3, num_sequences=of),
     }
@@ -169,7 +168,7 @@ def test_what_stands_in_masked_slots_changes_nothing(name):
     assert (grad[MASK] != 0).any()
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "likelihood"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("likelihood", "reinforce")])
 def test_micro_batches_add_up(name):
     tensors = batch()
     whole = every_loss(*tensors, MASK)[name]
@@ -210,16 +209,31 @@ def test_relatives_against_the_same_oracle():
     tensors = batch(4)
     lists = rows(*tensors)
     result = every_loss(*tensors, MASK)
-    higher = oracle.eq3(*lists, eps_low=0.2, eps_high=0.28, beta=BETA)
-    assert result["clip_higher"].item() == pytest.approx(-higher, rel=1e-12)
     no_kl = oracle.eq3(*lists, eps_low=EPS, eps_high=EPS, beta=0.0)
     assert result["ppo"].item() == pytest.approx(-no_kl, rel=1e-12)
     asymmetric = [
         oracle.eq3_sequence_sum(*row, eps_low=0.2, eps_high=0.28, beta=BETA) for row in zip(*lists, strict=True)
     ]
-    assert result["token_mean"].item() == pytest.approx(-sum(asymmetric) / int(MASK.sum()), rel=1e-12)
+    assert result["dapo"].item() == pytest.approx(-sum(asymmetric) / int(MASK.sum()), rel=1e-12)
     sums = [oracle.eq3_sequence_sum(*row, eps_low=EPS, eps_high=EPS, beta=BETA) for row in zip(*lists, strict=True)]
     assert result["dr_grpo"].item() == pytest.approx(-sum(sums) / (5 * 4), rel=1e-12)
+
+
+def test_reinforce_is_the_sum_over_the_tokens_of_each_response():
+    policy, _, ref, _ = batch(1)
+    advantages = torch.tensor([2.0, -1.0, 0.5, 3.0], dtype=torch.float64)
+    result = losses.reinforce_loss(policy, ref, advantages, MASK)
+    by_hand = -sum(a * sum(row) for row, a in zip(*rows(policy), advantages.tolist(), strict=True)) / 4
+    assert result.loss.item() == pytest.approx(by_hand, rel=1e-12)
+    torch.testing.assert_close(gradient(result.loss, policy), -advantages[:, None] * MASK / 4)
+    assert result.stats.gradient_coefficient.item() == pytest.approx((2 + 1 + 0.5) / 4)
+    grpo = losses.grpo_loss(policy, policy, ref, advantages, MASK, clip_eps=EPS, kl_coef=0.0)
+    assert result.stats._replace(gradient_coefficient=grpo.stats.gradient_coefficient) == grpo.stats
+    halves = [
+        losses.reinforce_loss(policy[i], ref[i], advantages[i], MASK[i], num_sequences=4).loss.item()
+        for i in (slice(0, 1), slice(1, 4))
+    ]
+    assert sum(halves) == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_likelihood_has_the_coefficient_of_eq10():
