@@ -5,6 +5,7 @@ from __future__ import annotations
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.rl.functions import EACH, TOGETHER, import_function
+from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
 
 LOWEST = (
@@ -47,6 +48,7 @@ def check(recipe: RLRecipe) -> None:
             hint=f"a step is cut by questions: --set rl.num_minibatches={recipe.problems_per_step}",
         )
     _check_method(recipe)
+    _check_parts(recipe)
 
 
 def _check_sampling(recipe: RLRecipe) -> None:
@@ -62,7 +64,7 @@ def _check_sampling(recipe: RLRecipe) -> None:
             f"rl.sampling.top_p is {sampling.top_p}", hint="it is a share of the probability: --set rl.sampling.top_p=1"
         )
     # of the other methods the data is chosen, by its answers, and its likelihood trained whoever drew it
-    if recipe.method not in ("grpo", "grpo_process", "online_rft") or (sampling.top_p == 1 and sampling.top_k == 0):
+    if TABLE_10[recipe.method].data != "policy" or (sampling.top_p == 1 and sampling.top_k == 0):
         return
     cut = f"rl.sampling.top_p={sampling.top_p:g}" if sampling.top_p < 1 else f"rl.sampling.top_k={sampling.top_k}"
     if recipe.truncated_sampling == "refuse":
@@ -81,38 +83,51 @@ def _check_sampling(recipe: RLRecipe) -> None:
 
 
 def _check_method(recipe: RLRecipe) -> None:
-    method = recipe.method
-    if method == "ppo":
-        raise MathwrightError(
-            "rl.method=ppo cannot be run yet: it needs a value model, which this version does not train",
-            hint="set rl.method=grpo, which takes the group's mean in the place of the value model",
-        )
-    if method in ("grpo", "grpo_process", "dpo") and recipe.group_size < 2:
+    method, row = recipe.method, TABLE_10[recipe.method]
+    if row.compares and recipe.group_size < 2:
         raise MathwrightError(
             f"rl.group_size is {recipe.group_size}: {method} compares the responses to one question",
             hint="--set rl.group_size=8, or another number of at least 2",
         )
-    if method == "dpo" and recipe.kl_coef == 0:
+    if method in ("dpo", "dpo_sum") and recipe.kl_coef == 0:
         raise MathwrightError("rl.kl_coef is 0: it is beta of Eq. 12", hint="--set rl.kl_coef=0.1")
-    if method != "grpo" and recipe.reward == "model":
+    if row.reward != "any" and recipe.reward == "model":
         raise MathwrightError(
             f"rl.reward=model does not go with rl.method={method}",
-            hint="set rl.reward=rule: " + ("steps are scored by rule" if method == "grpo_process" else "Table 10"),
+            hint="set rl.reward=rule: " + ("steps are scored by rule" if row.reward == "steps" else "Table 10"),
         )
-    if method != "grpo" and recipe.extra_rewards:
+    if row.reward != "any" and recipe.extra_rewards:
         raise MathwrightError(
             f"rl.extra_rewards has no part in rl.method={method}, which would leave it out silently",
             hint="set rl.extra_rewards=[] or rl.method=grpo",
         )
-    if recipe.max_resampling and method in ("sft", "online_rft", "rft"):
+    if recipe.max_resampling and not row.compares:
         raise MathwrightError(
             f"rl.max_resampling has no part in rl.method={method}, which prefers nothing within a group",
             hint="set rl.max_resampling=0, or rl.method=grpo",
         )
-    if method != "grpo_process" and recipe.step_reward != "arithmetic":
+    if row.reward != "steps" and recipe.step_reward != "arithmetic":
         raise MathwrightError(
             f"rl.step_reward has no part in rl.method={method}", hint="set rl.method=grpo_process, which rewards steps"
         )
+    if method == "rloo" and (recipe.inner_updates > 1 or recipe.num_minibatches > 1):
+        raise MathwrightError(
+            "rl.method=rloo makes one update of each exploration: its loss has no ratio to the policy that explored",
+            hint="set rl.inner_updates=1 and rl.num_minibatches=1, or rl.method=grpo",
+        )
+    if recipe.clip_eps_high is not None and method != "dapo":
+        raise MathwrightError(
+            f"rl.clip_eps_high has no part in rl.method={method}, which clips by rl.clip_eps on both sides",
+            hint="set rl.clip_eps_high=None, or rl.method=dapo",
+        )
+    if recipe.clip_eps_high is not None and recipe.clip_eps_high <= 0:
+        raise MathwrightError(
+            f"rl.clip_eps_high is {recipe.clip_eps_high}", hint="it must be above 0: --set rl.clip_eps_high=0.28"
+        )
+
+
+def _check_parts(recipe: RLRecipe) -> None:
+    """LoRA, and the functions that are called."""
     if recipe.lora is not None and recipe.lora.dropout:
         raise MathwrightError(
             f"rl.lora.dropout is {recipe.lora.dropout}: the policy that is trained would not be the one that explored",

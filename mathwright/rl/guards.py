@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mathwright.errors import MathwrightError
+from mathwright.rl.methods.table import TABLE_10
 
 PATIENCE = 3
 """Steps in a row that may teach nothing before the run stops."""
@@ -132,13 +133,8 @@ class Idleness:
             raise self._nothing(f"in any of the {self.num_steps} steps")
 
     def _nothing(self, when: str) -> MathwrightError:
-        lacks = {
-            "dpo": "no question had both a correct and a wrong response",
-            "rft": "no response was correct",
-            "online_rft": "no response was correct",
-        }.get(self.method, "all groups had equal rewards")
         return MathwrightError(
-            f"{self.method} found nothing to train on {when}: {lacks}",
+            f"{self.method} found nothing to train on {when}: {TABLE_10[self.method].lacks}",
             hint="choose easier problems, larger groups or a better start model, and look at the responses in "
             "rollouts.jsonl; the model was not saved",
         )

@@ -1,10 +1,11 @@
-"""The learning of a step: packed micro-batches, log-probabilities of reference and behaviour, mu updates.
+"""The learning of a step: packed micro-batches, log-probabilities of reference and behaviour, weights, mu updates.
 
     training groups ─┬─ minibatch 1 ── micro-batches ── loss, backward ── update ┐
                      └─ minibatch 2 ── ...                                       ├─ mu times
                                                                                  ┘
 log pi_old are those of the policy as it explored: of the first minibatch they are those of its first forward pass,
-which no update precedes; of the others they are computed before the first update.
+which no update precedes; of the others they are computed before the first update. As soon as they are known the method
+gives each token its weight (`Method.weights`): no update moves it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
 from mathwright.rl.explore import Values
 from mathwright.rl.losses import LossStats
-from mathwright.rl.methods import Method, TrainingGroup
+from mathwright.rl.methods.base import Method, ScoredBatch, TrainingGroup
+from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Frozen
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage
@@ -39,14 +41,30 @@ class MicroBatch:
     """Some responses of a step, with what the updates need of them; all tensors [B, T]."""
 
     batch: GroupBatch
-    weights: Tensor
+    group_weights: Tensor
+    """Those of the training groups."""
     sampled_logprobs: Tensor
     """What the generator says."""
     ref_logprobs: Tensor | None
     counts: bool
     """False where a process runs it only to keep the others company (`lm.parallel.share_of_rank`)."""
-    behavior_logprobs: Tensor | None = None
-    """log pi_old, as training computes it."""
+    scored: ScoredBatch | None = None
+    weights: Tensor | None = None
+    """What the method made of `scored`."""
+
+    def score(self, behavior_logprobs: Tensor, method: Method) -> tuple[ScoredBatch, Tensor]:
+        """What the loss takes as constant, and the weights: computed the first time, from log pi_old, then kept."""
+        if self.scored is None or self.weights is None:
+            device = behavior_logprobs.device
+            self.scored = ScoredBatch(
+                groups=torch.tensor([g for g, _ in self.batch.rows], device=device),
+                response_mask=self.batch.response_mask.to(device),
+                group_weights=self.group_weights,
+                behavior_logprobs=behavior_logprobs,
+                ref_logprobs=self.ref_logprobs,
+            )
+            self.weights = method.weights(self.scored)
+        return self.scored, self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +75,9 @@ class Minibatch:
     """Of this process."""
     num_sequences: int
     """Of all."""
+    num_trained_tokens: int
     num_tokens: int
+    """Those of the prompts too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +103,18 @@ class Learner:
         minibatches = [self._minibatch(part) for part in _parts(chosen, self.recipe.num_minibatches)]
         for minibatch in minibatches[1:]:
             for micro in minibatch.micro_batches:
-                micro.behavior_logprobs = self._frozen_logprobs(self.lm, micro.batch)
+                micro.score(self._frozen_logprobs(self.lm, micro.batch), self.method)
         values: Values = {"num_trained": sum(m.num_sequences for m in minibatches)}
         # the model the training began with has drawn what its first update is made on, too
-        compares = self.method.data == "policy" or (self.method.data == "sft" and optimiser.num_updates == 0)
+        data = TABLE_10[self.recipe.method].data
+        compares = data == "policy" or (data == "sft" and optimiser.num_updates == 0)
         measured = gaps = Gaps() if compares else None
         for update in range(self.recipe.inner_updates):
             for minibatch in minibatches:
                 lr = optimiser.lr
                 values |= self._update(step, minibatch, optimiser, gaps if update == 0 else None)
                 values["lr"] = lr
-                if self.method.data == "sft":
+                if data == "sft":
                     gaps = None  # from the second update on it is another model
         if measured is not None:
             values |= measured.everywhere(self.lm).values()
@@ -116,6 +137,7 @@ class Learner:
         return Minibatch(
             [self._micro_batch(batch, groups, counts) for batch, counts in mine],
             sum(len(group.responses) for group in tokens),
+            sum(int(batch.response_mask.sum()) for batch in batches),
             sum(batch.num_tokens for batch in batches),
         )
 
@@ -143,20 +165,16 @@ class Learner:
         """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
         sums = dict.fromkeys(("loss", *LossStats._fields), 0.0)
         for micro in minibatch.micro_batches:
-            mask = micro.batch.response_mask.to(self.lm.device)
             policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
-            constant = policy.detach()
-            if micro.behavior_logprobs is None:
-                micro.behavior_logprobs = constant
+            scored, weights = micro.score(policy.detach(), self.method)
             if gaps is not None and micro.counts:
-                gaps.add(micro.behavior_logprobs, micro.sampled_logprobs, mask)
+                gaps.add(scored.behavior_logprobs, micro.sampled_logprobs, scored.response_mask)
             result = self.method.loss(
                 policy,
-                micro.behavior_logprobs,
-                constant if micro.ref_logprobs is None else micro.ref_logprobs,
-                micro.weights,
-                mask,
+                scored,
+                weights,
                 num_sequences=minibatch.num_sequences,
+                num_tokens=minibatch.num_trained_tokens,
             )
             if not math.isfinite(result.loss.item()):
                 raise not_finite(self.stage, step, "loss", [micro])
@@ -172,8 +190,8 @@ class Learner:
         norm = optimiser.step()
         if not math.isfinite(norm):
             raise not_finite(self.stage, step, "gradient", minibatch.micro_batches)
-        if not self.method.uses_reference or self.recipe.method == "dpo":
-            values["kl"] = None  # not measured, rather than 0
+        if not self.method.uses_reference or TABLE_10[self.recipe.method].data != "policy":
+            values["kl"] = None  # not measured, rather than 0; of responses that another model drew it is none
         return values | {"grad_norm": norm}
 
     def _require_agreement(self, step: int, gaps: Gaps, minibatch: Minibatch) -> None:

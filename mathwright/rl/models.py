@@ -20,7 +20,8 @@ from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel, load, require_same_vocabulary
 from mathwright.problems.turns import turn
 from mathwright.rl.explore import Generates
-from mathwright.rl.methods import Method
+from mathwright.rl.methods.base import Method
+from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
 
 
@@ -90,7 +91,7 @@ class Models:
             stop_at(other, end)
             return Frozen(other, without_adapters=False)
 
-        start = frozen(model) if method.data == "sft" else None
+        start = frozen(model) if TABLE_10[recipe.method].data == "sft" else None
         reference = None
         if method.uses_reference:
             reference = start if start is not None and not recipe.reference else frozen(recipe.reference or model)

@@ -31,7 +31,8 @@ class RewardTermRecipe:
 class RLRecipe:
     """GRPO (§4.1) and its relatives (§5.2)."""
 
-    method: Literal["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft", "ppo"]
+    method: Literal["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft", "dr_grpo", "dapo", "rloo", "dpo_sum"]
+    """A row of `rl.methods.table`."""
     reward: Literal["rule", "model"]
     """rule: 1 for a correct answer, 0 for another; model: the score of the reward model."""
     mode: Literal["cot", "tool"]
@@ -44,7 +45,7 @@ class RLRecipe:
     """mu: updates per exploration."""
     clip_eps: float
     kl_coef: float
-    """beta of Eq. 3, and of Eq. 12 under dpo."""
+    """beta of Eq. 3, of Eq. 12 under dpo, and of the KL in the reward under rloo."""
     advantage_std: Literal["population", "sample"]
     advantage_eps: float
     sampling: SamplingRecipe
@@ -80,6 +81,8 @@ class RLRecipe:
     """Held-out problems they ask."""
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
+    clip_eps_high: float | None = None
+    """Under dapo the upper side of the clip, of which clip_eps is the lower; None is its 0.28."""
     truncated_sampling: Annotated[Literal["refuse", "whole_vocabulary"], GUARD] = "refuse"
     """What happens where `sampling` draws from a part of the vocabulary (top_p below 1, top_k above 0), which is not
     the distribution that is trained. refuse: the run does not start; whole_vocabulary: the log-probabilities of the

@@ -54,6 +54,7 @@ from mathwright.rl.check import check
 from mathwright.rl.explore import Exploration, Explorer, Values
 from mathwright.rl.guards import Guards, Idleness
 from mathwright.rl.learn import Learner
+from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judge
@@ -108,7 +109,8 @@ def run(
     lm = models.policy
     judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
-    steps = step_scorer(recipe.step_reward) if recipe.method == "grpo_process" else None
+    row = TABLE_10[recipe.method]
+    steps = step_scorer(recipe.step_reward) if row.reward == "steps" else None
 
     def prepared(chosen: Sequence[Problem], name: str) -> list[Prompt]:
         return prepare_prompts(
@@ -124,7 +126,7 @@ def run(
     prompts = prepared(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
-    if method.data == "solutions":
+    if row.data == "solutions":
         source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
     else:
         source = Explorer(
@@ -227,7 +229,8 @@ class _Training:
                     checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             idleness.finished()
-            if not idleness.prefers and recipe.method.startswith("grpo"):
+            row = TABLE_10[recipe.method]
+            if not idleness.prefers and row.compares and row.data == "policy":
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, tool)

@@ -30,6 +30,7 @@ ADVANTAGES, DIVERGENCE, LOSSES = (f"mathwright.rl.{name}" for name in ("advantag
 RANKING = "mathwright.reward.losses"
 ATTENTION = "mathwright.lm.attention"
 LEARN, EXPLORE = "mathwright.rl.learn", "mathwright.rl.explore"
+RLOO = "mathwright.rl.methods.rloo"
 
 MUTANTS = [
     # advantages
@@ -333,9 +334,9 @@ MUTANTS = [
         killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
     ),
     Mutant(
-        mistake="pi_old taken anew in each inner update",
+        mistake="pi_old taken again in each inner update",
         module=LEARN,
-        old="if micro.behavior_logprobs is None:",
+        old="if self.scored is None or self.weights is None:",
         new="if True:",
         killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
     ),
@@ -345,6 +346,48 @@ MUTANTS = [
         old="num_sequences=minibatch.num_sequences,",
         new="num_sequences=len(micro.batch.rows),",
         killed_by="rl.test_learn:test_micro_batches_add_up_to_the_mean_over_all_responses",
+    ),
+    Mutant(
+        mistake="DAPO: the mean over the tokens of a micro-batch in the place of all",
+        module=LEARN,
+        old="num_tokens=minibatch.num_trained_tokens,",
+        new="num_tokens=int(scored.response_mask.sum()),",
+        killed_by="rl.test_learn:test_micro_batches_of_every_method_add_up[dapo]",
+    ),
+    Mutant(
+        mistake="RLOO: a group split over micro-batches, so that the others are not there",
+        module=LEARN,
+        old="if self.method.unsplittable:",
+        new="if False:",
+        killed_by="rl.test_learn:test_micro_batches_of_every_method_add_up[rloo]",
+    ),
+    Mutant(
+        mistake="weights of the training groups in the place of those the method made",
+        module=LEARN,
+        old="self.weights = method.weights(self.scored)",
+        new="self.weights = self.scored.group_weights",
+        killed_by="rl.test_learn:test_weights_may_depend_on_what_the_models_say",
+    ),
+    Mutant(
+        mistake="RLOO: the KL given, not taken",
+        module=RLOO,
+        old="returns = returns - self.kl_coef",
+        new="returns = returns + self.kl_coef",
+        killed_by="rl.methods.test_rows:test_rloo_is_unbiased",
+    ),
+    Mutant(
+        mistake="RLOO: the groups of a batch taken for one",
+        module=RLOO,
+        old="members = scored.groups == group",
+        new="members = scored.groups >= 0",
+        killed_by="rl.methods.test_rows:test_rloo_takes_the_kl_from_the_reward_and_the_others_as_baseline",
+    ),
+    Mutant(
+        mistake="Dr. GRPO divided by the deviation",
+        module="mathwright.rl.methods.dr_grpo",
+        old="centred_advantages(rewards_of(groups))",
+        new="centred_advantages(rewards_of(groups)) / rewards_of(groups).nan_to_num().std(1, keepdim=True)",
+        killed_by="rl.methods.test_rows:test_dr_grpo_divides_by_neither_the_deviation_nor_the_length",
     ),
     Mutant(
         mistake="a gate that never closes",

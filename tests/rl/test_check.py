@@ -7,6 +7,7 @@ import pytest
 from mathwright.errors import MathwrightError
 from mathwright.rl.check import check
 from mathwright.rl.guards import Guards
+from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RewardTermRecipe
 from tests.rl import toy
 
@@ -20,7 +21,6 @@ TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
     [
         ({"group_size": 1}, "group_size is 1"),
         ({"method": "grpo_process", "group_size": 1}, "group_size is 1"),
-        ({"method": "ppo"}, "value model"),
         ({"method": "dpo", "kl_coef": 0.0}, "beta of Eq. 12"),
         ({"method": "online_rft", "reward": "model"}, "does not go with"),
         ({"method": "grpo_process", "reward": "model"}, "steps are scored by rule|does not go with"),
@@ -30,6 +30,12 @@ TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
         ({"extra_rewards": (RewardTermRecipe(kind="length", weight=1.0, batched=True),)}, "'length' with batched"),
         ({"step_reward": "a:b"}, "step_reward has no part"),
         ({"method": "sft", "max_resampling": 1}, "max_resampling has no part"),
+        ({"method": "dapo", "group_size": 1}, "group_size is 1"),
+        ({"method": "rloo", "inner_updates": 2}, "one update of each exploration"),
+        ({"method": "rloo", "num_minibatches": 2}, "one update of each exploration"),
+        ({"method": "grpo", "clip_eps_high": 0.28}, "clip_eps_high has no part"),
+        ({"method": "dapo", "clip_eps_high": 0.0}, "clip_eps_high is 0.0"),
+        ({"method": "dpo_sum", "kl_coef": 0.0}, "beta of Eq. 12"),
         ({"num_minibatches": 3}, "a step has 2 questions"),
         ({"max_logprob_gap": 0.0}, "max_logprob_gap is 0.0"),
         ({"wave_responses": 0}, "wave_responses is 0"),
@@ -48,6 +54,7 @@ TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
         ({"sampling": TOP_K}, r"top_k=50 draws from a part of the vocabulary"),
         ({"sampling": TOP_K, "method": "grpo_process"}, "but grpo_process trains"),
         ({"sampling": TOP_P, "method": "online_rft"}, "but online_rft trains"),
+        ({"sampling": TOP_P, "method": "rloo"}, "but rloo trains"),
         ({"sampling": TOP_P, "truncated_sampling": "whole_vocabulary", "engine": "vllm"}, "does not go with rl.engine"),
         ({"extra_rewards": (RewardTermRecipe(kind="function", weight=1.0, function="no:f"),)}, "cannot import"),
         ({"method": "grpo_process", "step_reward": "tests.rl.test_rewards:of_one"}, "the step reward .* takes"),
@@ -59,15 +66,20 @@ def test_bad_recipes_are_named(changes, message):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("method", ["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft"])
+@pytest.mark.parametrize("method", TABLE_10)
 def test_good_recipes_pass(method):
     check(toy.recipe(method=method))
     check(toy.recipe(method=method, sampling=TOP_P, truncated_sampling="whole_vocabulary"))
 
 
-@pytest.mark.parametrize("method", ["rft", "dpo", "sft"])
+@pytest.mark.parametrize("method", ["rft", "dpo", "dpo_sum", "sft"])
 def test_data_may_be_drawn_as_one_likes_where_it_is_only_chosen(method):
     check(toy.recipe(method=method, sampling=TOP_P))
+
+
+@pytest.mark.parametrize("method", ["grpo", "dr_grpo", "dapo", "rloo"])
+def test_where_rewards_weigh_any_reward_may(method):
+    check(toy.recipe(method=method, reward="model", extra_rewards=toy.recipe().extra_rewards))
 
 
 def test_rejection_sampling_needs_no_group():

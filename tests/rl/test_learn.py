@@ -14,9 +14,11 @@ from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.records import Completion, Rollout, RolloutGroup
-from mathwright.rl import learn
+from mathwright.rl import learn, methods
+from mathwright.rl.advantages import generalized_advantages, kl_shaped_rewards
 from mathwright.rl.losses import PolicyLoss
-from mathwright.rl.methods import Grpo
+from mathwright.rl.methods.base import Method, ScoredBatch
+from mathwright.rl.methods.grpo import Grpo
 from mathwright.rl.models import Frozen
 from tests.rl import toy
 
@@ -29,10 +31,10 @@ class Recording(Grpo):
 
     calls: list[dict[str, torch.Tensor]] = dataclasses.field(default_factory=list)
 
-    def loss(self, policy_logprobs, behavior_logprobs, ref_logprobs, weights, response_mask, **options) -> PolicyLoss:
-        result = Grpo.loss(self, policy_logprobs, behavior_logprobs, ref_logprobs, weights, response_mask, **options)
+    def loss(self, policy_logprobs, scored, weights, **options) -> PolicyLoss:
+        result = Grpo.loss(self, policy_logprobs, scored, weights, **options)
         policy = policy_logprobs.detach()
-        self.calls.append({"policy": policy, "behavior": behavior_logprobs, "mask": response_mask})
+        self.calls.append({"policy": policy, "behavior": scored.behavior_logprobs, "mask": scored.response_mask})
         return result
 
 
@@ -69,11 +71,19 @@ def groups(lm: LanguageModel, num_groups: int = 4, group_size: int = 4) -> list[
     return made
 
 
-def learned(lm: LanguageModel, chosen: list[RolloutGroup], method: Grpo, **changes):
+def moved() -> LanguageModel:
+    """A policy that is no longer the reference."""
+    lm = model()
+    for parameter in lm.model.parameters():
+        parameter.data.mul_(1.01)
+    return lm
+
+
+def learned(lm: LanguageModel, chosen: list[RolloutGroup], by: Method, **changes):
     recipe = toy.recipe(problems_per_step=4, **changes)
     frozen = Frozen(model(), without_adapters=False)
     with tempfile.TemporaryDirectory() as folder:
-        learner = learn.Learner(recipe, toy.stage(Path(folder) / "run"), lm, frozen, method)
+        learner = learn.Learner(recipe, toy.stage(Path(folder) / "run"), lm, frozen, by)
         return learner.learn(0, chosen, Optimiser(lm.model, recipe.optimiser, num_steps=10))
 
 
@@ -104,6 +114,56 @@ def test_micro_batches_add_up_to_the_mean_over_all_responses():
     for name in ("loss", "grad_norm", "gradient_coefficient", "ratio"):
         assert parts[name] == pytest.approx(whole[name], rel=1e-4, abs=1e-7), name
     assert parts["num_trained"] == whole["num_trained"] == 16
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "dapo", "rloo"])
+def test_micro_batches_of_every_method_add_up(name):
+    """Whatever the divisor, and where a weight needs the whole group."""
+    changes = {"method": name, "kl_coef": 0.5, "max_logprob_gap": 100.0}
+    chosen, method = groups(model()), methods.from_recipe(toy.recipe(**changes))
+    whole = learned(moved(), chosen, method, micro_batch_tokens=1000, **changes)
+    parts = learned(moved(), chosen, method, micro_batch_tokens=20, **changes)
+    assert whole["kl"] not in (0, None)
+    for key in ("loss", "grad_norm", "gradient_coefficient", "kl"):
+        assert parts[key] == pytest.approx(whole[key], rel=1e-4, abs=1e-7), key
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KlInReward(Recording):
+    """What PPO asks of the learner, with a value model that says 0.5 of everything: Eq. 2 and GAE."""
+
+    scored: list[ScoredBatch] = dataclasses.field(default_factory=list)
+
+    def weights(self, scored: ScoredBatch) -> torch.Tensor:
+        self.scored.append(scored)
+        return self.expected(scored)
+
+    @staticmethod
+    def expected(scored: ScoredBatch) -> torch.Tensor:
+        assert scored.ref_logprobs is not None
+        mask = scored.response_mask
+        rewards = kl_shaped_rewards(
+            scored.group_weights[:, 0], scored.behavior_logprobs, scored.ref_logprobs, mask, kl_coef=0.5
+        )
+        return generalized_advantages(rewards, torch.full_like(rewards, 0.5), mask, gamma=1.0, lam=0.95)
+
+    def loss(self, policy_logprobs, scored, weights, **options) -> PolicyLoss:
+        assert torch.equal(weights, self.expected(scored))
+        return Recording.loss(self, policy_logprobs, scored, weights, **options)
+
+
+def test_weights_may_depend_on_what_the_models_say():
+    """They are made once for each micro-batch, from the policy before the first update, and kept for all updates."""
+    method = KlInReward(0.2, 0.04, "population", 1e-6)
+    values = learned(moved(), groups(model()), method, num_minibatches=2, inner_updates=3, max_logprob_gap=100.0)
+    assert len(method.scored) == 2
+    assert len(method.calls) == 6
+    second, first = method.scored  # the second minibatch is scored before the update on the first
+    for scored, call in zip([first, second] * 3, method.calls, strict=True):
+        assert torch.equal(scored.behavior_logprobs, call["behavior"])
+    weights = [method.expected(scored) for scored in method.scored]
+    assert all(w.std() > 1e-3 for w in weights), "they differ from token to token"
+    assert values["num_trained"] == 16
 
 
 def test_a_minibatch_is_an_update_on_its_own_questions():

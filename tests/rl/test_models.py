@@ -16,7 +16,7 @@ from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.rl import rewards, train
 from mathwright.rl.check import check
-from mathwright.rl.methods import Grpo
+from mathwright.rl.methods.grpo import Grpo
 from mathwright.rl.models import Models
 from tests.rl import toy
 from tests.rl.toy import even_is_right, measured, run, same_weights
@@ -106,7 +106,11 @@ def test_layers_computed_again_change_nothing(tmp_path, model):
 
 JOBS = {
     "grpo": {"num_steps": 4, "problems_per_step": 3, "checkpoint_every": 2, "micro_batch_tokens": 60},
-    "process": {"num_steps": 2, "method": "grpo_process", "step_reward": "tests.rl.test_methods:first_character"},
+    "process": {
+        "num_steps": 2,
+        "method": "grpo_process",
+        "step_reward": "tests.rl.methods.test_training:first_character",
+    },
     "lora": {"num_steps": 2, "lora": LORA},
     "dpo": {"num_steps": 2, "method": "rft", "num_minibatches": 2},
 }

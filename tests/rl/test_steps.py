@@ -147,7 +147,7 @@ def test_a_function_that_raises_or_hangs_gives_no_steps_and_a_reason():
 
 def test_step_scorers_are_named():
     assert step_scorer("arithmetic") == ArithmeticSteps()
-    assert step_scorer("tests.rl.test_methods:first_character").score([sample("22")])[0].steps == [(2, 1.0)]
+    assert step_scorer("tests.rl.methods.test_training:first_character").score([sample("22")])[0].steps == [(2, 1.0)]
     for name, message in (
         ("nonsense", "unknown step reward"),
         ("tests.rl.toy:no_such", "cannot import the step reward"),

@@ -19,7 +19,8 @@ from mathwright.lm.generate import Generator
 from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.records import RolloutGroup, from_json
-from mathwright.rl import methods, rewards, train
+from mathwright.rl import rewards, train
+from mathwright.rl.methods import grpo
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RewardTermRecipe
 from tests.oracles import rl_advantages, rl_losses
@@ -429,8 +430,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, 
         result = original(*arguments, **options)
         return result._replace(loss=result.loss * math.nan)
 
-    original = methods.grpo_loss
-    monkeypatch.setattr(methods, "grpo_loss", broken)
+    original = grpo.grpo_loss
+    monkeypatch.setattr(grpo, "grpo_loss", broken)
     with pytest.raises(MathwrightError, match=r"loss of step 0 is not finite; its batch is in"):
         run(tmp_path / "run", model)
     (saved,) = (tmp_path / "run/rl").glob("not-finite-*.pt")
@@ -442,7 +443,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_saved(tmp_path, 
     ("changes", "problems", "message"),
     [
         ({"group_size": 1}, toy.PROBLEMS, "group_size is 1"),
-        ({"method": "ppo"}, toy.PROBLEMS, "value model"),
         ({}, [], "no problems"),
         ({"reward": "model"}, toy.PROBLEMS, "no reward model"),
         ({"evaluate_every": 1}, toy.PROBLEMS, "no held-out problems"),

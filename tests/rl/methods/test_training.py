@@ -14,7 +14,15 @@ from tests.rl import toy
 from tests.rl.toy import SHORT, even_is_right, is_right, measured, run
 
 
-@pytest.mark.parametrize("method", ["online_rft", "rft", "dpo"])
+@pytest.mark.parametrize("method", ["dr_grpo", "dapo", "rloo"])
+def test_relatives_of_grpo_raise_the_reward(tmp_path, model, method):
+    rows = measured(run(tmp_path / "run", model, method=method, extra_rewards=toy.recipe().extra_rewards, **SHORT))
+    assert sum(r["reward_mean"] for r in rows[-5:]) / 5 > sum(r["reward_mean"] for r in rows[:5]) / 5 + 0.2
+    assert all(r["kl"] is not None and r["ratio"] == pytest.approx(1.0) for r in rows)
+    assert rows[0]["logprob_gap_max"] < 1e-4
+
+
+@pytest.mark.parametrize("method", ["online_rft", "rft", "dpo", "dpo_sum"])
 def test_relatives_learn_from_correct_responses(tmp_path, model, monkeypatch, method):
     monkeypatch.setattr(rewards.answers, "check_responses", even_is_right)
     stage = run(tmp_path / "run", model, method=method, **SHORT)
@@ -25,7 +33,7 @@ def test_relatives_learn_from_correct_responses(tmp_path, model, monkeypatch, me
         assert all(r["gradient_coefficient"] == pytest.approx(r["accuracy"]) for r in rows)
     else:
         # the generator is the start model, so that the accuracy of its responses stands still while the policy learns
-        if method == "dpo":
+        if method.startswith("dpo"):
             assert rows[0]["loss"] == pytest.approx(math.log(2), rel=1e-4)
             assert rows[-1]["loss"] < rows[0]["loss"]
         assert "logprob_gap" not in rows[-1]
@@ -123,7 +131,11 @@ def no_steps(problem, completion):
 
 def test_responses_whose_steps_cannot_be_scored_are_counted(tmp_path, model):
     stage = run(
-        tmp_path / "run", model, method="grpo_process", step_reward="tests.rl.test_methods:no_steps", num_steps=2
+        tmp_path / "run",
+        model,
+        method="grpo_process",
+        step_reward="tests.rl.methods.test_training:no_steps",
+        num_steps=2,
     )
     rows = measured(stage)
     failed = [m for m in measured(stage, "unscored") if "ZeroDivisionError" in m["reason"]]
@@ -133,7 +145,11 @@ def test_responses_whose_steps_cannot_be_scored_are_counted(tmp_path, model):
 
 def test_process_supervision_takes_any_step_score(tmp_path, model):
     stage = run(
-        tmp_path / "run", model, method="grpo_process", step_reward="tests.rl.test_methods:first_character", **SHORT
+        tmp_path / "run",
+        model,
+        method="grpo_process",
+        step_reward="tests.rl.methods.test_training:first_character",
+        **SHORT,
     )
     before, after = (share_of_right(toy.tiny(folder)) for folder in (model, stage.path / "model"))
     assert after > before + 0.25
