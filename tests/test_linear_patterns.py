@@ -24,7 +24,7 @@ READ_TEXT_OF_MODELS = (
     "mathwright.problems.prompts",
     "mathwright.engines.server_replies",
     "mathwright.problems.formats",
-    "mathwright.rl.steps",
+    "mathwright.rl.arithmetic",
     "mathwright.tools.fences",
     "mathwright.tools.loop",
 )
@@ -136,7 +136,7 @@ def test_the_patterns_are_found():
     assert len(CASES) >= 60
     assert {case[0] for case in CASES} >= {
         "mathwright.answers.extract",
-        "mathwright.rl.steps",
+        "mathwright.rl.arithmetic",
         "mathwright.tools.fences",
     }
 

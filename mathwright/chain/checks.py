@@ -141,7 +141,7 @@ def _reward(chain: Chain) -> None:
 
 def _rl(chain: Chain) -> None:
     from mathwright.rl.functions import import_function
-    from mathwright.rl.steps import step_scorer
+    from mathwright.rl.step_scorers import step_scorer
 
     recipe = chain.recipe.rl
     assert recipe is not None

@@ -32,7 +32,7 @@ from mathwright.rl.rollout import (
     nothing_to_prefer,
     response_seed,
 )
-from mathwright.rl.steps import StepScorer
+from mathwright.rl.step_scorers import StepScorer
 
 Values = dict[str, float | int | str | None]
 """Measurements by name."""

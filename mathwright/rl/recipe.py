@@ -63,8 +63,8 @@ class RLRecipe:
     saved_groups: Annotated[int, DISPLAY] = 2
     """Groups of each step written in full to rollouts.jsonl."""
     step_reward: str = "arithmetic"
-    """What scores the steps under grpo_process: arithmetic (`rl.steps`), or `module:name` of a function of (Problem,
-    Completion) that returns pairs (end as a character offset, reward)."""
+    """What scores the steps under grpo_process: arithmetic (`rl.step_scorers`), or `module:name` of a function of
+    (Problem, Completion) that returns pairs (end as a character offset, reward)."""
     reference: str = ""
     """pi_ref: a model folder or hub id of the same vocabulary; "" is the model the training begins with."""
     num_minibatches: int = 1

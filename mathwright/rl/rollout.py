@@ -19,7 +19,8 @@ from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
 from mathwright.rl.rewards import Reward, Sample, judge, weighted_sum
-from mathwright.rl.steps import StepScorer, StepScores, step_end_tokens
+from mathwright.rl.step_scorers import StepScorer
+from mathwright.rl.steps import StepScores, step_end_tokens
 from mathwright.run import Stage
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox

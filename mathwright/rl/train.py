@@ -60,7 +60,7 @@ from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judge
 from mathwright.rl.rollout import Prompt, prepare_prompts, tool_for
 from mathwright.rl.solutions import Solutions
-from mathwright.rl.steps import step_scorer
+from mathwright.rl.step_scorers import step_scorer
 from mathwright.run import Stage
 
 BUFFER = "buffer"

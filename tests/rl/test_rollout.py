@@ -16,7 +16,7 @@ from mathwright.rl.rollout import (
     prepare_prompts,
     response_seed,
 )
-from mathwright.rl.steps import ArithmeticSteps
+from mathwright.rl.step_scorers import ArithmeticSteps
 from tests.rl import toy
 
 
