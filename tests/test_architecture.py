@@ -11,12 +11,13 @@ import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
 BASE = {"errors", "lines", "records", "run", "terminal"}
-SHARED = BASE | {"lm", "problems", "answers", "tools", "judge", "engines"}
+SHARED = BASE | {"stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "lines": set(),
     "records": {"errors", "lines"},
+    "stats": set(),
     "terminal": set(),
     "run": {"errors", "lines", "terminal"},
     "lm": BASE,
@@ -113,7 +114,8 @@ def test_looking_at_a_recipe_loads_no_heavy_library() -> None:
 
     code = (
         "import sys, mathwright.cli, mathwright.chain.plan, mathwright.recipe as r; r.find('deepseekmath_7b')();"
-        "print([m for m in ('torch', 'transformers', 'scrapy', 'daft', 'sympy', 'plotly') if m in sys.modules])"
+        "heavy = ('torch', 'transformers', 'scipy', 'scrapy', 'daft', 'sympy', 'plotly');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

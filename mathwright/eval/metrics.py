@@ -1,4 +1,4 @@
-"""Figures of an evaluation, and how sure they are. docs/evaluation_metrics.md tells them to people."""
+"""Figures of an evaluation (how sure they are: `mathwright.stats`). docs/evaluation_metrics.md tells them to people."""
 
 from __future__ import annotations
 
@@ -6,48 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-
-
-class Interval(NamedTuple):
-    """A 95% interval, as shares between 0 and 1 (or their difference)."""
-
-    low: float
-    high: float
-
-
-Z95 = 1.959963984540054
-"""97.5% quantile of the normal distribution."""
-
-
-def wilson_interval(num_correct: float, num_total: float) -> Interval:
-    """Wilson's 95% interval of a share: it stays inside [0, 1] and holds for small counts (Wilson 1927)."""
-    if num_total == 0:
-        return Interval(0.0, 1.0)
-    share, n = num_correct / num_total, num_total
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2)) / (1 + Z95**2 / n)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
-
-
-def mean_interval(values: Sequence[float]) -> Interval:
-    """95% interval of the mean of per-problem values between 0 and 1.
-
-    Wilson's interval with the effective number of problems m (1 - m) / (s^2 / n), s^2 being the variance between the
-    problems (Dean & Pagano 2015): for values of 0 and 1 it is nearly `wilson_interval`, for values that vary less it is
-    about m +- 1.96 s / sqrt(n), and it never leaves [0, 1]. Where all values are 0, or all 1, the number is n.
-    """
-    n = len(values)
-    if n < 2:
-        return Interval(0.0, 1.0)
-    mean = sum(values) / n
-    variance = sum((v - mean) ** 2 for v in values) / (n - 1)
-    if variance == 0 and 0 < mean < 1:
-        return Interval(mean, mean)
-    effective = mean * (1 - mean) * n / variance if variance > 0 else n
-    return wilson_interval(mean * effective, effective)
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
@@ -191,54 +151,3 @@ def best_of_k(scores: Sequence[float], correct: Sequence[bool], k: int) -> float
         worse -= len(group)
         expected += best_is_here / subsets * sum(group) / len(group)
     return expected
-
-
-# --- two models on the same problems --------------------------------------------------------------
-
-
-def paired_difference(before: Sequence[bool], after: Sequence[bool]) -> tuple[float, Interval]:
-    """Difference of two accuracies on the same problems, with its 95% interval from the discordant pairs.
-
-    Source: the normal interval of McNemar's design: d = (n01 - n10)/n, var = (n01 + n10 - (n01 - n10)^2/n)/n^2.
-    Raises ValueError where the two lists differ in length or are empty.
-    """
-    if len(before) != len(after) or not before:
-        raise ValueError(f"paired_difference needs two lists of one length, got {len(before)} and {len(after)}")
-    n = len(before)
-    gained = sum(b and not a for a, b in zip(before, after, strict=True))
-    lost = sum(a and not b for a, b in zip(before, after, strict=True))
-    difference = (gained - lost) / n
-    half = Z95 * math.sqrt(max(0.0, gained + lost - (gained - lost) ** 2 / n)) / n
-    return difference, Interval(difference - half, difference + half)
-
-
-def mcnemar(b: int, c: int) -> float:
-    """Exact two-sided p-value of McNemar's test: min(1, 2 P(X <= min(b, c))), X ~ Binomial(b + c, 1/2).
-
-    `b` and `c` are the problems that only the one and only the other model solves. 1.0 where there are none.
-    Raises ValueError for a negative count.
-    """
-    if b < 0 or c < 0:
-        raise ValueError(f"mcnemar needs counts, got {b} and {c}")
-    n, term, tail = b + c, 1, 0
-    for i in range(min(b, c) + 1):
-        tail += term
-        term = term * (n - i) // (i + 1)
-    return min(1.0, 2 * tail / 2**n)
-
-
-def paired_bootstrap(before: Sequence[float], after: Sequence[float], num: int = 10_000, seed: int = 0) -> Interval:
-    """95% interval of mean(after) - mean(before), the problems drawn anew `num` times (percentiles; Efron 1979).
-
-    For per-problem values of any kind, such as the share of right samples. Raises ValueError where the two lists differ
-    in length or are empty.
-    """
-    if len(before) != len(after) or not before:
-        raise ValueError(f"paired_bootstrap needs two lists of one length, got {len(before)} and {len(after)}")
-    differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    n = len(differences)
-    rng = np.random.default_rng(seed)
-    rows = max(1, 2**20 // n)  # a few megabytes at a time
-    means = [differences[rng.integers(n, size=(min(rows, num - done), n))].mean(axis=1) for done in range(0, num, rows)]
-    low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
-    return Interval(float(low), float(high))

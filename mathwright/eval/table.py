@@ -10,19 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mathwright.answers import check_answer
-from mathwright.eval.metrics import (
-    Interval,
-    best_of_k,
-    cluster_answers,
-    expected_majority,
-    mcnemar,
-    mean_interval,
-    paired_bootstrap,
-    paired_difference,
-    pass_at_k,
-    wilson_interval,
-)
+from mathwright.eval.metrics import best_of_k, cluster_answers, expected_majority, pass_at_k
 from mathwright.records import EvalRecord
+from mathwright.stats import Interval, mcnemar, mean_interval, paired_bootstrap, paired_difference, wilson_interval
 
 COMPARISON_TIMEOUT_S = 1.0
 """For one comparison of two sampled answers; they count as different then."""

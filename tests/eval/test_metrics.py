@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from mathwright.eval.metrics import (
     best_of_k,
     cluster_answers,
     expected_majority,
     majority_answer,
-    mcnemar,
-    mean_interval,
-    paired_bootstrap,
-    paired_difference,
     pass_at_k,
-    wilson_interval,
 )
 
 
@@ -46,46 +40,6 @@ def test_pass_at_k_of_a_thousand_samples_is_exact() -> None:
         for i in range(k):
             wrong *= Fraction(max(0, 1000 - num_correct - i), 1000 - i)
         assert pass_at_k(1000, num_correct, k) == pytest.approx(float(1 - wrong), rel=1e-15)
-
-
-def test_wilson_interval_covers_the_true_share_in_about_95_of_100_samples() -> None:
-    rng = random.Random(0)
-    share, n, repeats = 0.15, 40, 4000
-    covered = 0
-    for _ in range(repeats):
-        low, high = wilson_interval(sum(rng.random() < share for _ in range(n)), n)
-        covered += low <= share <= high
-    assert 0.93 < covered / repeats < 0.975
-
-
-def test_wilson_interval_stays_inside_zero_and_one() -> None:
-    assert wilson_interval(0, 20).low == 0.0
-    assert 0.0 < wilson_interval(0, 20).high < 0.2
-    assert wilson_interval(20, 20).high == 1.0
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
-def test_mean_interval_of_a_constant_is_a_point() -> None:
-    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
-
-
-def test_mean_interval_of_zeros_and_ones_is_about_wilsons() -> None:
-    for num_right in (0, 1, 7, 20, 40):
-        values = [1.0] * num_right + [0.0] * (40 - num_right)
-        assert mean_interval(values) == pytest.approx(wilson_interval(num_right, 40), abs=0.005)
-    assert mean_interval([0.0] * 40).high > 0.05, "no right answer in 40 does not prove that there is none"
-    assert mean_interval([1.0]) == (0.0, 1.0)
-
-
-def test_mean_interval_covers_the_mean_of_shares_in_about_95_of_100_samples() -> None:
-    rng = np.random.default_rng(2)
-    for a, b in ((2.0, 5.0), (0.3, 1.5), (0.1, 0.1)):
-        covered = 0
-        for _ in range(2000):
-            low, high = mean_interval(rng.beta(a, b, size=60).tolist())
-            assert 0.0 <= low < high <= 1.0
-            covered += low <= a / (a + b) <= high
-        assert 0.92 < covered / 2000 < 0.98, (a, b)
 
 
 def test_equal_answers_meet_in_one_cluster_and_missing_ones_in_none() -> None:
@@ -114,29 +68,6 @@ def test_majority_takes_the_largest_cluster_and_the_first_on_a_tie() -> None:
     assert majority_answer(["a", "b", "b"], same) == 1
     assert majority_answer(["b", "a", "a", "b"], same) == 0
     assert majority_answer([None, None], same) is None
-
-
-def test_paired_difference_is_the_difference_of_the_accuracies() -> None:
-    before = [True, False, False, True, False, False]
-    after = [True, True, True, False, True, False]
-    difference, interval = paired_difference(before, after)
-    assert difference == pytest.approx(2 / 6)
-    assert interval.low < difference < interval.high
-
-
-def test_paired_difference_interval_covers_no_change_in_about_95_of_100_samples() -> None:
-    rng = random.Random(1)
-    covered = 0
-    for _ in range(2000):
-        before = [rng.random() < 0.4 for _ in range(100)]
-        after = [rng.random() < 0.4 for _ in range(100)]
-        low, high = paired_difference(before, after)[1]
-        covered += low <= 0 <= high
-    assert 0.92 < covered / 2000 < 0.98
-
-
-def test_identical_results_differ_by_exactly_nothing() -> None:
-    assert paired_difference([True, False], [True, False]) == (0.0, (0.0, 0.0))
 
 
 # --- Maj@K over subsets ---------------------------------------------------------------------------
@@ -263,43 +194,3 @@ def test_a_perfect_reward_model_reaches_pass_at_k_and_the_worst_one_its_opposite
 def test_best_of_k_refuses_nan() -> None:
     with pytest.raises(ValueError, match="NaN"):
         best_of_k([0.0, math.nan], [True, False], 1)
-
-
-# --- two models -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("b", "c"), [(0, 1), (1, 0), (3, 3), (5, 15), (15, 5), (0, 12), (40, 61), (900, 1000)])
-def test_mcnemar_is_the_exact_binomial_test(b: int, c: int) -> None:
-    assert mcnemar(b, c) == pytest.approx(stats.binomtest(b, b + c, 0.5).pvalue, rel=1e-9)
-
-
-def test_mcnemar_without_a_difference_proves_nothing_and_refuses_nonsense() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(4, 4) == 1.0
-    with pytest.raises(ValueError, match="-1"):
-        mcnemar(-1, 3)
-
-
-def test_paired_bootstrap_is_about_the_normal_interval_and_repeats() -> None:
-    rng = np.random.default_rng(0)
-    before = rng.random(300)
-    after = before + rng.normal(0.05, 0.2, 300)
-    low, high = paired_bootstrap(before.tolist(), after.tolist())
-    differences = after - before
-    half = 1.96 * differences.std(ddof=1) / math.sqrt(300)
-    assert low == pytest.approx(differences.mean() - half, abs=0.003)
-    assert high == pytest.approx(differences.mean() + half, abs=0.003)
-    assert (low, high) == paired_bootstrap(before.tolist(), after.tolist())
-    assert (low, high) != paired_bootstrap(before.tolist(), after.tolist(), seed=1)
-
-
-def test_paired_bootstrap_keeps_the_pairs() -> None:
-    """Problems of very different difficulty, each a little better: unpaired the interval would hold 0."""
-    before = [0.0, 1.0] * 50
-    assert paired_bootstrap(before, [b + 0.1 for b in before]) == pytest.approx((0.1, 0.1))
-
-
-@pytest.mark.parametrize("after", [[], [0.5]])
-def test_paired_bootstrap_refuses_lists_that_are_no_pairs(after: list[float]) -> None:
-    with pytest.raises(ValueError, match="one length"):
-        paired_bootstrap([0.1, 0.2] if after else [], after)

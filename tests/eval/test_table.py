@@ -11,7 +11,6 @@ import pytest
 
 from mathwright.answers import check_answer
 from mathwright.eval import table
-from mathwright.eval.metrics import mcnemar, paired_difference, wilson_interval
 from mathwright.eval.table import (
     AnswerComparison,
     answer_clusters,
@@ -23,6 +22,7 @@ from mathwright.eval.table import (
     tabulate,
 )
 from mathwright.records import EvalRecord, Problem, Verdict, VerdictStatus
+from mathwright.stats import mcnemar, paired_difference, wilson_interval
 
 
 def record(

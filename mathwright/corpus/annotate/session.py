@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mathwright.corpus.annotate.iteration import Candidate, IterationPages
-from mathwright.corpus.rules.domains import wilson
 from mathwright.corpus.rules.file import RulesFile
 from mathwright.corpus.rules.index import prefix_glob
 from mathwright.corpus.rules.rules import (
@@ -26,6 +25,7 @@ from mathwright.corpus.rules.rules import (
 )
 from mathwright.errors import MathwrightError
 from mathwright.lines import is_text
+from mathwright.stats import wilson_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Session:
         ranges = self.pages.ranges(node)
         num_pages = sum(stop - start for start, stop in ranges)
         num_collected = sum(self.pages.index.num_collected(start, stop) for start, stop in ranges)
-        low, high = wilson(num_collected, num_pages)
+        low, high = wilson_interval(num_collected, num_pages)
         standing = self.standing()
         rules = {glob: standing.by_glob.get(glob) for glob in self.pages.globs(node)}
         decisions = {rule and rule.decision for rule in rules.values()}

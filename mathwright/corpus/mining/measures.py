@@ -17,10 +17,11 @@ import numpy as np
 
 from mathwright.corpus.documents.dedup import canonical_url
 from mathwright.corpus.mining.ranking import rank
-from mathwright.corpus.rules.domains import Z95, domain, wilson
+from mathwright.corpus.rules.domains import domain
 from mathwright.errors import MathwrightError
 from mathwright.lines import json_text
 from mathwright.problems.rows import read_rows
+from mathwright.stats import Z95, average_precision, wilson_interval
 
 STRATA = (("best half of the collected", 0.5), ("rest of the collected", 1.0), ("up to 1.5 times the cut", 1.5),
           ("up to 3 times the cut", 3.0), ("all below", math.inf))  # fmt: skip
@@ -72,6 +73,7 @@ def against_labels(
 
 
 def _figures(relevant: np.ndarray, scores: np.ndarray, collected: np.ndarray) -> dict[str, Any]:
+    precision = average_precision(relevant, scores)
     hits, taken, num = int((relevant & collected).sum()), int(collected.sum()), int(relevant.sum())
     return {
         "labelled": len(relevant),
@@ -79,28 +81,14 @@ def _figures(relevant: np.ndarray, scores: np.ndarray, collected: np.ndarray) ->
         "collected": taken,
         **_share("precision", hits, taken),
         **_share("recall", hits, num),
-        "average_precision": average_precision(relevant, scores),
+        "average_precision": None if precision is None else round(precision, 4),
     }
 
 
 def _share(name: str, successes: int, trials: int) -> dict[str, float | None]:
-    low, high = wilson(successes, trials)
+    low, high = wilson_interval(successes, trials)
     value = round(successes / trials, 4) if trials else None
     return {name: value, f"{name}_low": round(low, 4), f"{name}_high": round(high, 4)}
-
-
-def average_precision(relevant: np.ndarray, scores: np.ndarray) -> float | None:
-    """Mean of the precision at each relevant page down the ranking; None without one. relevant [N] bool; scores [N].
-
-    Pages of equal score share the precision at the last of them.
-    """
-    if not relevant.any():
-        return None
-    order = np.argsort(-scores, kind="stable")
-    ranked, values = relevant[order], scores[order]
-    last = np.searchsorted(-values, -values, side="right")  # rank of the last page of the same score
-    precision = np.cumsum(ranked)[last - 1] / last
-    return round(float(precision[ranked].mean()), 4)
 
 
 def calibration(relevant: np.ndarray, scores: np.ndarray, *, num_bins: int = 10) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ domain, which joins the hosts of one owner (`en.wikipedia.org`, `de.wikipedia.or
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-Z95 = 1.959963984540054
+from mathwright.stats import Interval, wilson_interval
 
 DomainUnit = Literal["host", "registered"]
 
@@ -37,19 +36,9 @@ class Share:
         return self.num_collected / self.num_pages
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval:
         """95% Wilson score interval of the share: honest for domains with few pages."""
-        return wilson(self.num_collected, self.num_pages)
-
-
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; (0, 1) for no trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    p, spread = successes / trials, z * z / trials
-    centre = (p + spread / 2) / (1 + spread)
-    half = z * math.sqrt(p * (1 - p) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+        return wilson_interval(self.num_collected, self.num_pages)
 
 
 _PLAIN_URL = re.compile(r"https?://(?:www\.)?+([a-z0-9.-]+)(?::[0-9]{1,5})?(/[!-\"$->@-~]*)?(?:[?#][!-~]*)?")

@@ -12,8 +12,9 @@ import pytest
 
 from mathwright.corpus.mining.loop import State
 from mathwright.corpus.mining.pool import Pool
-from mathwright.corpus.rules.domains import domain, wilson
+from mathwright.corpus.rules.domains import domain
 from mathwright.corpus.rules.rules import matching, rejected
+from mathwright.stats import wilson_interval
 from tests.corpus.test_stage import MATH, SITES, recipe, run_stage, web  # noqa: F401 (fixture)
 
 
@@ -54,7 +55,7 @@ def test_each_iteration_keeps_its_domains_sorted_with_their_intervals(finished):
         assert {row["domain"]: row["collected"] for row in rows if row["collected"]} == collected
         assert rows == sorted(rows, key=lambda row: (-row["collected"], -row["share"], row["domain"]))
         for row in rows:
-            low, high = wilson(row["collected"], row["pages"])
+            low, high = wilson_interval(row["collected"], row["pages"])
             assert (row["share_low"], row["share_high"]) == (round(low, 4), round(high, 4))
             assert row["mathematical"] == (row["collected"] / row["pages"] > 0.1)
 

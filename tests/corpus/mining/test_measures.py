@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from mathwright.corpus.mining.measures import (
     STRATA,
     against_labels,
-    average_precision,
     calibration,
     chapman,
     excerpt,
@@ -65,20 +64,6 @@ def test_pages_of_the_seed_are_not_judged_and_its_hosts_apart():
     assert (seed_hosts["labelled"], seed_hosts["precision"], seed_hosts["recall"]) == (2, 0.5, 1.0)
     assert (others["labelled"], others["precision"], others["recall"]) == (1, None, 0.0)
     assert others["recall_low"] == 0.0 and others["recall_high"] < 1.0
-
-
-@given(
-    pages=st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.3, 0.4])), min_size=1, max_size=12),
-)
-def test_average_precision_by_its_definition(pages):
-    relevant, scores = np.array([r for r, _ in pages]), np.array([s for _, s in pages])
-    precisions = []
-    for is_relevant, score in pages:
-        if is_relevant:
-            at_least = [r for r, s in pages if s >= score]
-            precisions.append(sum(at_least) / len(at_least))
-    expected = sum(precisions) / len(precisions) if precisions else None
-    assert average_precision(relevant, scores) == (None if expected is None else pytest.approx(expected, abs=1e-4))
 
 
 def test_calibration_of_a_calibrated_classifier_and_of_an_overconfident_one():

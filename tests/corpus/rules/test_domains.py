@@ -15,26 +15,9 @@ from mathwright.corpus.rules.domains import (
     domain_table,
     is_mathematical,
     registered_domain,
-    wilson,
 )
 from mathwright.corpus.rules.rules import Rule, matching, propose_rules, read_rules, rejected, write_rules
 from mathwright.errors import MathwrightError
-
-
-@given(trials=st.integers(1, 500), data=st.data())
-def test_wilson_ends_solve_the_score_equation(trials, data):
-    """The ends are the shares p at which (p_hat - p)^2 = z^2 p (1 - p) / n."""
-    successes = data.draw(st.integers(0, trials))
-    z, p_hat = 1.959963984540054, successes / trials
-
-    def distance(p):
-        return (p_hat - p) ** 2 - z * z * p * (1 - p) / trials
-
-    low, high = wilson(successes, trials)
-    assert distance(low) == pytest.approx(0, abs=1e-12)
-    assert distance(high) == pytest.approx(0, abs=1e-12)
-    assert 0 <= low <= p_hat + 1e-12 and p_hat - 1e-12 <= high <= 1
-    assert high - low > 1 / (trials + z * z)
 
 
 @pytest.mark.parametrize(
