@@ -187,7 +187,7 @@ def _ranking_batch(groups: Sequence[TokenGroup], rankings: Sequence[Ranking], nu
 
 
 def _summary(stage: Stage, training: Sequence[Ranking], heldout: Sequence[Ranking]) -> dict[str, Any]:
-    """Sizes, and held-out accuracy before and after, beside that of a judge that prefers the shorter response."""
+    """Sizes, and held-out accuracy before and after, next to that of a judge that prefers the shorter response."""
     measured = [m for m in stage.metrics() if m.get("kind") == "eval"]
     summary: dict[str, Any] = {"num_rankings": len(training), "num_heldout": len(heldout)}
     if heldout:

@@ -45,7 +45,7 @@ def process_advantages(
     """Process supervision (§4.1.3): A_{i,t} = sum over steps j with index(j) >= t of r~_i^{index(j)}.
 
     r~ = (r - mean(R)) / (std(R) + eps), where R pools every step of every response of the group; so a longer response
-    weighs more in mean and deviation, as the paper has it. Tokens behind the last step end have advantage 0.
+    weighs more in mean and deviation, as the paper has it. Tokens after the last step end have advantage 0.
 
     Args:
         step_rewards_PGS: reward at each step end; NaN where there is no such step, or it is unscored.
@@ -93,7 +93,7 @@ def generalized_advantages(
 ) -> Float[Tensor, "B T"]:
     """GAE (Schulman et al. 2016), cited by §4.1.1: A_t = sum_l (gamma lam)^l delta_{t+l}.
 
-    delta_t = r_t + gamma V_{t+1} - V_t, and V is 0 behind the last token: a response ends its episode. Masked tokens
+    delta_t = r_t + gamma V_{t+1} - V_t, and V is 0 after the last token: a response ends its episode. Masked tokens
     (padding, inserted tool output) are no actions: time steps over them and their advantage is 0.
 
     Args:

@@ -84,7 +84,7 @@ class RolloutFile:
         self.writes = writes
 
     def rewind(self, step: int) -> None:
-        """Drop groups at or behind `step`, and a last line cut short by a kill."""
+        """Drop groups of `step` and later ones, and a last line cut short by a kill."""
         if not self.writes:
             return
         kept = [line for line in self._whole_lines() if json.loads(line)["step"] < step]

@@ -1,4 +1,4 @@
-"""The losses of the paper, and those people expect beside them, each a function of its own.
+"""The losses of the paper, and those people expect next to them, each a function of its own.
 
 Conventions. Tensors are [B, T] (B sequences, T response tokens, padded). `response_mask` is True where a token is
 trained: padding and inserted tool output are False. What stands in masked slots, NaN included, changes neither value

@@ -1,11 +1,25 @@
-"""The inner part of Algorithm 1: sample questions, sample G responses to each, reward, advantages, mu updates.
+"""Reinforcement: Algorithm 1 of the paper, one iteration of it. Line by line, and where each is computed:
 
-    step   D_b drawn -> pi_old = pi_theta -> G responses -> rewards -> advantages -> mu updates of Eq. 3
-                                  ^                                                       |
-                                  └───────────────── the same weights ────────────────────┘
+    1   pi_theta <- the SFT model                                Models.load                          models.py
+    3   pi_ref <- pi_theta                                       Models.load
+    4   for step = 1 .. M:                                       _Training.complete                   here
+    5       draw a batch D_b of questions                        Explorer.explore                     explore.py
+    6       pi_old <- pi_theta                                   Models.exploring_generator: the same weights
+    7       draw G responses o_i ~ pi_old to each question       Explorer.explore
+    8       reward them                                          judge_groups                         rollout.py
+                by rule, by model, by a function                 Reward.score                         rewards.py
+                step by step                                     StepScorer.score                     step_scorers.py
+    9       advantages A_{i,t}                                   Method.training_groups, .weights     methods/
+                                                                 outcome_advantages, ...              advantages.py
+    10      mu times:                                            Learner.learn                        learn.py
+    11          update pi_theta to raise Eq. 3                   Method.loss                          methods/
+                                                                 grpo_loss, ...                       losses.py
+
+Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are not here: a stage is one
+iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and in 11.
 
 Everything random is a pure function of (seed, step) and of the position in the order of the problems, and explored
-waves are kept (`rl.buffer`): a run killed at any moment goes on from its last checkpoint without exploring anything
+waves are kept (`rl.buffer`): a run killed at any moment resumes from its last checkpoint without exploring anything
 twice, with the same result to the bit on CPU.
 
 pi(o_t) is the distribution the tokens are drawn from, so logits are divided by the sampling temperature in training
@@ -21,7 +35,7 @@ Measurements of kind "train", one a step:
     response_tokens, truncated  mean length; share that ran into a limit
     tool_calls                  programs run, mean over responses
     equal_reward_groups         share of groups in which there is nothing to prefer
-    resampled_groups            further groups explored in the place of such ones (dynamic sampling)
+    resampled_groups            further groups explored instead of such ones (dynamic sampling)
     unscored                    share of responses without a reward (under grpo_process: without a scored step)
     logprob_gap, _max           |log-probability in the generator - in training|, mean and maximum over tokens
     ratio, clip_fraction        pi / pi_old, and the share of tokens clipped; of the last update
@@ -38,6 +52,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
@@ -99,44 +114,22 @@ def run(
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
     """
     check(recipe)
-    if recipe.evaluate_every and not heldout:
-        raise MathwrightError(
-            "rl.evaluate_every is set, but there are no held-out problems",
-            hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
-        )
+    _require_heldout(recipe, heldout)
     method = methods.from_recipe(recipe)
     models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
     lm = models.policy
     judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
-    row = TABLE_10[recipe.method]
-    steps = step_scorer(recipe.step_reward) if row.reward == "steps" else None
-
-    def prepared(chosen: Sequence[Problem], name: str) -> list[Prompt]:
-        return prepare_prompts(
-            chosen,
-            lm=lm,
-            mode=recipe.mode,
-            template=template,
-            max_new_tokens=recipe.sampling.max_new_tokens,
-            stage=stage,
-            name=name,
-        )
-
-    prompts = prepared(problems, "prompts")
+    steps = step_scorer(recipe.step_reward) if TABLE_10[recipe.method].reward == "steps" else None
+    prompts_of = partial(_prompts_of, recipe, stage, lm, template)
+    prompts = prompts_of(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
-    if row.data == "solutions":
+    if TABLE_10[recipe.method].data == "solutions":
         source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
     else:
         source = Explorer(
-            recipe=recipe,
-            prompts=prompts,
-            rewards=terms,
-            steps=steps,
-            tokenizer=lm.tokenizer,
-            buffer=buffer,
-            seed=seed,
+            recipe=recipe, prompts=prompts, rewards=terms, steps=steps, tokenizer=lm.tokenizer, buffer=buffer, seed=seed
         )
     training = _Training(
         recipe=recipe,
@@ -145,13 +138,35 @@ def run(
         source=source,
         learner=Learner(recipe, stage, lm, models.reference, method),
         buffer=buffer,
-        heldout=prepared(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
+        heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
     )
     try:
         training.complete()
     finally:
         models.close()
     _finish(recipe, stage, lm, template)
+
+
+def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
+    if recipe.evaluate_every and not heldout:
+        raise MathwrightError(
+            "rl.evaluate_every is set, but there are no held-out problems",
+            hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
+        )
+
+
+def _prompts_of(
+    recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, problems: Sequence[Problem], name: str
+) -> list[Prompt]:
+    return prepare_prompts(
+        problems,
+        lm=lm,
+        mode=recipe.mode,
+        template=template,
+        max_new_tokens=recipe.sampling.max_new_tokens,
+        stage=stage,
+        name=name,
+    )
 
 
 def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str) -> None:
@@ -189,21 +204,8 @@ class _Training:
         optimiser = Optimiser(lm.model, recipe.optimiser, num_steps=num_updates)
         folder = stage.path / CHECKPOINTS
         rollouts = RolloutFile(stage.path / "rollouts.jsonl", writes=stage.writes)
-        start = position = 0
-        parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
-        if (newest := checkpoint.latest(folder)) is not None:
-            restored = checkpoint.restore(newest, lm=lm, optimiser=optimiser)
-            start, position = restored.step, restored.extra["position"]
-            stage.say(f"going on behind step {start} of {recipe.num_steps}")
-        for kind in ("train", "eval", "warning", "unscored"):
-            stage.rewind_metrics(start, kind)
-        rollouts.rewind(start)
         idleness = Idleness(recipe.method)
-        for earlier in stage.metrics():
-            if earlier.get("kind") == "train" and earlier["step"] < start:
-                self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
-                idleness.explored(earlier, "")
-                idleness.learned(earlier)
+        start, position = self._resume(optimiser, rollouts, idleness)
         if start == 0:
             self._warn_of_repetition()
         lm.model.eval()
@@ -217,7 +219,7 @@ class _Training:
                 try:
                     idleness.explored(found.values, _reasons(found))
                 except MathwrightError:
-                    self.buffer.drop(step)  # to be scored anew
+                    self.buffer.drop(step)  # to be scored again
                     raise
                 values = found.values | self.learner.learn(step, found.groups, optimiser)
                 rollouts.append(step, found.groups[: recipe.saved_groups])
@@ -234,6 +236,27 @@ class _Training:
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, tool)
+
+    def _resume(self, optimiser: Optimiser, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
+        """Restore the last checkpoint, if there is one, and forget what was measured after it.
+
+        Returns the next step, and where it begins in the order of the problems.
+        """
+        stage, start, position = self.stage, 0, 0
+        parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
+        if (newest := checkpoint.latest(stage.path / CHECKPOINTS)) is not None:
+            restored = checkpoint.restore(newest, lm=self.models.policy, optimiser=optimiser)
+            start, position = restored.step, restored.extra["position"]
+            stage.say(f"resuming after step {start} of {self.recipe.num_steps}")
+        for kind in ("train", "eval", "warning", "unscored"):
+            stage.rewind_metrics(start, kind)
+        rollouts.rewind(start)
+        for earlier in stage.metrics():
+            if earlier.get("kind") == "train" and earlier["step"] < start:
+                self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
+                idleness.explored(earlier, "")
+                idleness.learned(earlier)
+        return start, position
 
     def _explore(self, step: int, position: int, tool: Tool | None) -> Exploration:
         if isinstance(self.source, Solutions):
