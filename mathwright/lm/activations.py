@@ -11,24 +11,8 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel
-
-
-def decoder_layers(model: Any) -> list[Any]:
-    """The layers of a transformers model, first to last.
-
-    Raises MathwrightError for a model whose layers transformers does not mark as such.
-    """
-    layers = [module for module in model.base_model.modules() if isinstance(module, GradientCheckpointingLayer)]
-    if not layers:
-        raise MathwrightError(
-            f"{type(model).__name__} has no decoder layers that can be told apart",
-            hint="use a Llama-like model: Llama, Qwen2 or 3, Mistral, DeepSeek, SmolLM",
-        )
-    return layers
+from mathwright.lm.model import LanguageModel, decoder_layers
 
 
 def checkpoint_activations(lm: LanguageModel, on: bool) -> None:

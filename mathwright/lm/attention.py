@@ -7,7 +7,7 @@ P 96, R 96, n 64. Only PyTorch's own `scaled_dot_product_attention` is called, s
 Only where a model caps its scores (Gemma 2) or has attention sinks (gpt_oss), which no kernel of PyTorch's computes,
 the weights are written out (`_written_out`).
 
-`mathwright.lm.load` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
+`mathwright.lm.model` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
 own SDPA attention. What a model passes to its attention and is neither computed nor known to change nothing is an
 error: a model whose attention is another one must not be computed as if it were this one.
 """

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.parallel import World
 from mathwright.lm.recipe import OptimiserRecipe

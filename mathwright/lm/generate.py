@@ -18,8 +18,8 @@ from torch import Tensor
 from mathwright.lm.cache import Prefix, SlotCache, extend
 from mathwright.lm.decode import ModuleDecoder, decoder
 from mathwright.lm.growing import GrowingText
-from mathwright.lm.load import LanguageModel, attention_window, require_embedded, require_supported, sequence_limits
-from mathwright.lm.probe import logit_transform
+from mathwright.lm.model import LanguageModel, attention_window, require_embedded, sequence_limits
+from mathwright.lm.probe import logit_transform, require_supported
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.sample import draw, uniforms
 from mathwright.lm.tokenise import encode

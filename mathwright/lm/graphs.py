@@ -9,15 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mathwright.lm.cache import SlotCache, Step
-
-if TYPE_CHECKING:
-    from mathwright.lm.decode import FusedDecoder
+from mathwright.lm.fused import FusedDecoder
 
 SHORTEST = 256
 """Keys of the smallest graphs; the next have twice as many."""

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.head import IDENTITY, LogitTransform
-from mathwright.lm.load import LanguageModel, require_embedded, sequence_limits
+from mathwright.lm.logit_transform import IDENTITY, LogitTransform
+from mathwright.lm.model import LanguageModel, require_embedded, sequence_limits
 from mathwright.lm.pack import GroupBatch, PackedRows, packed_states
 from mathwright.lm.probe import logit_transform
 
@@ -32,7 +32,7 @@ def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "
     """Last hidden states (behind the final norm) of every token of a packed batch.
 
     Raises MathwrightError where a sequence is longer than the model's context or than what its attention computes
-    (`lm.load.sequence_limits`), or holds a token for which the model has no embedding.
+    (`lm.model.sequence_limits`), or holds a token for which the model has no embedding.
     """
     longest = int(batch.positions.max()) + 1
     for what, limit in sequence_limits(model):

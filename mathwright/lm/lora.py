@@ -17,8 +17,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.heads import HEAD, RewardModel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import HEAD, LanguageModel, RewardModel
 from mathwright.lm.recipe import LoraRecipe
 
 ALL_LINEAR = "all-linear"
@@ -149,7 +148,7 @@ def reference(lm: LanguageModel) -> Iterator[None]:
 def merge(lm: LanguageModel) -> None:
     """Add the adapters to the weights and remove them: the model is a plain one again, all of it trainable.
 
-    `lm.load.save` does not need it: it writes a plain model anyway. The weights must not be sharded. Nothing happens to
+    `lm.save.save` does not need it: it writes a plain model anyway. The weights must not be sharded. Nothing happens to
     a model without adapters.
     """
     layers = _layers(lm.model)

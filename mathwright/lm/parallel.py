@@ -26,8 +26,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.activations import decoder_layers
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel, decoder_layers
 from mathwright.lm.probe import findings
 
 T = TypeVar("T")

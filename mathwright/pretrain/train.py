@@ -12,10 +12,12 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
+from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
 from mathwright.pretrain.recipe import PretrainRecipe, check
 from mathwright.run import Stage

@@ -43,9 +43,10 @@ from pathlib import Path
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads, parallel
 from mathwright.lm.generate import Tool
-from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.loop import CHECKPOINTS
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
+from mathwright.lm.save import save
 from mathwright.problems.templates import write_template
 from mathwright.records import Problem, Solution
 from mathwright.rl import methods, rewards

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from mathwright.lm.load import LanguageModel, from_scratch
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.scratch import from_scratch
 
 SCRATCH = ScratchRecipe(vocab_size=320, width=32, num_layers=2, num_heads=4, num_kv_heads=2, ffn_width=64)
 TEXTS = ["Tom has 12 apples and buys 30 more.", "```python\nprint(12 + 30)\n```\n", "The answer is 42. So x = 7."] * 5

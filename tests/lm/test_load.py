@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import wheels
-from mathwright.lm.load import fast_dtype, from_scratch, load, load_tokenizer, save
+from mathwright.lm.load import fast_dtype, load, load_tokenizer
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import encode, train_tokenizer
 from tests.lm.conftest import SCRATCH, TEXTS, tiny_lm
 

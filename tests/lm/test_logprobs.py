@@ -11,7 +11,6 @@ from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2Fo
 from mathwright.errors import MathwrightError
 from mathwright.lm import logprobs as module
 from mathwright.lm.attention import ATTENTION
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import (
     gather_hidden,
     gather_last,
@@ -20,6 +19,7 @@ from mathwright.lm.logprobs import (
     response_entropies,
     response_logprobs,
 )
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, TokenGroup, pack_examples, pack_groups
 from tests.lm.conftest import exact, tiny_lm
 from tests.oracles import lm as oracle

@@ -11,9 +11,9 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.run import RunDirectory, Stage

@@ -14,12 +14,14 @@ pytest.importorskip("peft")
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses, response_logprobs
 from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, GroupBatch, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.run import RunDirectory
 from tests.lm.conftest import adamw, tiny_lm
 
@@ -208,7 +210,7 @@ def test_a_reward_models_head_is_trained_and_saved(tmp_path):
     heads.response_scores(model, group_batch()).sum().backward()
     trained = {name for name, p in model.model.named_parameters() if p.grad is not None}
     assert trained == {n for n, _ in model.model.named_parameters() if ".lora_" in n} | {"score.weight"}
-    heads.save(model, tmp_path)
+    save(model, tmp_path)
     loaded = heads.load(tmp_path, dtype="float32")
     with torch.no_grad():
         scores = [heads.response_scores(m, group_batch()) for m in (model, loaded)]

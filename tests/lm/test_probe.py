@@ -28,14 +28,17 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import attention as attention_module
-from mathwright.lm import head, heads, probe
+from mathwright.lm import heads, logit_transform, probe
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
-from mathwright.lm.head import IDENTITY, LogitTransform, find_transform
-from mathwright.lm.load import LanguageModel, load, require_supported, save, sequence_limits
+from mathwright.lm.load import load
+from mathwright.lm.logit_transform import IDENTITY, LogitTransform, find_transform
 from mathwright.lm.logprobs import next_token_losses, response_entropies, response_logprobs
+from mathwright.lm.model import LanguageModel, sequence_limits
 from mathwright.lm.pack import Example, TokenGroup, pack_examples, pack_groups
+from mathwright.lm.probe import require_supported
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.save import save
 from tests.lm.conftest import tiny_lm
 
 WINDOW = 12
@@ -391,7 +394,7 @@ def without_softcap(monkeypatch):
 
 def without_transform(monkeypatch):
     monkeypatch.setattr(LogitTransform, "__call__", lambda self, logits: logits)
-    monkeypatch.setattr(head, "_gap", lambda found, expected: 0.0)
+    monkeypatch.setattr(logit_transform, "_gap", lambda found, expected: 0.0)
 
 
 def _replaced(how: Any, **changes: Any) -> Any:

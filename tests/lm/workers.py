@@ -19,12 +19,13 @@ from mathwright.lm import heads, lora, parallel
 from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.logprobs import next_token_losses, response_entropies, response_logprobs
 from mathwright.lm.loop import fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, GroupBatch, PackedRows, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode
 from mathwright.pretrain import train as pretraining
@@ -116,7 +117,7 @@ def reward(folder: Path) -> None:
         model, stage=stage(folder), optimiser=adamw(), num_steps=3, batches=lambda _: group_batches(),
         loss=score_loss, checkpoint_every=2, description="test",
     )  # fmt: skip
-    heads.save(model, folder / "model")
+    save(model, folder / "model")
 
 
 def reinforce(folder: Path) -> None:

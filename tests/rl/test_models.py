@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.rl import rewards, train
 from mathwright.rl.check import check
 from mathwright.rl.methods import Grpo
