@@ -20,7 +20,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
-from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.save import save
@@ -143,14 +143,16 @@ def _train(
 
     fit(
         reward_model,
-        stage=stage,
-        optimiser=recipe.optimiser,
-        num_steps=per_epoch * recipe.num_epochs,
-        batches=batches,
-        loss=loss,
-        checkpoint_every=recipe.checkpoint_every,
-        evaluate=evaluate if heldout else None,
-        description="training the reward model",
+        stage,
+        Training(
+            optimiser=recipe.optimiser,
+            num_steps=per_epoch * recipe.num_epochs,
+            batches=batches,
+            loss=loss,
+            checkpoint_every=recipe.checkpoint_every,
+            evaluate=evaluate if heldout else None,
+            description="training the reward model",
+        ),
     )
 
 

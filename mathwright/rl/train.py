@@ -64,6 +64,8 @@ from mathwright.rl.steps import step_scorer
 from mathwright.run import Stage
 
 BUFFER = "buffer"
+POLICY = "policy"
+"""Its name in the checkpoints."""
 
 
 def run(
@@ -191,9 +193,9 @@ class _Training:
         start = position = 0
         parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(folder)) is not None:
-            restored = checkpoint.restore(newest, lm=lm, optimiser=optimiser)
+            restored = checkpoint.restore(newest, parts={POLICY: lm.model}, optimisers={POLICY: optimiser})
             start, position = restored.step, restored.extra["position"]
-            stage.say(f"going on behind step {start} of {recipe.num_steps}")
+            stage.say(f"resuming after step {start} of {recipe.num_steps}")
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
         rollouts.rewind(start)
@@ -225,7 +227,13 @@ class _Training:
                 advance(1)
                 is_last = step + 1 == recipe.num_steps
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
-                    checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
+                    checkpoint.save(
+                        folder,
+                        parts={POLICY: lm.model},
+                        optimisers={POLICY: optimiser},
+                        step=step + 1,
+                        extra={"position": position},
+                    )
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             idleness.finished()
             if not idleness.prefers and recipe.method.startswith("grpo"):

@@ -13,7 +13,7 @@ from mathwright.lm import checkpoint
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
@@ -64,13 +64,15 @@ def run(
 
     fit(
         lm,
-        stage=stage,
-        optimiser=recipe.optimiser,
-        num_steps=recipe.num_steps,
-        batches=batches,
-        loss=loss,
-        checkpoint_every=recipe.checkpoint_every,
-        description="fine-tuning",
+        stage,
+        Training(
+            optimiser=recipe.optimiser,
+            num_steps=recipe.num_steps,
+            batches=batches,
+            loss=loss,
+            checkpoint_every=recipe.checkpoint_every,
+            description="fine-tuning",
+        ),
     )
     save(lm, stage.path / "model")
     if stage.writes:
