@@ -27,6 +27,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.model import LanguageModel, decoder_layers
+from mathwright.lm.patches import replace_forward
 from mathwright.lm.probe import findings
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ def _gather_with_decoder(model: Any) -> None:
             raise RuntimeError("a sharded model generates within `parallel.unsharded(lm)` only")
         return model.decode(*args, **kwargs)
 
-    decoder.forward = forward
+    replace_forward(decoder, forward)
 
 
 def sharded(module: torch.nn.Module) -> bool:

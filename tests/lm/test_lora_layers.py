@@ -131,7 +131,7 @@ def test_adapters_of_an_embedding_have_the_models_type() -> None:
     ("name", "targets", "message"),
     [
         ("llama", ("q_proj", "c_attn"), "no layer called c_attn"),
-        ("llama", ("lm_head",), "lm_head is behind the decoder"),
+        ("llama", ("lm_head",), "lm_head comes after the decoder"),
         ("llama", ("q_proj", "input_layernorm"), "input_layernorm of LlamaForCausalLM is a LlamaRMSNorm"),
         ("llama", ("self_attn",), "self_attn of LlamaForCausalLM is a LlamaAttention"),
         ("llama", (), "lora.targets is empty"),

@@ -19,7 +19,7 @@ from mathwright.lm import heads, lora, parallel
 from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
-from mathwright.lm.logprobs import next_token_losses, response_entropies, response_logprobs
+from mathwright.lm.logprobs import next_token_losses, response_logprobs
 from mathwright.lm.loop import Training, fit
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
@@ -175,7 +175,7 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
             for prompt, group in zip(prompts, responses, strict=True)
             for batch in pack_groups([TokenGroup(prompt, group)], 64)
         ]
-        total, kl, entropy = 0.0, 0.0, 0.0
+        total, kl, halved = 0.0, 0.0, 0.0
         for batch, counts in parallel.share_of_rank(packed, world):
             with torch.no_grad():
                 ref = reference(lm, batch)
@@ -184,11 +184,12 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
             (value if counts else 0 * value).backward()
             optimiser.accumulate()
             # the last pass before the update has no gradient: what it leaves gathered must not outlive the update
-            entropies = response_entropies(lm, batch)
+            with torch.no_grad():
+                again = response_logprobs(lm, batch, temperature=0.5)
             total += counts * value.item()
             kl += counts * (policy - ref).abs().sum().item()
-            entropy += counts * entropies.sum().item()
-        sums = parallel.add_up({"loss": total, "kl": kl, "entropy": entropy}, world, lm.device)
+            halved += counts * again.sum().item()
+        sums = parallel.add_up({"loss": total, "kl": kl, "halved": halved}, world, lm.device)
         written.append({**sums, "norm": optimiser.step(), "responses": [[list(r) for r in g] for g in responses]})
     if world.is_main:
         folder.mkdir(parents=True)
