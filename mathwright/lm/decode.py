@@ -37,7 +37,7 @@ class Decoder(Protocol):
 
 
 def decoder(model: Any) -> Decoder:
-    """The fastest decoder for a model as it is now; to be made anew when weights or adapters have changed."""
+    """The fastest decoder for a model as it is now; to be made again when weights or adapters have changed."""
     if not fusible(model):
         return ModuleDecoder(model)
     fused = FusedDecoder(model)

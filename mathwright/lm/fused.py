@@ -145,7 +145,7 @@ class FusedDecoder:
 
 
 def _norm(module: Any, x: Tensor) -> Tensor:
-    """Root mean square normalisation, the weight behind the rounding as in the modules."""
+    """Root mean square normalisation, the weight after the rounding as in the modules."""
     return F.rms_norm(x, x.shape[-1:], eps=module.variance_epsilon) * module.weight
 
 
@@ -188,7 +188,7 @@ def _attend(query: Tensor, layer: int, step: Step, cache: SlotCache, scaling: fl
 
 
 def _attend_prompts(query: Tensor, layer: int, step: Step, cache: SlotCache, scaling: float) -> tuple[Tensor, Tensor]:
-    """Attention to the prompts alone, each read once for all sequences behind it, and its mass (see `_flash`)."""
+    """Attention to the prompts alone, each read once for all its sequences, and its mass (see `_flash`)."""
     prompts = step.prompts
     assert prompts is not None
     num_prompts, group = prompts.members.shape

@@ -51,7 +51,7 @@ class Tool(Protocol):
         ...
 
     def run(self, calls: Sequence[ToolCall]) -> list[str]:
-        """Run programs of different sequences; returns the text to insert behind each."""
+        """Run programs of different sequences; returns the text to insert after each."""
         ...
 
     def close(self, key: int) -> None:
@@ -135,7 +135,7 @@ class Generator:
             sampling: temperature, top_p, top_k, and max_new_tokens, which counts inserted tokens too.
             seeds: one a response. Given equal logits, the tokens of a response depend on its seed alone.
             stop: strings that end a response. Its tokens stay as drawn, its text ends before the string.
-            tool: what the model may call; its output is inserted behind the call and generation goes on.
+            tool: what the model may call; its output is inserted after the call and generation goes on.
             max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
             on_finished: called with the number of responses finished since the last call.
             on_completion: called with i, j and the completion as the j-th response to prompt i is finished.
@@ -239,7 +239,7 @@ class _Run:
     # -- filling slots --
 
     def _admit(self) -> list[_Ready]:
-        """Put waiting sequences into free slots, behind the running ones."""
+        """Put waiting sequences into free slots, after the running ones."""
         admitted: list[_Ready] = []
         while len(self.running) + len(admitted) < self.num_slots:
             if not self.ready and not self._prefill(self.num_slots - len(self.running) - len(admitted)):

@@ -147,7 +147,7 @@ def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tenso
 
 
 def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
-    """Prompt and responses as the reward model reads them: each tokenised alone, the end token behind a response."""
+    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response."""
     return TokenGroup(
         encode_prompt(reward_model.tokenizer, prompt),
         [[*encode(reward_model.tokenizer, response, parse_special=False), reward_model.end] for response in responses],

@@ -65,7 +65,7 @@ def load_tokenizer(source: str | Path) -> Any:
         for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
     ):
         raise MathwrightError(
-            f"{folder} has no tokenizer", hint="copy tokenizer.json and tokenizer_config.json beside the weights"
+            f"{folder} has no tokenizer", hint="copy tokenizer.json and tokenizer_config.json next to the weights"
         )
     return from_pretrained(AutoTokenizer, folder)
 
@@ -75,7 +75,7 @@ def require_source(source: str | Path) -> None:
     folder = resolve(source)
     load_tokenizer(source)
     if isinstance(folder, Path) and not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-        raise MathwrightError(f"{folder} has no weights", hint="copy its safetensors files beside config.json")
+        raise MathwrightError(f"{folder} has no weights", hint="copy its safetensors files next to config.json")
 
 
 def _require_fitting(lm: LanguageModel, source: str | Path) -> None:

@@ -27,7 +27,7 @@ SMALLEST_BLOCK = 1024
 
 
 def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
-    """Last hidden states (behind the final norm) of every token of a packed batch.
+    """Last hidden states (after the final norm) of every token of a packed batch.
 
     Raises MathwrightError where a sequence is longer than the model's context or than what its attention computes
     (`lm.model.sequence_limits`), or holds a token for which the model has no embedding.
@@ -71,7 +71,7 @@ def next_token_losses(lm: LanguageModel, rows: PackedRows) -> Float[Tensor, " N"
 
 
 def gather_hidden(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B T D"]:
-    """The hidden states at the response tokens themselves, for heads; row 0 of the batch behind a response's end."""
+    """The hidden states at the response tokens themselves, for heads; row 0 of the batch after a response's end."""
     return hidden.flatten(0, 1)[batch.token_index.to(hidden.device)]
 
 

@@ -65,7 +65,7 @@ class RewardModel(LanguageModel):
 
     @property
     def end(self) -> int:
-        """The token behind a response, at which the score is read."""
+        """The token after a response, at which the score is read."""
         # folders of earlier versions hold what the language model had there, which may be several
         named = self.model.config.eos_token_id
         return named if isinstance(named, int) else int(self.tokenizer.eos_token_id)

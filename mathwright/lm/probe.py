@@ -66,7 +66,7 @@ def findings(model: Any) -> Findings:
 
 
 def logit_transform(model: Any) -> LogitTransform:
-    """What the model does to its logits behind the output layer."""
+    """What the model does to its logits after the output layer."""
     return findings(model).transform
 
 

@@ -122,7 +122,7 @@ def _set_aside(folder: Path) -> None:
     number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}.unchecked-{n}").exists())
     aside = folder.with_name(f"{folder.name}.unchecked-{number}")
     folder.rename(aside)
-    console.print(f"{folder} is not as it was written: it is now {aside}, and made anew", soft_wrap=True)
+    console.print(f"{folder} is not as it was written: it is now {aside}, and is made again", soft_wrap=True)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
 from mathwright.lm.optimise import Optimiser
-from tests.lm.conftest import adamw
+from tests.lm.conftest import adamw, earlier_checkpoint
 
 NARROW, WIDE = torch.bfloat16, torch.float32
 
@@ -126,22 +125,6 @@ def test_another_model_is_refused_before_anything_is_changed(
 # --- earlier versions -----------------------------------------------------------------------------
 
 
-def earlier_content(net: torch.nn.Module, optimiser: Optimiser) -> dict[str, Any]:
-    """What earlier versions wrote: one part, its optimiser's state as lists in the order of the weights."""
-    content = {
-        "step": 4,
-        "weights": net.state_dict(),
-        "optimiser": {
-            "num_updates": optimiser.num_updates,
-            "adamw": [adamw.state_dict() for adamw in optimiser._adamw],
-            "lower": [c.lower for c in optimiser._copies if c is not None],
-        },
-        "random": checkpoint._random_states(),
-        "extra": {"position": 17},
-    }
-    return copy.deepcopy(content)
-
-
 @pytest.mark.parametrize("dtype", [WIDE, NARROW])
 @pytest.mark.parametrize("name", ["step-00000004.pt", "step-00000004.ranks/rank-0-of-1.pt"])
 def test_a_training_of_an_earlier_version_resumes_exactly(tmp_path: Path, dtype: torch.dtype, name: str) -> None:
@@ -154,7 +137,7 @@ def test_a_training_of_an_earlier_version_resumes_exactly(tmp_path: Path, dtype:
     optimiser = Optimiser(straight, adamw(warmup_steps=3), num_steps=9)
     step(straight, optimiser)
     (tmp_path / name).parent.mkdir(exist_ok=True)
-    torch.save(earlier_content(straight, optimiser), tmp_path / name)
+    torch.save(earlier_checkpoint(straight, optimiser), tmp_path / name)
     step(straight, optimiser)
 
     resumed = network(dtype)

@@ -58,7 +58,7 @@ def random_model(make: Any, dtype: torch.dtype) -> Any:
 
 @torch.inference_mode()
 def decoded(model: Any, chosen: Decoder, *, apart: bool, slots: int = 6) -> tuple[list[torch.Tensor], SlotCache]:
-    """Hidden states of three steps behind the prompts, the last two of which are one prompt's group."""
+    """Hidden states of three steps after the prompts, the last two of which are one prompt's group."""
     prefixes, _ = extend(model, [None] * len(PROMPTS), PROMPTS)
     longest = max(map(len, PROMPTS))
     cache = SlotCache(prefixes[0], slots, 8 if apart else longest + 8, prompt_capacity=longest if apart else 0)

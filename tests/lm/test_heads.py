@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def with_tokenizer(made: Any, *, spare_rows: int = 0) -> LanguageModel:
-    """A random Llama for a tokenizer; spare_rows: of the embedding, behind the vocabulary."""
+    """A random Llama for a tokenizer; spare_rows: of the embedding, after the vocabulary."""
     config = LlamaConfig(
         vocab_size=len(made) + spare_rows, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=160, eos_token_id=made.eos_token_id,

@@ -21,7 +21,7 @@ from mathwright.lm.optimise import Optimiser
 from mathwright.lm.parallel import World
 from mathwright.run import read_manifest, read_metrics
 from tests.lm import workers
-from tests.lm.conftest import adamw, tiny_lm
+from tests.lm.conftest import adamw, earlier_checkpoint, tiny_lm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,7 +126,8 @@ def test_held_out_text_is_measured_alike(both: tuple[Path, Path]) -> None:
 def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_path: Path) -> None:
     """bfloat16 weights: their float32 copies, moments and random states come back in both processes.
 
-    So they do where one process has read the checkpoint of two and written its own; and two go on from one.
+    So they do where one process has read the checkpoint of two and written its own. Two processes resume what one has
+    begun with an earlier version, too.
     """
     killed = torchrun("narrow_killed", tmp_path)
     assert killed.returncode != 0
@@ -138,8 +139,9 @@ def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_p
     (folder / "step-00000006.partial").mkdir()  # what a kill amid writing leaves
     reread = tmp_path / "one_between" / "narrow" / "train" / CHECKPOINTS
     write_again(newest, reread)
-    shutil.copytree(both[0] / "untied_begun", tmp_path / "one_between" / "untied")
-    resumed = torchrun("narrow,one_between/narrow,one_between/untied", tmp_path)
+    shutil.copytree(both[0] / "untied_begun", tmp_path / "untied")
+    write_as_earlier(tmp_path / "untied" / "train" / CHECKPOINTS)
+    resumed = torchrun("narrow,one_between/narrow,untied", tmp_path)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     whole = both[1] / "narrow"
     for again in (tmp_path / "narrow", tmp_path / "one_between" / "narrow"):
@@ -152,7 +154,7 @@ def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_p
         assert found == {step: expected[step] for step in found}
         assert {4, 5} <= found.keys()
     assert sorted(p.name for p in folder.iterdir()) == ["step-00000006"]
-    assert_equal_models(both[0] / "untied" / "model", tmp_path / "one_between" / "untied" / "model")
+    assert_equal_models(both[0] / "untied" / "model", tmp_path / "untied" / "model")
 
 
 def write_again(path: Path, folder: Path) -> None:
@@ -161,6 +163,15 @@ def write_again(path: Path, folder: Path) -> None:
     trained = {"parts": {PART: lm.model}, "optimisers": {PART: Optimiser(lm.model, adamw(), num_steps=6)}}
     step = checkpoint.restore(path, **trained).step
     checkpoint.save(folder, **trained, step=step)
+
+
+def write_as_earlier(folder: Path) -> None:
+    """Put a file as earlier versions wrote it in the place of a checkpoint of one process."""
+    lm = workers.untied_lm()
+    optimiser = Optimiser(lm.model, adamw(), num_steps=6)
+    checkpoint.restore(folder / "step-00000004", parts={PART: lm.model}, optimisers={PART: optimiser})
+    torch.save(earlier_checkpoint(lm.model, optimiser), folder / "step-00000004.pt")
+    shutil.rmtree(folder / "step-00000004")
 
 
 @pytest.mark.slow

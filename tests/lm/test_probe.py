@@ -156,7 +156,7 @@ def test_the_gradient_of_fine_tuning_equals_transformers(pair):
         torch.testing.assert_close(ours[name], expected, rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
-def test_a_temperature_divides_behind_the_cap():
+def test_a_temperature_divides_after_the_cap():
     """The chunked backward pass against autograd, through several blocks of the vocabulary."""
     from mathwright.lm.logprobs import token_logprobs
 
@@ -288,7 +288,7 @@ def test_logits_changed_in_an_unknown_way_are_refused():
             return output
 
     torch.manual_seed(0)
-    with pytest.raises(MathwrightError, match="Shifted changes its numbers behind the output layer"):
+    with pytest.raises(MathwrightError, match="Shifted changes its numbers after the output layer"):
         probed(Shifted(LlamaConfig(vocab_size=250, **SIZES)).eval())
 
 

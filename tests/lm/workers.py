@@ -74,7 +74,7 @@ def full(folder: Path) -> None:
     train(folder, tiny_lm())
 
 
-def untied(folder: Path, num_steps: int = NUM_STEPS) -> None:
+def untied_lm() -> LanguageModel:
     """An output layer of its own, biases, and rows of weights that do not divide by the processes."""
     config = Qwen2Config(
         vocab_size=301, hidden_size=32, intermediate_size=47, num_hidden_layers=2, num_attention_heads=4,
@@ -82,11 +82,15 @@ def untied(folder: Path, num_steps: int = NUM_STEPS) -> None:
     )  # fmt: skip
     config._attn_implementation = ATTENTION
     torch.manual_seed(0)
-    train(folder, LanguageModel(Qwen2ForCausalLM(config).eval(), tiny_lm().tokenizer), num_steps=num_steps)
+    return LanguageModel(Qwen2ForCausalLM(config).eval(), tiny_lm().tokenizer)
+
+
+def untied(folder: Path) -> None:
+    train(folder, untied_lm())
 
 
 def untied_begun(folder: Path) -> None:
-    untied(folder, num_steps=4)
+    train(folder, untied_lm(), num_steps=4)
 
 
 def adapters(folder: Path) -> None:

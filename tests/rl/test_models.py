@@ -187,7 +187,7 @@ def test_two_killed_processes_go_on_to_the_bit(tmp_path, model, two_processes):
     killed = torchrun(tmp_path / "runs", model, "grpo", kill_at=2)
     assert killed.returncode != 0
     checkpoints = [p.name for p in (tmp_path / "runs/grpo/rl" / CHECKPOINTS).iterdir()]
-    assert checkpoints == ["step-00000002.ranks"]
+    assert checkpoints == ["step-00000002"]
     assert torchrun(tmp_path / "runs", model, "grpo").returncode == 0
     assert same_weights(tmp_path / "runs/grpo/rl/model", two_processes / "grpo/rl/model")
 
