@@ -36,8 +36,8 @@ class _Graph:
 class GraphDecoder:
     """A decoder whose steps are recorded once for each size, and replayed.
 
-    Graphs are made as sizes come up, on the memory of one cache; another cache begins with none. Where recording fails, a warning
-    says why and steps run one kernel at a time.
+    Graphs are made as sizes come up, on the memory of one cache; another cache begins with none. Where recording fails,
+    a warning says why and steps run one kernel at a time.
     """
 
     shares_prompts = False

