@@ -147,7 +147,7 @@ class Generator:
         require_embedded(self.lm.model, max((max(prompt) for prompt in prompts), default=0))
         training = self.lm.model.training
         self.lm.model.eval()
-        call = _Call(
+        call = _GenerateCall(
             prompts=prompts,
             sampling=sampling,
             seeds=seeds,
@@ -172,7 +172,7 @@ def check_prompts(prompts: Sequence[Sequence[int]], seeds: Sequence[Sequence[int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
+class _GenerateCall:
     """What `Generator.generate` was asked; its docstring says what each is."""
 
     prompts: Sequence[Sequence[int]]
@@ -188,7 +188,7 @@ class _Call:
 class _Run:
     """The state of one call of `generate`."""
 
-    def __init__(self, lm: LanguageModel, call: _Call, *, max_batch: int, whole_logprobs: bool) -> None:
+    def __init__(self, lm: LanguageModel, call: _GenerateCall, *, max_batch: int, whole_logprobs: bool) -> None:
         self.lm, self.call, self.whole_logprobs = lm, call, whole_logprobs
         self.prompts, self.sampling, self.seeds, self.tool = call.prompts, call.sampling, call.seeds, call.tool
         self.num_slots = min(max_batch, sum(map(len, call.seeds)))
