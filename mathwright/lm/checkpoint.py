@@ -148,8 +148,8 @@ def _open(path: Path, parts: Mapping[str, torch.nn.Module], optimisers: Mapping[
         return _Checkpoint(path)
     if len(parts) != 1:
         raise ValueError(f"{path} is of an earlier version, which trained one part, not {', '.join(parts)}")
-    (part,) = parts
-    return EarlierCheckpoint(path, part, optimisers.get(part))
+    ((part, module),) = parts.items()
+    return EarlierCheckpoint(path, part, module, optimisers.get(part))
 
 
 class _Checkpoint:

@@ -21,12 +21,13 @@ from mathwright.lm.optimise import Optimiser
 class EarlierCheckpoint:
     """One such checkpoint, its tensors under the names that they have today."""
 
-    def __init__(self, path: Path, part: str, optimiser: Optimiser | None) -> None:
+    def __init__(self, path: Path, part: str, module: torch.nn.Module, optimiser: Optimiser | None) -> None:
         """Open it.
 
         Args:
             path: file or folder.
             part: today's name of what was trained.
+            module: that part.
             optimiser: of that part, if it is to be restored.
 
         Raises MathwrightError for a folder that another number of processes wrote; ValueError where it is of another
@@ -36,7 +37,10 @@ class EarlierCheckpoint:
         file = path if self._is_whole else _file_of_rank(path)
         content = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
         self._values = {name: content[name] for name in ("step", "extra", "random")}
-        self._tensors: dict[str, Tensor] = {f"{part}/weights/{name}": w for name, w in content["weights"].items()}
+        once = {name for name, _ in module.named_parameters()}
+        second_names = {name for name, _ in module.named_parameters(remove_duplicate=False)} - once
+        weights = {name: value for name, value in content["weights"].items() if name not in second_names}
+        self._tensors: dict[str, Tensor] = {f"{part}/weights/{name}": value for name, value in weights.items()}
         if optimiser is not None:
             state = _state_by_name(content["optimiser"], optimiser)
             self._tensors |= {f"{part}/optimiser/{name}": value for name, value in state.items()}

@@ -22,6 +22,14 @@ def network(dtype: torch.dtype = WIDE, width: int = 6) -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(5, width), torch.nn.Linear(width, 2)).to(dtype)
 
 
+def tied_network(dtype: torch.dtype) -> torch.nn.Module:
+    """One weight under two names, as embedding and output layer may be."""
+    torch.manual_seed(3)
+    first, second = torch.nn.Linear(5, 5), torch.nn.Linear(5, 5)
+    second.weight = first.weight
+    return torch.nn.Sequential(first, second).to(dtype)
+
+
 class Two:
     """A policy and a critic in training, each with its optimiser."""
 
@@ -133,14 +141,14 @@ def test_a_training_of_an_earlier_version_resumes_exactly(tmp_path: Path, dtype:
         optimiser.accumulate()
         optimiser.step()
 
-    straight = network(dtype)
+    straight = tied_network(dtype)
     optimiser = Optimiser(straight, adamw(warmup_steps=3), num_steps=9)
     step(straight, optimiser)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     torch.save(earlier_checkpoint(straight, optimiser), tmp_path / name)
     step(straight, optimiser)
 
-    resumed = network(dtype)
+    resumed = tied_network(dtype)
     again = Optimiser(resumed, adamw(warmup_steps=3), num_steps=9)
     newest = checkpoint.latest(tmp_path)
     assert newest is not None
