@@ -161,7 +161,8 @@ def measure(folder: Path) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
     from mathwright.errors import MathwrightError
-    from mathwright.lm.load import attention_window, load
+    from mathwright.lm.load import load
+    from mathwright.lm.model import attention_window
 
     found: dict[str, Any] = {}
     try:

@@ -24,8 +24,10 @@ import torch
 from vllm_generate import VllmProcess
 
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.lm.tokenise import encode
 
 QUESTION = (

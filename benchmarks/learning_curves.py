@@ -23,8 +23,9 @@ import torch
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.eval.run import EvaluatedModel
 from mathwright.eval.run import run as evaluate
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.problems.formats import response_text
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems

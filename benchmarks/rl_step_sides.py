@@ -69,7 +69,8 @@ class Clock:
 
 def prepare(job: Mapping[str, Any]) -> None:
     """Write the model (for TRL as it is, for us without an end token) and the prompts of each case."""
-    from mathwright.lm.load import load, save
+    from mathwright.lm.load import load
+    from mathwright.lm.save import save
     from mathwright.problems.templates import SHORT
 
     folder = Path(job["folder"])

@@ -2,7 +2,7 @@
 
 import ast
 import graphlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,48 @@ def test_only_allowed_imports_inside_the_corpus() -> None:
 def test_no_list_of_imports_allows_a_circle(allowed: Mapping[str, set[str]]) -> None:
     graph = {room: rooms for room, rooms in allowed.items() if room not in ("recipe", "recipes")}
     graphlib.TopologicalSorter(graph).prepare()
+
+
+CIRCLES = [{"mathwright.chain.checks", "mathwright.chain.run", "mathwright.chain.sharing"}]
+"""Files known to import each other; one that is opened is to be taken off the list."""
+
+
+def modules() -> dict[str, Path]:
+    """Every file of the package by the name it is imported by."""
+    paths = [path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py")]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imported_files(module: str, path: Path, known: Iterable[str]) -> set[str]:
+    """The modules among `known` that a file imports, inside functions and for type checkers too."""
+    names = imports(PACKAGE.parent / path)
+    # `from package.module import name` names what is in a module, `from package import module` the module itself
+    return {name if name in known else name.rpartition(".")[0] for name in names} & set(known) - {module}
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
+    """Groups of modules each of which imports all others of its group, through others or at once."""
+    reached = {module: {module} for module in graph}
+    grown = True
+    while grown:
+        grown = False
+        for module, imported in graph.items():
+            before = len(reached[module])
+            reached[module].update(*(reached[name] for name in imported))
+            grown |= len(reached[module]) > before
+    groups = {frozenset(other for other in reached[module] if module in reached[other]) for module in graph}
+    return [set(group) for group in sorted(groups, key=sorted) if len(group) > 1]
+
+
+def test_circles_of_imports_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set[str](), "f": {"g", "a"}, "g": {"f"}}
+    assert circles(graph) == [{"a", "b", "c"}, {"f", "g"}]
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Neither at once nor through others: what a file needs can be read without reading what needs it."""
+    files = modules()
+    assert circles({module: imported_files(module, path, files) for module, path in files.items()}) == CIRCLES
 
 
 def test_looking_at_a_recipe_loads_no_heavy_library() -> None:

@@ -17,8 +17,9 @@ import sympy
 from mathwright.answers import functions
 from mathwright.answers import tex_commands as commands
 from mathwright.answers.functions import Tree, UnparsableError
+from mathwright.answers.grammar import Grammar
 from mathwright.answers.normalise import SET_CLOSE, SET_OPEN
-from mathwright.answers.tokens import DIVIDED, TIMES, Tokens
+from mathwright.answers.tokens import DIVIDED, TIMES
 
 MAX_DEPTH = 60
 """Brackets, powers and fractions inside each other; deeper ones would exhaust the interpreter's stack."""
@@ -47,7 +48,7 @@ def parse_formula(text: str, *, ordered: bool = False) -> tuple[Tree, bool]:
     return tree, parser.has_capital_products
 
 
-class Parser(Tokens):
+class Parser(Grammar):
     """One pass over the tokens of one formula; each method reads one rule of the grammar."""
 
     def __init__(self, text: str, ordered: bool = False) -> None:

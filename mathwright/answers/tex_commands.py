@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy
 
 from mathwright.answers import functions
 from mathwright.answers.functions import Tree, UnparsableError
+from mathwright.answers.grammar import Grammar
 from mathwright.answers.tokens import DIVIDED, TIMES
-
-if TYPE_CHECKING:
-    from mathwright.answers.tex import Parser
 
 MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"}
 
 
-def chosen(parser: Parser, kind: str) -> Tree | None:
+def chosen(parser: Grammar, kind: str) -> Tree | None:
     """`C_5^2` and `A_5^2`: combinations and arrangements, as Chinese textbooks write them."""
     start = parser.at
     below = _index(parser, "_")
@@ -36,7 +34,7 @@ def chosen(parser: Parser, kind: str) -> Tree | None:
     return chosen if kind == "C" else chosen * functions.factorial(above)
 
 
-def _index(parser: Parser, sign: str) -> Tree | None:
+def _index(parser: Grammar, sign: str) -> Tree | None:
     if parser.peek() != sign:
         return None
     parser.at += 1
@@ -46,7 +44,7 @@ def _index(parser: Parser, sign: str) -> Tree | None:
         return None
 
 
-def log(parser: Parser) -> Tree:
+def log(parser: Grammar) -> Tree:
     base, exponent = sympy.Integer(10), None
     for _ in range(2):
         if parser.peek() == "_":
@@ -58,7 +56,7 @@ def log(parser: Parser) -> Tree:
     return value if exponent is None else functions.power(value, exponent)
 
 
-def _log_base(parser: Parser) -> Tree:
+def _log_base(parser: Grammar) -> Tree:
     parser.at += 1
     if parser.kind() == "number" and len(parser.peek()) > 1 and parser.peek().isdigit() and not _starts(parser, 1):
         digits = parser.peek()  # \log_28 is the logarithm of 8 with base 2
@@ -67,7 +65,7 @@ def _log_base(parser: Parser) -> Tree:
     return parser.argument_of_command()
 
 
-def _starts(parser: Parser, ahead: int) -> bool:
+def _starts(parser: Grammar, ahead: int) -> bool:
     """Whether a value may begin at a token."""
     kind, token = parser.kind(ahead), parser.peek(ahead)
     return kind in ("letter", "number", "environment") or (
@@ -75,7 +73,7 @@ def _starts(parser: Parser, ahead: int) -> bool:
     )
 
 
-def fraction(parser: Parser) -> Tree:
+def fraction(parser: Grammar) -> Tree:
     if (derivative := _derivative(parser)) is not None:
         return derivative
     top = parser.argument_of_command()
@@ -83,7 +81,7 @@ def fraction(parser: Parser) -> Tree:
     return top / bottom
 
 
-def _derivative(parser: Parser) -> Tree | None:
+def _derivative(parser: Grammar) -> Tree | None:
     """`\\frac{d}{dx}` of the term behind it; `\\frac{dy}{dx}` as a name."""
     spelled = [parser.peek(ahead) for ahead in range(8)]
     if spelled[:5] == ["{", "d", "}", "{", "d"] and spelled[6] == "}":
@@ -96,7 +94,7 @@ def _derivative(parser: Parser) -> Tree | None:
     return None
 
 
-def root(parser: Parser) -> Tree:
+def root(parser: Grammar) -> Tree:
     degree = sympy.Integer(2)
     if parser.peek() == "[":
         degree = parser.group()
@@ -104,12 +102,12 @@ def root(parser: Parser) -> Tree:
     return functions.power(radicand, 1 / degree)
 
 
-def binomial(parser: Parser) -> Tree:
+def binomial(parser: Grammar) -> Tree:
     top = parser.argument_of_command()
     return functions.binomial(top, parser.argument_of_command())
 
 
-def rounded(parser: Parser, function: Any, closer: str) -> Tree:
+def rounded(parser: Grammar, function: Any, closer: str) -> Tree:
     in_bars, parser.in_bars = parser.in_bars, False
     value = parser.sum()
     parser.expect(closer)
@@ -117,7 +115,7 @@ def rounded(parser: Parser, function: Any, closer: str) -> Tree:
     return function(value)
 
 
-def accent(parser: Parser, token: str) -> Tree:
+def accent(parser: Grammar, token: str) -> Tree:
     """A vector, named by its letter; `\\overrightarrow{AB}` is the opposite of `\\overrightarrow{BA}`."""
     letters = parser.raw_group() if parser.peek() == "{" else [parser.take()]
     if len(letters) == 2 and all(letter.isupper() for letter in letters) and token != r"\hat":
@@ -132,11 +130,11 @@ def accent(parser: Parser, token: str) -> Tree:
     return symbol
 
 
-def _unknown(parser: Parser, name: str) -> Tree:
+def _unknown(parser: Grammar, name: str) -> Tree:
     raise UnparsableError(name)
 
 
-def shape(parser: Parser, shape: str) -> Tree:
+def shape(parser: Grammar, shape: str) -> Tree:
     """What points name in any order (a triangle), from either end (a segment, an angle), or a conjugate."""
     letters = parser.raw_group() if parser.peek() == "{" else None
     if letters is None:
@@ -155,7 +153,7 @@ def shape(parser: Parser, shape: str) -> Tree:
     return sympy.Symbol(f"{shape} {''.join(turned)}")
 
 
-def matrix(parser: Parser) -> Tree:
+def matrix(parser: Grammar) -> Tree:
     name = re.sub(r"\\begin\s*|[{}]", "", parser.take())
     if name not in MATRICES:
         raise UnparsableError(name)
@@ -180,7 +178,7 @@ def matrix(parser: Parser) -> Tree:
     return matrix.det() if name in ("vmatrix", "Vmatrix") else matrix
 
 
-def over_index(parser: Parser, kind: Any) -> Tree:
+def over_index(parser: Grammar, kind: Any) -> Tree:
     """`\\sum_{k=1}^{n}` of the term behind it."""
     parser.expect("_")
     parser.expect("{")
@@ -198,7 +196,7 @@ def over_index(parser: Parser, kind: Any) -> Tree:
     return kind(term, (sympy.Symbol(name), low, high))
 
 
-def integral(parser: Parser) -> Tree:
+def integral(parser: Grammar) -> Tree:
     low = high = None
     for _ in range(2):
         if parser.peek() == "_":
@@ -217,7 +215,7 @@ def integral(parser: Parser) -> Tree:
     return sympy.Integral(body, (variable, low, high))
 
 
-def limit(parser: Parser) -> Tree:
+def limit(parser: Grammar) -> Tree:
     parser.expect("_")
     parser.expect("{")
     name = parser.take().lstrip("\\")
@@ -235,7 +233,7 @@ def limit(parser: Parser) -> Tree:
     return sympy.Limit(parser.quotient(), sympy.Symbol(name), target, direction)
 
 
-READERS: dict[str, Callable[[Parser], Tree]] = {
+READERS: dict[str, Callable[[Grammar], Tree]] = {
     r"\frac": fraction,
     r"\dfrac": fraction,
     r"\tfrac": fraction,

@@ -232,8 +232,9 @@ class Chain:
         stage.finish(outputs=outputs, summary=counts)
 
     def _model(self, stage: Stage) -> None:
-        from mathwright.lm.load import from_scratch, save
         from mathwright.lm.load import load as load_model
+        from mathwright.lm.save import save
+        from mathwright.lm.scratch import from_scratch
         from mathwright.problems.formats import response_text
 
         recipe = self.recipe.model

@@ -16,7 +16,7 @@ from mathwright.records import Completion, FinishReason
 from mathwright.tools.loop import PythonTool
 
 if TYPE_CHECKING:
-    from mathwright.lm.load import LanguageModel
+    from mathwright.lm.model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

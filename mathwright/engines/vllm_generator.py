@@ -22,8 +22,9 @@ from mathwright.engines.vllm_loop import Asked, Drawn, VllmLoop, close_engine, f
 from mathwright.errors import MathwrightError
 from mathwright.lm.folders import from_pretrained
 from mathwright.lm.generate import Tool, check_prompts
-from mathwright.lm.load import attention_window, load_tokenizer, torch_dtype
+from mathwright.lm.load import load_tokenizer
 from mathwright.lm.lora import plain_weights
+from mathwright.lm.model import attention_window, torch_dtype
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.records import Completion
 

@@ -6,29 +6,14 @@ row of L = 512 tokens, 1.25 x L x D with it, and take 1.26 times as long.
 
 from __future__ import annotations
 
-import types
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel
-
-
-def decoder_layers(model: Any) -> list[Any]:
-    """The layers of a transformers model, first to last.
-
-    Raises MathwrightError for a model whose layers transformers does not mark as such.
-    """
-    layers = [module for module in model.base_model.modules() if isinstance(module, GradientCheckpointingLayer)]
-    if not layers:
-        raise MathwrightError(
-            f"{type(model).__name__} has no decoder layers that can be told apart",
-            hint="use a Llama-like model: Llama, Qwen2 or 3, Mistral, DeepSeek, SmolLM",
-        )
-    return layers
+from mathwright.lm.model import LanguageModel, decoder_layers
+from mathwright.lm.patches import replace_forward, restore_forward
 
 
 def checkpoint_activations(lm: LanguageModel, on: bool) -> None:
@@ -40,10 +25,9 @@ def checkpoint_activations(lm: LanguageModel, on: bool) -> None:
     Raises MathwrightError for a model without decoder layers.
     """
     for layer in decoder_layers(lm.model):
-        layer.__dict__.pop("forward", None)
+        restore_forward(layer)
         if on:
-            # On the instance, beneath the hooks of FSDP: they must not run again as the layer is computed again.
-            layer.forward = types.MethodType(_forward_again_in_backward, layer)
+            replace_forward(layer, partial(_forward_again_in_backward, layer))
 
 
 def _forward_again_in_backward(layer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Attention of packed batches: each segment for itself, the responses of a group beside one another on their prompt.
+"""Attention of packed batches: each segment for itself, the responses of a group next to each other on their prompt.
 
 A dense mask over a row of L tokens costs L^2, nearly all of it masked out. Here a prompt of P tokens and its n
 responses of R tokens cost P^2 / 2 + n R (P + R): on a CPU a quarter of the time at P 80, R 96, n 8, and a twentieth at
@@ -7,7 +7,7 @@ P 96, R 96, n 64. Only PyTorch's own `scaled_dot_product_attention` is called, s
 Only where a model caps its scores (Gemma 2) or has attention sinks (gpt_oss), which no kernel of PyTorch's computes,
 the weights are written out (`_written_out`).
 
-`mathwright.lm.load` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
+`mathwright.lm.model` registers the function with transformers under `ATTENTION`; without a layout it is transformers'
 own SDPA attention. What a model passes to its attention and is neither computed nor known to change nothing is an
 error: a model whose attention is another one must not be computed as if it were this one.
 """
@@ -51,7 +51,7 @@ class Bucket:
     start: int
     stop: int
     index: Int[Tensor, "n T"] | None
-    """Place in the row of each token, any place behind the end of a response; None where all are equally long."""
+    """Place in the row of each token, any place after the end of a response; None where all are equally long."""
     kept: Int[Tensor, " M"] | None
     """Which of the n*T are tokens of a response, in the order of the row; None where all are."""
     num_responses: int
@@ -72,7 +72,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A segment that sees itself alone, and the responses behind it that see it too."""
+    """A segment that sees itself alone, and the responses after it that see it too."""
 
     start: int
     stop: int

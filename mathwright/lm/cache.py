@@ -34,13 +34,13 @@ class Prefix:
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where the boolean mask is True, -inf elsewhere.
 
-    Made once here: from a boolean mask the attention of every layer makes it anew, a third of its time in decoding.
+    Made once here: from a boolean mask the attention of every layer makes it again, a third of its time in decoding.
     """
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, float("-inf"))
 
 
 class _Recorder(Cache):
-    """Hands each layer the given past with the new keys and values behind it, and records the new ones."""
+    """Hands each layer the given past with the new keys and values after it, and records the new ones."""
 
     def __init__(self, past: tuple[Tensor, Tensor] | None) -> None:
         super().__init__(layers=[])
@@ -59,7 +59,7 @@ class _Recorder(Cache):
 def extend(
     model: Any, prefixes: Sequence[Prefix | None], tokens: Sequence[Sequence[int]]
 ) -> tuple[list[Prefix], Tensor]:
-    """Run `tokens` of each row behind its prefix (None is the empty one), all rows in one forward pass.
+    """Run `tokens` of each row after its prefix (None is the empty one), all rows in one forward pass.
 
     Returns the prefixes with the tokens in them, and [rows, D] hidden states of the last token of each row.
     """
@@ -113,7 +113,7 @@ def seen_through(model: Any, mask: Tensor | None, query_positions: Tensor, key_p
 
 
 def _stack(prefixes: Sequence[Prefix]) -> tuple[Tensor, Tensor]:
-    """Prefixes as [layers, rows, heads, longest, width], zeros behind the shorter ones."""
+    """Prefixes as [layers, rows, heads, longest, width], zeros after the shorter ones."""
     longest = max(p.length for p in prefixes)
     pad = torch.nn.functional.pad
     keys = torch.stack([pad(p.keys, (0, 0, 0, longest - p.length)) for p in prefixes], dim=1)
@@ -123,12 +123,12 @@ def _stack(prefixes: Sequence[Prefix]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class SharedPrompts:
-    """The prompts of the running sequences, and which sequence is behind which.
+    """The prompts of the running sequences, and which sequence has which.
 
     G is the size of the largest group; smaller ones are filled up with sequence 0.
     """
 
-    members: Tensor  # [prompts, G] the sequences behind each prompt
+    members: Tensor  # [prompts, G] the sequences of each prompt
     places: Tensor  # [sequences] where each stands in `members` laid flat
     mask: Tensor | None  # [prompts, 1, 1, longest prompt], additive; None where all are equally long
     length: int
@@ -146,14 +146,14 @@ class Step:
     length: int
     """Tokens of the longest slot, the new one included."""
     prompts: SharedPrompts | None
-    """What every sequence sees besides its slot, where prompts are kept apart."""
+    """What every sequence sees in addition to its slot, where prompts are kept apart."""
 
 
 class SlotCache:
     """Room for `num_slots` sequences of up to `capacity` tokens; the first slots are decoded together.
 
     A token's keys and values lie side by side, so that one copy a layer writes them. With `prompt_capacity` the prompts
-    are kept apart, each once for all sequences behind it, and slots hold only what follows.
+    are kept apart, each once for all its sequences, and slots hold only what follows.
     """
 
     def __init__(self, like: Prefix, num_slots: int, capacity: int, *, prompt_capacity: int = 0) -> None:
@@ -233,7 +233,7 @@ class SlotCache:
         before: Tensor | int = 0,
         prompts: SharedPrompts | None = None,
     ) -> Step:
-        """The step that writes `tokens` behind the first `written` of the slots and looks at `length` of each.
+        """The step that writes `tokens` after the first `written` of the slots and looks at `length` of each.
 
         before: tokens of a sequence that are not in its slot.
         """

@@ -1,8 +1,13 @@
 """Checkpoints of a training: whole or not there, and exact to the bit, random states included.
 
-One process writes a file, step-00000010.pt. Of several each writes its own shards into a folder that gets its name,
-step-00000010.ranks, when all are written; the folder must be one that all processes see. Weights that are not trained
-are left out: they are those of the model the training starts from.
+A checkpoint is a folder, step-00000010, that gets its name when everything is written; all processes must see it. Its
+tensors are kept by torch.distributed.checkpoint, each process writing its shards, and read by any number of processes:
+
+    step-00000010/.metadata       which tensors there are, and where
+                  __0_0.distcp    those of process 0, or its shards of them
+                  rank-0.pt       step, random states and further values of process 0
+
+Weights that are not trained are left out: they are those of the model the training starts from.
 """
 
 from __future__ import annotations
@@ -10,20 +15,23 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.earlier_checkpoint import EarlierCheckpoint
 from mathwright.lm.optimise import Optimiser
-from mathwright.lm.parallel import World
 from mathwright.lm.recipe import OptimiserRecipe
 
 KEPT = 2
@@ -32,7 +40,7 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Where a training goes on."""
+    """Where a training resumes."""
 
     step: int
     """Steps completed."""
@@ -42,66 +50,155 @@ class Restored:
 def save(
     folder: Path,
     *,
-    lm: LanguageModel,
-    optimiser: Optimiser,
+    parts: Mapping[str, torch.nn.Module],
+    optimisers: Mapping[str, Optimiser],
     step: int,
     extra: Mapping[str, Any] | None = None,
-    module: torch.nn.Module | None = None,
 ) -> Path:
-    """Write the checkpoint of a training after `step` steps and remove older ones, the last two aside.
+    """Write the checkpoint of a training after `step` steps; of the older ones only the last is kept.
 
     To be called by all processes of a training.
 
     Args:
         folder: where the checkpoints of this training lie.
-        lm: the model.
-        optimiser: its optimiser.
+        parts: what is trained, by name: {"model": lm.model}, {"policy": ..., "critic": ...}.
+        optimisers: of the parts, by the same names.
         step: steps completed.
         extra: further state as plain values and tensors.
-        module: what is trained, where it is more than lm.model (a model with a head).
     """
     world = parallel.world()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:08d}{'.pt' if world.size == 1 else '.ranks'}"
-    content = {
-        "step": step,
-        "weights": _weights(module or lm.model),
-        "optimiser": optimiser.state_dict(),
-        "random": _random_states(),
-        "extra": dict(extra or {}),
-    }
-    if world.size == 1:
-        _write(content, path)
-    else:
-        _write_ranks(content, path, world)
+    path = folder / f"step-{step:08d}"
+    partial = path.with_suffix(".partial")
     if world.is_main:
+        _remove(partial)
+        partial.mkdir(parents=True)
+    parallel.barrier(world)
+    state = _weights(parts)
+    for part, optimiser in optimisers.items():
+        state |= {_of_optimiser(part, name): value for name, value in optimiser.state_dict().items()}
+    with _one_process_is_meant():
+        state_dict_saver.save(state, checkpoint_id=partial, no_dist=world.size == 1)
+    values = {"step": step, "extra": dict(extra or {}), "random": _random_states()}
+    _write(values, partial / f"rank-{world.rank}.pt")
+    parallel.barrier(world)
+    if world.is_main:
+        _remove(path)
+        partial.replace(path)
         for old in _checkpoints(folder)[:-KEPT]:
             _remove(old)
+    parallel.barrier(world)
     return path
 
 
+def restore(
+    path: Path, *, parts: Mapping[str, torch.nn.Module], optimisers: Mapping[str, Optimiser] | None = None
+) -> Restored:
+    """Set what is trained, its optimisers and the random states to what they were, in all processes of a training.
+
+    With the number of processes that wrote the checkpoint everything is as it was to the bit. With another one the
+    weights and optimisers are; a process that had no forerunner takes over the random states of another.
+
+    Args:
+        path: a checkpoint, of `latest`.
+        parts: what to restore, by the names it was saved under.
+        optimisers: of the parts, by the same names; None restores the weights alone.
+
+    Raises ValueError where the checkpoint is of another model, MathwrightError where it was written by an earlier
+    version in several processes, and this training has another number of them.
+    """
+    saved = _open(path, parts, optimisers or {})
+    state = _weights(parts)
+    found = {name for name in saved.shapes if name.startswith(tuple(f"{part}/weights/" for part in parts))}
+    differ = sorted(n for n in found | state.keys() if n not in state or saved.shapes.get(n) != saved.shape(state[n]))
+    if differ:
+        raise ValueError(f"{path} is not of this model: {differ[0]} differs, and {len(differ) - 1} other weights")
+    for part, optimiser in (optimisers or {}).items():
+        prefix = _of_optimiser(part, "")
+        names = [name.removeprefix(prefix) for name in saved.shapes if name.startswith(prefix)]
+        state |= {prefix + name: value for name, value in optimiser.state_to_fill(names).items()}
+    saved.fill(state)
+    values = saved.values()
+    _set_random_states(values["random"])
+    return Restored(values["step"], values["extra"])
+
+
+class _Saved(Protocol):
+    """What `restore` reads from."""
+
+    @property
+    def shapes(self) -> Mapping[str, torch.Size]:
+        """Of the tensors, by name."""
+        ...
+
+    def shape(self, tensor: Tensor) -> torch.Size:
+        """The shape in `shapes` of what fits a tensor of the training."""
+        ...
+
+    def fill(self, state: dict[str, Tensor]) -> None:
+        """Copy the tensors of these names into the given ones."""
+        ...
+
+    def values(self) -> dict[str, Any]:
+        """Step, random states and extra state of this process."""
+        ...
+
+
+def _open(path: Path, parts: Mapping[str, torch.nn.Module], optimisers: Mapping[str, Optimiser]) -> _Saved:
+    if not path.suffix:
+        return _Checkpoint(path)
+    if len(parts) != 1:
+        raise ValueError(f"{path} is of an earlier version, which trained one part, not {', '.join(parts)}")
+    ((part, module),) = parts.items()
+    return EarlierCheckpoint(path, part, module, optimisers.get(part))
+
+
+class _Checkpoint:
+    """A checkpoint that `save` wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        kept = FileSystemReader(path).read_metadata().state_dict_metadata
+        self.shapes = {name: item.size for name, item in kept.items() if isinstance(item, TensorStorageMetadata)}
+
+    def shape(self, tensor: Tensor) -> torch.Size:
+        return tensor.shape
+
+    def fill(self, state: dict[str, Tensor]) -> None:
+        with _one_process_is_meant():
+            state_dict_loader.load(state, checkpoint_id=self.path, no_dist=parallel.world().size == 1)
+
+    def values(self) -> dict[str, Any]:
+        num_ranks = len(list(self.path.glob("rank-*.pt")))
+        return torch.load(self.path / f"rank-{parallel.world().rank % num_ranks}.pt", weights_only=True)
+
+
+def _weights(parts: Mapping[str, torch.nn.Module]) -> dict[str, Tensor]:
+    """What a training changes of the state of its modules, sharing their memory; a weight of two names once."""
+    weights: dict[str, Tensor] = {}
+    for part, module in parts.items():
+        state = module.state_dict()
+        trained = {name for name, p in module.named_parameters() if p.requires_grad}
+        others = {name for name, _ in module.named_parameters(remove_duplicate=False)} - trained
+        weights |= {f"{part}/weights/{name}": value for name, value in state.items() if name not in others}
+    return weights
+
+
+def _of_optimiser(part: str, name: str) -> str:
+    return f"{part}/optimiser/{name}"
+
+
+@contextmanager
+def _one_process_is_meant() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
+        yield
+
+
 def _write(content: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with path.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def _write_ranks(content: dict[str, Any], path: Path, world: World) -> None:
-    """The shards of all processes, in a folder that bears its name once it is whole."""
-    partial = path.with_suffix(".ranks-partial")
-    if world.is_main:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-    parallel.barrier(world)
-    _write(content, partial / f"rank-{world.rank}-of-{world.size}.pt")
-    parallel.barrier(world)
-    if world.is_main:
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
-    parallel.barrier(world)
 
 
 def latest(folder: Path) -> Path | None:
@@ -116,49 +213,8 @@ def oldest_step(folder: Path) -> int:
     return int(found[0].stem.removeprefix("step-")) if found else 0
 
 
-def restore(
-    path: Path, *, lm: LanguageModel, optimiser: Optimiser | None, module: torch.nn.Module | None = None
-) -> Restored:
-    """Set model, optimiser and random states to what they were; returns the steps completed and the extra state.
-
-    Raises MathwrightError where the checkpoint was written by another number of processes; ValueError where it is of
-    another model.
-    """
-    content = torch.load(_file(path, parallel.world()), map_location=lm.device, weights_only=True)
-    own, saved = _weights(module or lm.model), content["weights"]
-    shapes = [{name: value.shape for name, value in weights.items()} for weights in (own, saved)]
-    if shapes[0] != shapes[1]:
-        names = sorted(name for name in {**own, **saved} if shapes[0].get(name) != shapes[1].get(name))
-        raise ValueError(f"{path} is not of this model: {names[0]} differs, and {len(names) - 1} other weights")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(saved[name])
-    if optimiser is not None:
-        optimiser.load_state_dict(content["optimiser"])
-    _set_random_states(content["random"])
-    return Restored(content["step"], content["extra"])
-
-
-def _file(path: Path, world: World) -> Path:
-    """The file of this process."""
-    own = path if path.is_file() else path / f"rank-{world.rank}-of-{world.size}.pt"
-    if path.is_file() != (world.size == 1) or not own.is_file():
-        written = 1 if path.is_file() else len(list(path.glob("rank-*.pt")))
-        raise MathwrightError(
-            f"{path} was written by {written} process{'es' if written > 1 else ''}, this training has {world.size}",
-            hint=f"go on with {written}, or remove the checkpoints to begin anew",
-        )
-    return own
-
-
-def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """What a training changes of a module's state (this process's shards of it), sharing its memory."""
-    frozen = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
-    return {name: parallel.local(value) for name, value in module.state_dict().items() if name not in frozen}
-
-
 def keep_only(path: Path) -> None:
-    """Remove the other checkpoints beside this one."""
+    """Remove the other checkpoints of the same folder."""
     if parallel.world().is_main:
         for other in _checkpoints(path.parent):
             if other != path:
@@ -166,8 +222,8 @@ def keep_only(path: Path) -> None:
 
 
 def leave(folder: Path, optimiser: OptimiserRecipe, checkpoint_every: int) -> None:
-    """Leave behind of a training that is over what more steps of it need: its last checkpoint, where they would be the
-    same training as if they had been asked for at once (`learning_rate`). Else none, as where the recipe wants none."""
+    """Leave what more steps of a training that is over would need: its last checkpoint, where they would be the same
+    training as if they had been asked for at once (`learning_rate`). Else none, as where the recipe wants none."""
     newest = latest(folder)
     if newest is not None and not optimiser.decay and checkpoint_every:
         keep_only(newest)
@@ -176,16 +232,20 @@ def leave(folder: Path, optimiser: OptimiserRecipe, checkpoint_every: int) -> No
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("step-*") if path.suffix in (".pt", ".ranks"))
+    """Oldest first; those of earlier versions have a suffix."""
+    return sorted(path for path in folder.glob("step-*") if path.suffix in ("", ".pt", ".ranks"))
 
 
-def _remove(checkpoint: Path) -> None:
-    if checkpoint.is_dir():
-        # not in place: a folder half removed would pass for a checkpoint
-        checkpoint = checkpoint.replace(checkpoint.with_suffix(".ranks-partial"))
-        shutil.rmtree(checkpoint)
+def _remove(path: Path) -> None:
+    """Remove a checkpoint, a part of one, or nothing."""
+    if path.is_dir():
+        if path.suffix != ".partial":
+            # not in place: a folder half removed would pass for a checkpoint
+            _remove(partial := path.with_suffix(".partial"))
+            path = path.replace(partial)
+        shutil.rmtree(path)
     else:
-        checkpoint.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _random_states() -> dict[str, Any]:
@@ -193,7 +253,7 @@ def _random_states() -> dict[str, Any]:
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        # as plain numbers, so that a checkpoint can be read without unpickling code
+        # as plain numbers, so that they can be read without unpickling code
         "numpy": (str(name), [int(key) for key in keys], int(position), int(has_gauss), float(gauss)),
         "python": random.getstate(),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import GenerationConfig
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 
 
 def stop_at(lm: LanguageModel, token: int) -> None:

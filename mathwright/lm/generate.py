@@ -18,8 +18,8 @@ from torch import Tensor
 from mathwright.lm.cache import Prefix, SlotCache, extend
 from mathwright.lm.decode import ModuleDecoder, decoder
 from mathwright.lm.growing import GrowingText
-from mathwright.lm.load import LanguageModel, attention_window, require_embedded, require_supported, sequence_limits
-from mathwright.lm.probe import logit_transform
+from mathwright.lm.model import LanguageModel, attention_window, require_embedded, sequence_limits
+from mathwright.lm.probe import logit_transform, require_supported
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.sample import draw, uniforms
 from mathwright.lm.tokenise import encode
@@ -51,7 +51,7 @@ class Tool(Protocol):
         ...
 
     def run(self, calls: Sequence[ToolCall]) -> list[str]:
-        """Run programs of different sequences; returns the text to insert behind each."""
+        """Run programs of different sequences; returns the text to insert after each."""
         ...
 
     def close(self, key: int) -> None:
@@ -135,7 +135,7 @@ class Generator:
             sampling: temperature, top_p, top_k, and max_new_tokens, which counts inserted tokens too.
             seeds: one a response. Given equal logits, the tokens of a response depend on its seed alone.
             stop: strings that end a response. Its tokens stay as drawn, its text ends before the string.
-            tool: what the model may call; its output is inserted behind the call and generation goes on.
+            tool: what the model may call; its output is inserted after the call and generation goes on.
             max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
             on_finished: called with the number of responses finished since the last call.
             on_completion: called with i, j and the completion as the j-th response to prompt i is finished.
@@ -147,12 +147,18 @@ class Generator:
         require_embedded(self.lm.model, max((max(prompt) for prompt in prompts), default=0))
         training = self.lm.model.training
         self.lm.model.eval()
-        run = _Run(
-            self.lm, self.max_batch, prompts, sampling, seeds, stop, tool, max_tool_rounds, on_finished, on_completion
+        call = _GenerateCall(
+            prompts=prompts,
+            sampling=sampling,
+            seeds=seeds,
+            stop=tuple(stop),
+            tool=tool,
+            max_tool_rounds=max_tool_rounds,
+            on_finished=on_finished,
+            on_completion=on_completion,
         )
         try:
-            run.whole_logprobs = self.whole_logprobs
-            return run.complete()
+            return _Run(self.lm, call, max_batch=self.max_batch, whole_logprobs=self.whole_logprobs).complete()
         finally:
             self.lm.model.train(training)
 
@@ -165,30 +171,31 @@ def check_prompts(prompts: Sequence[Sequence[int]], seeds: Sequence[Sequence[int
         raise ValueError(f"prompt {empty[0]} is empty; put a begin token there")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GenerateCall:
+    """What `Generator.generate` was asked; its docstring says what each is."""
+
+    prompts: Sequence[Sequence[int]]
+    sampling: SamplingRecipe
+    seeds: Sequence[Sequence[int]]
+    stop: tuple[str, ...]
+    tool: Tool | None
+    max_tool_rounds: int
+    on_finished: Callable[[int], None] | None
+    on_completion: Callable[[int, int, Completion], None] | None
+
+
 class _Run:
     """The state of one call of `generate`."""
 
-    def __init__(
-        self,
-        lm: LanguageModel,
-        max_batch: int,
-        prompts: Sequence[Sequence[int]],
-        sampling: SamplingRecipe,
-        seeds: Sequence[Sequence[int]],
-        stop: Sequence[str],
-        tool: Tool | None,
-        max_tool_rounds: int,
-        on_finished: Callable[[int], None] | None,
-        on_completion: Callable[[int, int, Completion], None] | None,
-    ) -> None:
-        self.lm, self.prompts, self.sampling, self.seeds = lm, prompts, sampling, seeds
-        self.stop, self.tool, self.max_tool_rounds = tuple(stop), tool, max_tool_rounds
-        self.on_finished, self.on_completion = on_finished, on_completion
-        self.num_slots = min(max_batch, sum(map(len, seeds)))
+    def __init__(self, lm: LanguageModel, call: _GenerateCall, *, max_batch: int, whole_logprobs: bool) -> None:
+        self.lm, self.call, self.whole_logprobs = lm, call, whole_logprobs
+        self.prompts, self.sampling, self.seeds, self.tool = call.prompts, call.sampling, call.seeds, call.tool
+        self.num_slots = min(max_batch, sum(map(len, call.seeds)))
         self.context = min(limit for _, limit in sequence_limits(lm.model))
         self.eos = lm.eos_token_ids
-        self.results: list[list[Completion | None]] = [[None] * len(row) for row in seeds]
-        self.first_key = [sum(len(row) for row in seeds[:i]) for i in range(len(seeds))]
+        self.results: list[list[Completion | None]] = [[None] * len(row) for row in call.seeds]
+        self.first_key = [sum(len(row) for row in call.seeds[:i]) for i in range(len(call.seeds))]
         self.waiting: deque[int] = deque()
         self.ready: deque[_Ready] = deque()
         self.parked: list[_Parked] = []
@@ -196,7 +203,6 @@ class _Run:
         self.cache: SlotCache | None = None
         self.decoder = self._decoder()
         self.transform = logit_transform(lm.model)
-        self.whole_logprobs = False
 
     def complete(self) -> list[list[Completion]]:
         for i, prompt in enumerate(self.prompts):
@@ -223,7 +229,7 @@ class _Run:
         return min(self.sampling.max_new_tokens, self.context - len(prompt))
 
     def _sequences(self, prompt: int) -> list[_Sequence]:
-        follow = bool(self.stop) or self.tool is not None
+        follow = bool(self.call.stop) or self.tool is not None
         limit = self._limit(self.prompts[prompt])
         return [
             _Sequence(self.first_key[prompt] + j, prompt, seed, limit, GrowingText(self.lm.tokenizer, follow))
@@ -233,7 +239,7 @@ class _Run:
     # -- filling slots --
 
     def _admit(self) -> list[_Ready]:
-        """Put waiting sequences into free slots, behind the running ones."""
+        """Put waiting sequences into free slots, after the running ones."""
         admitted: list[_Ready] = []
         while len(self.running) + len(admitted) < self.num_slots:
             if not self.ready and not self._prefill(self.num_slots - len(self.running) - len(admitted)):
@@ -314,7 +320,7 @@ class _Run:
             self._finish(sequence, "stop")
             return True
         grown = sequence.text.push(token)
-        if grown and (end := sequence.text.find_new(self.stop, grown)) is not None:
+        if grown and (end := sequence.text.find_new(self.call.stop, grown)) is not None:
             self._finish(sequence, "stop", text=sequence.text.value[:end])
             return True
         if len(sequence.tokens) >= sequence.limit:
@@ -323,7 +329,7 @@ class _Run:
         code = self.tool.pending(sequence.text.value) if grown and self.tool is not None else None
         if code is None:
             return False
-        if sequence.num_tool_calls >= self.max_tool_rounds:
+        if sequence.num_tool_calls >= self.call.max_tool_rounds:
             self._finish(sequence, "tool_limit")
         else:
             assert self.cache is not None
@@ -345,10 +351,10 @@ class _Run:
         self.results[sequence.prompt][index] = completion
         if self.tool is not None:
             self.tool.close(sequence.key)
-        if self.on_finished is not None:
-            self.on_finished(1)
-        if self.on_completion is not None:
-            self.on_completion(sequence.prompt, index, completion)
+        if self.call.on_finished is not None:
+            self.call.on_finished(1)
+        if self.call.on_completion is not None:
+            self.call.on_completion(sequence.prompt, index, completion)
 
     # -- tools --
 

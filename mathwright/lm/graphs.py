@@ -1,7 +1,7 @@
 """CUDA graphs of decoding: the hundreds of kernels of a step are started by one call.
 
 A graph repeats recorded kernels on fixed memory and fixed shapes. So a step is filled up to a size at which one is
-recorded: further slots decode a token nobody reads, and keys behind the end of a sequence are masked as in any step.
+recorded: further slots decode a token nobody reads, and keys after the end of a sequence are masked as in any step.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mathwright.lm.cache import SlotCache, Step
-
-if TYPE_CHECKING:
-    from mathwright.lm.decode import FusedDecoder
+from mathwright.lm.fused import FusedDecoder
 
 SHORTEST = 256
 """Keys of the smallest graphs; the next have twice as many."""
@@ -39,8 +36,8 @@ class _Graph:
 class GraphDecoder:
     """A decoder whose steps are recorded once for each size, and replayed.
 
-    Graphs are made as sizes come up, on the memory of one cache; another cache begins anew. Where recording fails, a
-    warning says why and steps run one kernel at a time.
+    Graphs are made as sizes come up, on the memory of one cache; another cache begins with none. Where recording fails,
+    a warning says why and steps run one kernel at a time.
     """
 
     shares_prompts = False
@@ -85,7 +82,7 @@ class GraphDecoder:
 
 
 def _fill(tokens: Tensor, written: Tensor, step: Step, cache: SlotCache) -> None:
-    """Put a step's sequences first; the slots behind them write where their own next token will.
+    """Put a step's sequences first; the slots after them write where their own next token will.
 
     They may have been filled for the next step already.
     """

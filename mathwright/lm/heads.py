@@ -11,7 +11,6 @@ most models as published: the folder names another one, in the configuration and
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,34 +21,18 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import load as loading
 from mathwright.lm import parallel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.attention import ATTENTION
+from mathwright.lm.folders import open_model
+from mathwright.lm.load import load_tokenizer
 from mathwright.lm.logprobs import gather_last, hidden_states
+from mathwright.lm.model import HEAD, LanguageModel, RewardModel, torch_dtype
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.probe import findings
 from mathwright.lm.tokenise import encode, encode_prompt
 
-HEAD = "score"
-"""Name of the head in transformers' sequence classifiers."""
 PADDING = "<|mathwright_pad|>"
 """Added to vocabularies without a token to pad with."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RewardModel(LanguageModel):
-    """A transformers `...ForSequenceClassification` with one label, and its tokenizer.
-
-    What reads only `model.base_model` (`lm.logprobs.hidden_states`), and what trains or keeps a model, takes it like
-    any language model; it generates nothing.
-    """
-
-    @property
-    def end(self) -> int:
-        """The token behind a response, at which the score is read."""
-        # folders of earlier versions hold what the language model had there, which may be several
-        named = self.model.config.eos_token_id
-        return named if isinstance(named, int) else int(self.tokenizer.eos_token_id)
 
 
 def from_language_model(lm: LanguageModel, *, seed: int, end: int | None = None) -> RewardModel:
@@ -81,7 +64,7 @@ def from_language_model(lm: LanguageModel, *, seed: int, end: int | None = None)
     try:
         with torch.device("meta"):
             model: Any = AutoModelForSequenceClassification.from_config(
-                classifier_config, dtype=lm.dtype, attn_implementation=loading.ATTENTION, trust_remote_code=False
+                classifier_config, dtype=lm.dtype, attn_implementation=ATTENTION, trust_remote_code=False
             )
     except ValueError as error:
         raise MathwrightError(
@@ -136,13 +119,15 @@ def _with_row(base: Any, token: int) -> tuple[Any, int]:
 
 
 def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.device = "cpu") -> RewardModel:
-    """Load a folder that `save` wrote. Raises MathwrightError where it is missing or holds no reward model."""
+    """Load a reward model that `lm.save.save` wrote.
+
+    Raises MathwrightError where the folder is missing or holds no reward model.
+    """
     folder = Path(source)
     if not (folder / "config.json").is_file():
         raise MathwrightError(f"{folder} holds no reward model", hint="name the model folder of a reward stage")
-    wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    model, report = loading.open_model(AutoModelForSequenceClassification, folder, wanted)
-    model.config._attn_implementation = loading.ATTENTION
+    model, report = open_model(AutoModelForSequenceClassification, folder, torch_dtype(dtype))
+    model.config._attn_implementation = ATTENTION
     if report["missing_keys"] or model.num_labels != 1:
         raise MathwrightError(
             f"{folder} holds a model without a reward head",
@@ -150,12 +135,7 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
         )
     model = model.to(parallel.world().device(device)).eval()
     findings(model)
-    return RewardModel(model, loading.load_tokenizer(folder))
-
-
-def save(reward_model: RewardModel, folder: str | Path) -> None:
-    """Write model and tokenizer as a Hugging Face folder (safetensors)."""
-    loading.save(reward_model, folder)
+    return RewardModel(model, load_tokenizer(folder))
 
 
 def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, " B"]:
@@ -167,7 +147,7 @@ def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tenso
 
 
 def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
-    """Prompt and responses as the reward model reads them: each tokenised alone, the end token behind a response."""
+    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response."""
     return TokenGroup(
         encode_prompt(reward_model.tokenizer, prompt),
         [[*encode(reward_model.tokenizer, response, parse_special=False), reward_model.end] for response in responses],

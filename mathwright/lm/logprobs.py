@@ -15,13 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.head import IDENTITY, LogitTransform
-from mathwright.lm.load import LanguageModel, require_embedded, sequence_limits
+from mathwright.lm.logit_transform import IDENTITY, LogitTransform
+from mathwright.lm.model import LanguageModel, require_embedded, sequence_limits
 from mathwright.lm.pack import GroupBatch, PackedRows, packed_states
 from mathwright.lm.probe import logit_transform
 
-CHUNK_ROWS = 512
-"""Positions whose whole distributions exist at one time, for entropies."""
 BLOCK_LOGITS = {"cpu": 2**21, "cuda": 2**27}
 """Logits that exist at one time. On a CPU what stays in the cache: 1,536 positions at a vocabulary of 49,152 take 0.6
 of the time of 512 whole rows at once."""
@@ -29,10 +27,10 @@ SMALLEST_BLOCK = 1024
 
 
 def hidden_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
-    """Last hidden states (behind the final norm) of every token of a packed batch.
+    """Last hidden states (after the final norm) of every token of a packed batch.
 
     Raises MathwrightError where a sequence is longer than the model's context or than what its attention computes
-    (`lm.load.sequence_limits`), or holds a token for which the model has no embedding.
+    (`lm.model.sequence_limits`), or holds a token for which the model has no embedding.
     """
     longest = int(batch.positions.max()) + 1
     for what, limit in sequence_limits(model):
@@ -73,30 +71,13 @@ def next_token_losses(lm: LanguageModel, rows: PackedRows) -> Float[Tensor, " N"
 
 
 def gather_hidden(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B T D"]:
-    """The hidden states at the response tokens themselves, for heads; row 0 of the batch behind a response's end."""
+    """The hidden states at the response tokens themselves, for heads; row 0 of the batch after a response's end."""
     return hidden.flatten(0, 1)[batch.token_index.to(hidden.device)]
 
 
 def gather_last(hidden: Float[Tensor, "1 L D"], batch: GroupBatch) -> Float[Tensor, "B D"]:
     """The hidden state at the last token of each response, for sequence scores."""
     return hidden.flatten(0, 1)[batch.last_index.to(hidden.device)]
-
-
-@torch.no_grad()
-def response_entropies(lm: LanguageModel, batch: GroupBatch, temperature: float = 1.0) -> Float[Tensor, "B T"]:
-    """Entropy in nats of the distribution each trained response token was drawn from; 0 elsewhere. No gradient."""
-    hidden = hidden_states(lm.model, batch)
-    mask = batch.response_mask.to(hidden.device)
-    rows = hidden.flatten(0, 1)[batch.source_index.to(hidden.device)[mask]]
-    output, transform = lm.model.get_output_embeddings(), logit_transform(lm.model)
-    parts = [
-        torch.distributions.Categorical(
-            logits=_logits(chunk, output.weight, output.bias, transform, temperature)
-        ).entropy()
-        for chunk in rows.split(CHUNK_ROWS)
-    ]
-    values = torch.cat(parts) if parts else torch.zeros(0, device=hidden.device)
-    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
 
 
 def token_logprobs(

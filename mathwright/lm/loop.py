@@ -6,42 +6,53 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, parallel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
-from mathwright.lm.parallel import World
 from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.run import Stage
 
 M = TypeVar("M")
 CHECKPOINTS = "checkpoints"
+PART = "model"
+"""What is trained, by its name in the checkpoints."""
 
 
-def fit(
-    lm: LanguageModel,
-    *,
-    stage: Stage,
-    optimiser: OptimiserRecipe,
-    num_steps: int,
-    batches: Callable[[int], Sequence[M]],
-    loss: Callable[[LanguageModel, M], tuple[Tensor, dict[str, float]]],
-    checkpoint_every: int,
-    evaluate: Callable[[int], dict[str, float]] | None = None,
-    evaluate_every: int = 0,
-    description: str,
-    module: torch.nn.Module | None = None,
-) -> None:
-    """Train `num_steps` steps, or what is left of them after an interruption, with the same result to the bit on CPU.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training(Generic[M]):
+    """What a training does, with micro-batches of type M."""
 
-    Each step logs a measurement of kind "train": loss, lr, grad_norm, seconds and the stats of `loss`; `evaluate`
-    logs one of kind "eval" before the first step and after the last.
+    optimiser: OptimiserRecipe
+    """AdamW, clipping and schedule."""
+    num_steps: int
+    """Updates in all."""
+    batches: Callable[[int], Sequence[M]]
+    """Micro-batches of a step, a pure function of the step (from 0), so that resuming needs no data state."""
+    loss: Callable[[LanguageModel, M], tuple[Tensor, dict[str, float]]]
+    """What a micro-batch adds to the loss of its step, and stats; both are summed over micro-batches."""
+    checkpoint_every: int
+    """Steps between checkpoints; 0 is none before the last step."""
+    evaluate: Callable[[int], dict[str, float]] | None = None
+    """Measures the model after so many steps."""
+    evaluate_every: int = 0
+    """Steps between evaluations, in addition to those before the first step and after the last; 0 is none."""
+    description: str
+    """Of the progress bar."""
+
+
+def fit(lm: LanguageModel, stage: Stage, training: Training[Any]) -> None:
+    """Train all steps, or what is left of them after an interruption, with the same result to the bit on CPU.
+
+    Each step logs a measurement of kind "train": loss, lr, grad_norm, seconds and the stats of the loss; `evaluate`
+    logs one of kind "eval".
 
     Under torchrun (`lm.parallel`) all processes call this alike and share each step's micro-batches; the model is
     sharded then, and stays so.
@@ -49,87 +60,92 @@ def fit(
     Args:
         lm: the model; trained in place, in evaluation mode on return.
         stage: holds checkpoints and measurements.
-        optimiser: AdamW, clipping and schedule.
-        num_steps: updates in all.
-        batches: micro-batches of a step, a pure function of the step (from 0), so that resuming needs no data state.
-        loss: contribution of one micro-batch to the loss of the step, and stats; both are summed over micro-batches.
-        checkpoint_every: steps between checkpoints; 0 is none before the last step.
-        evaluate: measures the model after so many steps.
-        evaluate_every: steps between further evaluations; 0 is none.
-        description: of the progress bar.
-        module: what is trained and kept in checkpoints where it is more than lm.model (a model with a head).
+        training: what to do.
 
-    Raises MathwrightError, the guilty micro-batch saved, when loss or gradient is not finite; ValueError for a module
-    beside the model under torchrun, which would not be sharded.
+    Raises MathwrightError when loss or gradient is not finite; the micro-batch at fault is saved.
     """
     world = parallel.world()
-    if module is not None and world.size > 1:
-        raise ValueError("over several processes only lm.model is trained: make the head a part of it")
     if not parallel.sharded(lm.model):
         parallel.shard(lm, world)
-    trained = module if module is not None else lm.model
-    updater = Optimiser(trained, optimiser, num_steps=num_steps)
-    folder = stage.path / CHECKPOINTS
-    start = 0
-    parallel.barrier(world)  # until rank 0 has made, or cleared, the stage's folder
-    if (newest := checkpoint.latest(folder)) is not None:
-        start = checkpoint.restore(newest, lm=lm, optimiser=updater, module=trained).step
-        stage.say(f"{description}: going on behind step {start} of {num_steps}")
-    for kind in ("train", "eval"):
-        stage.rewind_metrics(start, kind)
-
-    with stage.progress(description, total=num_steps) as advance:
-        advance(start)
-        for step in range(start, num_steps):
-            if evaluate is not None and (step == 0 or (evaluate_every and step % evaluate_every == 0)):
-                _evaluate(stage, trained, evaluate, step)
-            _train_step(lm, trained, updater, stage, step, batches(step), loss, world)
-            advance(1)
-            if checkpoint_every and (step + 1) % checkpoint_every == 0 and step + 1 < num_steps:
-                checkpoint.save(folder, lm=lm, optimiser=updater, step=step + 1, module=trained)
-    trained.eval()
-    if evaluate is not None:
-        _evaluate(stage, trained, evaluate, num_steps)
-    if start < num_steps:
-        # The training is over: a stage killed after it does not train again, and one asked for more steps has it.
-        checkpoint.keep_only(checkpoint.save(folder, lm=lm, optimiser=updater, step=num_steps, module=trained))
+    _Fit(lm, stage, training, Optimiser(lm.model, training.optimiser, num_steps=training.num_steps)).complete()
 
 
-def _train_step(
-    lm: LanguageModel,
-    trained: torch.nn.Module,
-    updater: Optimiser,
-    stage: Stage,
-    step: int,
-    micro_batches: Sequence[M],
-    loss: Callable[[LanguageModel, M], tuple[Tensor, dict[str, float]]],
-    world: World,
-) -> None:
-    began = time.monotonic()
-    trained.train()
-    total, stats = 0.0, defaultdict(float)
-    for micro_batch, counts in parallel.share_of_rank(micro_batches, world):
-        value, values = loss(lm, micro_batch)
-        if not math.isfinite(value.item()):
-            raise not_finite(stage, step, "loss", micro_batch)
-        (value if counts else 0 * value).backward()
-        updater.accumulate()
-        total += value.item() if counts else 0.0
-        for name, number in values.items():
-            stats[name] += number if counts else 0
-    sums = parallel.add_up({"loss": total, **stats}, world, lm.device)
-    lr = updater.lr
-    norm = updater.step()
-    if not math.isfinite(norm):
-        raise not_finite(stage, step, "gradient", micro_batches)
-    seconds = round(time.monotonic() - began, 4)
-    stage.log(step, kind="train", lr=lr, grad_norm=norm, seconds=seconds, **sums)
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A training in progress."""
 
+    lm: LanguageModel
+    stage: Stage
+    training: Training[Any]
+    optimiser: Optimiser
 
-def _evaluate(stage: Stage, trained: torch.nn.Module, evaluate: Callable[[int], dict[str, float]], step: int) -> None:
-    trained.eval()
-    with torch.no_grad():
-        stage.log(step, kind="eval", **evaluate(step))
+    def complete(self) -> None:
+        """Train from the last checkpoint, or from the beginning, to the last step."""
+        stage, training = self.stage, self.training
+        every, num_steps = training.evaluate_every, training.num_steps
+        start = self._resume()
+        with stage.progress(training.description, total=num_steps) as advance:
+            advance(start)
+            for step in range(start, num_steps):
+                if step == 0 or (every and step % every == 0):
+                    self._evaluate(step)
+                self._step(step, training.batches(step))
+                advance(1)
+                done = step + 1
+                if training.checkpoint_every and done % training.checkpoint_every == 0 and done < num_steps:
+                    self._save(done)
+        self.lm.model.eval()
+        self._evaluate(num_steps)
+        if start < num_steps:
+            # The training is over: a stage killed now does not train again, and one asked for more steps has it.
+            checkpoint.keep_only(self._save(num_steps))
+
+    def _resume(self) -> int:
+        """Steps completed, of which the newest checkpoint is restored."""
+        start = 0
+        parallel.barrier(parallel.world())  # until rank 0 has made, or cleared, the stage's folder
+        if (newest := checkpoint.latest(self.stage.path / CHECKPOINTS)) is not None:
+            start = checkpoint.restore(newest, parts={PART: self.lm.model}, optimisers={PART: self.optimiser}).step
+            self.stage.say(f"{self.training.description}: resuming after step {start} of {self.training.num_steps}")
+        for kind in ("train", "eval"):
+            self.stage.rewind_metrics(start, kind)
+        return start
+
+    def _save(self, step: int) -> Path:
+        return checkpoint.save(
+            self.stage.path / CHECKPOINTS,
+            parts={PART: self.lm.model},
+            optimisers={PART: self.optimiser},
+            step=step,
+        )
+
+    def _step(self, step: int, micro_batches: Sequence[Any]) -> None:
+        world = parallel.world()
+        began = time.monotonic()
+        self.lm.model.train()
+        total, stats = 0.0, defaultdict(float)
+        for micro_batch, counts in parallel.share_of_rank(micro_batches, world):
+            value, values = self.training.loss(self.lm, micro_batch)
+            if not math.isfinite(value.item()):
+                raise not_finite(self.stage, step, "loss", micro_batch)
+            (value if counts else 0 * value).backward()
+            self.optimiser.accumulate()
+            total += value.item() if counts else 0.0
+            for name, number in values.items():
+                stats[name] += number if counts else 0
+        sums = parallel.add_up({"loss": total, **stats}, world, self.lm.device)
+        lr = self.optimiser.lr
+        norm = self.optimiser.step()
+        if not math.isfinite(norm):
+            raise not_finite(self.stage, step, "gradient", micro_batches)
+        seconds = round(time.monotonic() - began, 4)
+        self.stage.log(step, kind="train", lr=lr, grad_norm=norm, seconds=seconds, **sums)
+
+    def _evaluate(self, step: int) -> None:
+        if self.training.evaluate is not None:
+            self.lm.model.eval()
+            with torch.no_grad():
+                self.stage.log(step, kind="eval", **self.training.evaluate(step))
 
 
 def not_finite(stage: Stage, step: int, what: str, batch: Any) -> MathwrightError:

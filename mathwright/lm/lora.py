@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters beside frozen weights (arXiv 2106.09685), by peft.
+"""LoRA: low-rank adapters next to frozen weights (arXiv 2106.09685), by peft.
 
 The adapters are put into the model itself, whose class and interface stay what they are: everything in `mathwright.lm`
 takes an adapted model like any other. Switched off, what is left is the model the training began with, so RL needs no
@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.heads import HEAD, RewardModel
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import HEAD, LanguageModel, RewardModel
+from mathwright.lm.patches import replaced
 from mathwright.lm.recipe import LoraRecipe
 
 ALL_LINEAR = "all-linear"
@@ -27,11 +27,11 @@ LINEAR = (torch.nn.Linear, Conv1D)
 ADAPTED = (*LINEAR, torch.nn.Embedding)
 """Layers whose adapters are added to their weights rightly; what is derived from them may compute something else."""
 BASE = ".base_layer"
-"""What peft inserts into the name of a weight it has put an adapter beside."""
+"""What peft inserts into the name of a weight it has put an adapter next to."""
 
 
 def attach(lm: LanguageModel, recipe: LoraRecipe, *, seed: int) -> None:
-    """Put adapters beside the layers named in the recipe and freeze everything else but a reward model's head.
+    """Put adapters next to the layers named in the recipe and freeze everything else but a reward model's head.
 
     An adapted layer computes W x + (alpha / rank) B A x. A is uniform as in `torch.nn.Linear`, B is 0, so the model
     computes what it did before; of an embedding, where A x is a column of A, A is 0 and B normal.
@@ -112,7 +112,7 @@ def _no_such_layer(model: Any, wanted: str, decoder: Mapping[str, Any]) -> Mathw
     elsewhere = [name for name, _ in model.named_modules() if f".{name}".endswith(f".{wanted}")]
     if elsewhere and wanted:
         return MathwrightError(
-            f"lora.targets: {elsewhere[0]} is behind the decoder: log-probabilities would leave its adapter out",
+            f"lora.targets: {elsewhere[0]} comes after the decoder: log-probabilities would leave its adapter out",
             hint="leave it out of lora.targets",
         )
     known = sorted({name.rpartition(".")[2] for name, module in decoder.items() if type(module) in LINEAR})
@@ -136,20 +136,15 @@ def reference(lm: LanguageModel) -> Iterator[None]:
     layers = [layer for _, layer in _layers(lm.model)]
     if not layers:
         raise ValueError("the model has no adapters to switch off")
-    for layer in layers:
-        # peft's own switch also turns requires_grad off, which sharded weights would not get back
-        layer.forward = layer.base_layer.forward
-    try:
+    # peft's own switch also turns requires_grad off, which sharded weights would not get back
+    with replaced({layer: layer.base_layer.forward for layer in layers}):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def merge(lm: LanguageModel) -> None:
     """Add the adapters to the weights and remove them: the model is a plain one again, all of it trainable.
 
-    `lm.load.save` does not need it: it writes a plain model anyway. The weights must not be sharded. Nothing happens to
+    `lm.save.save` does not need it: it writes a plain model anyway. The weights must not be sharded. Nothing happens to
     a model without adapters.
     """
     layers = _layers(lm.model)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import weakref
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor
@@ -45,20 +44,26 @@ class Optimiser:
     that they are never all there; a module has one optimiser at a time.
 
     Of weights sharded over processes (`lm.parallel`) it sees this process's shards alone, but for the norm of the
-    gradient; then `accumulate`, `step` and `state_dict` are to be called in every process.
+    gradient; then `accumulate` and `step` are to be called in every process.
     """
 
     def __init__(self, module: torch.nn.Module, recipe: OptimiserRecipe, *, num_steps: int) -> None:
         self.recipe = recipe
         self.num_steps = num_steps
-        self.num_updates = 0
+        self._num_updates = torch.zeros((), dtype=torch.int64)
         self._module = module
         parallel.reshard(module)
-        self._weights = [p for p in module.parameters() if p.requires_grad]
-        if not self._weights:
+        trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        if not trained:
             raise ValueError("the module has no trainable parameter")
+        self.narrow = {name: p.dtype not in (torch.float32, torch.float64) for name, p in trained.items()}
+        """Names of the weights, in the order of the module, and whether each has a float32 copy."""
+        self._weights = list(trained.values())
         self._local = [parallel.local(p.detach()) if parallel.sharded(module) else p for p in self._weights]
-        self._copies = [None if p.dtype in (torch.float32, torch.float64) else Float32Copy(p) for p in self._local]
+        self._copies = [
+            Float32Copy(p) if is_narrow else None
+            for p, is_narrow in zip(self._local, self.narrow.values(), strict=True)
+        ]
         self._masters = [p if copy is None else copy.whole for p, copy in zip(self._local, self._copies, strict=True)]
         if not parallel.sharded(module):
             self._add_at_once()
@@ -74,6 +79,11 @@ class Optimiser:
             )
             for master in self._masters
         ]
+
+    @property
+    def num_updates(self) -> int:
+        """Updates done."""
+        return int(self._num_updates)
 
     @property
     def lr(self) -> float:
@@ -131,7 +141,7 @@ class Optimiser:
                 adamw.zero_grad()
                 if copy is not None:
                     copy.split()
-            self.num_updates += 1
+            self._num_updates += 1
         self.zero_grad()
         return norm
 
@@ -140,28 +150,41 @@ class Optimiser:
         for parameter in (*self._weights, *self._masters):
             parameter.grad = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs beside the weights."""
-        return {
-            "num_updates": self.num_updates,
-            "adamw": [adamw.state_dict() for adamw in self._adamw],
-            "lower": [copy.lower for copy in self._copies if copy is not None],
-        }
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything an exact continuation needs in addition to the weights, sharing memory.
+
+        By name of the weight: its moments and number of updates (`NAME/exp_avg`, `NAME/exp_avg_sq`, `NAME/step`), once
+        it has had a gradient; in bfloat16 what it lacks to the float32 copy (`NAME/lower`). Of a sharded weight they
+        are sharded alike, but for the number.
+        """
+        state = {"num_updates": self._num_updates}
+        for name, weight, copy, adamw, master in self._each():
+            if copy is not None:
+                state[f"{name}/lower"] = parallel.sharded_as(weight, copy.lower)
+            for moment, value in adamw.state[master].items():
+                state[f"{name}/{moment}"] = parallel.sharded_as(weight, value) if value.ndim else value
+        return state
 
     @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`; the weights are to be what they were."""
-        copies = [copy for copy in self._copies if copy is not None]
-        if len(self._adamw) != len(state["adamw"]) or len(copies) != len(state["lower"]):
-            raise ValueError(
-                f"the state is of {len(state['adamw'])} weights, {len(state['lower'])} of them in bfloat16; "
-                f"the module has {len(self._adamw)} and {len(copies)}"
-            )
-        for copy, lower in zip(copies, state["lower"], strict=True):
-            copy.lower.copy_(lower)
-        for adamw, saved in zip(self._adamw, state["adamw"], strict=True):
-            adamw.load_state_dict(saved)
-        self.num_updates = int(state["num_updates"])
+    def state_to_fill(self, saved: Collection[str]) -> dict[str, Tensor]:
+        """`state_dict` with a value for each of the saved names: filled in place, the optimiser goes on from it.
+
+        The weights are to be what they were. Raises ValueError where the names are not those of this module's weights.
+        """
+        for name, _, _, adamw, master in self._each():
+            if f"{name}/step" in saved:
+                count = torch.zeros((), dtype=torch.float32, device=master.device)
+                moments = (torch.zeros_like(master, requires_grad=False) for _ in range(2))
+                adamw.state[master] = {"step": count, **dict(zip(("exp_avg", "exp_avg_sq"), moments, strict=True))}
+            else:
+                adamw.state.pop(master, None)
+        state = self.state_dict()
+        if other := sorted(state.keys() ^ set(saved)):
+            raise ValueError(f"the state is not of these weights: {other[0]} differs, and {len(other) - 1} others")
+        return state
+
+    def _each(self) -> Iterator[tuple[str, Tensor, Float32Copy | None, torch.optim.AdamW, Tensor]]:
+        return zip(self.narrow, self._weights, self._copies, self._adamw, self._masters, strict=True)
 
 
 class Float32Copy:

@@ -87,13 +87,13 @@ class GroupBatch:
     rows: tuple[tuple[int, int], ...]
     """(group, rollout) of each of the B responses, as indices into what was packed."""
     response_tokens: Int[Tensor, "B T"]
-    """0 behind the end of a response."""
+    """0 after the end of a response."""
     response_mask: Bool[Tensor, "B T"]
     """True where a token is trained: inside the response, and written by the model."""
     source_index: Int[Tensor, "B T"]
-    """Index into the L hidden states of the token before each response token (0 behind the end)."""
+    """Index into the L hidden states of the token before each response token (0 after the end)."""
     token_index: Int[Tensor, "B T"]
-    """Index into the L hidden states of each response token itself (0 behind the end)."""
+    """Index into the L hidden states of each response token itself (0 after the end)."""
     last_index: Int[Tensor, " B"]
     """Index of the last token of each response, of the prompt where the response is empty."""
 
@@ -128,7 +128,7 @@ def _mask(segments: Int[Tensor, "R L"], prompts: Int[Tensor, "R L"]) -> Bool[Ten
 
 
 def packed_states(model: Any, batch: PackedRows | GroupBatch) -> Float[Tensor, "R L D"]:
-    """Last hidden states (behind the final norm) of every token of a packed batch, each sequence as if it stood alone.
+    """Last hidden states (after the final norm) of every token of a packed batch, each sequence as if it stood alone.
 
     Nothing is checked: `lm.logprobs.hidden_states` does.
     """

@@ -23,11 +23,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.activations import decoder_layers
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel, decoder_layers
+from mathwright.lm.patches import replace_forward
 from mathwright.lm.probe import findings
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ def _gather_with_decoder(model: Any) -> None:
             raise RuntimeError("a sharded model generates within `parallel.unsharded(lm)` only")
         return model.decode(*args, **kwargs)
 
-    decoder.forward = forward
+    replace_forward(decoder, forward)
 
 
 def sharded(module: torch.nn.Module) -> bool:
@@ -245,6 +245,23 @@ def barrier(world: World) -> None:
 def local(tensor: Tensor) -> Tensor:
     """What this process holds of a tensor, sharing its memory; a tensor that is not sharded as it is."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def sharded_as(weight: Tensor, local: Tensor) -> Tensor:
+    """What this process holds of a tensor that is sharded as a weight is, as the whole tensor; shares its memory."""
+    if not isinstance(weight, DTensor):
+        return local
+    return DTensor.from_local(
+        local, weight.device_mesh, weight.placements, run_check=False, shape=weight.shape, stride=weight.stride()
+    )
+
+
+@torch.no_grad()
+def copy_whole(target: Tensor, whole: Tensor) -> None:
+    """Copy a whole tensor, which every process has, into one that may be sharded."""
+    if isinstance(target, DTensor):
+        whole = distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None)
+    local(target).copy_(local(whole))
 
 
 def norm_over_processes(norm: Tensor, sharded_like: Tensor) -> Tensor:

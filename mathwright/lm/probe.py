@@ -26,7 +26,8 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.cache import SlotCache, extend
 from mathwright.lm.decode import ModuleDecoder, decoder
 from mathwright.lm.graphs import GraphDecoder
-from mathwright.lm.head import IDENTITY, LogitTransform, find_transform
+from mathwright.lm.logit_transform import IDENTITY, LogitTransform, find_transform
+from mathwright.lm.model import attention_window
 from mathwright.lm.pack import TokenGroup, pack_groups, packed_states
 
 LENGTH = 8
@@ -65,7 +66,7 @@ def findings(model: Any) -> Findings:
 
 
 def logit_transform(model: Any) -> LogitTransform:
-    """What the model does to its logits behind the output layer."""
+    """What the model does to its logits after the output layer."""
     return findings(model).transform
 
 
@@ -101,6 +102,25 @@ def _key(model: Any) -> str:
     cls = type(model)
     how = (cls.__module__, cls.__qualname__, id(cls), str(model.dtype), model.device.type, adapted)
     return json.dumps([*how, model.config._attn_implementation, config], sort_keys=True, default=str)
+
+
+def require_supported(model: Any) -> None:
+    """Raise MathwrightError for a model whose attention or output layer this package does not compute rightly.
+
+    What can be told from the configuration is said at once; the rest a few tokens tell (`lm.probe`), once for a model.
+    """
+    config, name = model.config, type(model).__name__
+    hint = "use a Llama-like model, or another of the list of architectures in docs/engines.md"
+    if getattr(config, "is_encoder_decoder", False):
+        raise MathwrightError(f"{name} is an encoder-decoder model", hint=hint)
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not kinds <= {"full_attention", "sliding_attention"}:
+        raise MathwrightError(f"{name} has layers of kind {', '.join(sorted(kinds))}", hint=hint)
+    if not isinstance(model.get_output_embeddings(), torch.nn.Linear) or model.base_model is model:
+        raise MathwrightError(f"{name} has no linear output layer on top of a decoder", hint=hint)
+    if not isinstance(getattr(config, "max_position_embeddings", None), int):
+        raise MathwrightError(f"{name} does not say how long its context is (max_position_embeddings)", hint=hint)
+    findings(model)
 
 
 class _Probe:
@@ -259,8 +279,6 @@ class _Probe:
 
     def _windows(self, transform: LogitTransform, largest: float) -> bool:
         """Whether sliding windows are computed: everything once more with a window of a few tokens."""
-        from mathwright.lm.load import attention_window
-
         if attention_window(self.model.config) is None:
             return False
         with _window(self.model, SHORT_WINDOW):

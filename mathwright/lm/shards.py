@@ -1,11 +1,11 @@
-"""Token shards: documents as one stream of token ids on disk, an end-of-sequence token behind each, read by memory map.
+"""Token shards: documents as one stream of token ids on disk, an end-of-sequence token after each, read by memory map.
 
     folder/
       shard-00000.bin     token ids, uint16 or uint32, little-endian
       shard-00000.json    vocabulary size, eos token, counts, and a row a document: url, archive, offset, start, sizes
       shard-00001.bin ...
 
-A shard exists once its .json is there (written last); an interrupted writer leaves no half shard behind.
+A shard exists once its .json is there (written last); an interrupted writer leaves no half shard.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ShardDocument:
     start: int
     """Position of its first token in the whole of the shards."""
     num_tokens: int
-    """The end-of-sequence token behind it included."""
+    """The end-of-sequence token after it included."""
     num_bytes: int
     """UTF-8 bytes of its text."""
 

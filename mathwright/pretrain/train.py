@@ -12,10 +12,12 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
+from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
 from mathwright.pretrain.recipe import PretrainRecipe, check
 from mathwright.run import Stage
@@ -66,13 +68,15 @@ def run(
 
     fit(
         lm,
-        stage=stage,
-        optimiser=recipe.optimiser,
-        num_steps=num_steps,
-        batches=batches,
-        loss=loss,
-        checkpoint_every=recipe.checkpoint_every,
-        description="pre-training",
+        stage,
+        Training(
+            optimiser=recipe.optimiser,
+            num_steps=num_steps,
+            batches=batches,
+            loss=loss,
+            checkpoint_every=recipe.checkpoint_every,
+            description="pre-training",
+        ),
     )
     after = measure(num_steps) if test is not None else {}
     save(lm, stage.path / "model")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mathwright.answers import check_responses, opened_thought
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.tokenise import encode, encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Problem, Ranking, Verdict

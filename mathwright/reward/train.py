@@ -19,10 +19,11 @@ from torch import Tensor
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads
 from mathwright.lm.ending import stop_at
-from mathwright.lm.heads import RewardModel
-from mathwright.lm.load import LanguageModel, load
-from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.load import load
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.lm.save import save
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
 from mathwright.reward.losses import pair_accuracy, ranking_loss
@@ -79,7 +80,7 @@ def run(
         )
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
     _train(recipe, stage, reward_model, training, heldout, seed)
-    heads.save(reward_model, stage.path / "model")
+    save(reward_model, stage.path / "model")
     stage.finish(
         outputs={"model": stage.path / "model", "rankings": path},
         summary=_summary(stage, training, heldout),
@@ -142,14 +143,16 @@ def _train(
 
     fit(
         reward_model,
-        stage=stage,
-        optimiser=recipe.optimiser,
-        num_steps=per_epoch * recipe.num_epochs,
-        batches=batches,
-        loss=loss,
-        checkpoint_every=recipe.checkpoint_every,
-        evaluate=evaluate if heldout else None,
-        description="training the reward model",
+        stage,
+        Training(
+            optimiser=recipe.optimiser,
+            num_steps=per_epoch * recipe.num_epochs,
+            batches=batches,
+            loss=loss,
+            checkpoint_every=recipe.checkpoint_every,
+            evaluate=evaluate if heldout else None,
+            description="training the reward model",
+        ),
     )
 
 

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.loop import not_finite, save_batch
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup

@@ -17,7 +17,8 @@ from mathwright.lm import lora, parallel
 from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.ending import stop_at
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, load, require_same_vocabulary
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel, require_same_vocabulary
 from mathwright.problems.turns import turn
 from mathwright.rl.explore import Generates
 from mathwright.rl.methods.base import Method

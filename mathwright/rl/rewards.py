@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from mathwright import answers
 from mathwright.errors import MathwrightError
-from mathwright.lm.heads import RewardModel, score
+from mathwright.lm.heads import score
+from mathwright.lm.model import RewardModel
 from mathwright.records import Completion, Problem, Verdict
 from mathwright.rl.functions import Outcome, call_batched, call_each, import_function
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe

@@ -14,7 +14,7 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Tool
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.tokenise import encode_response
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Completion, Rollout, RolloutGroup, Solution

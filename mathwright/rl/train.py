@@ -58,9 +58,10 @@ from pathlib import Path
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads, parallel
 from mathwright.lm.generate import Tool
-from mathwright.lm.load import LanguageModel, save
 from mathwright.lm.loop import CHECKPOINTS
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
+from mathwright.lm.save import save
 from mathwright.problems.templates import write_template
 from mathwright.records import Problem, Solution
 from mathwright.rl import methods, rewards
@@ -79,6 +80,8 @@ from mathwright.rl.step_scorers import step_scorer
 from mathwright.run import Stage
 
 BUFFER = "buffer"
+POLICY = "policy"
+"""Its name in the checkpoints."""
 
 
 def run(
@@ -228,7 +231,13 @@ class _Training:
                 advance(1)
                 is_last = step + 1 == recipe.num_steps
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
-                    checkpoint.save(folder, lm=lm, optimiser=optimiser, step=step + 1, extra={"position": position})
+                    checkpoint.save(
+                        folder,
+                        parts={POLICY: lm.model},
+                        optimisers={POLICY: optimiser},
+                        step=step + 1,
+                        extra={"position": position},
+                    )
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             idleness.finished()
             row = TABLE_10[recipe.method]
@@ -245,7 +254,9 @@ class _Training:
         stage, start, position = self.stage, 0, 0
         parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(stage.path / CHECKPOINTS)) is not None:
-            restored = checkpoint.restore(newest, lm=self.models.policy, optimiser=optimiser)
+            restored = checkpoint.restore(
+                newest, parts={POLICY: self.models.policy.model}, optimisers={POLICY: optimiser}
+            )
             start, position = restored.step, restored.extra["position"]
             stage.say(f"resuming after step {start} of {self.recipe.num_steps}")
         for kind in ("train", "eval", "warning", "unscored"):

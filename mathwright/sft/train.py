@@ -11,10 +11,12 @@ import torch
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
 from mathwright.lm.ending import stop_at
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import CHECKPOINTS, fit
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
+from mathwright.lm.save import save
 from mathwright.lm.tokenise import encode_prompt, encode_response
 from mathwright.problems.templates import prompt_text, write_template
 from mathwright.problems.turns import Turn, turn
@@ -62,13 +64,15 @@ def run(
 
     fit(
         lm,
-        stage=stage,
-        optimiser=recipe.optimiser,
-        num_steps=recipe.num_steps,
-        batches=batches,
-        loss=loss,
-        checkpoint_every=recipe.checkpoint_every,
-        description="fine-tuning",
+        stage,
+        Training(
+            optimiser=recipe.optimiser,
+            num_steps=recipe.num_steps,
+            batches=batches,
+            loss=loss,
+            checkpoint_every=recipe.checkpoint_every,
+            description="fine-tuning",
+        ),
     )
     save(lm, stage.path / "model")
     if stage.writes:

@@ -7,8 +7,9 @@ import pytest
 
 from mathwright.cli import chat as chatting
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.problems.templates import usual_template, write_template
 from mathwright.records import Completion
 

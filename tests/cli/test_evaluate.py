@@ -11,8 +11,9 @@ from mathwright.cli.evaluate import shard_of_environment
 from mathwright.eval.settings import Shard
 from mathwright.eval.store import Store
 from mathwright.lm import heads
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.problems.templates import write_template
 from tests.eval.scripted import write_gsm8k
 
@@ -66,7 +67,7 @@ def test_a_reward_model_chooses_and_contaminated_problems_are_told_apart(
 ) -> None:
     data = write_gsm8k(tmp_path / "data", 3)
     base = from_scratch(SCRATCH, ["What is 2 plus 2? The answer is 4."] * 5, max_length=160, seed=1)
-    heads.save(heads.from_language_model(base, seed=0), tmp_path / "reward")
+    save(heads.from_language_model(base, seed=0), tmp_path / "reward")
     found = tmp_path / "found.jsonl"
     found.write_text(json.dumps({"task": "gsm8k", "problem_id": "gsm8k-test-1", "url": "u", "matched": "m"}) + "\n")
     evaluate(model, data, tmp_path / "out", "--samples", "2", "--reward-model", str(tmp_path / "reward"),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from mathwright.cli import main
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 
 VERBS = (
     "fetch",

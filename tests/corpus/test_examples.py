@@ -10,8 +10,9 @@ import pytest
 from mathwright import recipe as recipes
 from mathwright.corpus.documents.compute import read_columns
 from mathwright.corpus.stage import run
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import train_tokenizer
 from mathwright.records import from_json, to_json
 from mathwright.run import RunDirectory, read_manifest

@@ -16,8 +16,11 @@ import torch
 from mathwright.engines.engine import Answer, LocalEngine
 from mathwright.engines.vllm import VllmEngine
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from tests.engines.vllm_worker import run_case
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None

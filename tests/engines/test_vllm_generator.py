@@ -19,10 +19,13 @@ from transformers import LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 from mathwright.engines.vllm_generator import VllmGenerator, _checkpoint_weights, _require_same
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import encode
 from mathwright.records import Completion, from_json
 from tests.engines.vllm_generator_worker import generated

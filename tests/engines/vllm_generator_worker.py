@@ -17,10 +17,12 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator, ToolCall
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.records import Completion
 from tests.engines.vllm_worker import EveryFewCharacters
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import types
 from typing import Any
 
 import pytest
 import torch
 
-from mathwright.lm.load import LanguageModel, from_scratch
+from mathwright.lm import checkpoint
+from mathwright.lm.model import LanguageModel
+from mathwright.lm.optimise import Optimiser
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.scratch import from_scratch
 
 SCRATCH = ScratchRecipe(vocab_size=320, width=32, num_layers=2, num_heads=4, num_kv_heads=2, ffn_width=64)
 TEXTS = ["Tom has 12 apples and buys 30 more.", "```python\nprint(12 + 30)\n```\n", "The answer is 42. So x = 7."] * 5
@@ -43,6 +47,22 @@ def adamw(**changes: object) -> OptimiserRecipe:
         "warmup_steps": 0, "decay": (),
     }  # fmt: skip
     return OptimiserRecipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def earlier_checkpoint(net: torch.nn.Module, optimiser: Optimiser) -> dict[str, Any]:
+    """What earlier versions wrote after four steps: one part, the state of its optimiser as lists by weight."""
+    content = {
+        "step": 4,
+        "weights": net.state_dict(),
+        "optimiser": {
+            "num_updates": optimiser.num_updates,
+            "adamw": [adamw.state_dict() for adamw in optimiser._adamw],
+            "lower": [c.lower for c in optimiser._copies if c is not None],
+        },
+        "random": checkpoint._random_states(),
+        "extra": {"position": 17},
+    }
+    return copy.deepcopy(content)
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mathwright.lm.activations import checkpoint_activations, decoder_layers
+from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import hidden_states, next_token_losses, response_logprobs
+from mathwright.lm.model import LanguageModel, decoder_layers
 from mathwright.lm.pack import Example, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import SamplingRecipe
 from tests.lm.conftest import tiny_lm

@@ -11,12 +11,13 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mathwright.lm import decode, generate, graphs, lora
+from mathwright.lm import fused, generate, graphs, lora
 from mathwright.lm.cache import SlotCache, extend
-from mathwright.lm.decode import Decoder, FusedDecoder, ModuleDecoder, PackedLinear, decoder
+from mathwright.lm.decode import Decoder, ModuleDecoder, decoder
+from mathwright.lm.fused import FusedDecoder, PackedLinear
 from mathwright.lm.generate import Generator
 from mathwright.lm.graphs import GraphDecoder
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
 from tests.lm.conftest import exact, tiny_lm
 from tests.lm.test_generate import EveryFewCharacters
@@ -41,7 +42,7 @@ def biased_llama() -> torch.nn.Module:
 
 @pytest.fixture
 def needs_packing() -> None:
-    if not decode.packable(tiny_lm(torch.bfloat16).model):
+    if not fused.packable(tiny_lm(torch.bfloat16).model):
         pytest.skip("this machine's PyTorch has no packed products in bfloat16")
 
 
@@ -57,7 +58,7 @@ def random_model(make: Any, dtype: torch.dtype) -> Any:
 
 @torch.inference_mode()
 def decoded(model: Any, chosen: Decoder, *, apart: bool, slots: int = 6) -> tuple[list[torch.Tensor], SlotCache]:
-    """Hidden states of three steps behind the prompts, the last two of which are one prompt's group."""
+    """Hidden states of three steps after the prompts, the last two of which are one prompt's group."""
     prefixes, _ = extend(model, [None] * len(PROMPTS), PROMPTS)
     longest = max(map(len, PROMPTS))
     cache = SlotCache(prefixes[0], slots, 8 if apart else longest + 8, prompt_capacity=longest if apart else 0)
@@ -164,7 +165,7 @@ def test_packed_weights_are_those_of_now(needs_packing):
 
 def test_large_models_are_not_packed(needs_packing, monkeypatch):
     model = tiny_lm(torch.bfloat16).model
-    monkeypatch.setattr(decode, "PACKED_BYTES", sum(p.nbytes for p in model.parameters() if p.ndim == 2) - 1)
+    monkeypatch.setattr(fused, "PACKED_BYTES", sum(p.nbytes for p in model.parameters() if p.ndim == 2) - 1)
     assert not isinstance(FusedDecoder(model).head, PackedLinear)
 
 

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import folders, heads
-from mathwright.lm.load import load, load_tokenizer, save
+from mathwright.lm.load import load, load_tokenizer
+from mathwright.lm.save import save
 from tests.lm.conftest import tiny_lm
 
 CODE = """
@@ -102,7 +103,7 @@ def test_no_configuration_names_an_attention(folder, values, monkeypatch):
     change(folder / "config.json", **values)
     assert load(folder, dtype="float32").model.config._attn_implementation == "mathwright"
     model = heads.from_language_model(tiny_lm(), seed=0)
-    heads.save(model, folder)
+    save(model, folder)
     change(folder / "config.json", **values)
     assert heads.load(folder, dtype="float32").model.config._attn_implementation == "mathwright"
 
@@ -197,7 +198,7 @@ def test_end_tokens_that_are_no_numbers(folder, value):
 
 
 def test_a_reward_model_whose_weights_are_damaged(folder):
-    heads.save(heads.from_language_model(tiny_lm(), seed=0), folder)
+    save(heads.from_language_model(tiny_lm(), seed=0), folder)
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
     with pytest.raises(MathwrightError, match=r"model\.safetensors"):
         heads.load(folder, dtype="float32")

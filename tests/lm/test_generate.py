@@ -21,8 +21,8 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import generate
 from mathwright.lm.cache import Prefix, SlotCache
 from mathwright.lm.generate import Generator, ToolCall
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
-from mathwright.lm import load as loading
-from mathwright.lm.load import LanguageModel
+from mathwright.lm.attention import ATTENTION
+from mathwright.lm.model import LanguageModel
+from mathwright.lm.save import save
 from tests.lm.conftest import tiny_lm
 from tests.problems.chat_templates import TEMPLATES, tokenizer
 
@@ -30,14 +31,14 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def with_tokenizer(made: Any, *, spare_rows: int = 0) -> LanguageModel:
-    """A random Llama for a tokenizer; spare_rows: of the embedding, behind the vocabulary."""
+    """A random Llama for a tokenizer; spare_rows: of the embedding, after the vocabulary."""
     config = LlamaConfig(
         vocab_size=len(made) + spare_rows, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=160, eos_token_id=made.eos_token_id,
         bos_token_id=made.bos_token_id, pad_token_id=made.pad_token_id,
     )  # fmt: skip
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation=loading.ATTENTION)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:
@@ -65,7 +66,7 @@ def of_transformers(folder: Path, *, together: bool, side: str = "right", end: s
 
 
 def check(reward_model: heads.RewardModel, folder: Path, **how: Any) -> None:
-    heads.save(reward_model, folder)
+    save(reward_model, folder)
     again = heads.load(folder, dtype="float32")
     ours = [
         heads.score(one, [PROMPT] * len(RESPONSES), RESPONSES, micro_batch_tokens=1000) for one in (reward_model, again)

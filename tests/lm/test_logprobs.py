@@ -11,15 +11,14 @@ from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2Fo
 from mathwright.errors import MathwrightError
 from mathwright.lm import logprobs as module
 from mathwright.lm.attention import ATTENTION
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import (
     gather_hidden,
     gather_last,
     hidden_states,
     next_token_losses,
-    response_entropies,
     response_logprobs,
 )
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, TokenGroup, pack_examples, pack_groups
 from tests.lm.conftest import exact, tiny_lm
 from tests.oracles import lm as oracle
@@ -156,14 +155,6 @@ def test_what_stands_in_the_padding_changes_neither_value_nor_gradient():
     for first, second in zip(*results, strict=True):
         assert torch.isfinite(first).all()
         torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
-
-
-def test_entropy_is_that_of_the_softmax():
-    lm = tiny_lm(torch.float64)
-    (batch,) = pack_groups([TokenGroup([5, 6], [[7, 8]])], 100)
-    logits = lm.model(input_ids=torch.tensor([[5, 6, 7, 8]])).logits[0, 1:3] / 0.8
-    p = logits.softmax(-1)
-    torch.testing.assert_close(response_entropies(lm, batch, 0.8)[0], -(p * p.log()).sum(-1), rtol=0, atol=1e-10)
 
 
 def test_heads_find_their_hidden_states():

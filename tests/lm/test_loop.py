@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint
-from mathwright.lm.load import LanguageModel
 from mathwright.lm.logprobs import next_token_losses
-from mathwright.lm.loop import CHECKPOINTS, fit
-from mathwright.lm.optimise import Optimiser
+from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.run import RunDirectory, Stage
 from tests.lm.conftest import adamw, tiny_lm
@@ -53,11 +50,11 @@ def train(stage: Stage, dtype: torch.dtype, *, stop_at: int | None = None) -> La
             raise KilledError
         return batches(step)
 
-    fit(
-        lm, stage=stage, optimiser=adamw(warmup_steps=2), num_steps=NUM_STEPS, batches=until_killed, loss=loss,
+    fit(lm, stage, Training(
+        optimiser=adamw(warmup_steps=2), num_steps=NUM_STEPS, batches=until_killed, loss=loss,
         checkpoint_every=2, evaluate=lambda step: {"weight": float(next(lm.model.parameters()).float().sum())},
         evaluate_every=3, description="test",
-    )  # fmt: skip
+    ))  # fmt: skip
     return lm
 
 
@@ -88,10 +85,10 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 def test_metrics_and_loss_fall(tmp_path):
     stage = make_stage(tmp_path)
     lm = tiny_lm()
-    fit(
-        lm, stage=stage, optimiser=adamw(), num_steps=30, batches=lambda _: batches(0), loss=loss,
+    fit(lm, stage, Training(
+        optimiser=adamw(), num_steps=30, batches=lambda _: batches(0), loss=loss,
         checkpoint_every=0, description="test",
-    )  # fmt: skip
+    ))  # fmt: skip
     measured = [m for m in stage.metrics() if m["kind"] == "train"]
     assert [m["step"] for m in measured] == list(range(30))
     assert measured[-1]["loss"] < 0.5 * measured[0]["loss"]
@@ -107,10 +104,10 @@ def test_micro_batches_change_nothing(tmp_path):
         examples = [Example([random.Random(n).randrange(200) for _ in range(9)], [True] * 9) for n in range(6)]
         packed = pack_examples(examples, row_tokens, None)
         assert len(packed) == (6 if name == "a" else 1)
-        fit(
-            lm, stage=make_stage(tmp_path / name), optimiser=adamw(), num_steps=3, batches=lambda _, p=packed: p,
+        fit(lm, make_stage(tmp_path / name), Training(
+            optimiser=adamw(), num_steps=3, batches=lambda _, p=packed: p,
             loss=lambda lm, rows: (next_token_losses(lm, rows).sum() / 48, {}), checkpoint_every=0, description="test",
-        )  # fmt: skip
+        ))  # fmt: skip
         models.append(lm.model)
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
@@ -126,55 +123,10 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path, what):
         return (value * float("nan"), {}) if what == "loss" else ((value - value.detach()).sqrt() + 0 * value, {})
 
     with pytest.raises(MathwrightError, match=f"the {what} of step 0 is not finite"):
-        fit(
-            tiny_lm(), stage=stage, optimiser=adamw(), num_steps=2, batches=batches, loss=bad,
+        fit(tiny_lm(), stage, Training(
+            optimiser=adamw(), num_steps=2, batches=batches, loss=bad,
             checkpoint_every=0, description="test",
-        )  # fmt: skip
+        ))  # fmt: skip
     saved = torch.load(stage.path / "not-finite-step-0.pt", weights_only=False)
     saved = saved if isinstance(saved, PackedRows) else saved[0]
     assert torch.equal(saved.tokens, batches(0)[0].tokens)
-
-
-def test_a_head_beside_the_model_is_trained_and_kept(tmp_path):
-    def run(folder: str, stop_at: int | None = None) -> Any:
-        lm = tiny_lm()
-        torch.manual_seed(1)
-        module = torch.nn.ModuleDict({"lm": lm.model, "head": torch.nn.Linear(32, 1)})
-
-        def steps(step: int) -> list[int]:
-            if step == stop_at:
-                raise KilledError
-            return [step]
-
-        def score(lm: LanguageModel, step: int) -> tuple[torch.Tensor, dict[str, float]]:
-            hidden = lm.model.base_model(input_ids=torch.tensor([[step + 3, 4, 5]])).last_hidden_state
-            return (module["head"](hidden) - 1).square().mean(), {}
-
-        fit(
-            lm, stage=make_stage(tmp_path / folder), optimiser=adamw(), num_steps=4, batches=steps,
-            loss=score, checkpoint_every=1, description="test", module=module,
-        )  # fmt: skip
-        return module
-
-    straight = run("straight")
-    with pytest.raises(KilledError):
-        run("killed", stop_at=2)
-    resumed = run("killed")
-    for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(a, b)
-    torch.manual_seed(1)
-    assert not torch.equal(torch.nn.Linear(32, 1).weight, straight["head"].weight)
-
-
-def test_the_last_two_checkpoints_are_kept_and_extra_state_returns(tmp_path):
-    lm = tiny_lm()
-    optimiser = Optimiser(lm.model, adamw(), num_steps=5)
-    for step in (1, 2, 3):
-        checkpoint.save(tmp_path, lm=lm, optimiser=optimiser, step=step, extra={"position": step, "t": torch.ones(2)})
-    (tmp_path / "step-00000009.partial").write_bytes(b"cut short by a kill")
-    assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["step-00000002.pt", "step-00000003.pt"]
-    newest = checkpoint.latest(tmp_path)
-    assert newest is not None
-    restored = checkpoint.restore(newest, lm=lm, optimiser=optimiser)
-    assert (restored.step, restored.extra["position"], restored.extra["t"].sum().item()) == (3, 3, 2.0)
-    assert checkpoint.latest(tmp_path / "nowhere") is None

@@ -13,11 +13,13 @@ pytest.importorskip("peft")
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads, lora
-from mathwright.lm import load as loading
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.attention import ATTENTION
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import LoraRecipe
+from mathwright.lm.save import save
 from tests.problems.chat_templates import tokenizer
 
 TOKENIZER = tokenizer()
@@ -54,7 +56,7 @@ CASES = [
 
 def model(name: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
     torch.manual_seed(1)
-    made = AutoModelForCausalLM.from_config(CONFIGS[name], attn_implementation=loading.ATTENTION, dtype=dtype)
+    made = AutoModelForCausalLM.from_config(CONFIGS[name], attn_implementation=ATTENTION, dtype=dtype)
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.ndim == 2:
@@ -129,7 +131,7 @@ def test_adapters_of_an_embedding_have_the_models_type() -> None:
     ("name", "targets", "message"),
     [
         ("llama", ("q_proj", "c_attn"), "no layer called c_attn"),
-        ("llama", ("lm_head",), "lm_head is behind the decoder"),
+        ("llama", ("lm_head",), "lm_head comes after the decoder"),
         ("llama", ("q_proj", "input_layernorm"), "input_layernorm of LlamaForCausalLM is a LlamaRMSNorm"),
         ("llama", ("self_attn",), "self_attn of LlamaForCausalLM is a LlamaAttention"),
         ("llama", (), "lora.targets is empty"),
@@ -155,6 +157,6 @@ def test_a_reward_model_takes_all_linear_layers_but_its_head(tmp_path: Path) -> 
         if ".lora_" in name:
             torch.nn.init.normal_(parameter, std=0.2)
     scores = heads.score(reward_model, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64)
-    heads.save(reward_model, tmp_path)
+    save(reward_model, tmp_path)
     again = heads.load(tmp_path, dtype="float32")
     assert heads.score(again, ["a b"] * 2, [" 1", " 2"], micro_batch_tokens=64) == pytest.approx(scores, abs=1e-5)

@@ -49,7 +49,7 @@ def test_float32_equals_torch_adamw_with_clipping():
 
 def test_float32_weights_are_not_kept_twice():
     net = module()
-    assert Optimiser(net, adamw(), num_steps=1).state_dict()["lower"] == []
+    assert Optimiser(net, adamw(), num_steps=1).state_dict().keys() == {"num_updates"}
 
 
 @pytest.mark.parametrize("value", [1.0, -1.0, 3e-39, 1e-45, -2e-38, 65280.0, 1e30, 0.0, -0.0])
@@ -147,7 +147,8 @@ def test_state_continues_exactly(dtype):
     again = module(dtype)
     second = Optimiser(again, recipe, num_steps=8)
     again.load_state_dict(weights)
-    second.load_state_dict(state)
+    for name, value in second.state_to_fill(state.keys()).items():
+        value.copy_(state[name])
     run(again, second, range(4, 8))
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), again.parameters(), strict=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,12 @@ import torch
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, parallel
 from mathwright.lm.load import load
-from mathwright.lm.loop import CHECKPOINTS
+from mathwright.lm.loop import CHECKPOINTS, PART
+from mathwright.lm.optimise import Optimiser
 from mathwright.lm.parallel import World
 from mathwright.run import read_manifest, read_metrics
 from tests.lm import workers
-from tests.lm.conftest import tiny_lm
+from tests.lm.conftest import adamw, earlier_checkpoint, tiny_lm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +37,7 @@ def torchrun(jobs: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def jobs_here() -> str:
     adapters = ",adapters,reinforce_adapters" if importlib.util.find_spec("peft") else ""
-    return "full,untied,reward,reinforce,sft,pretrain,narrow" + adapters
+    return "full,untied,untied_begun,reward,reinforce,sft,pretrain,narrow" + adapters
 
 
 @pytest.fixture(scope="module")
@@ -121,29 +123,66 @@ def test_held_out_text_is_measured_alike(both: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_killed_processes_go_on_to_the_same_bits(both: tuple[Path, Path], tmp_path: Path) -> None:
-    """bfloat16 weights: their float32 copies, moments and random states come back in both processes."""
+def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_path: Path) -> None:
+    """bfloat16 weights: their float32 copies, moments and random states come back in both processes.
+
+    So they do where one process has read the checkpoint of two and written its own. Two processes resume what one has
+    begun with an earlier version, too.
+    """
     killed = torchrun("narrow_killed", tmp_path)
     assert killed.returncode != 0
     assert "Signal 9" in killed.stderr
     folder = tmp_path / "narrow" / "train" / CHECKPOINTS
     newest = checkpoint.latest(folder)
     assert newest is not None
-    assert newest.name == "step-00000004.ranks"
-    (folder / "step-00000006.ranks-partial").mkdir()  # what a kill amid writing leaves
-    with pytest.raises(MathwrightError, match="written by 2 processes, this training has 1"):
-        checkpoint.restore(newest, lm=tiny_lm(torch.bfloat16), optimiser=None)
-    resumed = torchrun("narrow", tmp_path)
+    assert newest.name == "step-00000004"
+    (folder / "step-00000006.partial").mkdir()  # what a kill amid writing leaves
+    reread = tmp_path / "one_between" / "narrow" / "train" / CHECKPOINTS
+    write_again(newest, reread)
+    shutil.copytree(both[0] / "untied_begun", tmp_path / "untied")
+    write_as_earlier(tmp_path / "untied" / "train" / CHECKPOINTS)
+    resumed = torchrun("narrow,one_between/narrow,untied", tmp_path)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     whole = both[1] / "narrow"
-    assert (tmp_path / "narrow/model/model.safetensors").read_bytes() == (
-        whole / "model/model.safetensors"
-    ).read_bytes()
-    losses = [
-        [m["loss"] for m in read_metrics(f / "train") if m["kind"] == "train"] for f in (whole, tmp_path / "narrow")
-    ]
-    assert losses[0] == losses[1]
-    assert sorted(p.name for p in folder.iterdir()) == ["step-00000006.ranks"]
+    for again in (tmp_path / "narrow", tmp_path / "one_between" / "narrow"):
+        weights = [(each / "model/model.safetensors").read_bytes() for each in (whole, again)]
+        assert weights[0] == weights[1]
+        expected, found = (
+            {m["step"]: m["loss"] for m in read_metrics(each / "train") if m["kind"] == "train"}
+            for each in (whole, again)
+        )
+        assert found == {step: expected[step] for step in found}
+        assert {4, 5} <= found.keys()
+    assert sorted(p.name for p in folder.iterdir()) == ["step-00000006"]
+    assert_equal_models(both[0] / "untied" / "model", tmp_path / "untied" / "model")
+
+
+def write_again(path: Path, folder: Path) -> None:
+    """Read a checkpoint in this process alone, and write it as that of one process."""
+    lm = tiny_lm(torch.bfloat16)
+    trained = {"parts": {PART: lm.model}, "optimisers": {PART: Optimiser(lm.model, adamw(), num_steps=6)}}
+    step = checkpoint.restore(path, **trained).step
+    checkpoint.save(folder, **trained, step=step)
+
+
+def write_as_earlier(folder: Path) -> None:
+    """Put a file as earlier versions wrote it in the place of a checkpoint of one process."""
+    lm = workers.untied_lm()
+    optimiser = Optimiser(lm.model, adamw(), num_steps=6)
+    checkpoint.restore(folder / "step-00000004", parts={PART: lm.model}, optimisers={PART: optimiser})
+    torch.save(earlier_checkpoint(lm.model, optimiser), folder / "step-00000004.pt")
+    shutil.rmtree(folder / "step-00000004")
+
+
+@pytest.mark.slow
+def test_one_process_resumes_what_two_have_begun(both: tuple[Path, Path], tmp_path: Path) -> None:
+    """Rows that do not divide among the processes; the result is that of one process from the beginning."""
+    shutil.copytree(both[1] / "untied_begun", tmp_path / "untied")
+    assert (tmp_path / "untied/train" / CHECKPOINTS / "step-00000004" / "rank-1.pt").is_file()
+    workers.run("untied", tmp_path)
+    assert_equal_models(both[0] / "untied" / "model", tmp_path / "untied" / "model")
+    steps = [m["step"] for m in read_metrics(tmp_path / "untied/train") if m["kind"] == "train"]
+    assert steps == list(range(6))
 
 
 # --- one process ----------------------------------------------------------------------------------

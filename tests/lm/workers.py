@@ -19,12 +19,13 @@ from mathwright.lm import heads, lora, parallel
 from mathwright.lm.activations import checkpoint_activations
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, save
-from mathwright.lm.logprobs import next_token_losses, response_entropies, response_logprobs
-from mathwright.lm.loop import fit
+from mathwright.lm.logprobs import next_token_losses, response_logprobs
+from mathwright.lm.loop import Training, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, GroupBatch, PackedRows, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode
 from mathwright.pretrain import train as pretraining
@@ -53,18 +54,18 @@ def stage(folder: Path) -> Stage:
     return RunDirectory(folder, recipe_name="test", recipe={}).stage("train")
 
 
-def train(folder: Path, lm: LanguageModel, *, kill_at: int | None = None) -> LanguageModel:
+def train(folder: Path, lm: LanguageModel, *, num_steps: int = NUM_STEPS, kill_at: int | None = None) -> LanguageModel:
     def until_killed(step: int) -> list[PackedRows]:
         if step == kill_at and parallel.world().rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return batches(step)
 
     # the norm of the gradient is above clip_norm in all steps: were it not summed over processes, the weights differed
-    fit(
-        lm, stage=stage(folder), optimiser=adamw(warmup_steps=2, clip_norm=0.1), num_steps=NUM_STEPS,
+    fit(lm, stage(folder), Training(
+        optimiser=adamw(warmup_steps=2, clip_norm=0.1), num_steps=num_steps,
         batches=until_killed, loss=loss, checkpoint_every=2, description="test",
         evaluate=lambda _: {"held_out": float(sum(loss(lm, rows)[0] for rows in batches(99)))}, evaluate_every=3,
-    )  # fmt: skip
+    ))  # fmt: skip
     save(lm, folder / "model")
     return lm
 
@@ -73,7 +74,7 @@ def full(folder: Path) -> None:
     train(folder, tiny_lm())
 
 
-def untied(folder: Path) -> None:
+def untied_lm() -> LanguageModel:
     """An output layer of its own, biases, and rows of weights that do not divide by the processes."""
     config = Qwen2Config(
         vocab_size=301, hidden_size=32, intermediate_size=47, num_hidden_layers=2, num_attention_heads=4,
@@ -81,7 +82,15 @@ def untied(folder: Path) -> None:
     )  # fmt: skip
     config._attn_implementation = ATTENTION
     torch.manual_seed(0)
-    train(folder, LanguageModel(Qwen2ForCausalLM(config).eval(), tiny_lm().tokenizer))
+    return LanguageModel(Qwen2ForCausalLM(config).eval(), tiny_lm().tokenizer)
+
+
+def untied(folder: Path) -> None:
+    train(folder, untied_lm())
+
+
+def untied_begun(folder: Path) -> None:
+    train(folder, untied_lm(), num_steps=4)
 
 
 def adapters(folder: Path) -> None:
@@ -112,11 +121,11 @@ def reward(folder: Path) -> None:
     def score_loss(lm: Any, batch: GroupBatch) -> tuple[torch.Tensor, dict[str, float]]:
         return (heads.response_scores(lm, batch) - 1).square().sum() / 9, {}
 
-    fit(
-        model, stage=stage(folder), optimiser=adamw(), num_steps=3, batches=lambda _: group_batches(),
+    fit(model, stage(folder), Training(
+        optimiser=adamw(), num_steps=3, batches=lambda _: group_batches(),
         loss=score_loss, checkpoint_every=2, description="test",
-    )  # fmt: skip
-    heads.save(model, folder / "model")
+    ))  # fmt: skip
+    save(model, folder / "model")
 
 
 def reinforce(folder: Path) -> None:
@@ -170,7 +179,7 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
             for prompt, group in zip(prompts, responses, strict=True)
             for batch in pack_groups([TokenGroup(prompt, group)], 64)
         ]
-        total, kl, entropy = 0.0, 0.0, 0.0
+        total, kl, halved = 0.0, 0.0, 0.0
         for batch, counts in parallel.share_of_rank(packed, world):
             with torch.no_grad():
                 ref = reference(lm, batch)
@@ -179,11 +188,12 @@ def _reinforce(folder: Path, lm: LanguageModel, reference: Callable[[LanguageMod
             (value if counts else 0 * value).backward()
             optimiser.accumulate()
             # the last pass before the update has no gradient: what it leaves gathered must not outlive the update
-            entropies = response_entropies(lm, batch)
+            with torch.no_grad():
+                again = response_logprobs(lm, batch, temperature=0.5)
             total += counts * value.item()
             kl += counts * (policy - ref).abs().sum().item()
-            entropy += counts * entropies.sum().item()
-        sums = parallel.add_up({"loss": total, "kl": kl, "entropy": entropy}, world, lm.device)
+            halved += counts * again.sum().item()
+        sums = parallel.add_up({"loss": total, "kl": kl, "halved": halved}, world, lm.device)
         written.append({**sums, "norm": optimiser.step(), "responses": [[list(r) for r in g] for g in responses]})
     if world.is_main:
         folder.mkdir(parents=True)
@@ -238,14 +248,26 @@ def pretrain(folder: Path) -> None:
 
 JOBS: dict[str, Callable[[Path], None]] = {
     f.__name__: f
-    for f in (full, untied, adapters, narrow, narrow_killed, reward, reinforce, reinforce_adapters, sft, pretrain)
+    for f in (
+        full,
+        untied,
+        untied_begun,
+        adapters,
+        narrow,
+        narrow_killed,
+        reward,
+        reinforce,
+        reinforce_adapters,
+        sft,
+        pretrain,
+    )
 }
 
 
 def run(names: str, folder: Path) -> None:
-    """Run jobs, comma-separated, each in a folder of its own."""
+    """Run jobs, comma-separated, each in a folder of its own (`again/full` is the job full in again/full)."""
     for name in names.split(","):
-        JOBS[name](folder / name.removesuffix("_killed"))
+        JOBS[Path(name).name](folder / name.removesuffix("_killed"))
 
 
 if __name__ == "__main__":

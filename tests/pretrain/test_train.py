@@ -10,8 +10,11 @@ import torch
 
 from mathwright.chain import compare
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter, TokenShards
 from mathwright.lm.tokenise import encode
 from mathwright.pretrain import train

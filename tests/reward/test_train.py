@@ -10,8 +10,10 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
-from mathwright.lm.load import from_scratch, load, save
+from mathwright.lm.load import load
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.records import Problem, Ranking, Verdict, VerdictStatus, read_jsonl
 from mathwright.reward import rankings, train
 from mathwright.reward.recipe import RewardRecipe

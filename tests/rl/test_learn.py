@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import LanguageModel, from_scratch
 from mathwright.lm.logprobs import response_logprobs
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import TokenGroup, pack_groups
+from mathwright.lm.scratch import from_scratch
 from mathwright.records import Completion, Rollout, RolloutGroup
 from mathwright.rl import learn, methods
 from mathwright.rl.advantages import generalized_advantages, kl_shaped_rewards

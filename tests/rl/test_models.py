@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.rl import rewards, train
 from mathwright.rl.check import check
 from mathwright.rl.methods.grpo import Grpo
@@ -190,7 +191,7 @@ def test_two_killed_processes_go_on_to_the_bit(tmp_path, model, two_processes):
     killed = torchrun(tmp_path / "runs", model, "grpo", kill_at=2)
     assert killed.returncode != 0
     checkpoints = [p.name for p in (tmp_path / "runs/grpo/rl" / CHECKPOINTS).iterdir()]
-    assert checkpoints == ["step-00000002.ranks"]
+    assert checkpoints == ["step-00000002"]
     assert torchrun(tmp_path / "runs", model, "grpo").returncode == 0
     assert same_weights(tmp_path / "runs/grpo/rl/model", two_processes / "grpo/rl/model")
 

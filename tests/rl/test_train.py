@@ -16,8 +16,9 @@ import torch
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.loop import CHECKPOINTS
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.records import RolloutGroup, from_json
 from mathwright.rl import rewards, train
 from mathwright.rl.methods import grpo

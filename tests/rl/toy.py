@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.records import Completion, Problem, Verdict
 from mathwright.rl import train
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe

@@ -10,8 +10,11 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.templates import prompt_text
 from mathwright.records import Part, Problem, Solution

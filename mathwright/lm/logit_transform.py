@@ -1,4 +1,4 @@
-"""What a model does to its logits behind the output layer: a scale (Granite, Cohere) or a cap (Gemma 2).
+"""What a model does to its logits after the output layer: a scale (Granite, Cohere) or a cap (Gemma 2).
 
 This package makes logits from hidden states by itself, for some tokens at a time, and never calls the forward pass
 that holds this last step. So the step is found out: the model's own forward pass is given known numbers in the place
@@ -94,16 +94,16 @@ def find_transform(model: Any) -> LogitTransform:
     # a scale may come before the output layer instead (MiniCPM3), in the type of the weights
     rounding = max(1e-5, 2 * torch.finfo(hidden[0].dtype).eps)
     before, before_gap = _nearest(model.config, hidden[0], read[0], caps=False)
-    behind, behind_gap = _nearest(model.config, known[0], logits, caps=True)
-    only_one = before.is_identity or (behind.is_identity and head.bias is None)
-    if before_gap > rounding or behind_gap > 1e-5 or not only_one:
-        where, gap = ("behind", behind_gap) if behind_gap > 1e-5 else ("before", before_gap)
+    after, after_gap = _nearest(model.config, known[0], logits, caps=True)
+    only_one = before.is_identity or (after.is_identity and head.bias is None)
+    if before_gap > rounding or after_gap > 1e-5 or not only_one:
+        where, gap = ("after", after_gap) if after_gap > 1e-5 else ("before", before_gap)
         raise MathwrightError(
             f"{name} changes its numbers {where} the output layer in a way its configuration does not explain: the "
             f"nearest scale or cap is off by {gap:.1%}",
             hint=hint,
         )
-    return behind if before.is_identity else before
+    return after if before.is_identity else before
 
 
 def _nearest(config: Any, given: Tensor, found: Tensor, *, caps: bool) -> tuple[LogitTransform, float]:
