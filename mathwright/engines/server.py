@@ -19,7 +19,7 @@ from mathwright.engines.engine import Answer, Request
 from mathwright.engines.seeds import round_seed
 from mathwright.engines.server_replies import FENCE, Finish, GoOn, Reply, RunTool, advance, estimate_tokens, parse_reply
 from mathwright.errors import MathwrightError
-from mathwright.records import FinishReason
+from mathwright.records import FinishReason, ToolCall
 from mathwright.terminal import console
 from mathwright.tools.loop import PythonTool
 
@@ -251,7 +251,7 @@ class _Run:
 
     async def _call(self, response: _Response, code: str) -> None:
         assert self.tool is not None
-        (output,) = await asyncio.to_thread(self.tool.run, [_Call(response.key, code)])
+        (output,) = await asyncio.to_thread(self.tool.run, [ToolCall(key=response.key, code=code)])
         response.num_tool_calls += 1
         written = response.text[len("".join(response.turns)) :]
         response.turns = (*response.turns, written, output)
@@ -297,14 +297,6 @@ class _Run:
                 "lower --max-new-tokens, or give the server a longer context"
             )
             console.print(Text(warning, "yellow"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A `mathwright.tools.loop.Call`."""
-
-    key: int
-    code: str
 
 
 def _messages(response: _Response) -> list[dict[str, str]]:

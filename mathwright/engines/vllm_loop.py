@@ -18,10 +18,10 @@ from typing import Any
 from mathwright.engines.seeds import round_seed
 from mathwright.errors import MathwrightError
 from mathwright.lm.folders import trusts
-from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool, ToolCall
+from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode
-from mathwright.records import FinishReason
+from mathwright.records import FinishReason, ToolCall
 
 NUM_TOOL_THREADS = 8
 _RUN_NUMBERS = itertools.count()
@@ -240,7 +240,7 @@ class _Run:
         elif self.loop.repeatable:
             self.parked.append((drawn, code))
         else:
-            call = ToolCall(drawn.index, code)
+            call = ToolCall(key=drawn.index, code=code)
             self.calling[self.threads.submit(self.tool.run, [call])] = drawn
 
     def _run_parked(self) -> None:
@@ -249,7 +249,7 @@ class _Run:
             return
         assert self.tool is not None
         parked, self.parked = self.parked, []
-        outputs = self.tool.run([ToolCall(drawn.index, code) for drawn, code in parked])
+        outputs = self.tool.run([ToolCall(key=drawn.index, code=code) for drawn, code in parked])
         for (drawn, _), output in zip(parked, outputs, strict=True):
             self._insert(drawn, output)
 
