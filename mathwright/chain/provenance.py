@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathwright.eval.settings import weights_mark
+from mathwright.engines.names import weights_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun

@@ -19,6 +19,7 @@ from mathwright.problems import layouts
 from mathwright.problems.catalogue import BENCHMARKS, Benchmark
 from mathwright.problems.fields import LETTERS, LayoutError
 from mathwright.problems.layouts import Draft, Dropped
+from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, file_rows, hub_rows
 from mathwright.records import Problem
 
@@ -79,12 +80,6 @@ def find_benchmark(name: str) -> Benchmark:
     if benchmark.missing:
         raise MathwrightError(f"{name} cannot be run: {benchmark.missing}", hint="choose another benchmark")
     return benchmark
-
-
-def question_with_choices(problem: Problem) -> str:
-    """The question as it is asked: the options of a multiple-choice question follow, "(A) ..." each on its own line."""
-    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
-    return "\n".join([problem.question, *options])
 
 
 def benchmark_rows(benchmark: Benchmark, data: str | Path | None) -> tuple[Iterable[tuple[str, dict[str, Any]]], str]:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
 from mathwright.errors import MathwrightError
+from mathwright.judge import undecided
 from mathwright.rl.functions import call_each, import_function
 from mathwright.rl.rewards import Sample, as_number
 
@@ -105,7 +106,7 @@ class FunctionSteps:
 
 def arithmetic_steps(sample: Sample) -> list[Step]:
     """The steps of a response with their rewards; none where its reference cannot be judged (it is unscored)."""
-    if sample.verdict.status in ("unparsable_reference", "timeout"):
+    if undecided(sample.verdict):
         return []
     text = sample.completion.text
     steps: list[Step] = []

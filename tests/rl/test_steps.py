@@ -15,6 +15,7 @@ from mathwright.rl.steps import (
     step_end_tokens,
     step_scorer,
 )
+from tests.rl import toy
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,7 @@ def sample(text: str, status: VerdictStatus = "correct") -> Sample:
     completion = Completion(tokens=(), logprobs=(), sampled=(), text=text, finish="stop")
     problem = Problem(id="p", question="?", answer="7", source="test", split="train")
     return Sample(
-        problem=problem,
-        prompt="?",
+        prompt=toy.asked(problem, "?"),
         completion=completion,
         verdict=Verdict(status=status, prediction="7", reference="7"),
     )

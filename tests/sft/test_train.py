@@ -13,7 +13,7 @@ from mathwright.lm.generate import Generator
 from mathwright.lm.load import LanguageModel, from_scratch, load, save
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.tokenise import encode_prompt
-from mathwright.problems.templates import prompt_text
+from mathwright.problems.prompts import build_prompt
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage, read_manifest
 from mathwright.sft.recipe import SFTRecipe
@@ -154,7 +154,9 @@ def test_the_end_of_a_turn_is_trained_and_every_engine_stops_there(tmp_path: Pat
     lm = load(trained, dtype="float32")
     end = lm.tokenizer.convert_tokens_to_ids(chat_templates.TEMPLATES[family][1])
     assert {end, lm.tokenizer.eos_token_id} <= lm.eos_token_ids
-    prompt = encode_prompt(lm.tokenizer, prompt_text(PROBLEMS[0], "cot", "tokenizer", lm.tokenizer))
+    prompt = encode_prompt(
+        lm.tokenizer, build_prompt(PROBLEMS[0], "cot", template="tokenizer", tokenizer=lm.tokenizer).text
+    )
     greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=60)
     [[completion]] = Generator(lm).generate([prompt], greedy, seeds=[[0]])
     assert (completion.finish, completion.tokens[-1]) == ("stop", end)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mathwright.judge import judge
-from mathwright.problems.prompts import Prompt
+from mathwright.problems.templates import Prompt
 from mathwright.records import Problem, ToolCall
 from mathwright.tools import wire
 from mathwright.tools.child import BEGIN, outcome_in
@@ -200,7 +200,7 @@ def test_judging_gives_a_verdict_whatever_a_program_wrote(light):
     by_answer = Problem(id="p", question="q", answer="1", source="s", split="test")
     response = f"```python\n{DEEP}\ndef f(): return 2\n```"
     for problem in (by_tests, by_answer):
-        verdict = judge(response, problem, "pot", prompt=Prompt(text="", stop=()), sandbox=light)
+        verdict = judge(Prompt(problem=problem, mode="pot", text=""), response, sandbox=light)
         assert verdict.status in ("incorrect", "unparsable_prediction")
 
 
