@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mathwright import answers
+from mathwright.problems.fields import letters
 from mathwright.problems.programs import program_of
 from mathwright.problems.templates import Prompt
 from mathwright.records import Problem, Verdict
@@ -118,13 +119,14 @@ def _by_tests(code: str | None, problem: Problem, sandbox: Sandbox) -> Verdict:
 
 
 def _by_choice(answer: str, problem: Problem) -> Verdict:
-    if len(problem.answer) > 1:  # several options are right, and all must be named
-        letters = "".join(sorted(set(_LETTERS.findall(answer)))) if _ONLY_LETTERS.fullmatch(answer) else ""
-        status = "correct" if letters == problem.answer else "incorrect"
-        return Verdict(status=status, prediction=letters or answer, reference=problem.answer, method="choice")
+    right = letters(problem.answer)
+    if len(right) > 1:  # several options are right, and all must be named
+        named = "".join(sorted(set(_LETTERS.findall(answer)))) if _ONLY_LETTERS.fullmatch(answer) else ""
+        status = "correct" if named == right else "incorrect"
+        return Verdict(status=status, prediction=named or answer, reference=problem.answer, method="choice")
     letter = answers.choice_letter(answer, problem.choices)
     if letter is None:
         # An answer that is no option is wrong, not missing: the question was answered.
         return Verdict(status="incorrect", prediction=answer, reference=problem.answer, method="choice")
-    status = "correct" if letter == problem.answer else "incorrect"
+    status = "correct" if letter == right else "incorrect"
     return Verdict(status=status, prediction=letter, reference=problem.answer, method="choice")

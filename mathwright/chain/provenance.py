@@ -22,6 +22,10 @@ FORMATS: Mapping[str, int] = dict.fromkeys(STAGES, 1)
 """Raise that of a stage when it writes or reads its files in another way, or computes something else from the same
 inputs, so that one begun by an earlier version must not go on. The version of the package does not count."""
 
+QUESTIONS_FORMAT = 2
+"""Likewise, of the stages that ask problems from files of records, which alone have options and tests: since 2 training
+asks with the options, and judges by them and by the tests, as evaluation does."""
+
 TEMPLATED = ("sft", "reward", "rl", "eval")
 STARTED = ("compare", "pretrain", "sft", "reward", "rl", "eval")
 """Stages that load a model, which `--model` may name."""
@@ -84,6 +88,8 @@ class Provenance:
         found |= {"seed": self.recipe.seed, f"{name} format": FORMATS[name]}
         if name in TEMPLATED or (name == "model" and self.recipe.model.source == "scratch"):
             found["template"] = self.recipe.template
+        if name in TEMPLATED and any(source.is_file for source in self.recipe.problems.sources):
+            found[f"{name} questions format"] = QUESTIONS_FORMAT
         if name in STARTED:
             found["model.dtype"] = self.recipe.model.dtype
         if (model := self.given_model(name)) is not None:

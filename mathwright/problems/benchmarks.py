@@ -17,8 +17,8 @@ from typing import Any
 from mathwright.errors import MathwrightError
 from mathwright.problems import layouts
 from mathwright.problems.catalogue import BENCHMARKS, Benchmark
-from mathwright.problems.fields import LETTERS, LayoutError
-from mathwright.problems.layouts import Draft, Dropped
+from mathwright.problems.fields import LayoutError
+from mathwright.problems.layouts import Draft, Dropped, unusable
 from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, file_rows, hub_rows
 from mathwright.records import Problem
@@ -146,7 +146,7 @@ def _load(benchmark: Benchmark, rows: Iterable[tuple[str, dict[str, Any]]], wher
             ) from error
         if isinstance(draft, Dropped):
             dropped[draft.reason] += 1
-        elif reason := _unusable(draft):
+        elif reason := unusable(draft):
             dropped[reason] += 1
         else:
             problems.append((place, _problem(benchmark, draft, index)))
@@ -174,19 +174,6 @@ def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Proble
         choices=draft.choices,
         tests=draft.tests,
     )
-
-
-def _unusable(draft: Draft | Problem) -> str:
-    """Why a problem cannot be asked or judged, or ""."""
-    if not draft.question.strip():
-        return "empty question"
-    if not (draft.answer.strip() or draft.tests):
-        return "empty reference"
-    if len(draft.choices) > len(LETTERS):
-        return f"more than {len(LETTERS)} options"
-    if draft.choices and not set(draft.answer.strip()) <= set(LETTERS[: len(draft.choices)]):
-        return "answer names no option"
-    return ""
 
 
 def _load_records(path: Path) -> LoadedBenchmark:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mathwright.problems.fields import (
+    LETTERS,
     LayoutError,
     Row,
     field,
@@ -47,6 +48,19 @@ class Dropped:
     """A row that cannot be asked as text or has no single answer."""
 
     reason: str
+
+
+def unusable(draft: Draft | Problem) -> str:
+    """Why a problem cannot be asked or judged, or ""."""
+    if not draft.question.strip():
+        return "empty question"
+    if not (draft.answer.strip() or draft.tests):
+        return "empty reference"
+    if len(draft.choices) > len(LETTERS):
+        return f"more than {len(LETTERS)} options"
+    if draft.choices and not set(draft.answer.strip()) <= set(LETTERS[: len(draft.choices)]):
+        return "answer names no option"
+    return ""
 
 
 # --- the paper's benchmarks -----------------------------------------------------------------------

@@ -35,7 +35,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MathwrightError(
-            f"{path}: cannot be read after line {number}: {error}", hint="the file is damaged or not UTF-8; get it anew"
+            f"{path}: cannot be read after line {number}: {error}",
+            hint="the file is damaged or not UTF-8; download it again",
         ) from error
 
 

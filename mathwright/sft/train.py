@@ -16,7 +16,7 @@ from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, fit
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.tokenise import encode_prompt, encode_response
-from mathwright.problems.prompts import build_prompt
+from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.problems.templates import write_template
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
@@ -111,18 +111,16 @@ def build_examples(
         problem = by_id.get(solution.problem_id)
         if solution.format not in recipe.formats:
             dropped["other format"] += 1
-            continue
-        if problem is None:
+        elif problem is None:
             dropped["no such problem"] += 1
-            continue
-        prompt = build_prompt(problem, solution.format, template=template, tokenizer=lm.tokenizer)
-        if prompt.mode != solution.format:
+        elif asked_mode(problem, solution.format) != solution.format:
             dropped["other format"] += 1  # words where a program is asked for
         elif not any(part.text.strip() for part in solution.parts if part.kind != "output"):
             dropped["empty"] += 1  # it would teach nothing but to end at once
         elif recipe.num_examples and len(examples) >= recipe.num_examples:
             dropped["over num_examples"] += 1
         else:
+            prompt = build_prompt(problem, solution.format, template=template, tokenizer=lm.tokenizer)
             example = _example(lm, prompt.text, solution, around)
             if len(example.tokens) > recipe.context:
                 dropped["longer than context"] += 1

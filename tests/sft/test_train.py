@@ -90,6 +90,20 @@ def test_what_is_left_out_is_counted_by_reason(lm: LanguageModel, stage: Stage) 
     assert sum(funnel["dropped"].values()) == 8
 
 
+def test_words_where_a_program_is_asked_for_are_another_format(lm: LanguageModel, stage: Stage) -> None:
+    asked = dataclasses.replace(PROBLEMS[0], answer="", tests="assert f() == 1")
+    program = Solution(
+        problem_id=asked.id, format="pot", parts=(Part(kind="code", text="def f(): return 1"),), answer=""
+    )
+    formats = recipe(formats=("cot", "pot"), context=256)
+    [example] = build_examples(formats, stage, lm, [asked], [cot(asked), program], template="short", seed=0)
+    text = lm.tokenizer.decode(example.tokens)
+    assert "in one ```python block" in text and "def f(): return 1" in text and "boxed" not in text
+    stage.finish(outputs={})
+    manifest = read_manifest(stage.path)
+    assert manifest is not None and manifest["funnels"][0]["dropped"]["other format"] == 1
+
+
 def test_no_example_left_is_a_clear_error(lm: LanguageModel, stage: Stage) -> None:
     with pytest.raises(MathwrightError, match="no training example"):
         build_examples(recipe(formats=("pot",)), stage, lm, PROBLEMS, [cot(PROBLEMS[0])], template="short", seed=0)
