@@ -32,7 +32,6 @@ __all__ = [
     "find_benchmark",
     "load_benchmark",
     "problem_id",
-    "question_with_choices",
 ]
 
 SUBFOLDERS = ("", "problems", "chinese")
