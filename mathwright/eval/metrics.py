@@ -228,7 +228,7 @@ def mcnemar(b: int, c: int) -> float:
 
 
 def paired_bootstrap(before: Sequence[float], after: Sequence[float], num: int = 10_000, seed: int = 0) -> Interval:
-    """95% interval of mean(after) - mean(before), the problems drawn anew `num` times (percentiles; Efron 1979).
+    """95% interval of mean(after) - mean(before), the problems drawn again `num` times (percentiles; Efron 1979).
 
     For per-problem values of any kind, such as the share of right samples. Raises ValueError where the two lists differ
     in length or are empty.

@@ -185,7 +185,7 @@ def _load_records(path: Path) -> LoadedBenchmark:
         files=(path.name,),
         hub=None,
         read=layouts.record,
-        paper="beside the paper",
+        paper="not in the paper",
     )
     loaded = _load(benchmark, file_rows(path), str(path))
     if {problem.language for problem in loaded.problems} == {"zh"}:

@@ -188,7 +188,7 @@ def mbpp(row: Row) -> Draft | Dropped:
     )
 
 
-# --- beside the paper -----------------------------------------------------------------------------
+# --- not in the paper -----------------------------------------------------------------------------
 
 
 def svamp(row: Row) -> Draft:
@@ -339,7 +339,7 @@ def tal_scq5k(row: Row) -> Draft:
         text(row, "problem"),
         without_letters([named[letter] for letter in sorted(named)]),
         field(row, "answer_value"),
-        # `qid` is not unique: it starts anew in each of the sets that were put together
+        # `qid` is not unique: it starts again in each of the sets that were put together
         id=label(row, "queId"),
         subject=route[2] if len(route) > 2 else route[-1],
         level=label(row, "difficulty"),

@@ -104,7 +104,7 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) 
     except TemplateError as error:  # also what a template raises by itself, such as "roles must alternate"
         raise MathwrightError(
             f"the model's chat template cannot be used: {error}",
-            hint='mend it, or use template "deepseekmath", which needs none',
+            hint='correct it, or use template "deepseekmath", which needs none',
         ) from error
 
 

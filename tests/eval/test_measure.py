@@ -157,6 +157,33 @@ def test_pot_mode_judges_what_the_program_prints(tmp_path: Path, monkeypatch: py
     assert statuses == ["correct", "incorrect", "unparsable_prediction", "unparsable_prediction"]
 
 
+def test_each_problem_of_a_mixed_file_is_asked_in_its_own_way(tmp_path: Path) -> None:
+    plain = {"question": "What is 1 plus 1?", "answer": "2", "source": "mine", "split": "test"}
+    rows = [
+        {**plain, "id": "program", "question": "Write f.", "answer": "", "tests": "assert f() == 1"},
+        {**plain, "id": "free"},
+        {**plain, "id": "choice", "question": "Which is 1 plus 1?", "answer": "B", "choices": ["1", "2"]},
+    ]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def reply(prompt: str, seed: int) -> str:
+        if "```python" in prompt:
+            return "```python\ndef f(): return 1\n```"
+        return "\\boxed{B}" if "(B) 2" in prompt else "\\boxed{2}"
+
+    asked = settings(tmp_path, tasks=(str(file),), modes=("cot", "tool"))
+    outcome = measure(asked, tmp_path / "out", lambda: ScriptedEngine(reply))
+    found = sorted((r.problem.id, r.mode, r.verdict.status) for r in outcome.records)
+    assert found == [
+        ("choice", "cot", "correct"),
+        ("choice", "tool", "correct"),
+        ("free", "cot", "correct"),
+        ("free", "tool", "correct"),
+        ("program", "pot", "correct"),
+    ]
+
+
 HOSTILE = {
     "nothing": "",
     "lone surrogate": "\ud800 \\boxed{2}",
