@@ -28,15 +28,16 @@ def sample_rankings(
     """Responses to some problems, correct before wrong; what gives no ranking is counted by reason in a funnel."""
     prompts = _choose(recipe, stage, lm, problems, template=template, seed=seed)
     total = len(prompts) * recipe.responses_per_problem
-    with stage.progress("sampling responses", total=total) as advance:
-        completions = Generator(lm, max_batch=recipe.generation_batch).generate(
-            [encode_prompt(lm.tokenizer, prompt.text) for prompt in prompts],
-            recipe.sampling,
-            seeds=[[_seed(seed, p, g) for g in range(recipe.responses_per_problem)] for p in range(len(prompts))],
-            on_finished=advance,
-        )
-    asked = [(prompt, c.text) for prompt, row in zip(prompts, completions, strict=True) for c in row]
+    # the sandbox first: where it cannot isolate programs, that is said before anything is drawn
     with Sandbox() if needs_sandbox(prompts) else nullcontext() as sandbox:
+        with stage.progress("sampling responses", total=total) as advance:
+            completions = Generator(lm, max_batch=recipe.generation_batch).generate(
+                [encode_prompt(lm.tokenizer, prompt.text) for prompt in prompts],
+                recipe.sampling,
+                seeds=[[_seed(seed, p, g) for g in range(recipe.responses_per_problem)] for p in range(len(prompts))],
+                on_finished=advance,
+            )
+        asked = [(prompt, c.text) for prompt, row in zip(prompts, completions, strict=True) for c in row]
         verdicts = iter(judge_all(asked, sandbox=sandbox))
     rankings: list[Ranking] = []
     no_ranking: Counter[str] = Counter()
