@@ -3,7 +3,7 @@
 Corpus:      Page (HTML) -> Document (text) -> token shards on disk.
 Problems:    Problem (what is asked), Solution (how it is answered, as parts).
 Judging:     Verdict (one answer), Ranking (for the reward model), StepLabels (process supervision).
-RL:          Completion -> Rollout -> RolloutGroup.
+RL:          Completion -> Rollout -> RolloutGroup; ToolCall (a program that a response runs).
 Evaluation:  EvalRecord.
 
 No field changes its meaning along the way: a new meaning is a new type.
@@ -191,6 +191,15 @@ class Completion:
     finish: FinishReason
     """stop: end token or stop string; length: ran into a limit; tool_limit: out of tool rounds."""
     num_tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A program that a response asks to run, in the middle of its generation."""
+
+    key: int
+    """Which response asks: the calls of one response belong to one session, in order."""
+    code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

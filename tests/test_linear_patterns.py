@@ -21,7 +21,7 @@ READ_TEXT_OF_MODELS = (
     "mathwright.answers.searched",
     "mathwright.answers.statement",
     "mathwright.judge",
-    "mathwright.problems.prompts",
+    "mathwright.problems.programs",
     "mathwright.engines.server_replies",
     "mathwright.problems.formats",
     "mathwright.rl.arithmetic",

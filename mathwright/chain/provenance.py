@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathwright.eval.settings import weights_mark
+from mathwright.engines.names import weights_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun
@@ -21,6 +21,10 @@ STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward",
 FORMATS: Mapping[str, int] = dict.fromkeys(STAGES, 1)
 """Raise that of a stage when it writes or reads its files in another way, or computes something else from the same
 inputs, so that one begun by an earlier version must not go on. The version of the package does not count."""
+
+QUESTIONS_FORMAT = 2
+"""Likewise, of the stages that ask problems from files of records, which alone have options and tests: since 2 training
+asks with the options, and judges by them and by the tests, as evaluation does."""
 
 TEMPLATED = ("sft", "reward", "rl", "eval")
 STARTED = ("compare", "pretrain", "sft", "reward", "rl", "eval")
@@ -84,6 +88,8 @@ class Provenance:
         found |= {"seed": self.recipe.seed, f"{name} format": FORMATS[name]}
         if name in TEMPLATED or (name == "model" and self.recipe.model.source == "scratch"):
             found["template"] = self.recipe.template
+        if name in TEMPLATED and any(source.is_file for source in self.recipe.problems.sources):
+            found[f"{name} questions format"] = QUESTIONS_FORMAT
         if name in STARTED:
             found["model.dtype"] = self.recipe.model.dtype
         if (model := self.given_model(name)) is not None:

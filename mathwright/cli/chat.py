@@ -7,13 +7,14 @@ from contextlib import nullcontext
 from rich.prompt import Prompt
 from rich.text import Text
 
-from mathwright.answers import extract_answer, opened_thought
+from mathwright.judge import final_answer
 from mathwright.lm.ending import require_end, stop_at
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import fast_dtype, load
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
-from mathwright.problems.templates import prompt_text, usual_template
+from mathwright.problems.prompts import build_prompt
+from mathwright.problems.templates import usual_template
 from mathwright.problems.turns import end_of_own_turn
 from mathwright.records import Problem, SolutionFormat
 from mathwright.terminal import console
@@ -49,16 +50,16 @@ def chat(
             if not question:
                 return
             problem = Problem(id="chat", question=question, answer="", source="chat", split="")
-            prompt = prompt_text(problem, mode, template, lm.tokenizer)
+            prompt = build_prompt(problem, mode, template=template, tokenizer=lm.tokenizer)
             [[completion]] = generator.generate(
-                [encode_prompt(lm.tokenizer, prompt)],
+                [encode_prompt(lm.tokenizer, prompt.text)],
                 sampling,
                 seeds=[[seed]],
                 tool=tool,
                 max_tool_rounds=MAX_TOOL_ROUNDS if tool is not None else 0,
             )
             seed += 1
-            answer = extract_answer(opened_thought(prompt) + completion.text)
+            answer = final_answer(prompt, completion.text, sandbox=sandbox)
             console.print(Text.assemble(("model", "bold green"), " ", completion.text.strip()), soft_wrap=True)
             cut = " (cut off: raise --max-new-tokens)" if completion.finish == "length" else ""
             console.print(Text(f"answer: {answer or 'none found'}{cut}", "dim"))

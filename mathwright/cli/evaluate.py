@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from mathwright.engines.engine import Engine
+from mathwright.engines.choose import EngineOptions, open_engine, with_dtype
+from mathwright.engines.names import model_name
 from mathwright.errors import MathwrightError
 from mathwright.eval.annotate import with_contamination, with_scores
 from mathwright.eval.measure import against, measure
-from mathwright.eval.settings import Settings, Shard, model_name
+from mathwright.eval.settings import Settings, Shard
 from mathwright.eval.table import markdown
 from mathwright.records import EvalRecord
 from mathwright.terminal import console, put
-
-EngineName = Literal["local", "vllm", "server"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOptions:
-    """What produces the responses."""
-
-    name: EngineName = "local"
-    device: str = "cpu"
-    dtype: str = "auto"
-    """bfloat16, float32, or auto: the faster one on the device; a server has its own."""
-    batch_size: int = 64
-    """Sequences decoded at one time by the local engine."""
-    max_length: int | None = None
-    """Context in tokens for vLLM; None is the model's."""
-    tensor_parallel_size: int = 1
-    base_url: str = ""
-    endpoint: Literal["completions", "chat"] = "chat"
-    num_concurrent: int = 16
 
 
 def evaluate(
@@ -54,10 +32,7 @@ def evaluate(
     """
     from mathwright.report.samples import write_samples_page
 
-    if engine.dtype == "auto":
-        from mathwright.lm.load import fast_dtype
-
-        engine = dataclasses.replace(engine, dtype=fast_dtype(engine.device))
+    engine = with_dtype(engine)
     folder = out or Path("runs") / "eval" / model_name(settings.model)
     if contamination is not None:
         with_contamination([], contamination)  # a missing file is said now, not after hours
@@ -76,7 +51,7 @@ def evaluate(
     outcome = measure(
         settings,
         folder,
-        lambda: open_engine(settings, engine),
+        lambda: open_engine(settings.model, engine),
         engine_name=engine.name,
         dtype="" if engine.name == "server" else engine.dtype,
         shard=shard or shard_of_environment(),
@@ -89,40 +64,6 @@ def evaluate(
         for row in against(folder, other):
             console.print(describe_comparison(row), soft_wrap=True)
     return write_samples_page(folder)
-
-
-def open_engine(settings: Settings, options: EngineOptions) -> Engine:
-    """Load the model, or connect to the server."""
-    if options.name == "server":
-        from mathwright.engines.server import ServerEngine
-
-        return ServerEngine(
-            base_url=options.base_url,
-            model=settings.model,
-            endpoint=options.endpoint,
-            num_concurrent=options.num_concurrent,
-        )
-    if options.name == "vllm":
-        from mathwright.engines.vllm import VllmEngine
-
-        return VllmEngine(
-            settings.model,
-            dtype=options.dtype,
-            max_length=options.max_length,
-            tensor_parallel_size=options.tensor_parallel_size,
-        )
-    from mathwright.engines.engine import LocalEngine
-    from mathwright.lm.load import load
-
-    return LocalEngine(
-        load(settings.model, dtype=options.dtype, device=device_of(options)), max_batch=options.batch_size
-    )
-
-
-def device_of(options: EngineOptions) -> str:
-    """`cuda` is the GPU of this process where a launcher started one for each."""
-    rank = os.environ.get("LOCAL_RANK")
-    return f"cuda:{rank}" if options.device == "cuda" and rank is not None else options.device
 
 
 def shard_of_environment() -> Shard:

@@ -315,8 +315,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
 
 def evaluate(arguments: Eval) -> None:
     """Measure one model on benchmarks."""
-    from mathwright.cli.evaluate import EngineOptions
     from mathwright.cli.evaluate import evaluate as run
+    from mathwright.engines.choose import EngineOptions
     from mathwright.eval.settings import Settings, Shard
 
     page = run(

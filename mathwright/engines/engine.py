@@ -1,7 +1,7 @@
-"""What produces the responses of an evaluation: our generator, vLLM, or a server; all behind one interface.
+"""What draws responses: our generator, vLLM, or a server, all under one interface.
 
-`LocalEngine` is here; `vllm_engine.VllmEngine` and `server_engine.ServerEngine` are in files of their own, so that
-neither needs the packages of the other.
+`local.LocalEngine`, `vllm.VllmEngine` and `server.ServerEngine` are in files of their own, so that none needs the
+packages of the others; `choose.open_engine` opens the one that is asked for.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
+from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, FinishReason
 from mathwright.tools.loop import PythonTool
 
 if TYPE_CHECKING:
-    from mathwright.lm.model import LanguageModel
+    from mathwright.lm.generate import Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Engine(Protocol):
         """Draw a response to each request and call on_completion(index of the request, answer) as each is finished.
 
         Args:
-            tool: what a response may call; its output is inserted behind the call and generation goes on.
+            tool: what a response may call; its output is inserted after the call and generation goes on.
             max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
             on_completion: called from one thread at a time, in an order of the engine's own.
 
@@ -75,68 +75,20 @@ class Engine(Protocol):
         ...
 
 
-class LocalEngine:
-    """`mathwright.lm.generate.Generator`: the prompt of several requests is computed once."""
+class TokenEngine(Protocol):
+    """Draws responses as tokens with their log-probabilities, which reinforcement learning trains on.
 
-    name = "local"
-
-    def __init__(self, lm: LanguageModel, *, max_batch: int = 64) -> None:
-        """max_batch: sequences decoded at one time. Raises MathwrightError for a model we cannot run."""
-        from mathwright.lm.ending import stop_at
-        from mathwright.lm.generate import Generator
-        from mathwright.problems.turns import end_of_own_turn
-
-        # the token may stand in the chat template alone (base models whose template a chat model shares)
-        if (end := end_of_own_turn(lm.tokenizer)) is not None:
-            stop_at(lm, end)
-        self._lm = lm
-        self.tokenizer: Any | None = lm.tokenizer
-        self._generator = Generator(lm, max_batch=max_batch)
+    `mathwright.lm.generate.Generator` on the weights in training, or `vllm_generator.VllmGenerator`.
+    """
 
     def generate(
         self,
-        requests: Sequence[Request],
+        prompts: Sequence[Sequence[int]],
+        sampling: SamplingRecipe,
         *,
-        tool: PythonTool | None,
-        max_tool_rounds: int,
-        on_completion: Callable[[int, Answer], None],
-    ) -> None:
-        """See `Engine.generate`. Requests that differ in sampling or stop strings run one kind after the other."""
-        from mathwright.lm.ending import require_end
-        from mathwright.lm.tokenise import encode_prompt
-
-        if any(not request.prompt.stop for request in requests):
-            require_end(self._lm)
-        for kind in dict.fromkeys((r.sampling, r.prompt.stop) for r in requests):
-            rows: dict[str, list[int]] = {}
-            for index, request in enumerate(requests):
-                if (request.sampling, request.prompt.stop) == kind:
-                    rows.setdefault(request.prompt.text, []).append(index)
-            indices = list(rows.values())
-
-            def hand_over(prompt: int, place: int, completion: Completion, indices: list[list[int]] = indices) -> None:
-                on_completion(indices[prompt][place], answer_of(completion))
-
-            sampling, stop = kind
-            self._generator.generate(
-                [encode_prompt(self.tokenizer, text) for text in rows],
-                sampling,
-                seeds=[[requests[index].seed for index in row] for row in indices],
-                stop=stop,
-                tool=tool,
-                max_tool_rounds=max_tool_rounds if tool is not None else 0,
-                on_completion=hand_over,
-            )
-
-    def close(self) -> None:
-        """Nothing to free: the model is the caller's."""
-
-
-def answer_of(completion: Completion) -> Answer:
-    """A completion of the generator as an answer."""
-    return Answer(
-        text=completion.text,
-        finish=completion.finish,
-        num_tokens=len(completion.tokens),
-        num_tool_calls=completion.num_tool_calls,
-    )
+        seeds: Sequence[Sequence[int]],
+        tool: Tool | None = None,
+        max_tool_rounds: int = 0,
+    ) -> list[list[Completion]]:
+        """len(seeds[i]) responses to each prompt i; see `mathwright.lm.generate.Generator.generate`."""
+        ...

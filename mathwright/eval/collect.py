@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.eval.store import Key, Store
-from mathwright.judge import judge
+from mathwright.judge import judge, needs_sandbox
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
-from mathwright.records import EvalRecord, Problem, SolutionFormat
+from mathwright.problems.templates import Prompt
+from mathwright.records import EvalRecord
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
 
@@ -27,8 +27,6 @@ class Work:
     """One sample to draw."""
 
     task: str
-    mode: SolutionFormat
-    problem: Problem
     prompt: Prompt
     sample: int
     """GREEDY, or 0..K-1."""
@@ -38,7 +36,7 @@ class Work:
 
     @property
     def key(self) -> Key:
-        return Key(self.task, self.mode, self.problem.id, self.sample)
+        return Key(self.task, self.prompt.mode, self.prompt.problem.id, self.sample)
 
 
 def greedy(max_new_tokens: int) -> SamplingRecipe:
@@ -66,15 +64,14 @@ def collect(
     `on_record` is called with each kept sample, from one thread at a time. Raises MathwrightError where the engine or
     the sandbox cannot go on; what was kept stays.
     """
-    needs_sandbox = any(w.mode != "cot" or w.problem.tests for w in work)
-    modes = dict.fromkeys((w.task, w.mode) for w in work)
+    modes = dict.fromkeys((w.task, w.prompt.mode) for w in work)
     with (
-        Sandbox() if needs_sandbox else nullcontext() as sandbox,
+        Sandbox() if needs_sandbox([w.prompt for w in work]) else nullcontext() as sandbox,
         ThreadPoolExecutor(NUM_JUDGES, thread_name_prefix="judge") as judges,
         ThreadPoolExecutor(1, thread_name_prefix="keep") as keeper,
     ):
         for task, mode in modes:
-            part = [w for w in work if (w.task, w.mode) == (task, mode)]
+            part = [w for w in work if (w.task, w.prompt.mode) == (task, mode)]
             uses_tool = mode == "tool" and sandbox is not None
             pending: list[Future[None]] = []
 
@@ -99,19 +96,12 @@ def collect(
 
 
 def _record(item: Work, answer: Answer, model: str, sandbox: Sandbox | None) -> EvalRecord:
-    verdict = judge(
-        answer.text,
-        item.problem,
-        item.mode,
-        prompt=item.prompt,
-        sandbox=sandbox,
-        rel_tolerance=item.rel_tolerance,
-    )
+    verdict = judge(item.prompt, answer.text, sandbox=sandbox, rel_tolerance=item.rel_tolerance)
     return EvalRecord(
         model=model,
         task=item.task,
-        mode=item.mode,
-        problem=item.problem,
+        mode=item.prompt.mode,
+        problem=item.prompt.problem,
         sample=item.sample,
         prompt=item.prompt.text,
         response=answer.text,

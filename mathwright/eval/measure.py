@@ -14,15 +14,16 @@ from typing import Any
 from rich.text import Text
 
 from mathwright.engines.engine import Engine
+from mathwright.engines.names import model_name
 from mathwright.errors import MathwrightError
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
 from mathwright.eval.progress import RunningAccuracy
-from mathwright.eval.settings import Settings, Shard, fixed, model_name, sampling_of
+from mathwright.eval.settings import Settings, Shard, fixed, sampling_of
 from mathwright.eval.store import Key, Store, key_of
 from mathwright.eval.table import compare_records, markdown, tabulate
 from mathwright.eval.tasks import Task, find_task, shots_of, tolerance_of
 from mathwright.problems.benchmarks import LoadedBenchmark, load_benchmark
-from mathwright.problems.prompts import build_prompt
+from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.problems.templates import usual_template
 from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, to_json
 from mathwright.run import write_json
@@ -137,9 +138,13 @@ def _load(task: Task, settings: Settings) -> LoadedBenchmark:
     return dataclasses.replace(loaded, problems=problems)
 
 
-def _modes(problem: Problem, settings: Settings) -> list[SolutionFormat]:
-    """A task whose answer is a program has one mode: the program."""
-    return ["pot"] if problem.tests else list(dict.fromkeys(settings.modes))
+def _by_mode(loaded: LoadedBenchmark, settings: Settings) -> dict[SolutionFormat, list[Problem]]:
+    """The problems asked in each mode: all in each of the settings, but those with tests as programs alone."""
+    found: dict[SolutionFormat, dict[str, Problem]] = {}
+    for mode in settings.modes:
+        for problem in loaded.problems:
+            found.setdefault(asked_mode(problem, mode), {})[problem.id] = problem
+    return {mode: list(problems.values()) for mode, problems in found.items()}
 
 
 def _samples(settings: Settings) -> list[int]:
@@ -149,8 +154,8 @@ def _samples(settings: Settings) -> list[int]:
 def _keys(task: Task, loaded: LoadedBenchmark, settings: Settings) -> list[Key]:
     return [
         Key(task.name, mode, problem.id, sample)
-        for mode in _modes(loaded.problems[0], settings)
-        for problem in loaded.problems
+        for mode, problems in _by_mode(loaded, settings).items()
+        for problem in problems
         for sample in _samples(settings)
     ]
 
@@ -161,9 +166,9 @@ def _number(task: str, problem_id: str) -> int:
 
 
 def _work(task: Task, loaded: LoadedBenchmark, settings: Settings, engine: Engine, wanted: set[Key]) -> Iterator[Work]:
-    for mode in _modes(loaded.problems[0], settings):
+    for mode, problems in _by_mode(loaded, settings).items():
         shots, template = _layout(task, mode, settings, engine.tokenizer)
-        for problem in loaded.problems:
+        for problem in problems:
             samples = [s for s in _samples(settings) if Key(task.name, mode, problem.id, s) in wanted]
             if not samples:
                 continue
@@ -174,8 +179,6 @@ def _work(task: Task, loaded: LoadedBenchmark, settings: Settings, engine: Engin
             for sample in samples:
                 yield Work(
                     task=task.name,
-                    mode=mode,
-                    problem=problem,
                     prompt=prompt,
                     sample=sample,
                     seed=sample_seed(settings.seed, number, sample),
@@ -196,10 +199,9 @@ def _layout(task: Task, mode: SolutionFormat, settings: Settings, tokenizer: Any
 
 def _check_prompts(task: Task, loaded: LoadedBenchmark, settings: Settings) -> None:
     """Raise MathwrightError for exemplars that are not there or do not go with the template; needs no model."""
-    problem = loaded.problems[0]
-    for mode in _modes(problem, settings):
+    for mode, problems in _by_mode(loaded, settings).items():
         shots, template = _layout(task, mode, settings, None)
-        build_prompt(problem, mode, template=template, shots=shots, exemplars=task.exemplars, tokenizer=None)
+        build_prompt(problems[0], mode, template=template, shots=shots, exemplars=task.exemplars, tokenizer=None)
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathwright.engines.engine import LocalEngine
+from mathwright.engines.local import LocalEngine
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.eval.store import Key, Store, key_of
 from mathwright.eval.table import compare_models, describe, tabulate
 from mathwright.lm.load import load
-from mathwright.problems.prompts import build_prompt
+from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.records import EvalRecord, Problem, SolutionFormat, write_jsonl
 from mathwright.run import Stage
 
@@ -79,22 +79,19 @@ def evaluate(
     store = Store(stage.path / "samples" / name)
     store.mend()
     done = store.done()
-    planned = [piece for mode in recipe.modes for piece in _plan(recipe, mode, problems)]
+    planned = _plan(recipe, problems)
     missing = [piece for piece in planned if piece.key not in done]
     if missing:
         lm = load(str(model.path), dtype=dtype, device=device)
+        asked = {(piece.mode, piece.problem.id): piece for piece in missing}
         prompts = {
-            (piece.problem.id, piece.mode): build_prompt(
-                piece.problem, piece.mode, template=model.template, shots=0, exemplars="", tokenizer=lm.tokenizer
-            )
-            for piece in missing
+            place: build_prompt(piece.problem, piece.mode, template=model.template, tokenizer=lm.tokenizer)
+            for place, piece in asked.items()
         }
         work = [
             Work(
                 task=piece.key.task,
-                mode=piece.mode,
-                problem=piece.problem,
-                prompt=prompts[piece.problem.id, piece.mode],
+                prompt=prompts[piece.mode, piece.problem.id],
                 sample=piece.key.sample,
                 seed=seed if piece.key.sample == GREEDY else sample_seed(seed, piece.index, piece.key.sample),
                 sampling=greedy(recipe.greedy_max_new_tokens) if piece.key.sample == GREEDY else recipe.sampling,
@@ -127,9 +124,14 @@ class _Piece:
     problem: Problem
 
 
-def _plan(recipe: EvalRecipe, mode: SolutionFormat, problems: Sequence[Problem]) -> Iterator[_Piece]:
-    for index, problem in enumerate(problems):
-        num_samples = recipe.num_samples if index < recipe.num_sampled_problems else 0
-        for sample in (GREEDY, *range(num_samples)):
-            key = Key(problem.source, mode, problem.id, sample)
-            yield _Piece(key=key, index=index, mode=mode, problem=problem)
+def _plan(recipe: EvalRecipe, problems: Sequence[Problem]) -> list[_Piece]:
+    """All samples, each once: a problem with tests is asked for a program whatever the modes are."""
+    pieces: dict[Key, _Piece] = {}
+    for mode in recipe.modes:
+        for index, problem in enumerate(problems):
+            num_samples = recipe.num_samples if index < recipe.num_sampled_problems else 0
+            for sample in (GREEDY, *range(num_samples)):
+                asked = asked_mode(problem, mode)
+                key = Key(problem.source, asked, problem.id, sample)
+                pieces.setdefault(key, _Piece(key=key, index=index, mode=asked, problem=problem))
+    return list(pieces.values())

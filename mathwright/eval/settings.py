@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from mathwright.engines.names import weights_mark
 from mathwright.errors import MathwrightError
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.problems.templates import TEMPLATES
@@ -109,26 +108,3 @@ def sampling_of(settings: Settings) -> SamplingRecipe:
         top_k=settings.top_k,
         max_new_tokens=settings.max_new_tokens,
     )
-
-
-def model_name(source: str) -> str:
-    """A short name: the last folder that tells models apart (`runs/quickstart/sft/model` is `sft`)."""
-    parts = [part for part in Path(source.removeprefix("wheel:")).parts if part not in ("/", "model", ".")]
-    return parts[-1] if parts else source
-
-
-def weights_mark(model: str) -> str:
-    """A mark of a local model's weights, so that samples of a model trained on are not mixed with its earlier ones.
-
-    Of each file a few stretches are read: training changes all of them. "" where the model is not a local folder.
-    """
-    files = sorted(Path(model).expanduser().glob("*.safetensors")) if Path(model).expanduser().is_dir() else []
-    digest = hashlib.sha256()
-    for path in files:
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            for part in range(8):
-                file.seek(size * part // 8)
-                digest.update(file.read(4096))
-    return digest.hexdigest()[:16] if files else ""

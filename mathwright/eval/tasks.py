@@ -53,7 +53,7 @@ TASKS: Mapping[str, Task] = {
         _task("gaokao_mathcloze", "cloze_zh", 5),
         _task("gaokao_mathqa", "choice_zh", 5),
         _task("mgsm_zh", "word_zh", 8, 8),
-        # Beside the paper from here on; shots by analogy.
+        # Not in the paper from here on; shots by analogy.
         _task("svamp", "word_en", 8, 8),
         _task("asdiv", "word_en", 8, 8),
         _task("mawps", "word_en", 8, 8),

@@ -23,7 +23,7 @@ from mathwright.lm.probe import logit_transform, require_supported
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.sample import draw, uniforms
 from mathwright.lm.tokenise import encode
-from mathwright.records import Completion, FinishReason
+from mathwright.records import Completion, FinishReason, ToolCall
 
 PREFILL_TOKENS = 2048
 """Most tokens, padding included, of one forward pass over prompts."""
@@ -32,15 +32,6 @@ SHARED_BYTES = 3 * 2**20
 them once for a group then takes less time than bringing the two parts of attention together."""
 PARKED_SHARE = 4
 """Tool calls run once a quarter of the slots' worth of sequences wait for them, or nothing else can run."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A program a sequence asks to run."""
-
-    key: int
-    """Which sequence asks: calls with one key belong to one session, in order."""
-    code: str
 
 
 class Tool(Protocol):
@@ -365,7 +356,7 @@ class _Run:
             return
         assert self.tool is not None
         parked, self.parked = self.parked, []
-        outputs = self.tool.run([ToolCall(p.sequence.key, p.code) for p in parked])
+        outputs = self.tool.run([ToolCall(key=p.sequence.key, code=p.code) for p in parked])
         going: list[tuple[_Parked, list[int]]] = []
         for waiting, output in zip(parked, outputs, strict=True):
             sequence = waiting.sequence

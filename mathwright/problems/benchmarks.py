@@ -17,8 +17,9 @@ from typing import Any
 from mathwright.errors import MathwrightError
 from mathwright.problems import layouts
 from mathwright.problems.catalogue import BENCHMARKS, Benchmark
-from mathwright.problems.fields import LETTERS, LayoutError
-from mathwright.problems.layouts import Draft, Dropped
+from mathwright.problems.fields import LayoutError
+from mathwright.problems.layouts import Draft, Dropped, unusable
+from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, file_rows, hub_rows
 from mathwright.records import Problem
 
@@ -31,7 +32,6 @@ __all__ = [
     "find_benchmark",
     "load_benchmark",
     "problem_id",
-    "question_with_choices",
 ]
 
 SUBFOLDERS = ("", "problems", "chinese")
@@ -79,12 +79,6 @@ def find_benchmark(name: str) -> Benchmark:
     if benchmark.missing:
         raise MathwrightError(f"{name} cannot be run: {benchmark.missing}", hint="choose another benchmark")
     return benchmark
-
-
-def question_with_choices(problem: Problem) -> str:
-    """The question as it is asked: the options of a multiple-choice question follow, "(A) ..." each on its own line."""
-    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
-    return "\n".join([problem.question, *options])
 
 
 def benchmark_rows(benchmark: Benchmark, data: str | Path | None) -> tuple[Iterable[tuple[str, dict[str, Any]]], str]:
@@ -151,7 +145,7 @@ def _load(benchmark: Benchmark, rows: Iterable[tuple[str, dict[str, Any]]], wher
             ) from error
         if isinstance(draft, Dropped):
             dropped[draft.reason] += 1
-        elif reason := _unusable(draft):
+        elif reason := unusable(draft):
             dropped[reason] += 1
         else:
             problems.append((place, _problem(benchmark, draft, index)))
@@ -181,19 +175,6 @@ def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Proble
     )
 
 
-def _unusable(draft: Draft | Problem) -> str:
-    """Why a problem cannot be asked or judged, or ""."""
-    if not draft.question.strip():
-        return "empty question"
-    if not (draft.answer.strip() or draft.tests):
-        return "empty reference"
-    if len(draft.choices) > len(LETTERS):
-        return f"more than {len(LETTERS)} options"
-    if draft.choices and not set(draft.answer.strip()) <= set(LETTERS[: len(draft.choices)]):
-        return "answer names no option"
-    return ""
-
-
 def _load_records(path: Path) -> LoadedBenchmark:
     """A file of Problem records; training problems in it are left out."""
     benchmark = Benchmark(
@@ -204,7 +185,7 @@ def _load_records(path: Path) -> LoadedBenchmark:
         files=(path.name,),
         hub=None,
         read=layouts.record,
-        paper="beside the paper",
+        paper="not in the paper",
     )
     loaded = _load(benchmark, file_rows(path), str(path))
     if {problem.language for problem in loaded.problems} == {"zh"}:

@@ -1,4 +1,4 @@
-"""The list of benchmarks: those of the paper in its order, then others that people report beside them."""
+"""The list of benchmarks: those of the paper in its order, then others that people report with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Benchmark:
     read: Callable[[Mapping[str, Any]], Draft | Dropped | Problem]
     """Turns a row into a question; raises LayoutError for one that is not in the layout."""
     paper: str
-    """Table or section of the paper that reports it, or "beside the paper"."""
+    """Table or section of the paper that reports it, or "not in the paper"."""
     missing: str = ""
     """What we lack to run it; "" where nothing."""
 
@@ -108,7 +108,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="HuggingFaceH4/MATH-500"),
             read=layouts.math500,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="ocw",
@@ -238,7 +238,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="ChilleD/SVAMP", split="train+test"),
             read=layouts.svamp,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="asdiv",
@@ -251,7 +251,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=_script_only("EleutherAI/asdiv", "*", "validation"),
             read=layouts.asdiv,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="mawps",
@@ -264,7 +264,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="mwpt5/MAWPS", split="train"),
             read=layouts.mawps,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="aqua",
@@ -277,7 +277,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="deepmind/aqua_rat", configs=("raw",)),
             read=layouts.aqua,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="theoremqa",
@@ -289,7 +289,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="TIGER-Lab/TheoremQA"),
             read=layouts.theoremqa,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="gsm_hard",
@@ -302,7 +302,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="reasoning-machines/gsm-hard", split="train"),
             read=layouts.gsm_hard,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="mathqa",
@@ -315,7 +315,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=_script_only("allenai/math_qa", "*", "test"),
             read=layouts.mathqa,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="math23k",
@@ -328,7 +328,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="Gxg/Math23K"),
             read=layouts.math23k,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="gaokao_bench_cloze",
@@ -341,7 +341,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=None,
             read=layouts.gaokao_bench_cloze,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="gaokao_bench_choice",
@@ -354,7 +354,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=None,
             read=layouts.gaokao_bench_choice,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="tal_scq5k_en",
@@ -366,7 +366,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="math-eval/TAL-SCQ5K", files="TAL-SCQ5K-EN/test.jsonl"),
             read=layouts.tal_scq5k,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
         Benchmark(
             name="tal_scq5k_zh",
@@ -380,7 +380,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
             hub=HubSource(id="math-eval/TAL-SCQ5K", files="TAL-SCQ5K-CN/test.jsonl"),
             read=layouts.tal_scq5k,
-            paper="beside the paper",
+            paper="not in the paper",
         ),
     )
 }

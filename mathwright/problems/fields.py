@@ -122,7 +122,7 @@ def split_options(line: str, separator: str = r"\s") -> tuple[str, ...]:
     starts: list[re.Match[str]] = []
     for letter in LETTERS if line.lstrip("( ")[:1].isupper() else LETTERS.lower():
         mark = re.compile(rf"{separator if starts else '^'}\s*\(?{letter}\s*[).．、]\s*")
-        # one character back: the space behind the last mark may be the one before this
+        # one character back: the space after the last mark may be the one before this
         found = mark.search(line, starts[-1].end() - 1 if starts else 0)
         if not found:
             break

@@ -2,7 +2,7 @@
 
     cot     lines of text, the final answer in \\boxed{}
     pot     one program in a ```python block
-    tool    text and programs in turn; behind each program, in an ```output block, what it printed
+    tool    text and programs in turn; after each program, in an ```output block, what it printed
 
 The output blocks are put in by the tool, not by the model: they are never trained on (§3.1 after the transcripts of the
 authors' evaluation code).

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mathwright.problems.fields import (
+    LETTERS,
     LayoutError,
     Row,
     field,
@@ -47,6 +48,19 @@ class Dropped:
     """A row that cannot be asked as text or has no single answer."""
 
     reason: str
+
+
+def unusable(draft: Draft | Problem) -> str:
+    """Why a problem cannot be asked or judged, or ""."""
+    if not draft.question.strip():
+        return "empty question"
+    if not (draft.answer.strip() or draft.tests):
+        return "empty reference"
+    if len(draft.choices) > len(LETTERS):
+        return f"more than {len(LETTERS)} options"
+    if draft.choices and not set(draft.answer.strip()) <= set(LETTERS[: len(draft.choices)]):
+        return "answer names no option"
+    return ""
 
 
 # --- the paper's benchmarks -----------------------------------------------------------------------
@@ -174,7 +188,7 @@ def mbpp(row: Row) -> Draft | Dropped:
     )
 
 
-# --- beside the paper -----------------------------------------------------------------------------
+# --- not in the paper -----------------------------------------------------------------------------
 
 
 def svamp(row: Row) -> Draft:
@@ -325,7 +339,7 @@ def tal_scq5k(row: Row) -> Draft:
         text(row, "problem"),
         without_letters([named[letter] for letter in sorted(named)]),
         field(row, "answer_value"),
-        # `qid` is not unique: it starts anew in each of the sets that were put together
+        # `qid` is not unique: it starts again in each of the sets that were put together
         id=label(row, "queId"),
         subject=route[2] if len(route) > 2 else route[-1],
         level=label(row, "difficulty"),

@@ -1,55 +1,26 @@
-"""The prompts of an evaluation: the question alone, as fine-tuned models are asked, or behind worked exemplars.
+"""What a model is asked: the one way from a problem to its prompt, for training, rewards, evaluation and chat.
 
-§2.3 measures base models with few-shot chain-of-thought and program prompts, §3.2 fine-tuned models without exemplars.
-The exemplars (`fewshot/*.toml`) are ours, not those of the published prompts, and none stands in a benchmark.
+    question, or the head of a function -> options, "choose the letter" -> suffix of the mode (§3.2) -> template
+
+§3.2 asks fine-tuned models without exemplars, as they are trained; §2.3 measures base models after worked exemplars
+(`problems.exemplars`), in chain of thought and as programs.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from textwrap import dedent
+from dataclasses import dataclass
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.problems.benchmarks import question_with_choices
+from mathwright.problems.exemplars import Exemplar, shown_exemplars
+from mathwright.problems.fields import LETTERS
 from mathwright.problems.formats import response_text
-from mathwright.problems.templates import DEEPSEEKMATH, SUFFIXES, prompt_text
+from mathwright.problems.programs import is_function_head
+from mathwright.problems.templates import DEEPSEEKMATH, SHORT, SUFFIXES, Prompt, render, unknown_template
 from mathwright.records import Part, Problem, Solution, SolutionFormat
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """What a model is given, and where its response begins and ends."""
-
-    text: str
-    stop: tuple[str, ...]
-    """Strings that end the response; they are no part of it."""
-    response_prefix: str = ""
-    """End of `text` that belongs to the response: the opening fence of a program."""
-    messages: tuple[Mapping[str, str], ...] | None = None
-    """The same as chat messages, for servers with a chat endpoint; None where the layout is no chat."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exemplar:
-    """A worked problem that is shown before the question."""
-
-    problem: Problem
-    cot: str = ""
-    """The working in words, without the last sentence; "" where the answer is a program."""
-    lead: str = ""
-    """What the program does: the words before it in tool-integrated reasoning."""
-    program: str = ""
-    """Prints the answer, or is the answer; "" where there is none."""
-    output: str = ""
-    """What the program prints."""
-    ending: str = ""
-    """The last sentence, which names the answer."""
+__all__ = ["Prompt", "asked_mode", "build_prompt", "question_with_choices"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +32,11 @@ class Wording:
     gap: str
     """Between sentences, and between `answer` and what follows it."""
     choose: str
-    """Line behind the options of a question that is asked without exemplars."""
+    """Line after the options of a question that is asked without exemplars."""
+    program: str
+    """After a question whose answer is a program; the paper's suffix would ask it to print something."""
+    complete: str
+    """Asks for the rest of a function."""
     boxed_ending: str
     """Last sentence under a chat template, whose suffix asks for a box."""
     stop: tuple[str, ...]
@@ -74,6 +49,8 @@ WORDING: Mapping[str, Wording] = {
         answer="Answer:",
         gap=" ",
         choose="Choose the letter of the right option.",
+        program="\n\nPlease write the whole program, with its imports, in one ```python block.",
+        complete="Complete this Python function:\n\n{head}",
         boxed_ending="The answer is $\\boxed{{{answer}}}$.",
         stop=("\nQuestion:",),
     ),
@@ -82,6 +59,8 @@ WORDING: Mapping[str, Wording] = {
         answer="解答：",
         gap="",
         choose="请选择正确选项的字母。",
+        program="\n\n请在一个```python代码块中写出完整的程序，包括所需的import语句。",
+        complete="请补全这个Python函数：\n\n{head}",
         boxed_ending="答案是 $\\boxed{{{answer}}}$。",
         # with either colon: a line of a solution may well begin with 问题
         stop=("\n问题：", "\n问题:"),
@@ -93,31 +72,34 @@ PROGRAM_STOP = ("\n```",)
 FUNCTION_STOP = ("\nclass ", "\ndef ", "\n#", "\n@", "\nif ", "\nprint(", "\n```")
 """What follows a function when a base model, asked to complete it, has done so."""
 
-COMPLETE_FUNCTION = "Complete this Python function:\n\n{head}"
-CODE_SUFFIX = "\n\nPlease write the whole program, with its imports, in one ```python block."
-"""Behind a question whose answer is a program; the paper's suffix would ask it to print something."""
-
 
 def build_prompt(
-    problem: Problem, mode: SolutionFormat, *, template: str, shots: int, exemplars: str, tokenizer: Any
+    problem: Problem,
+    mode: SolutionFormat,
+    *,
+    template: str,
+    tokenizer: Any,
+    shots: int = 0,
+    exemplars: str = "",
 ) -> Prompt:
     """The prompt that asks for a response to `problem`.
 
     Args:
-        mode: cot, pot or tool; a problem with `tests` asks for a program in any mode.
+        problem: question, options, tests and language (`en` or `zh`; any other is asked in English).
+        mode: cot, pot or tool; a problem with `tests` asks for a program in any mode (`asked_mode`).
         template: without exemplars one of `problems.templates.TEMPLATES`. With them `tokenizer` (exemplars are turns
             of the model's own chat template) or `plain`: no template, for base models. `plain` without exemplars
             leaves the head of a function (HumanEval) to be continued as it stands.
-        shots: number of exemplars, the first ones of their set.
-        exemplars: name of the set; not read where `shots` is 0.
         tokenizer: the model's, read under `tokenizer` only. None for a server, which applies its template to
             `messages` itself; `text` is in the paper's layout then.
+        shots: number of exemplars, the first ones of their set.
+        exemplars: name of the set; not read where `shots` is 0.
 
     Raises MathwrightError for an unknown template or set, for a set with fewer exemplars than asked for or without
     what `mode` needs, or where the model has no chat template.
     """
-    mode = "pot" if problem.tests else mode
-    shown = _shown(exemplars, shots, mode)
+    mode = asked_mode(problem, mode)
+    shown = shown_exemplars(exemplars, shots, mode)
     if template == "plain":
         return _plain(problem, mode, shown)
     if template == "tokenizer":
@@ -130,64 +112,88 @@ def build_prompt(
     return _alone(problem, mode, template)
 
 
-# --- exemplars ------------------------------------------------------------------------------------
-
-_FOLDER = files("mathwright.problems") / "fewshot"
-
-
-def exemplar_sets() -> tuple[str, ...]:
-    """Names of the sets of exemplars."""
-    return tuple(sorted(file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")))
+def asked_mode(problem: Problem, mode: SolutionFormat) -> SolutionFormat:
+    """The format a problem is answered in where `mode` is wanted: a problem with tests, by a program."""
+    return "pot" if problem.tests else mode
 
 
-@cache
-def load_exemplars(name: str) -> tuple[Exemplar, ...]:
-    """The exemplars of a set, in the order in which they are shown; MathwrightError for an unknown name."""
-    if name not in exemplar_sets():
-        raise MathwrightError(f"no set of exemplars is called {name!r}", hint=f"one of {', '.join(exemplar_sets())}")
-    table = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    return tuple(_exemplar(f"{name}-{number}", table, row) for number, row in enumerate(table["exemplars"], start=1))
+def question_with_choices(problem: Problem) -> str:
+    """The question as it is asked: the options of a multiple-choice question follow, "(A) ..." each on its own line."""
+    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
+    return "\n".join([problem.question, *options])
 
 
-def _exemplar(name: str, table: Mapping[str, Any], row: Mapping[str, Any]) -> Exemplar:
-    texts = {key: row.get(key, "").strip() for key in ("question", "cot", "lead", "program", "output", "answer")}
-    answer = texts["answer"] or texts["program"]
-    return Exemplar(
-        problem=Problem(
-            id=name,
-            question=texts["question"],
-            answer=answer,
-            source="exemplars",
-            split="train",
-            language=table["language"],
-            choices=tuple(row.get("choices", ())),
-        ),
-        cot=texts["cot"],
-        lead=texts["lead"],
-        program=texts["program"],
-        output=texts["output"],
-        # not str.format: TeX is full of braces
-        ending=table.get("ending", "").replace("{answer}", answer),
+# --- layouts --------------------------------------------------------------------------------------
+
+
+def _plain(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar]) -> Prompt:
+    """Questions and answers one after another, which a base model goes on with."""
+    if not shown and is_function_head(problem):
+        return Prompt(problem=problem, mode=mode, text=problem.question, stop=FUNCTION_STOP)
+    words = _wording(shown[0].problem if shown else problem)
+    opening = "" if mode == "pot" else words.answer + words.gap
+    blocks = (
+        f"{words.question}{_question(exemplar.problem)}\n{opening}{_response(exemplar, mode, exemplar.ending)}\n\n"
+        for exemplar in shown
     )
+    asked = f"{''.join(blocks)}{words.question}{_question(problem)}\n"
+    if mode == "pot":
+        text = asked + PROGRAM_START
+        return Prompt(problem=problem, mode=mode, text=text, stop=PROGRAM_STOP, response_prefix=PROGRAM_START)
+    # no space at the end: tokenizers put it into the next token
+    return Prompt(problem=problem, mode=mode, text=asked + words.answer, stop=words.stop)
 
 
-def _shown(name: str, shots: int, mode: SolutionFormat) -> tuple[Exemplar, ...]:
-    if shots < 0:
-        raise MathwrightError(f"{shots} exemplars were asked for", hint="--shots must be at least 0")
-    if shots == 0:
-        return ()
-    found = load_exemplars(name)
-    if shots > len(found):
+def _chat(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar], tokenizer: Any) -> Prompt:
+    messages: list[Mapping[str, str]] = []
+    for exemplar in shown:
+        ending = _wording(exemplar.problem).boxed_ending.format(answer=exemplar.problem.answer)
+        messages.append({"role": "user", "content": _request(exemplar.problem, mode, is_code=bool(problem.tests))})
+        messages.append({"role": "assistant", "content": _response(exemplar, mode, ending)})
+    messages.append({"role": "user", "content": _request(problem, mode, is_code=bool(problem.tests))})
+    return Prompt(problem=problem, mode=mode, text=_chat_text(messages, tokenizer), messages=tuple(messages))
+
+
+def _alone(problem: Problem, mode: SolutionFormat, template: str) -> Prompt:
+    """The layouts without exemplars: the paper's, and the short one, which has no suffix."""
+    if template == "short":
+        question = _request(problem, mode, is_code=True) if problem.tests else _question(problem, choose=True)
+        return Prompt(problem=problem, mode=mode, text=SHORT[mode].format(question=question))
+    if template != "deepseekmath":
+        raise unknown_template(template)
+    request = _request(problem, mode, is_code=bool(problem.tests))
+    message = {"role": "user", "content": request}
+    return Prompt(problem=problem, mode=mode, text=DEEPSEEKMATH.format(request=request), messages=(message,))
+
+
+def _chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
+    if tokenizer is None:
+        names = {"user": "User", "assistant": "Assistant"}
+        turns = [f"{names[message['role']]}: {message['content']}" for message in messages]
+        return "\n\n".join([*turns, "Assistant:"])
+    if not getattr(tokenizer, "chat_template", None):
         raise MathwrightError(
-            f"{shots} exemplars were asked for, but {name} has {len(found)}", hint=f"--shots {len(found)} or fewer"
+            "the model's tokenizer has no chat template",
+            hint='use template "plain" with exemplars, or "deepseekmath", which needs none',
         )
-    needed = {"cot": "cot", "pot": "program", "tool": "output"}[mode]
-    if not all(getattr(exemplar, needed) for exemplar in found[:shots]):
-        wording = "worked solutions in words" if mode == "cot" else "programs that print an answer"
-        raise MathwrightError(
-            f"the exemplars {name} have no {wording}, which mode {mode} needs", hint="--shots 0, or another --mode"
-        )
-    return found[:shots]
+    return render(tokenizer, messages, ask=True)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _request(problem: Problem, mode: SolutionFormat, *, is_code: bool) -> str:
+    """The question with what is asked of the response."""
+    if is_code:
+        return _question(problem) + _wording(problem).program
+    return _question(problem, choose=True) + SUFFIXES["zh" if problem.language == "zh" else "en", mode]
+
+
+def _question(problem: Problem, *, choose: bool = False) -> str:
+    if is_function_head(problem):
+        return _wording(problem).complete.format(head=problem.question.strip("\n"))
+    question = question_with_choices(problem)
+    return f"{question}\n{_wording(problem).choose}" if choose and problem.choices else question
 
 
 def _response(exemplar: Exemplar, mode: SolutionFormat, ending: str) -> str:
@@ -209,133 +215,5 @@ def _response(exemplar: Exemplar, mode: SolutionFormat, ending: str) -> str:
     return response_text(solution, "tokenizer").removesuffix("\n")
 
 
-# --- layouts --------------------------------------------------------------------------------------
-
-
-def _plain(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar]) -> Prompt:
-    """Questions and answers one after another, which a base model goes on with."""
-    if not shown and _is_function_head(problem):
-        return Prompt(text=problem.question, stop=FUNCTION_STOP)
-    words = _wording(shown[0].problem if shown else problem)
-    opening = "" if mode == "pot" else words.answer + words.gap
-    blocks = (
-        f"{words.question}{_question(exemplar.problem)}\n{opening}{_response(exemplar, mode, exemplar.ending)}\n\n"
-        for exemplar in shown
-    )
-    asked = f"{''.join(blocks)}{words.question}{_question(problem)}\n"
-    if mode == "pot":
-        return Prompt(text=asked + PROGRAM_START, stop=PROGRAM_STOP, response_prefix=PROGRAM_START)
-    # no space at the end: tokenizers put it into the next token
-    return Prompt(text=asked + words.answer, stop=words.stop)
-
-
-def _chat(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar], tokenizer: Any) -> Prompt:
-    messages: list[Mapping[str, str]] = []
-    for exemplar in shown:
-        ending = _wording(exemplar.problem).boxed_ending.format(answer=exemplar.problem.answer)
-        messages.append({"role": "user", "content": _request(exemplar.problem, mode, is_code=bool(problem.tests))})
-        messages.append({"role": "assistant", "content": _response(exemplar, mode, ending)})
-    messages.append({"role": "user", "content": _request(problem, mode, is_code=bool(problem.tests))})
-    return Prompt(text=_chat_text(messages, tokenizer), stop=(), messages=tuple(messages))
-
-
-def _alone(problem: Problem, mode: SolutionFormat, template: str) -> Prompt:
-    """The paper's layouts, without exemplars."""
-    request = _request(problem, mode, is_code=bool(problem.tests))
-    message = {"role": "user", "content": request}
-    if template == "deepseekmath" and problem.tests:
-        return Prompt(text=DEEPSEEKMATH.format(question=request, suffix=""), stop=(), messages=(message,))
-    question = request if problem.tests else _question(problem, choose=True)
-    text = prompt_text(replace(problem, question=question), mode, template, tokenizer=None)
-    return Prompt(text=text, stop=(), messages=None if template == "short" else (message,))
-
-
-def _chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
-    if tokenizer is None:
-        names = {"user": "User", "assistant": "Assistant"}
-        turns = [f"{names[message['role']]}: {message['content']}" for message in messages]
-        return "\n\n".join([*turns, "Assistant:"])
-    if not getattr(tokenizer, "chat_template", None):
-        raise MathwrightError(
-            "the model's tokenizer has no chat template",
-            hint='use template "plain" with exemplars, or "deepseekmath", which needs none',
-        )
-    return tokenizer.apply_chat_template([*map(dict, messages)], tokenize=False, add_generation_prompt=True)
-
-
-def _request(problem: Problem, mode: SolutionFormat, *, is_code: bool) -> str:
-    """The question with what is asked of the response."""
-    if is_code:
-        return _question(problem) + CODE_SUFFIX
-    return _question(problem, choose=True) + SUFFIXES["zh" if problem.language == "zh" else "en", mode]
-
-
-def _question(problem: Problem, *, choose: bool = False) -> str:
-    if _is_function_head(problem):
-        return COMPLETE_FUNCTION.format(head=problem.question.strip("\n"))
-    question = question_with_choices(problem)
-    return f"{question}\n{_wording(problem).choose}" if choose and problem.choices else question
-
-
 def _wording(problem: Problem) -> Wording:
     return WORDING["zh" if problem.language == "zh" else "en"]
-
-
-# --- programs -------------------------------------------------------------------------------------
-
-# no backtick behind: "```x```" within a line opens nothing
-_FENCE = re.compile(r"[ \t]*+```[ \t]*+(\w*+)[^`]*+\Z")
-_CODE_START = re.compile(r"\s*(?:from \S+ import |import \S+|(?:async )?def \w+\s*\(|class \w+|@\w)")
-_DEFINITION = re.compile(r"^[ \t]*(?:(?:async )?def|class) \w", re.MULTILINE)
-_FUNCTION = re.compile(r"^(?:async )?def \w", re.MULTILINE)
-
-
-def program_of(problem: Problem, prompt: Prompt, response: str) -> str | None:
-    """The program in a response, closed or not; None where there is none.
-
-    Behind an opened program (`response_prefix`) it ends with the first fence. Elsewhere it is the last ```python block,
-    or the last unmarked one; of a problem with tests the last that defines something, because examples of use often
-    follow. The head of a function is continued by the response, or stands before the program, which may leave out
-    the head's imports and other functions.
-    """
-    if _is_function_head(problem) and prompt.text == problem.question:
-        return problem.question + response
-    blocks = _blocks(prompt.response_prefix + response)
-    codes = [code for language, code in blocks if language in ("python", "python3", "py")]
-    codes = codes or [code for language, code in blocks if not language]
-    if not codes:
-        return None
-    defining = [code for code in codes if _DEFINITION.search(code)] if problem.tests else []
-    code = codes[0] if prompt.response_prefix else (defining or codes)[-1]
-    # a __future__ import may stand only at the top
-    if _is_function_head(problem) and "from __future__" not in code:
-        return f"{problem.question.rstrip()}\n\n\n{code}"
-    return code
-
-
-def _blocks(text: str) -> list[tuple[str, str]]:
-    """Language ("" where unmarked) and content of the fenced blocks; the last one need not be closed."""
-    blocks: list[tuple[str, list[str]]] = []
-    is_open = False
-    for line in text.split("\n"):
-        if fence := _FENCE.match(line):
-            language = fence.group(1).lower()
-            # a marked fence always opens: the block before it was left open
-            is_open = not is_open or bool(language)
-            if is_open:
-                blocks.append((language, []))
-        elif is_open:
-            blocks[-1][1].append(line)
-    # blocks in a list are indented
-    return [(language, dedent("\n".join(lines))) for language, lines in blocks]
-
-
-def _is_function_head(problem: Problem) -> bool:
-    """Whether the question is Python that ends inside a function, as HumanEval's are."""
-    question = problem.question
-    return bool(
-        problem.tests
-        and _CODE_START.match(question)
-        and _FUNCTION.search(question)
-        and question.rstrip().rpartition("\n")[2].startswith((" ", "\t"))
-    )

@@ -20,6 +20,11 @@ class ProblemSourceRecipe:
     num_test: int
     """Test problems; likewise."""
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of Problem records."""
+        return self.source.endswith((".jsonl", ".jsonl.gz"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemsRecipe:

@@ -31,11 +31,12 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, _object(line)
     except _LineError as error:
         raise MathwrightError(
-            f"{path}:{number}: {error}", hint="each line is one JSON object; mend or remove this line"
+            f"{path}:{number}: {error}", hint="each line is one JSON object; correct or remove this line"
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MathwrightError(
-            f"{path}: cannot be read after line {number}: {error}", hint="the file is damaged or not UTF-8; get it anew"
+            f"{path}: cannot be read after line {number}: {error}",
+            hint="the file is damaged or not UTF-8; download it again",
         ) from error
 
 
@@ -62,5 +63,5 @@ def read_records(path: Path, cls: type[R]) -> Iterator[tuple[int, R]]:
             yield number, from_json(cls, row)
         except ValueError as error:
             raise MathwrightError(
-                f"{path}:{number}: not a {cls.__name__}: {error}", hint="mend or remove this line"
+                f"{path}:{number}: not a {cls.__name__}: {error}", hint="correct or remove this line"
             ) from error

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from mathwright.errors import MathwrightError
+from mathwright.problems.fields import letters
 from mathwright.problems.gym import load_gym
+from mathwright.problems.layouts import unusable
+from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.published import Published, load_published
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.rows import read_records
@@ -36,15 +39,15 @@ def load_problems(
 ) -> ProblemSet:
     """All problems of a recipe, in the order of its sources; the same recipe gives the same problems.
 
-    No question of the test is a training question, and no question occurs twice. `run_programs` runs the programs of
-    the procedural solutions and returns what each printed; the sandbox is the default.
+    No question of the test, with its options, is a training question, and none occurs twice. `run_programs` runs the
+    programs of the procedural solutions and returns what each printed; the sandbox is the default.
 
     Raises MathwrightError for an unknown source, a missing or malformed file, or an id that occurs twice.
     """
     dropped: Counter[str] = Counter()
     parts = [_load_source(source, recipe, run_programs, dropped) for source in recipe.sources]
     test = _distinct([p for part in parts for p in part.test], set(), "test question twice", dropped)
-    asked = {_normalised(problem.question) for problem in test}
+    asked = {_normalised(problem) for problem in test}
     train = _distinct([p for part in parts for p in part.train], asked, "training question asked before", dropped)
     _check_ids([*test, *train])
     kept = {problem.id for problem in train}
@@ -72,7 +75,7 @@ def _load_source(
         return ProblemSet(train=train, test=test, solutions=solutions)
     if source.source in ("gsm8k", "math"):
         return _published(source, recipe.seed, dropped)
-    if source.source.endswith((".jsonl", ".jsonl.gz")):
+    if source.is_file:
         return _record_file(source, recipe.seed, dropped)
     raise MathwrightError(
         f"unknown problem source {source.source!r}",
@@ -131,8 +134,8 @@ def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) 
                 hint="give each problem an id of its own",
             )
         lines[problem.id] = number
-        if not problem.answer.strip():
-            left_out[f"{file.name}: empty reference"] += 1
+        if reason := unusable(problem):
+            left_out[f"{file.name}: {reason}"] += 1
         elif problem.split == "train" or problem.split.startswith("test"):
             splits["train" if problem.split == "train" else "test"].append(problem)
         else:
@@ -140,13 +143,15 @@ def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) 
     dropped.update(left_out)
     train = _pick(splits["train"], source.num_train, seed, str(file), "train", left_out)
     test = _pick(splits["test"], source.num_test, seed, str(file), "test", left_out)
-    kept = {problem.id for problem in train}
+    kept = {problem.id: problem for problem in train}
     solutions: list[Solution] = []
     for _, solution in read_records(Path(source.path).expanduser(), Solution) if source.path else ():
-        if solution.problem_id in kept:
-            solutions.append(solution)
-        else:
+        if (problem := kept.get(solution.problem_id)) is None:
             dropped[f"{file.name}: solution of no chosen training problem"] += 1
+        elif problem.choices and letters(solution.answer) != letters(problem.answer):
+            dropped[f"{file.name}: solution that does not answer with the right letter"] += 1
+        else:
+            solutions.append(solution)
     return ProblemSet(train=train, test=test, solutions=solutions)
 
 
@@ -168,7 +173,7 @@ def _distinct(problems: list[Problem], asked: set[str], reason: str, dropped: Co
     """The problems whose question has not been asked yet; `asked` grows."""
     kept: list[Problem] = []
     for problem in problems:
-        question = _normalised(problem.question)
+        question = _normalised(problem)
         if question in asked:
             dropped[f"{problem.source}: {reason}"] += 1
         else:
@@ -177,8 +182,8 @@ def _distinct(problems: list[Problem], asked: set[str], reason: str, dropped: Co
     return kept
 
 
-def _normalised(question: str) -> str:
-    return " ".join(question.split()).casefold()
+def _normalised(problem: Problem) -> str:
+    return " ".join(question_with_choices(problem).split()).casefold()
 
 
 def _check_ids(problems: list[Problem]) -> None:

@@ -79,7 +79,7 @@ def file_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(item, dict):
             raise MathwrightError(
                 f"{path}, item {number}: not a JSON object but {type(item).__name__}",
-                hint="each item of the list is one problem; mend or remove this one",
+                hint="each item of the list is one problem; correct or remove this one",
             )
         yield f"{path}, item {number}", item
 
@@ -96,7 +96,7 @@ def _document(path: Path) -> list[Any] | None:
             text = file.read()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MathwrightError(
-            f"{path}: cannot be read: {error}", hint="the file is damaged or not UTF-8; get it anew"
+            f"{path}: cannot be read: {error}", hint="the file is damaged or not UTF-8; download it again"
         ) from error
     try:
         value = json.loads(text)
@@ -104,7 +104,7 @@ def _document(path: Path) -> list[Any] | None:
         if start == "{" and error.msg == "Extra data":
             return None
         raise MathwrightError(
-            f"{path}:{error.lineno}: not JSON: {error}", hint="the file is cut off or edited; get it anew"
+            f"{path}:{error.lineno}: not JSON: {error}", hint="the file is cut off or edited; download it again"
         ) from error
     if isinstance(value, list):
         return value

@@ -1,4 +1,4 @@
-"""Prompt templates: how a question is laid out for a model.
+"""Prompts and their templates: how a question is laid out for a model. `problems.prompts` puts the question in.
 
 Three layouts. `deepseekmath` is the paper's (§4, from the authors' evaluation code): `User: {question}{suffix}`, a
 blank line, `Assistant:`, and a response that begins with a space and ends with the end token; no system prompt.
@@ -10,13 +10,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.records import Problem, SolutionFormat
 
-DEEPSEEKMATH = "User: {question}{suffix}\n\nAssistant:"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A problem as a model is asked it (`problems.prompts.build_prompt`), and where the response begins and ends."""
+
+    problem: Problem
+    mode: SolutionFormat
+    """The format that is asked for: pot for a problem with tests, whatever was wanted."""
+    text: str
+    stop: tuple[str, ...] = ()
+    """Strings that end the response; they are no part of it."""
+    response_prefix: str = ""
+    """End of `text` that belongs to the response: the opening fence of a program."""
+    messages: tuple[Mapping[str, str], ...] | None = None
+    """The same as chat messages, for servers with a chat endpoint; None where the layout is no chat."""
+
+
+DEEPSEEKMATH = "User: {request}\n\nAssistant:"
 
 SUFFIXES: Mapping[tuple[str, SolutionFormat], str] = {
     ("en", "cot"): "\nPlease reason step by step, and put your final answer within \\boxed{}.",
@@ -39,40 +57,19 @@ SHORT: Mapping[SolutionFormat, str] = {
 TEMPLATES = ("deepseekmath", "tokenizer", "short")
 
 
-def prompt_text(problem: Problem, format: SolutionFormat, template: str, tokenizer: Any) -> str:  # noqa: A002
-    """The prompt that asks for a solution of `problem` in `format`; the response follows directly behind it.
-
-    Args:
-        problem: its question and language (`en` or `zh`; any other is asked in English).
-        format: cot, pot or tool.
-        template: `deepseekmath`, `tokenizer` or `short`.
-        tokenizer: the model's; read only under `tokenizer`.
-
-    Raises MathwrightError for an unknown template, or where the model has no chat template of its own.
-    """
-    if template == "short":
-        return SHORT[format].format(question=problem.question)
-    suffix = SUFFIXES["zh" if problem.language == "zh" else "en", format]
-    if template == "deepseekmath":
-        return DEEPSEEKMATH.format(question=problem.question, suffix=suffix)
-    if template == "tokenizer":
-        return _own_chat_template(problem.question + suffix, tokenizer)
-    raise _unknown(template)
-
-
 def response_prefix(template: str) -> str:
-    """What a response begins with under `template`: a space behind `Assistant:`, nothing in a model's own template.
+    """What a response begins with under `template`: a space after `Assistant:`, nothing in a model's own template.
 
     What a model's own template writes there itself is found by `problems.turns`. Raises MathwrightError for an unknown
     template.
     """
     if template not in TEMPLATES:
-        raise _unknown(template)
+        raise unknown_template(template)
     return "" if template == "tokenizer" else " "
 
 
 TEMPLATE_FILE = "mathwright.json"
-"""Beside the weights of a model we trained: how it expects to be asked."""
+"""Next to the weights of a model we trained: how it expects to be asked."""
 
 
 def write_template(folder: Path, template: str) -> None:
@@ -95,14 +92,6 @@ def usual_template(source: str | Path, tokenizer: Any) -> str:
     return "tokenizer" if has_chat else "deepseekmath"
 
 
-def _own_chat_template(content: str, tokenizer: Any) -> str:
-    if not getattr(tokenizer, "chat_template", None):
-        raise MathwrightError(
-            "the model's tokenizer has no chat template", hint='use template "deepseekmath", which needs none'
-        )
-    return render(tokenizer, [{"role": "user", "content": content}], ask=True)
-
-
 def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) -> str:
     """A conversation in the model's own chat template; ask: up to where the next response begins.
 
@@ -115,9 +104,10 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) 
     except TemplateError as error:  # also what a template raises by itself, such as "roles must alternate"
         raise MathwrightError(
             f"the model's chat template cannot be used: {error}",
-            hint='mend it, or use template "deepseekmath", which needs none',
+            hint='correct it, or use template "deepseekmath", which needs none',
         ) from error
 
 
-def _unknown(template: str) -> MathwrightError:
+def unknown_template(template: str) -> MathwrightError:
+    """What is said of a template that there is not."""
     return MathwrightError(f"unknown prompt template {template!r}", hint=f"use one of {', '.join(TEMPLATES)}")

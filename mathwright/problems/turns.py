@@ -54,8 +54,8 @@ class Turn:
         if self.prefix is None:
             raise MathwrightError(
                 "the model's chat template asks for a response in other words than those it shows one in "
-                "(it may open a block such as <think>): a given response has no place behind its prompt",
-                hint='fine-tune with template "deepseekmath", or mend the chat template of the tokenizer',
+                "(it may open a block such as <think>): a given response has no place after its prompt",
+                hint='fine-tune with template "deepseekmath", or correct the chat template of the tokenizer',
             )
         return self.prefix
 
@@ -89,7 +89,7 @@ def _own_turn(tokenizer: Any) -> Turn:
     if shown.count(_ANSWER) != 1:
         raise MathwrightError(
             f"the model's chat template writes a response {shown.count(_ANSWER)} times",
-            hint='mend the chat template of the tokenizer, or use template "deepseekmath"',
+            hint='correct the chat template of the tokenizer, or use template "deepseekmath"',
         )
     before, after = shown.split(_ANSWER)
     gap, end = _ending(tokenizer, after)
@@ -113,7 +113,7 @@ def _stripped(is_taken_away: Any) -> str:
 
 
 def _ending(tokenizer: Any, after: str) -> tuple[str, int]:
-    """The text up to the end token, and the token, of what a template writes behind a response."""
+    """The text up to the end token, and the token, of what a template writes after a response."""
     found = [(after.find(text), -len(text), text) for text in control_tokens(tokenizer) if text in after]
     if found:
         place, _, text = min(found)

@@ -15,44 +15,31 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
+from mathwright.engines.engine import TokenEngine
 from mathwright.lm import parallel
-from mathwright.lm.generate import Tool
-from mathwright.lm.recipe import SamplingRecipe
-from mathwright.records import Completion, RolloutGroup
+from mathwright.records import RolloutGroup
 from mathwright.rl.buffer import RolloutBuffer, Wave
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import Reward
 from mathwright.rl.rollout import (
-    Prompt,
+    EncodedPrompt,
     drawn_indices,
     group_statistics,
     judge_groups,
     nothing_to_prefer,
+    respond,
     response_seed,
 )
 from mathwright.rl.step_scorers import StepScorer
+from mathwright.tools.sandbox import Sandbox
 
 Values = dict[str, float | int | str | None]
 """Measurements by name."""
 
 
-class Generates(Protocol):
-    """What explores: `lm.generate.Generator`, or another engine with the same call."""
-
-    def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        sampling: SamplingRecipe,
-        *,
-        seeds: Sequence[Sequence[int]],
-        tool: Tool | None = None,
-        max_tool_rounds: int = 0,
-    ) -> list[list[Completion]]: ...
-
-
-OpenGenerator = Callable[[], AbstractContextManager[Generates]]
+OpenGenerator = Callable[[], AbstractContextManager[TokenEngine]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +61,7 @@ class Explorer:
     """Explores for the methods that generate."""
 
     recipe: RLRecipe
-    prompts: Sequence[Prompt]
+    prompts: Sequence[EncodedPrompt]
     rewards: Sequence[tuple[Reward, float]]
     steps: StepScorer | None
     tokenizer: Any
@@ -93,7 +80,7 @@ class Explorer:
         """How many a step draws, where none is replaced."""
         return self.recipe.problems_per_step
 
-    def explore(self, step: int, position: int, open_generator: OpenGenerator, tool: Tool | None) -> Exploration:
+    def explore(self, step: int, position: int, open_generator: OpenGenerator, sandbox: Sandbox | None) -> Exploration:
         """The groups of a step, from `position` of the problems on.
 
         With `recipe.max_resampling` groups that prefer nothing are replaced (dynamic sampling of DAPO, Yu et al. 2025):
@@ -103,7 +90,7 @@ class Explorer:
             step: the step.
             position: where it begins in the order of the problems.
             open_generator: opens what generates, with the weights of this step; only if something is to be explored.
-            tool: what responses may call.
+            sandbox: where the programs in responses run; None where there are none.
         """
         recipe = self.recipe
         kept: list[RolloutGroup] = []
@@ -116,7 +103,7 @@ class Explorer:
                 wave = self.buffer.wave(
                     step,
                     len(waves),
-                    lambda first=asked, size=size: self._wave(step, position, first, size, open_generator, tool),
+                    lambda first=asked, size=size: self._wave(step, position, first, size, open_generator, sandbox),
                 )
                 waves.append(wave)
                 kept += [g for g in wave.groups if not recipe.max_resampling or not nothing_to_prefer(g)]
@@ -143,7 +130,7 @@ class Explorer:
         first: int,
         size: int,
         open_generator: OpenGenerator,
-        tool: Tool | None,
+        sandbox: Sandbox | None,
     ) -> Wave:
         """Ask the problems of a step from the `first` on; several processes share them."""
         recipe, world = self.recipe, parallel.world()
@@ -153,15 +140,18 @@ class Explorer:
         prompts = [self.prompts[drawn[p]] for p in mine]
         began = time.monotonic()
         with open_generator() as generator:
-            completions = generator.generate(
-                [p.tokens for p in prompts],
+            completions = respond(
+                generator,
+                prompts,
                 recipe.sampling,
                 seeds=[[response_seed(self.seed, step, first + p, g) for g in range(recipe.group_size)] for p in mine],
-                tool=tool,
-                max_tool_rounds=recipe.max_tool_rounds if tool is not None else 0,
+                sandbox=sandbox,
+                max_tool_rounds=recipe.max_tool_rounds,
             )
         generated = time.monotonic()
-        judged = judge_groups(prompts, completions, self.rewards, steps=self.steps, tokenizer=self.tokenizer)
+        judged = judge_groups(
+            prompts, completions, self.rewards, sandbox=sandbox, steps=self.steps, tokenizer=self.tokenizer
+        )
         reasons = parallel.gather(list(judged.unscored.elements()), world)
         return Wave(
             groups=tuple(parallel.gather(judged.groups, world)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mathwright.engines.engine import TokenEngine
 from mathwright.errors import MathwrightError
 from mathwright.lm import lora, parallel
 from mathwright.lm.activations import checkpoint_activations
@@ -20,7 +21,6 @@ from mathwright.lm.generate import Generator
 from mathwright.lm.load import load
 from mathwright.lm.model import LanguageModel, require_same_vocabulary
 from mathwright.problems.turns import turn
-from mathwright.rl.explore import Generates
 from mathwright.rl.methods.base import Method
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
@@ -118,7 +118,7 @@ class Models:
         )
 
     @contextmanager
-    def exploring_generator(self) -> Iterator[Generates]:
+    def exploring_generator(self) -> Iterator[TokenEngine]:
         """What explores, with the weights of now: the policy, or the model the training began with.
 
         To be entered by all processes.
@@ -138,7 +138,7 @@ class Models:
         with parallel.unsharded(self.policy):
             yield Generator(self.policy, max_batch=self.recipe.generation_batch, whole_logprobs=True)
 
-    def _updated_vllm(self) -> Generates:
+    def _updated_vllm(self) -> TokenEngine:
         from mathwright.engines.vllm_generator import VllmGenerator
 
         if self._vllm is None:

@@ -12,23 +12,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from mathwright import answers
+from mathwright import answers, judge
 from mathwright.errors import MathwrightError
 from mathwright.lm.heads import score
 from mathwright.lm.model import RewardModel
+from mathwright.problems.programs import program_of
+from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Verdict
 from mathwright.rl.functions import Outcome, call_batched, call_each, import_function
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
+from mathwright.tools.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A response with what is needed to reward it."""
 
-    problem: Problem
-    prompt: str
+    prompt: Prompt
     completion: Completion
     verdict: Verdict
+
+    @property
+    def problem(self) -> Problem:
+        """What was asked."""
+        return self.prompt.problem
 
 
 class Score(NamedTuple):
@@ -68,14 +75,15 @@ def as_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def judge(items: Sequence[tuple[Problem, str, Completion]]) -> list[Sample]:
-    """Check the final answers of responses, given as (problem, prompt, completion)."""
-    verdicts = answers.check_responses(
-        [(answers.opened_thought(prompt) + completion.text, problem.answer) for problem, prompt, completion in items]
-    )
+def judged(items: Sequence[tuple[Prompt, Completion]], *, sandbox: Sandbox | None = None) -> list[Sample]:
+    """Responses with their verdicts (`mathwright.judge`), given as (prompt, completion).
+
+    Raises ValueError where programs are to be judged and there is no sandbox.
+    """
+    verdicts = judge.judge_all([(prompt, completion.text) for prompt, completion in items], sandbox=sandbox)
     return [
-        Sample(problem=problem, prompt=prompt, completion=completion, verdict=verdict)
-        for (problem, prompt, completion), verdict in zip(items, verdicts, strict=True)
+        Sample(prompt=prompt, completion=completion, verdict=verdict)
+        for (prompt, completion), verdict in zip(items, verdicts, strict=True)
     ]
 
 
@@ -94,24 +102,29 @@ class AnswerReward:
 
     @staticmethod
     def _score(verdict: Verdict) -> Score:
-        if verdict.status in ("unparsable_reference", "timeout"):
-            return Score(None, verdict.status)
+        if reason := judge.undecided(verdict):
+            return Score(None, reason)
         return Score(1.0 if verdict.correct else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class FormatReward:
-    """1 where the response ended by itself and boxed exactly one answer outside its thoughts and programs, else 0."""
+    """1 where the response ended by itself and answers in the form it was asked for, else 0.
+
+    That is one box outside of its thoughts and programs, or a program where one is asked for.
+    """
 
     name: str = "format"
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        return [Score(float(s.completion.finish == "stop" and self._num_boxes(s) == 1)) for s in samples]
+        return [Score(float(s.completion.finish == "stop" and self._answers(s))) for s in samples]
 
     @staticmethod
-    def _num_boxes(sample: Sample) -> int:
-        written = answers.opened_thought(sample.prompt) + sample.completion.text
-        return answers.answering_text(written).count("\\boxed{")
+    def _answers(sample: Sample) -> bool:
+        if sample.prompt.mode == "pot":
+            return program_of(sample.prompt, sample.completion.text) is not None
+        written = answers.opened_thought(sample.prompt.text) + sample.completion.text
+        return answers.answering_text(written).count("\\boxed{") == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +188,7 @@ class ModelReward:
         """Unscored: the response does not fit the reward model's context."""
         values = score(
             self.model,
-            [s.prompt for s in samples],
+            [s.prompt.text for s in samples],
             [s.completion.text for s in samples],
             micro_batch_tokens=self.micro_batch_tokens,
         )

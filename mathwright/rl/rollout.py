@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from mathwright.engines.engine import TokenEngine
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import Tool
+from mathwright.judge import needs_sandbox
 from mathwright.lm.model import LanguageModel
+from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
-from mathwright.problems.templates import prompt_text
+from mathwright.problems.prompts import build_prompt
+from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
-from mathwright.rl.rewards import Reward, Sample, judge, weighted_sum
+from mathwright.rl.rewards import Reward, Sample, judged, weighted_sum
 from mathwright.rl.step_scorers import StepScorer
 from mathwright.rl.steps import StepScores, step_end_tokens
 from mathwright.run import Stage
@@ -27,11 +29,10 @@ from mathwright.tools.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """A question laid out for the model."""
+class EncodedPrompt:
+    """A prompt as the model reads it."""
 
-    problem: Problem
-    text: str
+    prompt: Prompt
     tokens: tuple[int, ...]
 
 
@@ -44,7 +45,7 @@ def prepare_prompts(
     max_new_tokens: int,
     stage: Stage,
     name: str = "prompts",
-) -> list[Prompt]:
+) -> list[EncodedPrompt]:
     """Prompts of the problems whose question and response fit the context; the others are counted and set aside.
 
     Raises MathwrightError where no problem is left.
@@ -53,14 +54,14 @@ def prepare_prompts(
         raise MathwrightError(
             "there are no problems to train on", hint="raise num_train of the recipe's problem sources"
         )
-    prompts: list[Prompt] = []
+    prompts: list[EncodedPrompt] = []
     for problem in problems:
-        text = prompt_text(problem, mode, template, lm.tokenizer)
-        tokens = tuple(encode_prompt(lm.tokenizer, text))
+        prompt = build_prompt(problem, mode, template=template, tokenizer=lm.tokenizer)
+        tokens = tuple(encode_prompt(lm.tokenizer, prompt.text))
         if len(tokens) + max_new_tokens > lm.max_length:
             stage.reject(name, {"problem": problem.id, "num_tokens": len(tokens)}, "longer than context")
         else:
-            prompts.append(Prompt(problem=problem, text=text, tokens=tokens))
+            prompts.append(EncodedPrompt(prompt=prompt, tokens=tokens))
     dropped = {"longer than context": len(problems) - len(prompts)}
     stage.funnel(name, unit="problems", num_in=len(problems), num_out=len(prompts), dropped=dropped)
     if not prompts:
@@ -92,11 +93,35 @@ def response_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
 
 
-@contextmanager
-def tool_for(mode: SolutionFormat) -> Iterator[Tool | None]:
-    """What responses of the mode may call: Python in the sandbox under tool, else nothing."""
-    with contextlib.ExitStack() as stack:
-        yield PythonTool(stack.enter_context(Sandbox())) if mode == "tool" else None
+def sandbox_for(prompts: Sequence[EncodedPrompt]) -> AbstractContextManager[Sandbox | None]:
+    """Where the programs in responses run, called by the model or judged; None where there are none."""
+    return Sandbox() if needs_sandbox([p.prompt for p in prompts]) else nullcontext()
+
+
+def respond(
+    generator: TokenEngine,
+    prompts: Sequence[EncodedPrompt],
+    sampling: SamplingRecipe,
+    *,
+    seeds: Sequence[Sequence[int]],
+    sandbox: Sandbox | None,
+    max_tool_rounds: int,
+) -> list[list[Completion]]:
+    """Sample len(seeds[i]) responses to each prompt i; those to prompts of mode tool may run Python in the sandbox."""
+    completions: dict[int, list[Completion]] = {}
+    for with_tool in (False, True):
+        asked = [i for i, p in enumerate(prompts) if (p.prompt.mode == "tool") is with_tool]
+        if not asked:
+            continue
+        found = generator.generate(
+            [prompts[i].tokens for i in asked],
+            sampling,
+            seeds=[seeds[i] for i in asked],
+            tool=PythonTool(sandbox) if with_tool and sandbox is not None else None,
+            max_tool_rounds=max_tool_rounds if with_tool else 0,
+        )
+        completions.update(zip(asked, found, strict=True))
+    return [completions[i] for i in range(len(prompts))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +133,11 @@ class Judged:
 
 
 def judge_groups(
-    prompts: Sequence[Prompt],
+    prompts: Sequence[EncodedPrompt],
     completions: Sequence[Sequence[Completion]],
     rewards: Sequence[tuple[Reward, float]],
     *,
+    sandbox: Sandbox | None = None,
     steps: StepScorer | None = None,
     tokenizer: Any = None,
 ) -> Judged:
@@ -121,11 +147,12 @@ def judge_groups(
         prompts: the questions asked.
         completions: the responses to each.
         rewards: terms of the reward, with their weights.
+        sandbox: where programs run that are judged.
         steps: scores the steps of the responses (process supervision); None for outcomes alone.
         tokenizer: says which tokens the steps end with; needed with `steps`.
     """
-    items = [(p.problem, p.text, c) for p, row in zip(prompts, completions, strict=True) for c in row]
-    samples = judge(items)
+    items = [(p.prompt, c) for p, row in zip(prompts, completions, strict=True) for c in row]
+    samples = judged(items, sandbox=sandbox)
     scored = weighted_sum(rewards, samples)
     scored_steps = steps.score(samples) if steps is not None else [StepScores([])] * len(samples)
     reasons = [reason for s in scored for reason in s.reasons] + [s.reason for s in scored_steps if s.reason]
@@ -141,8 +168,8 @@ def judge_groups(
     )
     groups = [
         RolloutGroup(
-            problem=p.problem,
-            prompt=p.text,
+            problem=p.prompt.problem,
+            prompt=p.prompt.text,
             prompt_tokens=p.tokens,
             rollouts=tuple(next(rollouts) for _ in row),
         )

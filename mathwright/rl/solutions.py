@@ -14,7 +14,7 @@ from mathwright.problems.turns import Turn, turn
 from mathwright.records import Completion, Rollout, RolloutGroup, Solution
 from mathwright.rl.explore import Exploration
 from mathwright.rl.recipe import RLRecipe
-from mathwright.rl.rollout import Prompt, drawn_indices
+from mathwright.rl.rollout import EncodedPrompt, drawn_indices
 from mathwright.run import Stage
 
 
@@ -37,29 +37,30 @@ class Solutions:
         cls,
         recipe: RLRecipe,
         lm: LanguageModel,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[EncodedPrompt],
         solutions: Sequence[Solution],
         *,
         template: str,
         seed: int,
         stage: Stage,
     ) -> Solutions:
-        """Those in the recipe's format, of the prompts' problems, within max_new_tokens; the others are counted.
+        """Those in the format the prompts ask for, of their problems, within max_new_tokens; the others are counted.
 
         A step takes problems_per_step * group_size of them, as many as other methods generate. Raises MathwrightError
         where none is left.
         """
-        by_id = {prompt.problem.id: prompt for prompt in prompts}
+        by_id = {asked.prompt.problem.id: asked for asked in prompts}
         around = turn(template, lm.tokenizer)
         groups: list[RolloutGroup] = []
         dropped = {"other format": 0, "no such prompt": 0, "longer than max_new_tokens": 0}
         for solution in solutions:
-            if solution.format != recipe.mode:
+            asked = by_id.get(solution.problem_id)
+            if solution.format != (asked.prompt.mode if asked is not None else recipe.mode):
                 dropped["other format"] += 1
-            elif (prompt := by_id.get(solution.problem_id)) is None:
+            elif asked is None:
                 dropped["no such prompt"] += 1
             else:
-                group = _group(lm, prompt, solution, around)
+                group = _group(lm, asked, solution, around)
                 if len(group.rollouts[0].completion.tokens) > recipe.sampling.max_new_tokens:
                     dropped["longer than max_new_tokens"] += 1
                 else:
@@ -82,10 +83,10 @@ class Solutions:
         )
 
 
-def _group(lm: LanguageModel, prompt: Prompt, solution: Solution, around: Turn) -> RolloutGroup:
+def _group(lm: LanguageModel, asked: EncodedPrompt, solution: Solution, around: Turn) -> RolloutGroup:
     prefix, segments = around.require_prefix(), around.segments(solution)
     tokens, sampled = encode_response(
-        lm.tokenizer, prompt.text, segments, prefix=prefix, gap=around.gap, end=around.end
+        lm.tokenizer, asked.prompt.text, segments, prefix=prefix, gap=around.gap, end=around.end
     )
     completion = Completion(
         tokens=tuple(tokens),
@@ -95,8 +96,8 @@ def _group(lm: LanguageModel, prompt: Prompt, solution: Solution, around: Turn) 
         finish="stop",
     )
     return RolloutGroup(
-        problem=prompt.problem,
-        prompt=prompt.text,
-        prompt_tokens=prompt.tokens,
+        problem=asked.prompt.problem,
+        prompt=asked.prompt.text,
+        prompt_tokens=asked.tokens,
         rollouts=(Rollout(completion=completion, verdict=None, reward=None),),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mathwright.errors import MathwrightError
+from mathwright.judge import undecided
 from mathwright.rl.arithmetic import arithmetic_holds
 from mathwright.rl.functions import call_each, import_function
 from mathwright.rl.rewards import Sample, as_number
@@ -90,7 +91,7 @@ class FunctionSteps:
 
 def arithmetic_steps(sample: Sample) -> list[Step]:
     """The steps of a response with their rewards; none where its reference cannot be judged (it is unscored)."""
-    if sample.verdict.status in ("unparsable_reference", "timeout"):
+    if undecided(sample.verdict):
         return []
     text = sample.completion.text
     steps: list[Step] = []

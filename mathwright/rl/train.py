@@ -57,7 +57,6 @@ from pathlib import Path
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads, parallel
-from mathwright.lm.generate import Tool
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
@@ -73,11 +72,12 @@ from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RLRecipe
-from mathwright.rl.rewards import judge
-from mathwright.rl.rollout import Prompt, prepare_prompts, tool_for
+from mathwright.rl.rewards import judged
+from mathwright.rl.rollout import EncodedPrompt, prepare_prompts, respond, sandbox_for
 from mathwright.rl.solutions import Solutions
 from mathwright.rl.step_scorers import step_scorer
 from mathwright.run import Stage
+from mathwright.tools.sandbox import Sandbox
 
 BUFFER = "buffer"
 POLICY = "policy"
@@ -141,6 +141,7 @@ def run(
         source=source,
         learner=Learner(recipe, stage, lm, models.reference, method),
         buffer=buffer,
+        prompts=prompts,
         heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
     )
     try:
@@ -160,7 +161,7 @@ def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
 
 def _prompts_of(
     recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, problems: Sequence[Problem], name: str
-) -> list[Prompt]:
+) -> list[EncodedPrompt]:
     return prepare_prompts(
         problems,
         lm=lm,
@@ -194,7 +195,8 @@ class _Training:
     source: Explorer | Solutions
     learner: Learner
     buffer: RolloutBuffer
-    heldout: Sequence[Prompt]
+    prompts: Sequence[EncodedPrompt]
+    heldout: Sequence[EncodedPrompt]
     guards: Guards = field(default_factory=Guards)
     _told_unscored: bool = False
     _told_silent: set[str] = field(default_factory=set)
@@ -212,12 +214,15 @@ class _Training:
         if start == 0:
             self._warn_of_repetition()
         lm.model.eval()
-        with tool_for(recipe.mode) as tool, stage.progress(recipe.method, total=recipe.num_steps) as advance:
+        with (
+            sandbox_for([*self.prompts, *self.heldout]) as sandbox,
+            stage.progress(recipe.method, total=recipe.num_steps) as advance,
+        ):
             advance(start)
             for step in range(start, recipe.num_steps):
                 if self.heldout and step % recipe.evaluate_every == 0:
-                    self._evaluate(step, tool)
-                found = self._explore(step, position, tool)
+                    self._evaluate(step, sandbox)
+                found = self._explore(step, position, sandbox)
                 position = found.position
                 try:
                     idleness.explored(found.values, _reasons(found))
@@ -244,7 +249,7 @@ class _Training:
             if not idleness.prefers and row.compares and row.data == "policy":
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
-                self._evaluate(recipe.num_steps, tool)
+                self._evaluate(recipe.num_steps, sandbox)
 
     def _resume(self, optimiser: Optimiser, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
         """Restore the last checkpoint, if there is one, and forget what was measured after it.
@@ -269,25 +274,27 @@ class _Training:
                 idleness.learned(earlier)
         return start, position
 
-    def _explore(self, step: int, position: int, tool: Tool | None) -> Exploration:
+    def _explore(self, step: int, position: int, sandbox: Sandbox | None) -> Exploration:
         if isinstance(self.source, Solutions):
             return self.source.explore(step, position)
-        return self.source.explore(step, position, self.models.exploring_generator, tool)
+        return self.source.explore(step, position, self.models.exploring_generator, sandbox)
 
-    def _evaluate(self, step: int, tool: Tool | None) -> None:
+    def _evaluate(self, step: int, sandbox: Sandbox | None) -> None:
         """Greedy answers of the policy to the held-out problems, which several processes share."""
         greedy = replace(self.recipe.sampling, temperature=0.0)
         world = parallel.world()
         mine = self.heldout[world.rank :: world.size]
         with self.models.generator() as generator:
-            completions = generator.generate(
-                [p.tokens for p in mine],
+            completions = respond(
+                generator,
+                mine,
                 greedy,
                 seeds=[[0]] * len(mine),
-                tool=tool,
-                max_tool_rounds=self.recipe.max_tool_rounds if tool is not None else 0,
+                sandbox=sandbox,
+                max_tool_rounds=self.recipe.max_tool_rounds,
             )
-        samples = judge([(p.problem, p.text, row[0]) for p, row in zip(mine, completions, strict=True)])
+        items = [(p.prompt, row[0]) for p, row in zip(mine, completions, strict=True)]
+        samples = judged(items, sandbox=sandbox)
         samples = parallel.gather(samples, world)
         scored = [s.verdict.correct for s in samples if s.verdict.scored]
         self.stage.log(

@@ -18,7 +18,8 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
 from mathwright.lm.tokenise import encode_prompt, encode_response
-from mathwright.problems.templates import prompt_text, write_template
+from mathwright.problems.prompts import asked_mode, build_prompt
+from mathwright.problems.templates import write_template
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
@@ -116,13 +117,15 @@ def build_examples(
             dropped["other format"] += 1
         elif problem is None:
             dropped["no such problem"] += 1
+        elif asked_mode(problem, solution.format) != solution.format:
+            dropped["other format"] += 1  # words where a program is asked for
         elif not any(part.text.strip() for part in solution.parts if part.kind != "output"):
             dropped["empty"] += 1  # it would teach nothing but to end at once
         elif recipe.num_examples and len(examples) >= recipe.num_examples:
             dropped["over num_examples"] += 1
         else:
-            prompt = prompt_text(problem, solution.format, template, lm.tokenizer)
-            example = _example(lm, prompt, solution, around)
+            prompt = build_prompt(problem, solution.format, template=template, tokenizer=lm.tokenizer)
+            example = _example(lm, prompt.text, solution, around)
             if len(example.tokens) > recipe.context:
                 dropped["longer than context"] += 1
             else:

@@ -7,26 +7,14 @@ response, as in a notebook.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from mathwright.records import ToolCall
 from mathwright.tools.execute import clip
 from mathwright.tools.fences import FenceReader
 from mathwright.tools.sandbox import Execution, Program, Sandbox
 
 _PYTHON = frozenset({"python", "py", "python3"})
 TAIL_CHARS = 256  # a fence and the blank lines that one token may put behind it
-
-
-class Call(Protocol):
-    """A program a response asks to run."""
-
-    @property
-    def key(self) -> int:
-        """Which response asks."""
-        ...
-
-    @property
-    def code(self) -> str: ...
 
 
 class PythonTool:
@@ -56,7 +44,7 @@ class PythonTool:
         block = self._reader.closed_at_end(text)
         return block.text if block is not None and block.language in _PYTHON else None
 
-    def run(self, calls: Sequence[Call]) -> list[str]:
+    def run(self, calls: Sequence[ToolCall]) -> list[str]:
         """Run programs of different responses side by side; the ```output block to insert behind each."""
         programs = [self._program(call) for call in calls]
         executions = self._sandbox.run_many(programs, timeout_s=self._timeout_s)
@@ -65,7 +53,7 @@ class PythonTool:
                 self._earlier[call.key] = (*self._earlier.get(call.key, ()), call.code)
         return [self._block(execution) for execution in executions]
 
-    def _program(self, call: Call) -> Program:
+    def _program(self, call: ToolCall) -> Program:
         earlier = self._earlier.get(call.key, ())
         return Program(code=call.code, setup=earlier, setup_timeout_s=self._timeout_s * len(earlier))
 

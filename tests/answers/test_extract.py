@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from mathwright.answers import check_answer, check_response, choice_letter, extract_answer, opened_thought
 from mathwright.answers.extract import MAX_TRIES, SEARCHED_CHARS
-from mathwright.records import Completion, Problem
-from mathwright.rl.rewards import judge
+from mathwright.judge import judge
+from mathwright.problems.templates import Prompt
+from mathwright.records import Problem
 
 # --- what is announced, with what behind it -------------------------------------------------------
 
@@ -110,8 +111,7 @@ def test_an_answer_within_a_thought_earns_no_reward():
     problem = Problem(id="p", question="2 + 3?", answer="5", source="s", split="train")
 
     def correct(prompt: str, text: str) -> bool:
-        completion = Completion(tokens=(1,), logprobs=(0.0,), sampled=(True,), text=text, finish="stop")
-        return judge([(problem, prompt, completion)])[0].verdict.correct
+        return judge(Prompt(problem=problem, mode="cot", text=prompt), text, sandbox=None).correct
 
     assert correct("Q", "It is \\boxed{5}.")
     assert not correct("Q", "<think> It is \\boxed{5}.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mathwright.chain import provenance
 from mathwright.chain.earlier import take_over
 from mathwright.chain.run import Chain
 from mathwright.recipe import Recipe
@@ -29,11 +30,23 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def same_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if problems from files were asked as they were then."""
+    monkeypatch.setattr(provenance, "QUESTIONS_FORMAT", 1)
+
+
 def finished(recipe: Recipe, run: Path) -> list[str]:
     chain = Chain(recipe, run)
     return [stage for stage in STAGES if chain.is_finished(stage)]
 
 
+def test_what_asked_problems_from_a_file_without_their_options_is_not_finished(run: Path) -> None:
+    take_over(run, decisions="")
+    assert finished(from_json(Recipe, WRITTEN["recipe"]["recipe"]), run) == ["problems", "model"]
+
+
+@pytest.mark.usefixtures("same_questions")
 def test_it_has_finished_what_it_had_finished_and_no_file_is_lost(run: Path) -> None:
     before = contents(run)
     recipe = from_json(Recipe, WRITTEN["recipe"]["recipe"])

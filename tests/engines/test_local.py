@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from mathwright.engines.engine import Answer, LocalEngine, answer_of
+from mathwright.engines.engine import Answer
+from mathwright.engines.local import LocalEngine, answer_of
 from mathwright.engines.seeds import round_seed
 from mathwright.errors import MathwrightError
 from mathwright.lm import generate as generation
 from mathwright.lm.generate import Generator
 from mathwright.lm.tokenise import encode
+from tests.engines.asking import GREEDY, SAMPLED, answers, request
 from tests.engines.vllm_worker import EveryFewCharacters
-from tests.eval.asking import GREEDY, SAMPLED, answers, request
 from tests.lm.conftest import tiny_lm
 from tests.problems.chat_templates import TEMPLATES
 

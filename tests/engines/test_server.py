@@ -14,12 +14,11 @@ from mathwright.engines.server import ServerEngine
 from mathwright.engines.server_replies import Finish, GoOn, Reply, RunTool, advance, in_block, parse_reply
 from mathwright.errors import MathwrightError
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
 from mathwright.tools.isolation import missing_features
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
+from tests.engines.asking import GREEDY, LONG, SAMPLED, answers, prompt, request
 from tests.engines.fake_server import FakeServer, Fault, serving
-from tests.eval.asking import GREEDY, LONG, SAMPLED, answers, request
 
 pytest.importorskip("openai", reason="the package openai (extra `server`) is not installed")
 
@@ -96,7 +95,8 @@ def test_silence_is_given_up_and_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("drop", "is away"), (500, "answered 500: the fault 500"), (429, "429"), ("hang", "0.3 s")]
+    ("fault", "said"),
+    [("drop", "cannot be reached"), (500, "answered 500: the fault 500"), (429, "429"), ("hang", "0.3 s")],
 )
 def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_finished(fault: Fault, said: str) -> None:
     kept: dict[int, Answer] = {}
@@ -119,7 +119,7 @@ def test_no_server_at_all() -> None:
     with serving(echo) as server:
         address = server.base_url
     engine = ServerEngine(base_url=address, model="fake", endpoint="completions", max_retries=1)
-    with pytest.raises(MathwrightError, match="is away"):
+    with pytest.raises(MathwrightError, match="cannot be reached"):
         answers(engine, [request("a")])
 
 
@@ -209,7 +209,7 @@ def test_addresses_and_prompts_that_cannot_work_are_refused_at_once() -> None:
         ServerEngine(base_url="", model="fake")
     with pytest.raises(ValueError, match="num_concurrent"):
         ServerEngine(base_url="http://x/v1", model="fake", num_concurrent=0)
-    plain = dataclasses.replace(request("a"), prompt=Prompt(text="a", stop=()))
+    plain = dataclasses.replace(request("a"), prompt=prompt("a"))
     with serving(echo) as server, pytest.raises(MathwrightError, match="no chat"):
         answers(engine_for(server, "chat"), [request("b"), plain])
     assert server.requests == []

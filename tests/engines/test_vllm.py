@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from mathwright.engines.engine import Answer, LocalEngine
+from mathwright.engines.engine import Answer
+from mathwright.engines.local import LocalEngine
 from mathwright.engines.vllm import VllmEngine
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import load

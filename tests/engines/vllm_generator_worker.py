@@ -16,14 +16,14 @@ from typing import Any
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.generate import Generator, ToolCall
+from mathwright.lm.generate import Generator
 from mathwright.lm.load import load
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.save import save
-from mathwright.records import Completion
+from mathwright.records import Completion, ToolCall
 from tests.engines.vllm_worker import EveryFewCharacters
 
 MAX_BATCH = 4

@@ -12,7 +12,7 @@ from typing import Any
 
 from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
+from tests.engines.asking import prompt
 
 
 class EveryFewCharacters:
@@ -38,7 +38,7 @@ def run_case(engine: Engine, case: dict[str, Any]) -> list[Answer]:
     requests = [
         Request(
             key=str(place),
-            prompt=Prompt(text=asked["text"], stop=tuple(asked.get("stop", ()))),
+            prompt=prompt(asked["text"], stop=tuple(asked.get("stop", ()))),
             seed=asked.get("seed", 0),
             sampling=SamplingRecipe(
                 temperature=asked.get("temperature", 0.0),

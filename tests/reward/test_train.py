@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mathwright import answers
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.load import load
@@ -64,7 +65,7 @@ def even_is_right(monkeypatch):
             for text, answer in pairs
         ]
 
-    monkeypatch.setattr(rankings, "check_responses", check)
+    monkeypatch.setattr(answers, "check_responses", check)
 
 
 def run(path: Path, model: Path, *, problems=PROBLEMS, **changes):
@@ -159,7 +160,7 @@ def test_what_gives_no_ranking_is_counted(tmp_path, model, monkeypatch):
     def check(pairs):
         return [Verdict(status=next(statuses), prediction=text, reference=answer) for text, answer in pairs]
 
-    monkeypatch.setattr(rankings, "check_responses", check)
+    monkeypatch.setattr(answers, "check_responses", check)
     stage = run(
         tmp_path / "run",
         model,
@@ -194,7 +195,7 @@ def test_bad_input_is_named(tmp_path, model, changes, problems, message):
 
 def test_a_model_that_is_always_wrong_gives_no_reward_model(tmp_path, model, monkeypatch):
     monkeypatch.setattr(
-        rankings,
+        answers,
         "check_responses",
         lambda pairs: [Verdict(status="incorrect", prediction=t, reference=a) for t, a in pairs],
     )

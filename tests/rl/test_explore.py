@@ -9,10 +9,10 @@ from mathwright.records import Completion
 from mathwright.rl import explore
 from mathwright.rl.buffer import RolloutBuffer
 from mathwright.rl.rewards import FunctionReward
-from mathwright.rl.rollout import Prompt, drawn_indices, response_seed
+from mathwright.rl.rollout import EncodedPrompt, drawn_indices, response_seed
 from tests.rl import toy
 
-PROMPTS = [Prompt(problem=p, text=p.question, tokens=(i,)) for i, p in enumerate(toy.PROBLEMS)]
+PROMPTS = [EncodedPrompt(prompt=toy.asked(p, p.question), tokens=(i,)) for i, p in enumerate(toy.PROBLEMS)]
 
 
 class Paper:

@@ -10,7 +10,7 @@ import pytest
 from mathwright.errors import MathwrightError
 from mathwright.records import Completion, FinishReason, Problem, Verdict
 from mathwright.rl import functions, rewards
-from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judge, weighted_sum
+from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judged, weighted_sum
 from tests.rl import toy
 
 PROBLEM = Problem(id="p", question="3 + 4", answer="7", source="toy", split="train")
@@ -23,7 +23,7 @@ def completion(text: str, finish: FinishReason = "stop", num_tokens: int = 4) ->
 
 
 def samples(*texts: str) -> list[Sample]:
-    return judge([(PROBLEM, "3 + 4 =", completion(text)) for text in texts])
+    return judged([(toy.asked(PROBLEM, "3 + 4 ="), completion(text)) for text in texts])
 
 
 def values(reward, items):
@@ -37,8 +37,7 @@ def test_the_answer_rule_checks_the_final_answer():
 @pytest.mark.parametrize("status", ["unparsable_reference", "timeout"])
 def test_what_cannot_be_judged_is_unscored_not_wrong(status):
     sample = Sample(
-        problem=PROBLEM,
-        prompt="",
+        prompt=toy.asked(PROBLEM, ""),
         completion=completion("7"),
         verdict=Verdict(status=status, prediction="7", reference="?"),
     )
@@ -46,12 +45,12 @@ def test_what_cannot_be_judged_is_unscored_not_wrong(status):
 
 
 def test_format_wants_one_boxed_answer_in_a_finished_response():
-    cut = judge([(PROBLEM, "", completion("\\boxed{7}", finish="length"))])
+    cut = judged([(toy.asked(PROBLEM, ""), completion("\\boxed{7}", finish="length"))])
     assert values(FormatReward(), [*samples("\\boxed{7}", "7", "\\boxed{7} \\boxed{8}"), *cut]) == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_length_is_free_up_to_half_and_then_falls_to_minus_one():
-    items = judge([(PROBLEM, "", completion("7", num_tokens=n)) for n in (1, 50, 75, 100, 120)])
+    items = judged([(toy.asked(PROBLEM, ""), completion("7", num_tokens=n)) for n in (1, 50, 75, 100, 120)])
     assert values(LengthReward(100), items) == [0.0, 0.0, -0.5, -1.0, -1.0]
 
 
@@ -206,7 +205,7 @@ def test_a_function_that_returns_none_leaves_the_response_to_the_others(batched)
 
 def test_a_reference_that_cannot_be_judged_is_not_made_up_for_by_other_terms():
     unjudged = Verdict(status="unparsable_reference", prediction="7", reference="?")
-    sample = Sample(problem=PROBLEM, prompt="", completion=completion("7"), verdict=unjudged)
+    sample = Sample(prompt=toy.asked(PROBLEM, ""), completion=completion("7"), verdict=unjudged)
     (scored,) = weighted_sum([(AnswerReward(), 1.0), (FunctionReward(lambda p, c: 5, "mine"), 1.0)], [sample])
     assert (scored.total, scored.reasons) == (None, ("unparsable_reference",))
 
@@ -308,5 +307,5 @@ def test_the_reward_model_scores_prompt_and_text(monkeypatch):
 
 def test_format_counts_no_box_within_a_thought():
     assert values(FormatReward(), samples("<think>\\boxed{6}?</think> \\boxed{7}", "<think> \\boxed{7}")) == [1.0, 0.0]
-    opened = judge([(PROBLEM, "3 + 4 = <think>\n", completion("\\boxed{7}"))])
+    opened = judged([(toy.asked(PROBLEM, "3 + 4 = <think>\n"), completion("\\boxed{7}"))])
     assert values(FormatReward(), opened) == [0.0]

@@ -48,7 +48,7 @@ def test_prompts_that_leave_no_room_are_set_aside_and_counted(lm, tmp_path):
         toy.PROBLEMS[0].__class__(**{**as_dict(toy.PROBLEMS[0]), "id": "long", "question": "1 " * 60}),
     ]
     kept = prepare_prompts(problems, lm=lm, mode="cot", template="short", max_new_tokens=8, stage=stage)
-    assert [p.problem.id for p in kept] == [p.id for p in toy.PROBLEMS]
+    assert [p.prompt.problem.id for p in kept] == [p.id for p in toy.PROBLEMS]
     (row,) = (tmp_path / "run/rl/rejected/prompts.jsonl").read_text().splitlines()
     assert json.loads(row)["problem"] == "long"
 
@@ -68,7 +68,7 @@ def test_nothing_to_train_on_is_an_error(lm, tmp_path, problems, room, message):
 
 
 def groups_of(lm, texts, *, process=False):
-    prompt = rollout.Prompt(problem=toy.PROBLEMS[0], text="?", tokens=(5,))  # 1 + 1, the answer is 2
+    prompt = rollout.EncodedPrompt(prompt=toy.asked(toy.PROBLEMS[0], "?"), tokens=(5,))  # 1 + 1, the answer is 2
     completions = []
     for text in texts:
         tokens = (*lm.tokenizer.encode(text, add_special_tokens=False), lm.tokenizer.eos_token_id)

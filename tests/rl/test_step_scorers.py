@@ -8,14 +8,14 @@ from mathwright.errors import MathwrightError
 from mathwright.records import Completion, Problem, Verdict, VerdictStatus
 from mathwright.rl.rewards import Sample
 from mathwright.rl.step_scorers import ArithmeticSteps, FunctionSteps, arithmetic_steps, step_scorer
+from tests.rl import toy
 
 
 def sample(text: str, status: VerdictStatus = "correct") -> Sample:
     completion = Completion(tokens=(), logprobs=(), sampled=(), text=text, finish="stop")
     problem = Problem(id="p", question="?", answer="7", source="test", split="train")
     return Sample(
-        problem=problem,
-        prompt="?",
+        prompt=toy.asked(problem, "?"),
         completion=completion,
         verdict=Verdict(status=status, prediction="7", reference="7"),
     )

@@ -12,6 +12,7 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
+from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Verdict
 from mathwright.rl import train
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
@@ -21,6 +22,11 @@ SCRATCH = ScratchRecipe(vocab_size=259, width=32, num_layers=2, num_heads=2, num
 PROBLEMS = [
     Problem(id=f"p{i}", question=f"{i} + {i}", answer=str(2 * i), source="toy", split="train") for i in range(1, 6)
 ]
+
+
+def asked(problem: Problem, text: str) -> Prompt:
+    """A problem in the words of a test."""
+    return Prompt(problem=problem, mode="cot", text=text)
 
 
 def share_of_digits(problem: Problem, completion: Completion) -> float:

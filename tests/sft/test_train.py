@@ -16,7 +16,7 @@ from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import encode_prompt
-from mathwright.problems.templates import prompt_text
+from mathwright.problems.prompts import build_prompt
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage, read_manifest
 from mathwright.sft.recipe import SFTRecipe
@@ -93,6 +93,20 @@ def test_what_is_left_out_is_counted_by_reason(lm: LanguageModel, stage: Stage) 
     assert sum(funnel["dropped"].values()) == 8
 
 
+def test_words_where_a_program_is_asked_for_are_another_format(lm: LanguageModel, stage: Stage) -> None:
+    asked = dataclasses.replace(PROBLEMS[0], answer="", tests="assert f() == 1")
+    program = Solution(
+        problem_id=asked.id, format="pot", parts=(Part(kind="code", text="def f(): return 1"),), answer=""
+    )
+    formats = recipe(formats=("cot", "pot"), context=256)
+    [example] = build_examples(formats, stage, lm, [asked], [cot(asked), program], template="short", seed=0)
+    text = lm.tokenizer.decode(example.tokens)
+    assert "in one ```python block" in text and "def f(): return 1" in text and "boxed" not in text
+    stage.finish(outputs={})
+    manifest = read_manifest(stage.path)
+    assert manifest is not None and manifest["funnels"][0]["dropped"]["other format"] == 1
+
+
 def test_no_example_left_is_a_clear_error(lm: LanguageModel, stage: Stage) -> None:
     with pytest.raises(MathwrightError, match="no training example"):
         build_examples(recipe(formats=("pot",)), stage, lm, PROBLEMS, [cot(PROBLEMS[0])], template="short", seed=0)
@@ -157,7 +171,9 @@ def test_the_end_of_a_turn_is_trained_and_every_engine_stops_there(tmp_path: Pat
     lm = load(trained, dtype="float32")
     end = lm.tokenizer.convert_tokens_to_ids(chat_templates.TEMPLATES[family][1])
     assert {end, lm.tokenizer.eos_token_id} <= lm.eos_token_ids
-    prompt = encode_prompt(lm.tokenizer, prompt_text(PROBLEMS[0], "cot", "tokenizer", lm.tokenizer))
+    prompt = encode_prompt(
+        lm.tokenizer, build_prompt(PROBLEMS[0], "cot", template="tokenizer", tokenizer=lm.tokenizer).text
+    )
     greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=60)
     [[completion]] = Generator(lm).generate([prompt], greedy, seeds=[[0]])
     assert (completion.finish, completion.tokens[-1]) == ("stop", end)

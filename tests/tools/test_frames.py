@@ -6,15 +6,14 @@ import json
 import random
 import socket
 import struct
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mathwright.judge import judge
-from mathwright.problems.prompts import Prompt
-from mathwright.records import Problem
+from mathwright.problems.templates import Prompt
+from mathwright.records import Problem, ToolCall
 from mathwright.tools import wire
 from mathwright.tools.child import BEGIN, outcome_in
 from mathwright.tools.loop import PythonTool
@@ -186,20 +185,14 @@ def test_frames_of_a_block_are_not_the_result_of_a_later_one(light, body, when):
             assert (execution.value is None) == (not execution.survived)
 
 
-@dataclass
-class Call:
-    key: int
-    code: str
-
-
 DEEP = "import os\nbody = b'{\"status\": \"ok\", \"token\": ' + b'[' * 985 + b']' * 985 + b'}'\nos.write(4, len(body).to_bytes(4, 'big') + body)"
 
 
 def test_a_tool_gives_an_output_whatever_a_program_wrote(light):
     tool = PythonTool(light, timeout_s=5)
-    blocks = tool.run([Call(key=i, code=DEEP) for i in range(3)])
+    blocks = tool.run([ToolCall(key=i, code=DEEP) for i in range(3)])
     assert all(block.startswith("```output\n") and block.endswith("```\n") for block in blocks)
-    assert tool.run([Call(key=0, code="print(1)")]) == ["```output\n1\n```\n"]
+    assert tool.run([ToolCall(key=0, code="print(1)")]) == ["```output\n1\n```\n"]
 
 
 def test_judging_gives_a_verdict_whatever_a_program_wrote(light):
@@ -207,7 +200,7 @@ def test_judging_gives_a_verdict_whatever_a_program_wrote(light):
     by_answer = Problem(id="p", question="q", answer="1", source="s", split="test")
     response = f"```python\n{DEEP}\ndef f(): return 2\n```"
     for problem in (by_tests, by_answer):
-        verdict = judge(response, problem, "pot", prompt=Prompt(text="", stop=()), sandbox=light)
+        verdict = judge(Prompt(problem=problem, mode="pot", text=""), response, sandbox=light)
         assert verdict.status in ("incorrect", "unparsable_prediction")
 
 

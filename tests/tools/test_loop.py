@@ -1,23 +1,17 @@
 """The tool a generator calls in the middle of a response."""
 
 import re
-from dataclasses import dataclass
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mathwright.records import ToolCall
 from mathwright.tools import fences
 from mathwright.tools.execute import clip
 from mathwright.tools.loop import PythonTool, program_answer, tool_output
 from mathwright.tools.sandbox import Execution, ExecutionStatus, Sandbox
-
-
-@dataclass(frozen=True)
-class Call:
-    key: int
-    code: str
 
 
 @pytest.fixture
@@ -26,7 +20,7 @@ def tool(sandbox):
 
 
 def run(tool, code, key=0):
-    return tool.run([Call(key, code)])[0]
+    return tool.run([ToolCall(key=key, code=code)])[0]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +159,12 @@ def test_blocks_that_were_killed_are_not_repeated(sandbox):
 
 
 def test_responses_run_side_by_side(tool):
-    assert tool.run([Call(i, f"x = {i}\nx") for i in range(5)]) == [f"```output\n{i}\n```\n" for i in range(5)]
-    assert tool.run([Call(i, "x + 1") for i in range(5)]) == [f"```output\n{i + 1}\n```\n" for i in range(5)]
+    assert tool.run([ToolCall(key=i, code=f"x = {i}\nx") for i in range(5)]) == [
+        f"```output\n{i}\n```\n" for i in range(5)
+    ]
+    assert tool.run([ToolCall(key=i, code="x + 1") for i in range(5)]) == [
+        f"```output\n{i + 1}\n```\n" for i in range(5)
+    ]
 
 
 def execution(status: ExecutionStatus = "ok", stdout="", value=None, error=None):

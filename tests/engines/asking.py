@@ -6,17 +6,26 @@ from typing import Any
 
 from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.lm.recipe import SamplingRecipe
-from mathwright.problems.prompts import Prompt
+from mathwright.problems.templates import Prompt
+from mathwright.records import Problem
 
 SAMPLED = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
 GREEDY = dataclasses.replace(SAMPLED, temperature=0.0)
 LONG = dataclasses.replace(SAMPLED, max_new_tokens=2_000)
 
 
+PROBLEM = Problem(id="p", question="", answer="", source="engines", split="test")
+
+
+def prompt(text: str, **fields: Any) -> Prompt:
+    """A text for an engine, whatever the problem is."""
+    return Prompt(problem=PROBLEM, mode="cot", text=text, **fields)
+
+
 def request(text: str, seed: int = 0, sampling: SamplingRecipe = SAMPLED, stop: tuple[str, ...] = ()) -> Request:
     messages = ({"role": "user", "content": text},)
     return Request(
-        key=f"{text}/{seed}", prompt=Prompt(text=text, stop=stop, messages=messages), seed=seed, sampling=sampling
+        key=f"{text}/{seed}", prompt=prompt(text, stop=stop, messages=messages), seed=seed, sampling=sampling
     )
 
 

@@ -1,0 +1,75 @@
+"""Which engine draws the responses, chosen by name; each is imported only where it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from mathwright.engines.engine import Engine
+
+EngineName = Literal["local", "vllm", "server"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What draws the responses, and on what."""
+
+    name: EngineName = "local"
+    device: str = "cpu"
+    dtype: str = "auto"
+    """bfloat16, float32, or auto: the faster one on the device; a server has its own."""
+    batch_size: int = 64
+    """Sequences decoded at one time by the local engine."""
+    max_length: int | None = None
+    """Context in tokens for vLLM; None is the model's."""
+    tensor_parallel_size: int = 1
+    base_url: str = ""
+    endpoint: Literal["completions", "chat"] = "chat"
+    num_concurrent: int = 16
+
+
+def open_engine(model: str, options: EngineOptions) -> Engine:
+    """Load a model, or name the server that has it.
+
+    Raises MathwrightError where the package of the engine is missing, or the model cannot be loaded.
+    """
+    options = with_dtype(options)
+    if options.name == "server":
+        from mathwright.engines.server import ServerEngine
+
+        return ServerEngine(
+            base_url=options.base_url,
+            model=model,
+            endpoint=options.endpoint,
+            num_concurrent=options.num_concurrent,
+        )
+    if options.name == "vllm":
+        from mathwright.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            model,
+            dtype=options.dtype,
+            max_length=options.max_length,
+            tensor_parallel_size=options.tensor_parallel_size,
+        )
+    from mathwright.engines.local import LocalEngine
+    from mathwright.lm.load import load
+
+    return LocalEngine(load(model, dtype=options.dtype, device=device_of(options)), max_batch=options.batch_size)
+
+
+def with_dtype(options: EngineOptions) -> EngineOptions:
+    """The options with the type of weights that `auto` leaves to the device."""
+    if options.dtype != "auto":
+        return options
+    from mathwright.lm.load import fast_dtype
+
+    return dataclasses.replace(options, dtype=fast_dtype(options.device))
+
+
+def device_of(options: EngineOptions) -> str:
+    """`cuda` is the GPU of this process where a launcher started one for each."""
+    rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{rank}" if options.device == "cuda" and rank is not None else options.device
