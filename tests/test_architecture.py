@@ -10,15 +10,16 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "lines", "records", "run", "terminal"}
+BASE = {"errors", "files", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "lines": set(),
-    "records": {"errors", "lines"},
+    "files": {"lines"},
+    "records": {"errors", "files", "lines"},
     "terminal": set(),
-    "run": {"errors", "lines", "terminal"},
+    "run": {"errors", "files", "lines", "terminal"},
     "lm": BASE,
     "answers": BASE,
     "tools": BASE,

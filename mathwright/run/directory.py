@@ -39,7 +39,8 @@ from rich.text import Text
 
 import mathwright
 from mathwright.errors import MathwrightError
-from mathwright.lines import file_lines, json_text
+from mathwright.files import append_line, jsonable, whole_lines, write_json, write_lines
+from mathwright.lines import json_text
 from mathwright.run import aside, lock
 from mathwright.run.affects import result_of
 from mathwright.run.inputs import Begun, Standing, by_path, differences, said
@@ -48,21 +49,8 @@ from mathwright.terminal import console as console
 
 def fingerprint(*parts: Any) -> str:
     """A short hash of recipe parts, records or other JSON-like values; of records, what changes the result counts."""
-    text = json.dumps(result_of(parts), sort_keys=True, default=_jsonable, ensure_ascii=False)
+    text = json.dumps(result_of(parts), sort_keys=True, default=jsonable, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _jsonable(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot fingerprint {type(value).__name__}")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is either the old one or the whole new one, whatever happens meanwhile."""
-    aside.write_json(path, value, _jsonable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,19 +92,16 @@ class Stage:
 
     def log(self, step: int, **values: float | int | str | None) -> None:
         """Append a measurement to the stage's metrics.jsonl. `kind="..."` tells series of one stage apart."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "time": round(time.time(), 3), **values}) + "\n")
+        append_line(self.path / "metrics.jsonl", json.dumps({"step": step, "time": round(time.time(), 3), **values}))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The measurements so far; a last line cut short by a kill is left out."""
         return list(read_metrics(self.path))
 
     def rewind_metrics(self, step: int, kind: str | None = None) -> None:
-        """Drop measurements (of one kind) at or behind `step`, which a resumed stage is about to make again."""
+        """Drop measurements (of one kind) at or after `step`, which a resumed stage is about to make again."""
         kept = [m for m in self.metrics() if m["step"] < step or (kind is not None and m.get("kind") != kind)]
-        partial = self.path / "metrics.jsonl.partial"
-        partial.write_text("".join(json.dumps(m) + "\n" for m in kept), encoding="utf-8")
-        partial.replace(self.path / "metrics.jsonl")
+        write_lines(self.path / "metrics.jsonl", (json.dumps(m) for m in kept))
 
     # -- counts --
 
@@ -133,8 +118,7 @@ class Stage:
         """Set a row aside in rejected/STEP.jsonl with the reason. The caller counts it in a funnel."""
         folder = self.path / "rejected"
         folder.mkdir(exist_ok=True)
-        with (folder / f"{step}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json_text({"reason": reason, **row}, default=_jsonable) + "\n")
+        append_line(folder / f"{step}.jsonl", json_text({"reason": reason, **row}, default=jsonable))
 
     # -- progress --
 
@@ -321,7 +305,7 @@ class RunDirectory:
 
     def _keep_recipe(self) -> None:
         """Write the recipe of now; one with other values stays under a dated name."""
-        new = json.loads(json.dumps(self._recipe, default=_jsonable))
+        new = json.loads(json.dumps(self._recipe, default=jsonable))
         if json.loads(self._known.read_text(encoding="utf-8")) != new:
             aside.copy_aside(self._known)
             write_json(self._known, new)
@@ -438,14 +422,8 @@ def read_manifest(stage_path: Path) -> dict[str, Any] | None:
 
 def read_metrics(stage_path: Path) -> Iterator[dict[str, Any]]:
     """The measurements of a stage in the order they were made."""
-    path = stage_path / "metrics.jsonl"
-    if not path.is_file():
-        return
-    for line in file_lines(path):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return  # the last line, cut short by a kill
+    for line in whole_lines(stage_path / "metrics.jsonl"):
+        yield json.loads(line)
 
 
 def peak_memory_bytes() -> int:
