@@ -87,4 +87,7 @@ class Log:
 def read_metrics(stage_path: Path) -> Iterator[dict[str, Any]]:
     """The measurements of a stage in the order they were made."""
     for line in whole_lines(stage_path / "metrics.jsonl"):
-        yield json.loads(line)
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue  # cut short by a kill, and continued by version 0.1.0
