@@ -7,7 +7,6 @@ are left out: they are those of the model the training starts from.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.files import atomic
 from mathwright.lm import parallel
 from mathwright.lm.load import LanguageModel
 from mathwright.lm.optimise import Optimiser
@@ -81,12 +81,8 @@ def save(
 
 
 def _write(content: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with atomic(path) as partial, partial.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _write_ranks(content: dict[str, Any], path: Path, world: World) -> None:
