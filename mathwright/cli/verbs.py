@@ -209,10 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno != 28:  # ENOSPC
             raise
-        _say_error(str(error), "free some space, then run again")
+        _say_error(str(error), "free some space, then run the command again")
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on where it stopped")
+        console.print("\ninterrupted; run the same command to go on where it stopped")
         sys.exit(130)
 
 
