@@ -1,6 +1,6 @@
 """Recipes: one frozen object that says everything about a run, and the three ways to look at it.
 
-A recipe is a Python function that returns a `Recipe`, in a file under `mathwright/recipes/` or anywhere else. Beside
+A recipe is a Python function that returns a `Recipe`, in a file under `mathwright/recipes/` or anywhere else. Next to
 each number stands a comment with its source, the paper's section or `paper silent: our reason`; `sources` reads those
 comments, so that `mathwright show` prints value and source together. `override` applies `--set a.b=v`.
 """
@@ -10,20 +10,14 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
-import importlib
-import importlib.util
 import inspect
 import io
 import json
-import pkgutil
 import tokenize
-import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
-import mathwright.recipes
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.eval.recipe import EvalRecipe
@@ -59,40 +53,6 @@ class Recipe:
 
 
 RecipeFunction = Callable[[], Recipe]
-
-
-def names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return sorted(module.name for module in pkgutil.iter_modules(mathwright.recipes.__path__))
-
-
-def find(name_or_path: str, *, tiny: bool = False) -> RecipeFunction:
-    """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`.
-
-    A file is run as the program it is, with the rights of the user. `tiny` asks for the module's `tiny()`: the same
-    stages at sizes for a test. Raises MathwrightError where there is no such recipe or no tiny variant of it.
-    """
-    if name_or_path.endswith(".py"):
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise MathwrightError(f"{path}: no such recipe file", hint="check the path")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    elif name_or_path in names():
-        module = importlib.import_module(f"mathwright.recipes.{name_or_path}")
-    else:
-        close = difflib.get_close_matches(name_or_path, names(), n=1)
-        raise MathwrightError(
-            f"no recipe {name_or_path!r}",
-            hint=f"did you mean {close[0]!r}?" if close else f"recipes: {', '.join(names())}; or a path to a .py file",
-        )
-    wanted = "tiny" if tiny else "recipe"
-    function = getattr(module, wanted, None)
-    if not callable(function):
-        raise MathwrightError(f"{module.__file__} defines no function {wanted}()", hint="it must return a Recipe")
-    return typing.cast(RecipeFunction, function)
 
 
 # --- overrides ------------------------------------------------------------------------------------
@@ -150,7 +110,7 @@ def leaves(recipe: Any) -> Iterator[tuple[str, Any]]:
 
 
 def sources(function: RecipeFunction) -> dict[str, str]:
-    """The comment beside (or in the lines just above) each keyword argument of a recipe function, by dotted path."""
+    """The comment next to (or in the lines just above) each keyword argument of a recipe function, by dotted path."""
     text = inspect.getsource(function)
     comments, alone = _comments(text)
     tree = ast.parse(text)

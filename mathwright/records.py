@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mathwright.errors import MathwrightError
+from mathwright.files import write_lines
 from mathwright.lines import json_text
 
 # --- corpus ---------------------------------------------------------------------------------------
@@ -273,16 +274,7 @@ def from_json(cls: type[R], value: Mapping[str, Any]) -> R:
 
 def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
     """Write records, one JSON object a line; the file appears only when it is complete. Returns how many."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    count = 0
-    with partial.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json_text(to_json(record)) + "\n")
-            count += 1
-    partial.replace(path)
-    return count
+    return write_lines(Path(path), (json_text(to_json(record)) for record in records))
 
 
 def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:

@@ -35,8 +35,8 @@ def test_the_paper_map_names_functions_and_tests_that_exist() -> None:
 
 def test_every_stage_of_the_readme_has_its_verb() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    from mathwright.chain.run import STAGES
+    from mathwright.chain.stages import STAGE_NAMES
 
-    for stage in STAGES:
+    for stage in STAGE_NAMES:
         if stage not in ("problems", "model"):
             assert f"`mathwright {stage} RECIPE`" in readme

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mathwright.chain.run import STAGES
+from mathwright.chain.stages import STAGE_NAMES
 from mathwright.run import read_manifest, read_metrics
 
 COMMAND = [sys.executable, "-m", "mathwright.cli", "run", "quickstart", "--tiny", "--out"]
@@ -58,7 +58,7 @@ def manifest(run: Path, stage: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_all_stages_finished_and_their_counts_add_up(run: Path) -> None:
-    for stage in STAGES:
+    for stage in STAGE_NAMES:
         if stage == "compare":
             continue
         for funnel in manifest(run, stage)["funnels"]:

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 import pytest
 
 import mathwright
-from mathwright import recipe as recipes
+from mathwright import recipes
 from mathwright.errors import MathwrightError
-from mathwright.recipe import Recipe
+from mathwright.recipe import Recipe, leaves, override, sources
 from mathwright.records import from_json, to_json
 from mathwright.run import affects, fingerprint
 
@@ -38,9 +38,9 @@ def test_quickstart_has_a_tiny_variant_with_the_same_stages() -> None:
 
 def test_every_value_of_the_full_scale_recipe_names_its_source() -> None:
     function = recipes.find("deepseekmath_7b")
-    found = recipes.sources(function)
+    found = sources(function)
     own_comment_missing = [
-        path for path, value in recipes.leaves(function()) if path not in found and not _item_has_comment(path, found)
+        path for path, value in leaves(function()) if path not in found and not _item_has_comment(path, found)
     ]
     assert own_comment_missing == []
 
@@ -73,7 +73,7 @@ def test_paper_values_are_the_papers() -> None:
 
 
 def test_override_reaches_nested_values_and_items_keep_their_type() -> None:
-    built = recipes.override(
+    built = override(
         recipes.find("quickstart")(),
         ["rl.kl_coef=0", "rl.method=online_rft", 'eval.modes=["cot"]', "pretrain.optimiser.lr=3e-4"],
     )
@@ -97,7 +97,7 @@ def test_override_reaches_nested_values_and_items_keep_their_type() -> None:
 )
 def test_a_wrong_override_is_named_with_a_hint(setting: str, message: str, hint: str) -> None:
     with pytest.raises(MathwrightError) as caught:
-        recipes.override(recipes.find("quickstart")(), [setting])
+        override(recipes.find("quickstart")(), [setting])
     assert message in caught.value.message
     assert hint in caught.value.hint
 
@@ -276,7 +276,7 @@ def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_
     grows = {leaf.path for leaf in affects.leaves(whole) if leaf.grows}
     assert {"rl.num_steps", "reward.num_epochs", "eval.num_samples"} <= grows
     assert not grows & {"sft.num_steps", "pretrain.num_tokens"}
-    constant = recipes.override(whole, ["sft.optimiser.decay=[]"])
+    constant = override(whole, ["sft.optimiser.decay=[]"])
     assert "sft.num_steps" in {leaf.path for leaf in affects.leaves(constant) if leaf.grows}
 
 
@@ -287,7 +287,7 @@ def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_
 def test_a_stage_that_would_train_nothing_is_said_before_the_first_stage(tmp_path, setting) -> None:
     from mathwright.chain.run import Chain
 
-    built = recipes.override(recipes.find("quickstart")(), [setting])
+    built = override(recipes.find("quickstart")(), [setting])
     chain = Chain(built, tmp_path / "run")
     with pytest.raises(MathwrightError, match=setting.split("=")[0].replace(".", r"\.")):
         chain.run()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mathwright.chain import work
 from mathwright.pretrain import train
-from mathwright.pretrain.recipe import CompareRecipe
-from mathwright.run import Stage, read_manifest
+from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
+from mathwright.run import Stage, read_manifests
 
 
 def run(
@@ -25,32 +27,33 @@ def run(
 ) -> None:
     """Train `model` once on each corpus and set the held-out bits per byte side by side.
 
-    Each corpus is a stage of its own inside this one: finished trainings are not repeated when the run goes on.
+    Each training is a part of this stage (`Stage.part`): one that has finished is not repeated when the run goes on.
     """
-    table: list[dict[str, Any]] = []
+    parts: dict[str, Stage] = {}
     for component in recipe.corpora:
-        folder = stage.path / component.name
-        part = stage.part(component.name)
-        if not part.finished:
-            training = dataclasses.replace(recipe.training, mixture=(dataclasses.replace(component, weight=1.0),))
-            train.run(
-                training,
-                part,
-                model=model,
-                corpora={component.name: corpora[component.name]},
-                heldout=heldout,
-                dtype=dtype,
-                seed=seed,
-                device=device,
-            )
-        manifest = read_manifest(folder)
-        assert manifest is not None
-        table.append({"corpus": component.name, **manifest["summary"]})
+        train_alone = partial(
+            train.run,
+            _alone(recipe.training, component),
+            model=model,
+            corpora={component.name: corpora[component.name]},
+            heldout=heldout,
+            dtype=dtype,
+            seed=seed,
+            device=device,
+        )
+        parts[component.name] = work.finish(stage.part(component.name), train_alone)
+    manifests = read_manifests(stage.path)
+    table: list[dict[str, Any]] = [{"corpus": name, **manifests[name]["summary"]} for name in parts]
     for row in table:
         stage.say(
             f"{row['corpus']}: {row['bits_per_byte_before']:.3f} -> {row['bits_per_byte_after']:.3f} bits per byte"
         )
     stage.finish(
-        outputs={component.name: stage.path / component.name / "model" for component in recipe.corpora},
+        outputs={name: part.output("model") for name, part in parts.items()},
         summary={"table": table},
     )
+
+
+def _alone(training: PretrainRecipe, corpus: MixtureRecipe) -> PretrainRecipe:
+    """The training on one corpus and nothing else."""
+    return replace(training, mixture=(replace(corpus, weight=1.0),))

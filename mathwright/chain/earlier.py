@@ -12,23 +12,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mathwright.chain.provenance import STAGES, TEMPLATED, Inputs, Provenance
+from mathwright.chain.provenance import Inputs, Provenance
+from mathwright.chain.spec import Specs
 from mathwright.recipe import Recipe
 from mathwright.records import from_json
-from mathwright.run import Stage, fingerprint, read_manifest, write_json
+from mathwright.run import Log, fingerprint, read_manifest, write_json
 from mathwright.run.aside import BEGUN, MANIFEST, copy_aside
 from mathwright.run.inputs import Begun, by_path
 
 VERSION = "0.1.0"
 """Of the package that recorded no inputs."""
+TEMPLATED = ("sft", "reward", "rl", "eval")
+"""The stages whose hash it took of the template too."""
 
 
-def take_over(run: Path, decisions: str) -> None:
+def take_over(run: Path, stages: Specs, decisions: str) -> None:
     """Write down what the stages of such a run were made from, where that is known; the files of before are kept.
 
-    decisions: hash of what people have decided about the corpus.
+    Args:
+        run: its directory.
+        stages: those of the chain.
+        decisions: hash of what people have decided about the corpus.
     """
-    nameless = [name for name in STAGES if (begun := Begun.read(run / name)) is not None and begun.inputs is None]
+    nameless = [
+        spec.name for spec in stages if (begun := Begun.read(run / spec.name)) is not None and begun.inputs is None
+    ]
     if not nameless:
         return
     raw = json.loads((run / "recipe.json").read_text(encoding="utf-8"))["recipe"]
@@ -36,7 +44,7 @@ def take_over(run: Path, decisions: str) -> None:
         recipe = from_json(Recipe, raw)
     except ValueError:  # of a version with other fields: what it made is set aside when it is met
         return
-    made_from = Provenance(recipe=recipe, run=run, given=Inputs(), decisions=decisions)
+    made_from = Provenance(recipe=recipe, run=run, given=Inputs(), decisions=decisions, stages=stages)
     for name in nameless:
         begun = Begun.read(run / name)
         revision = [decisions] if name == "corpus" and decisions else []
@@ -45,7 +53,7 @@ def take_over(run: Path, decisions: str) -> None:
             continue
         inputs = {path: 1 if path.endswith(" format") else value for path, value in made_from.of(name).items()}
         _write(run / name, name, inputs, made_from.settings(name), _hash([*parts, *revision]), revision)
-        Stage(name, run / name, "").say(f"begun by mathwright {VERSION} from the recipe of this run: taken over")
+        Log(name, run / name).say(f"begun by mathwright {VERSION} from the recipe of this run: taken over")
 
 
 def _write(

@@ -6,31 +6,20 @@ and all inputs of the stages it reads. So a change makes again just what depends
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mathwright.chain.spec import Specs, StageSpec
 from mathwright.engines.names import weights_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun
 
-STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
-"""Names of the stages, each the name of its folder in the run."""
-FORMATS: Mapping[str, int] = dict.fromkeys(STAGES, 1)
-"""Raise that of a stage when it writes or reads its files in another way, or computes something else from the same
-inputs, so that one begun by an earlier version must not go on. The version of the package does not count."""
-
 QUESTIONS_FORMAT = 2
-"""Likewise, of the stages that ask problems from files of records, which alone have options and tests: since 2 training
-asks with the options, and judges by them and by the tests, as evaluation does."""
-
-TEMPLATED = ("sft", "reward", "rl", "eval")
-STARTED = ("compare", "pretrain", "sft", "reward", "rl", "eval")
-"""Stages that load a model, which `--model` may name."""
-SHARDED = ("compare", "pretrain")
-"""Stages that read token shards, which `--shards` may name."""
+"""That of the questions in stages that ask problems from files of records, which alone have options and tests: since 2
+training asks with the options, and judges by them and by the tests, as evaluation does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,50 +41,40 @@ class Provenance:
     given: Inputs
     decisions: str
     """Hash of what people have decided about the corpus; "" for nothing."""
-    asked: frozenset[str] = frozenset(STAGES)
-    """The stages that `given` is meant for."""
+    stages: Specs
+    asked: frozenset[str] | None = None
+    """The stages that `given` is meant for; None for all."""
 
     def has(self, name: str) -> bool:
         """Whether the recipe has this stage."""
-        return name in ("problems", "model") or getattr(self.recipe, name) is not None
+        return getattr(self.recipe, name) is not None
 
-    def trained(self) -> list[str]:
-        """The stages that leave a language model."""
-        return ["model", *(name for name in ("pretrain", "sft", "rl") if self.has(name))]
+    def spec(self, name: str) -> StageSpec[Any]:
+        """The stage of that name."""
+        return next(spec for spec in self.stages if spec.name == name)
 
     def reads(self, name: str) -> list[str]:
         """The stages whose artefacts a stage reads."""
-        if name == "problems":
-            return []
-        if name == "model":
-            return ["problems"] if self.recipe.model.source == "scratch" else []
-        if name == "corpus":
-            return ["problems", "model"]
-        given = self.given_model(name) is not None
-        if name in SHARDED:
-            corpus = ["corpus"] if self.has("corpus") else []
-            return [*([] if given else ["model"]), *corpus]
-        if name == "eval":
-            return ["problems", *([] if given else self.trained())]
-        before = {"sft": ("pretrain",), "reward": ("sft", "pretrain"), "rl": ("sft", "pretrain")}[name]
-        start = [] if given else [next((stage for stage in before if self.has(stage)), "model")]
-        needs_reward = name == "rl" and self.recipe.rl is not None and self.recipe.rl.reward == "model"
-        return ["problems", *start, *(["reward"] if needs_reward else [])]
+        spec = self.spec(name)
+        models = spec.models(self.recipe) if spec.models is not None and self.given_model(name) is None else ()
+        found = {*spec.reads(self.recipe), *models}
+        return [earlier.name for earlier in self.stages if earlier.name in found]
 
     def of(self, name: str) -> dict[str, Any]:
         """All that the result of a stage depends on, by path; without what it takes up by itself (`revision`)."""
+        spec = self.spec(name)
         found: dict[str, Any] = {leaf.path: leaf.value for leaf in self._leaves(name) if leaf.affects is RESULT}
-        found |= {"seed": self.recipe.seed, f"{name} format": FORMATS[name]}
-        if name in TEMPLATED or (name == "model" and self.recipe.model.source == "scratch"):
+        found |= {"seed": self.recipe.seed, f"{name} format": spec.format}
+        if spec.uses_template(self.recipe):
             found["template"] = self.recipe.template
-        if name in TEMPLATED and any(source.is_file for source in self.recipe.problems.sources):
+        if spec.asks and any(source.is_file for source in self.recipe.problems.sources):
             found[f"{name} questions format"] = QUESTIONS_FORMAT
-        if name in STARTED:
+        if spec.models is not None:
             found["model.dtype"] = self.recipe.model.dtype
         if (model := self.given_model(name)) is not None:
             found[f"{name} --model"] = self._mark(name, model)
-        if self.given.shards is not None and name in SHARDED and name in self.asked:
-            found[f"{name} --shards"] = str(self.given.shards.absolute())
+        if (shards := self.given_shards(name)) is not None:
+            found[f"{name} --shards"] = str(shards.absolute())
         for earlier in self.reads(name):
             found |= {path: value for path, value in self.of(earlier).items() if path not in found}
             if earlier == "corpus" and self.decisions:
@@ -118,11 +97,18 @@ class Provenance:
         if self.has(name):
             yield from leaves(getattr(self.recipe, name), f"{name}.")
 
-    # -- a model named by hand --
+    # -- what is named by hand --
 
     def given_model(self, name: str) -> str | None:
         """The model that is named by hand for a stage."""
-        return self.given.model if name in STARTED and name in self.asked else None
+        return self.given.model if self.spec(name).models is not None and self._is_asked(name) else None
+
+    def given_shards(self, name: str) -> Path | None:
+        """The token shards that are named by hand for a stage."""
+        return self.given.shards if self.spec(name).takes_shards and self._is_asked(name) else None
+
+    def _is_asked(self, name: str) -> bool:
+        return self.asked is None or name in self.asked
 
     def start(self, name: str) -> str:
         """Where the model that is named by hand lies: one that lay in the folder of the stage itself may have been set

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from mathwright.chain.context import Context
 from mathwright.run import Stage, lock
 
-if TYPE_CHECKING:
-    from mathwright.chain.run import Chain
 
-
-def reaches_corpus(chain: Chain) -> bool:
+def reaches_corpus(context: Context) -> bool:
     """Wait until the command that holds the run is at the corpus; False where it makes none, or another one."""
-    run, mark = chain.directory.path, chain.mark("corpus")
+    run, mark = context.directory.path, context.mark("corpus")
     while (found := lock.holder(run)).get("corpus") == mark and lock.is_held(run):
         if found["at"] not in ("problems", "model"):
             return found["at"] == "corpus"
@@ -24,9 +21,9 @@ def reaches_corpus(chain: Chain) -> bool:
 
 
 @contextmanager
-def joined_corpus(chain: Chain) -> Iterator[Stage]:
+def joined_corpus(context: Context) -> Iterator[Stage]:
     """The corpus stage of a run that another command holds. Raises lock.InUseError where that is at another one."""
-    run, mark = chain.directory.path, chain.mark("corpus")
+    run, mark = context.directory.path, context.mark("corpus")
     with lock.help_with(run):
         found = lock.holder(run)
         if (found.get("at"), found.get("corpus")) != ("corpus", mark):

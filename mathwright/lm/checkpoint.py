@@ -12,7 +12,6 @@ Weights that are not trained are left out: they are those of the model the train
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import warnings
@@ -29,6 +28,7 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from mathwright.files import atomic
 from mathwright.lm import parallel
 from mathwright.lm.earlier_checkpoint import EarlierCheckpoint
 from mathwright.lm.optimise import Optimiser
@@ -195,10 +195,8 @@ def _one_process_is_meant() -> Iterator[None]:
 
 
 def _write(content: dict[str, Any], path: Path) -> None:
-    with path.open("wb") as file:
+    with atomic(path) as partial, partial.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def latest(folder: Path) -> Path | None:

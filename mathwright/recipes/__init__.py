@@ -1,1 +1,47 @@
-"""Recipes that come with the package, one Python file an experiment."""
+"""Recipes that come with the package, one Python file an experiment, and how a recipe is found by name or path."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import typing
+from pathlib import Path
+
+from mathwright.errors import MathwrightError
+from mathwright.recipe import RecipeFunction
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find(name_or_path: str, *, tiny: bool = False) -> RecipeFunction:
+    """The recipe function called `name_or_path`: a shipped recipe, or a Python file that defines `recipe()`.
+
+    A file is run as the program it is, with the rights of the user. `tiny` asks for the module's `tiny()`: the same
+    stages at sizes for a test. Raises MathwrightError where there is no such recipe or no tiny variant of it.
+    """
+    if name_or_path.endswith(".py"):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise MathwrightError(f"{path}: no such recipe file", hint="check the path")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    elif name_or_path in names():
+        module = importlib.import_module(f"mathwright.recipes.{name_or_path}")
+    else:
+        close = difflib.get_close_matches(name_or_path, names(), n=1)
+        raise MathwrightError(
+            f"no recipe {name_or_path!r}",
+            hint=f"did you mean {close[0]!r}?" if close else f"recipes: {', '.join(names())}; or a path to a .py file",
+        )
+    wanted = "tiny" if tiny else "recipe"
+    function = getattr(module, wanted, None)
+    if not callable(function):
+        raise MathwrightError(f"{module.__file__} defines no function {wanted}()", hint="it must return a Recipe")
+    return typing.cast(RecipeFunction, function)

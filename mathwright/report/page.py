@@ -15,7 +15,7 @@ from mathwright.lines import file_lines, readable
 from mathwright.report.corpus import corpus_headline, corpus_section
 from mathwright.report.plots import plot
 from mathwright.report.policy import csp_hash
-from mathwright.run import read_manifest, read_metrics
+from mathwright.run import read_manifests, read_metrics
 
 STAGE_TITLES = {"model": "start", "pretrain": "before SFT", "sft": "after SFT", "rl": "after RL"}
 NUM_ROLLOUT_GROUPS = 4
@@ -31,11 +31,8 @@ def write_report(run: Path) -> Path:
     if not (run / "recipe.json").is_file():
         raise MathwrightError(f"{run} holds no run", hint="name the folder given to `mathwright run --out`")
     recipe = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-    manifests = {
-        name: manifest
-        for name in ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
-        if (manifest := read_manifest(run / name)) is not None
-    }
+    finished = read_manifests(run)
+    manifests = {name: finished[name] for name in recipe["recipe"] if name in finished}
     evaluation = manifests.get("eval", {}).get("summary", {})
     table = evaluation.get("table", [])
     sections = [s for s in (_training(run, manifests, name) for name in ("pretrain", "sft", "reward")) if s]

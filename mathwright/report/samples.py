@@ -20,6 +20,7 @@ from typing import Any, get_args
 import jinja2
 
 from mathwright.errors import MathwrightError
+from mathwright.files import atomic
 from mathwright.lines import json_text
 from mathwright.records import EvalRecord, FinishReason, Problem, VerdictStatus, read_jsonl
 from mathwright.report.policy import csp_hash
@@ -60,8 +61,8 @@ def write_samples_page(folder: Path) -> Path:
         "num_chunks": len(chunks),
     }
     template = _environment().get_template("samples.html.jinja")
-    partial = folder / "samples.html.partial"
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
+    path = folder / "samples.html"
+    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         parts = template.generate(
             models=list(dict.fromkeys(_clean(group.model) for group in groups)),
             num_problems=len(groups),
@@ -78,8 +79,6 @@ def write_samples_page(folder: Path) -> Path:
             chunks=chunks,
         )
         file.writelines(parts)
-    path = folder / "samples.html"
-    partial.replace(path)
     return path
 
 

@@ -10,12 +10,12 @@ was killed computes none of it twice. JSON keeps floats to the bit.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mathwright.files import append_line, whole_lines, write_lines, write_text
 from mathwright.lines import json_text
 from mathwright.records import RolloutGroup, from_json, to_json
 
@@ -47,13 +47,7 @@ class RolloutBuffer:
         wave = explore()
         if not self.writes:
             return wave
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(json_text(to_json(wave)))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_text(path, json_text(to_json(wave)))
         return wave
 
     def forget(self, before: int) -> None:
@@ -84,23 +78,14 @@ class RolloutFile:
         self.writes = writes
 
     def rewind(self, step: int) -> None:
-        """Drop groups of `step` and later ones, and a last line cut short by a kill."""
+        """Drop groups at or after `step`, and a last line cut short by a kill."""
         if not self.writes:
             return
-        kept = [line for line in self._whole_lines() if json.loads(line)["step"] < step]
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(self.path)
+        kept = [line for line in whole_lines(self.path) if json.loads(line)["step"] < step]
+        write_lines(self.path, kept)
 
     def append(self, step: int, groups: Sequence[RolloutGroup]) -> None:
         if not self.writes:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            for group in groups:
-                file.write(json_text({"step": step, "group": to_json(group)}) + "\n")
-
-    def _whole_lines(self) -> list[str]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(encoding="utf-8", newline="\n") as file:
-            return [line for line in file if line.endswith("\n")]
+        for group in groups:
+            append_line(self.path, json_text({"step": step, "group": to_json(group)}))

@@ -14,24 +14,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from mathwright.lines import json_text
+from mathwright.files import PARTIAL, write_json
 
 BEGUN, MANIFEST, CLOCK = "begun.json", "manifest.json", "clock.json"
 RESULTS = frozenset({MANIFEST, BEGUN, "model"})
 """What of a finished stage is not handed on to the one that goes on from it."""
 LINKED = "checkpoints"
 """Files below a folder of this name are replaced, never written in place, so a second name for them is enough."""
-
-
-def write_json(path: Path, value: Any, default: Any = None) -> None:
-    """Write JSON so that the file is either the old one or the whole new one, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json_text(value, indent=2, default=default) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def free_name(path: Path) -> Path:
@@ -64,7 +53,7 @@ def is_barren(stage_path: Path) -> bool:
         return True
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
-    marks = {BEGUN, f"{BEGUN}.partial", CLOCK, f"{CLOCK}.partial"}
+    marks = {BEGUN, BEGUN + PARTIAL, CLOCK, CLOCK + PARTIAL}
     return all(entry.name in marks for entry in os.scandir(stage_path))
 
 

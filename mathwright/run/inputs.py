@@ -9,18 +9,26 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mathwright.files import jsonable
 from mathwright.run.affects import result_of
 from mathwright.run.aside import BEGUN, is_barren
 
 ABSENT = type("Absent", (), {"__repr__": lambda _: "none"})()
 """Of an input that one of two sets has not."""
 MAX_SAID = 6
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of recipe parts, records or other JSON-like values; of records, what changes the result counts."""
+    text = json.dumps(result_of(parts), sort_keys=True, default=jsonable, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,10 @@ class Begun:
             return cls(**{name: found[name] for name in names if name in found})
         except (OSError, ValueError, TypeError):
             return None
+
+    def as_json(self) -> dict[str, Any]:
+        """What is written into begun.json."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

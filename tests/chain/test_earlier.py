@@ -9,13 +9,13 @@ import pytest
 
 from mathwright.chain import provenance
 from mathwright.chain.earlier import take_over
-from mathwright.chain.run import Chain
+from mathwright.chain.run import STAGES, Chain
 from mathwright.recipe import Recipe
 from mathwright.records import from_json
 from tests.small_run import contents
 
 WRITTEN = json.loads((Path(__file__).parents[1] / "golden" / "run_0_1_0.json").read_text())
-STAGES = ("problems", "model", "sft", "rl")
+NAMES = ("problems", "model", "sft", "rl")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def same_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def finished(recipe: Recipe, run: Path) -> list[str]:
     chain = Chain(recipe, run)
-    return [stage for stage in STAGES if chain.is_finished(stage)]
+    return [stage for stage in NAMES if chain.is_finished(stage)]
 
 
 def test_what_asked_problems_from_a_file_without_their_options_is_not_finished(run: Path) -> None:
@@ -51,16 +51,16 @@ def test_it_has_finished_what_it_had_finished_and_no_file_is_lost(run: Path) -> 
     before = contents(run)
     recipe = from_json(Recipe, WRITTEN["recipe"]["recipe"])
     assert finished(recipe, run) == []
-    take_over(run, decisions="")
-    assert finished(recipe, run) == list(STAGES)
+    take_over(run, STAGES, decisions="")
+    assert finished(recipe, run) == list(NAMES)
     assert set(before.values()) <= set(contents(run).values())
     assert recipe.rl is not None
     knob = dataclasses.replace(recipe, rl=dataclasses.replace(recipe.rl, generation_batch=8))
-    assert finished(knob, run) == list(STAGES)
+    assert finished(knob, run) == list(NAMES)
     other = dataclasses.replace(recipe, rl=dataclasses.replace(recipe.rl, kl_coef=0.5))
     assert finished(other, run) == ["problems", "model", "sft"]
     after = contents(run)
-    take_over(run, decisions="")
+    take_over(run, STAGES, decisions="")
     assert contents(run) == after
 
 
@@ -68,7 +68,7 @@ def test_a_stage_that_another_recipe_made_is_not_taken_over(run: Path) -> None:
     changed = json.loads((run / "recipe.json").read_text())
     changed["recipe"]["sft"]["num_steps"] += 1
     (run / "recipe.json").write_text(json.dumps(changed))
-    take_over(run, decisions="")
+    take_over(run, STAGES, decisions="")
     assert finished(from_json(Recipe, changed["recipe"]), run) == ["problems", "model"]
 
 
@@ -77,5 +77,5 @@ def test_a_recipe_with_fields_of_another_version_is_left_alone(run: Path) -> Non
     changed["recipe"]["sft"]["no_such_field"] = 1
     (run / "recipe.json").write_text(json.dumps(changed))
     before = contents(run)
-    take_over(run, decisions="")
+    take_over(run, STAGES, decisions="")
     assert contents(run) == before

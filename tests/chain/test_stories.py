@@ -1,5 +1,6 @@
 """What people do to a finished run, each story from the command line: every file that was there is there afterwards."""
 
+import dataclasses
 import json
 import shutil
 import time
@@ -83,10 +84,11 @@ def test_another_version_of_the_package_is_warned_about(run: Run, monkeypatch: p
 
 
 def test_another_format_of_a_stage_sets_it_aside(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mathwright.chain import provenance
+    from mathwright.chain import run as chain_run
 
     before = contents(run.out)
-    monkeypatch.setattr(provenance, "FORMATS", {**provenance.FORMATS, "rl": 2})
+    changed = tuple(dataclasses.replace(spec, format=2) if spec.name == "rl" else spec for spec in chain_run.STAGES)
+    monkeypatch.setattr(chain_run, "STAGES", changed)
     status, said = run("rl")
     assert status == 0
     assert "rl format: 1 -> 2" in said and f"kept as rl.{TODAY}/" in said

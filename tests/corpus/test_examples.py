@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mathwright import recipe as recipes
+from mathwright import recipes
 from mathwright.corpus.documents.compute import read_columns
 from mathwright.corpus.stage import run
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import train_tokenizer
+from mathwright.recipe import override
 from mathwright.records import from_json, to_json
 from mathwright.run import RunDirectory, read_manifest
 from tests.cli.test_verbs import call
@@ -76,7 +77,7 @@ def test_the_software_example_finds_software_among_mathematics_and_shops(tmp_pat
         archives,
         "corpus.budget_tokens=[26000]",
     ]
-    part = recipes.override(recipes.find(str(SOFTWARE_EXAMPLE))(), settings).corpus
+    part = override(recipes.find(str(SOFTWARE_EXAMPLE))(), settings).corpus
     assert part is not None
     stage = RunDirectory(tmp_path / "run", recipe_name="software", recipe=to_json(part)).stage("corpus", part)
     run(part, stage, tokenizer_source=str(tokenizer), decontaminate=(), seed=0)

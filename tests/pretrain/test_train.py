@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from mathwright.chain import compare
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import load
 from mathwright.lm.model import LanguageModel
@@ -18,7 +17,7 @@ from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter, TokenShards
 from mathwright.lm.tokenise import encode
 from mathwright.pretrain import train
-from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
+from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
 from mathwright.run import RunDirectory, read_manifest
 from mathwright.run.affects import leaves
 
@@ -115,32 +114,6 @@ def test_training_lowers_the_bits_per_byte_of_text_like_it(tmp_path: Path, lm: L
     assert summary["num_steps"] == 24
     assert summary["bits_per_byte_after"] < 0.75 * summary["bits_per_byte_before"]
     assert (stage.path / "model" / "model.safetensors").is_file()
-
-
-def test_comparison_gives_each_corpus_the_same_tokens_and_ranks_the_fitting_one_first(
-    tmp_path: Path, lm: LanguageModel
-) -> None:
-    write_shards(tmp_path / "like", lm, TEXTS[::2] * 3)
-    write_shards(tmp_path / "noise", lm, ["".join(sorted(text)) for text in TEXTS] * 2)
-    write_shards(tmp_path / "held", lm, TEXTS[1::2])
-    save(lm, tmp_path / "model")
-    stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("compare")
-    corpora = tuple(MixtureRecipe(name=name, path="", weight=0.5) for name in ("like", "noise"))
-    compare.run(
-        CompareRecipe(model=None, corpora=corpora, training=recipe(num_tokens=6_144)),
-        stage,
-        model=tmp_path / "model",
-        corpora={name: tmp_path / name for name in ("like", "noise")},
-        heldout=tmp_path / "held",
-        dtype="float32",
-        seed=0,
-    )
-    manifest = read_manifest(stage.path)
-    assert manifest is not None
-    like, noise = manifest["summary"]["table"]
-    assert like["num_tokens"] == noise["num_tokens"]
-    assert like["bits_per_byte_before"] == noise["bits_per_byte_before"]
-    assert like["bits_per_byte_after"] < noise["bits_per_byte_after"]
 
 
 def test_a_corpus_shorter_than_a_row_is_refused(tmp_path: Path, lm: LanguageModel) -> None:

@@ -30,8 +30,9 @@ from mathwright.corpus.claims import Claim
 from mathwright.corpus.common_crawl.client import PoliteClient
 from mathwright.corpus.common_crawl.index import COMMON_CRAWL, Capture, Wanted, bare_url, find_captures
 from mathwright.errors import MathwrightError
+from mathwright.files import mend_tail, whole_lines, write_json
 from mathwright.records import read_jsonl, write_jsonl
-from mathwright.run import Stage, write_json
+from mathwright.run import Log
 
 MAX_GAP_BYTES = 64 << 10
 """Captures nearer than this in an archive are fetched by one request: the bytes between cost less than a request."""
@@ -63,17 +64,17 @@ def fetch(
     if not indexes:
         raise MathwrightError("no index to look pages up in", hint="name one with --index")
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage("fetch", folder, "")
+    log = Log("fetch", folder)
     claim = Claim.take(folder / "fetch.lock")
     if claim is None:
         raise MathwrightError(f"{folder}: another process is fetching into it", hint="wait, or choose another --out")
     with claim:
-        captures = _look_up(indexes, wanted, folder, stage, archives, limit, index_client)
+        captures = _look_up(indexes, wanted, folder, log, archives, limit, index_client)
         client = data_client or PoliteClient(requests_per_s=10)
         with (
             _Output(folder, captures) as output,
             ThreadPoolExecutor(num_threads) as pool,
-            stage.progress("fetch records", len(captures)) as advance,
+            log.progress("fetch records", len(captures)) as advance,
         ):
             advance(output.num_done)
             groups = in_requests(captures[output.num_done :])
@@ -81,7 +82,7 @@ def fetch(
                 for capture, (data, reason) in zip(group, results, strict=True):
                     output.add(capture, data, reason)
                     advance(1)
-        return _report(captures, folder, stage)
+        return _report(captures, folder, log)
 
 
 # --- what is fetched ----------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def _look_up(
     indexes: Sequence[str],
     wanted: Wanted,
     folder: Path,
-    stage: Stage,
+    log: Log,
     archives: str,
     limit: int | None,
     client: PoliteClient | None,
@@ -122,7 +123,7 @@ def _look_up(
         write_jsonl(folder / "captures.jsonl", captures)
         lookup = {"asked": asked, "num_in": num_in, "dropped": dict(dropped)}
         write_json(path, lookup)
-    stage.funnel("look up", unit="captures", num_in=lookup["num_in"], num_out=len(captures), dropped=lookup["dropped"])
+    log.funnel("look up", unit="captures", num_in=lookup["num_in"], num_out=len(captures), dropped=lookup["dropped"])
     if not captures:
         raise MathwrightError(
             "the indexes hold no such page", hint="check --url-prefix and --domain, or ask the index of another crawl"
@@ -276,7 +277,8 @@ class _Output:
     def __init__(self, folder: Path, captures: Sequence[Capture]) -> None:
         self._folder = folder
         self._log_path = folder / "fetched.jsonl"
-        lines = _whole_lines(self._log_path)
+        mend_tail(self._log_path)
+        lines = [json.loads(line) for line in whole_lines(self._log_path)]
         for line, capture in zip(lines, captures, strict=False):
             if line["url"] != capture.url:
                 raise MathwrightError(
@@ -286,7 +288,6 @@ class _Output:
         self.num_done = len(lines)
         self._file_number = lines[-1]["file"] if lines else 0
         self._end = lines[-1]["end"] if lines else 0
-        self._log_path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def __enter__(self) -> _Output:
         self._log = self._log_path.open("a", encoding="utf-8")
@@ -319,23 +320,15 @@ class _Output:
         self._log.flush()
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log, less a last one that was cut."""
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.split("\n")[:-1]]
-
-
-def _report(captures: Sequence[Capture], folder: Path, stage: Stage) -> int:
+def _report(captures: Sequence[Capture], folder: Path, log: Log) -> int:
     """Print and keep the funnel; set aside what was not fetched."""
     dropped: Counter[str] = Counter()
     (folder / "rejected" / "fetch.jsonl").unlink(missing_ok=True)
-    for capture, line in zip(captures, _whole_lines(folder / "fetched.jsonl"), strict=True):
+    for capture, line in zip(captures, map(json.loads, whole_lines(folder / "fetched.jsonl")), strict=True):
         if line["reason"]:
             dropped[line["reason"]] += 1
-            stage.reject("fetch", asdict(capture), line["reason"])
+            log.reject("fetch", asdict(capture), line["reason"])
     num_out = len(captures) - dropped.total()
-    stage.funnel("fetch", unit="captures", num_in=len(captures), num_out=num_out, dropped=dropped)
+    log.funnel("fetch", unit="captures", num_in=len(captures), num_out=num_out, dropped=dropped)
     write_json(folder / "fetch.json", {"num_captures": len(captures), "num_fetched": num_out, "dropped": dict(dropped)})
     return num_out

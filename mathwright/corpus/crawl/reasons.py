@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathwright.files import last_line, mend_tail
 from mathwright.lines import json_text
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ class GroundsFile:
     """The lines are kept by the queue; the file follows it, and catches up after a kill."""
 
     def __init__(self, path: Path, queue: Queue) -> None:
-        size, last = _whole_lines(path)
+        mend_tail(path)
+        last = last_line(path)
         self._file = path.open("ab")
-        os.truncate(path, size)
-        for line in queue.lines_after(last):
+        for line in queue.lines_after(int(json.loads(last)["line"]) if last is not None else 0):
             self.write(line)
 
     def write(self, line: dict[str, Any]) -> None:
@@ -29,17 +29,3 @@ class GroundsFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _whole_lines(path: Path) -> tuple[int, int]:
-    """(size up to the last whole line, its number) of a file that may end in the middle of a line."""
-    if not path.is_file():
-        return 0, 0
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - 65_536))  # lines are shorter than this: URLs have at most 1,000 characters
-        tail = file.read()
-    whole = tail[: tail.rfind(b"\n") + 1]
-    if not whole:
-        return 0, 0
-    return end - len(tail) + len(whole), int(json.loads(whole[whole[:-1].rfind(b"\n") + 1 :])["line"])

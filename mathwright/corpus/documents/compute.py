@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from mathwright.corpus.text import count_words
 from mathwright.errors import MathwrightError
+from mathwright.files import atomic
 from mathwright.records import Document
 
 SCHEMA = pa.schema(
@@ -68,10 +69,11 @@ class DocumentWriter:
     """Writes rows to a Parquet file; the file bears its name only when it is complete."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._partial = path.with_name(path.name + ".partial")
-        self._file = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
+        self._open = ExitStack()
+        partial = self._open.enter_context(atomic(path))
+        self._file = self._open.enter_context(pq.ParquetWriter(partial, SCHEMA, compression="zstd"))
+        self._open.push(self._flush_unless_failed)
         self._rows: list[dict[str, Any]] = []
         self._num_bytes = 0
 
@@ -101,29 +103,17 @@ class DocumentWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, at)
+
+    def _flush_unless_failed(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._flush()
-        self._file.close()
-        if kind is None:
-            _replace_durably(self._partial, self.path)
-
-
-def _replace_durably(partial: Path, path: Path) -> None:
-    """Give a written file its name; its content is on the disk before."""
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    partial.replace(path)
 
 
 def join_documents(paths: Iterable[Path], output: Path) -> int:
     """Write the rows of documents files into one, in order; returns how many. Memory does not grow with them."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + ".partial")
     num_rows = 0
-    with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
+    with atomic(output) as partial, pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
         waiting: list[pa.RecordBatch] = []
         for path in paths:
             for batch in open_documents(path).iter_batches(batch_size=BATCH_ROWS):
@@ -134,7 +124,6 @@ def join_documents(paths: Iterable[Path], output: Path) -> int:
                     waiting = []
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting, schema=SCHEMA))
-    _replace_durably(partial, output)
     return num_rows
 
 

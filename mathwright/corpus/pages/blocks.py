@@ -28,9 +28,9 @@ from mathwright.corpus.documents.compute import DocumentWriter, join_documents, 
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES
 from mathwright.corpus.pages.slots import Slot
 from mathwright.errors import MathwrightError
+from mathwright.files import append_line, write_json, write_lines
 from mathwright.lines import file_lines, json_text
 from mathwright.records import Damage, Document, Page
-from mathwright.run import write_json
 
 BLOCK_PAGES = 256
 """What a worker extracts again at most after a kill: about half a second of work."""
@@ -297,8 +297,7 @@ def add_culprit(folder: Path, phase: str, page: int, reason: str, *, sure: bool)
     `sure`: it was the page; else something else may have ended the worker, and it is tried PATIENCE times.
     """
     line = json.dumps({"phase": phase, "page": page, "reason": reason, "sure": sure})
-    with (folder / "culprits.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    append_line(folder / "culprits.jsonl", line)
 
 
 def read_culprits(folder: Path) -> dict[tuple[str, int], str]:
@@ -342,11 +341,7 @@ def _join(folder: Path) -> None:
         counts.update(state.counts)
         dropped.update(state.dropped)
     join_documents([_documents_path(folder, n) for n in numbers], folder / "documents.parquet")
-    partial = folder / "rejected.jsonl.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        for state in states:
-            file.writelines(json_text(entry) + "\n" for entry in state.rejected)
-    partial.replace(folder / "rejected.jsonl")
+    write_lines(folder / "rejected.jsonl", (json_text(entry) for state in states for entry in state.rejected))
     total = ArchiveCounts(
         counts=dict(counts),
         dropped=dict(dropped),

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from mathwright.corpus.rules.rules import HEADER, Rule, check_glob, format_rule, parse_rules, write_text
+from mathwright.corpus.rules.rules import HEADER, Rule, check_glob, format_rule, parse_rules
 from mathwright.errors import MathwrightError
+from mathwright.files import write_text
 
 _RULE_HEADER = re.compile(r"\s*\[\[\s*rule\s*\]\]\s*(#.*)?")
 

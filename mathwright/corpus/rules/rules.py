@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from mathwright.corpus.rules.domains import DomainUnit, Share, address, domain, registered_domain
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob, split_glob
 from mathwright.errors import MathwrightError
+from mathwright.files import write_text
 from mathwright.lines import is_text
 from mathwright.run import fingerprint
 
@@ -129,16 +129,6 @@ HEADER = "# Globs over host/path, without scheme and www. A reject overrules an 
 def write_rules(path: Path, rules: Sequence[Rule]) -> None:
     """Write rules in the order given, one readable table each; the file is the old one or the whole new one."""
     write_text(path, HEADER + "".join("\n" + format_rule(rule) for rule in rules))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step, whatever happens meanwhile."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def format_rule(rule: Rule) -> str:

@@ -111,7 +111,7 @@ def test_the_run_keeps_its_rules_when_another_recipe_empties_the_stage(web, fini
 
 
 def test_stages_behind_the_corpus_depend_on_the_decisions(tmp_path):
-    from mathwright import recipe as recipes
+    from mathwright import recipes
 
     built = recipes.find("quickstart", tiny=True)()
     fingerprints = []

@@ -1,0 +1,75 @@
+"""Stage `pretrain` (§2.3): continued pre-training on a mixture of corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mathwright.chain.checks import require_shards
+from mathwright.chain.context import Context
+from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.spec import StageSpec
+from mathwright.pretrain.recipe import check as check_training
+from mathwright.recipe import Recipe
+from mathwright.run import Stage
+
+
+def reads(recipe: Recipe) -> Sequence[str]:
+    return ("corpus",) if recipe.corpus is not None else ()
+
+
+def models(recipe: Recipe) -> Sequence[str]:
+    return ("model",)
+
+
+def check(context: Context) -> None:
+    recipe = context.recipe.pretrain
+    assert recipe is not None
+    check_training(recipe)
+    require_shards(context, [component.path for component in recipe.mixture])
+
+
+def plan(recipe: Recipe, num_gpus: int) -> Plan:
+    part = recipe.pretrain
+    assert part is not None
+    steps = part.num_tokens // part.batch_tokens
+    return Plan(
+        reads=(recipe.model.source, *(f"{c.name}: {c.path} ({c.weight:.0%})" for c in part.mixture)),
+        writes=("pretrain/model", "pretrain/checkpoints"),
+        num_steps=steps,
+        num_tokens=steps * part.batch_tokens,
+        memory_bytes=training_bytes(
+            recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens
+        ),
+        notes=(rates(part.optimiser, steps),),
+    )
+
+
+def run(context: Context, stage: Stage) -> None:
+    from mathwright.pretrain.train import run
+
+    part = context.recipe.pretrain
+    assert part is not None
+    run(
+        part,
+        stage,
+        model=context.start_model("pretrain"),
+        corpora=context.shards((c.name, c.path) for c in part.mixture),
+        heldout=context.heldout(),
+        dtype=context.recipe.model.dtype,
+        seed=context.recipe.seed,
+        device=context.device,
+    )
+
+
+PRETRAIN = StageSpec(
+    name="pretrain",
+    about="§2.3 Continue the pre-training of a model on a mixture of corpora.",
+    run=run,
+    check=check,
+    plan=plan,
+    reads=reads,
+    models=models,
+    takes_shards=True,
+    keeps_checkpoints=True,
+    parallel=True,
+)
