@@ -28,7 +28,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from mathwright.corpus.archive.remote import MissingArchiveError, fetch_range
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.common_crawl.client import PoliteClient
-from mathwright.corpus.common_crawl.index import COMMON_CRAWL, Capture, Wanted, bare_url, find_captures
+from mathwright.corpus.common_crawl.index import COMMON_CRAWL, Capture, Wanted, find_captures
+from mathwright.corpus.urls import bare_url
 from mathwright.errors import MathwrightError
 from mathwright.records import read_jsonl, write_jsonl
 from mathwright.run import Stage, write_json

@@ -20,6 +20,7 @@ from mathwright.corpus.archive.listing import LIST_ENDINGS, find_archives
 from mathwright.corpus.archive.pages import HTML_TYPES
 from mathwright.corpus.archive.remote import is_url
 from mathwright.corpus.common_crawl.client import PoliteClient
+from mathwright.corpus.urls import bare_url
 from mathwright.errors import MathwrightError
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"
@@ -97,13 +98,6 @@ class Wanted:
         if self.languages and capture.languages and capture.languages.split(",")[0] not in self.languages:
             return f"language {capture.languages.split(',')[0]}"
         return ""
-
-
-def bare_url(url: str) -> str:
-    """A URL without scheme, "www." and fragment, its host in lower case: what URLs are compared by."""
-    bare = url.split("#", 1)[0].split("://", 1)[-1]
-    host, slash, rest = bare.partition("/")
-    return host.lower().removeprefix("www.") + slash + rest
 
 
 def find_captures(

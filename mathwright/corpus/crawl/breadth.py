@@ -36,7 +36,7 @@ from twisted.python.failure import Failure
 
 import mathwright
 from mathwright.corpus.archive.writer import ArchiveWriter, Place
-from mathwright.corpus.crawl.frontier import Frontier, canonical_url
+from mathwright.corpus.crawl.frontier import Frontier
 from mathwright.corpus.crawl.network import (
     BoundedHandler,
     GuardedResolver,
@@ -46,6 +46,7 @@ from mathwright.corpus.crawl.network import (
 )
 from mathwright.corpus.crawl.reach import PrivateAddressError, Reach
 from mathwright.corpus.crawl.readers import PageReaders
+from mathwright.corpus.urls import fetchable_url
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PROGRESS_SECONDS = 0.25
@@ -176,7 +177,7 @@ class WebSpider(scrapy.Spider):
         depth = response.meta["mathwright_depth"]
         if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
             location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            target = canonical_url(urljoin(asked, location))
+            target = fetchable_url(urljoin(asked, location))
             self.frontier.add(target, new_host=depth == 0)  # a start URL may lead to its site's proper name
             self.frontier.drop(asked, "redirect")
         elif response.status != HTTPStatus.OK:

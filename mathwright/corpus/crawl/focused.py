@@ -40,7 +40,6 @@ from mathwright.corpus.crawl.breadth import (
     settings,
     slow_down,
 )
-from mathwright.corpus.crawl.frontier import canonical_url, host_of_url
 from mathwright.corpus.crawl.hosts import Pace, parse_retry_after
 from mathwright.corpus.crawl.network import check_codings
 from mathwright.corpus.crawl.queue import Budget, Queue, Task
@@ -48,6 +47,7 @@ from mathwright.corpus.crawl.readers import PageReaders
 from mathwright.corpus.crawl.reasons import GroundsFile
 from mathwright.corpus.crawl.scope import Scope
 from mathwright.corpus.rules.rules import read_rules
+from mathwright.corpus.urls import fetchable_url, host_of_url
 from mathwright.errors import MathwrightError
 
 NAME = "crawl"
@@ -280,7 +280,7 @@ class FocusedSpider(scrapy.Spider):
 
 def _target(url: str, location: str) -> str:
     try:
-        return canonical_url(urljoin(url, location)) if location else ""
+        return fetchable_url(urljoin(url, location)) if location else ""
     except ValueError:  # a bracket that opens no IPv6 address
         return ""
 

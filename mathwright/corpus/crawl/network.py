@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 from twisted.web import _newclient
 
 from mathwright.corpus.archive.http_body import MAX_CODINGS, codings_of
-from mathwright.corpus.crawl.reach import LOOPBACK, Reach
+from mathwright.corpus.crawl.reach import Reach
+from mathwright.corpus.urls import LOOPBACK, is_loopback
 
 MAX_HEADER_BYTES = 256 << 10
 """Status line and headers of an answer, all together; browsers read no more."""
@@ -49,7 +50,7 @@ class GuardedResolver(scrapy.resolver.CachingThreadedResolver):
         guard(self.reactor, self.reach)
 
     def getHostByName(self, name: str, timeout: Any = ()) -> Any:  # noqa: N802 - Twisted's name
-        if name == "localhost" or name.endswith(".localhost"):
+        if is_loopback(name):
             return defer.succeed(LOOPBACK[0])
         return super().getHostByName(name, timeout)
 

@@ -20,10 +20,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import lxml.etree
 
-from mathwright.corpus.crawl.frontier import canonical_url
 from mathwright.corpus.crawl.traps import fingerprint
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, limit_tags
 from mathwright.corpus.extract.page import decode, extract
+from mathwright.corpus.urls import fetchable_url
 
 if TYPE_CHECKING:
     from mathwright.corpus.classifier import Classifier
@@ -151,11 +151,11 @@ def _read_markup(source: str, url: str, *, follow_all: bool) -> _Markup:
             refreshes += [match[1]] if match else []
         elif element.tag == "link" and "canonical" in (element.get("rel") or "").lower().split():
             canonical = canonical or element.get("href") or ""
-    facts.canonical = canonical_url(_join(base, canonical)) if canonical else ""
+    facts.canonical = fetchable_url(_join(base, canonical)) if canonical else ""
     if facts.nofollow and not follow_all:
         return facts
     for href, anchor in [*((target, "") for target in refreshes), *_anchors(root, follow_all=follow_all)]:
-        target = canonical_url(_join(base, href))
+        target = fetchable_url(_join(base, href))
         if not target:
             continue
         if target not in facts.links and len(facts.links) >= MAX_LINKS:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mathwright.corpus.crawl.frontier import canonical_url, host_of_url
 from mathwright.corpus.crawl.hosts import SCHEMA as HOSTS_SCHEMA
 from mathwright.corpus.crawl.hosts import Hosts, Pace
 from mathwright.corpus.crawl.page import Link, PageReport, link_words
 from mathwright.corpus.crawl.scope import Scope
 from mathwright.corpus.crawl.score import RELEVANT, START_SHARE, Ground, Scale, WordShares, expected_share, relevance
 from mathwright.corpus.crawl.traps import is_alike, pattern_verdict, url_limit, url_pattern, url_trap
+from mathwright.corpus.urls import fetchable_url, host_of_url, portless
 from mathwright.errors import MathwrightError
 
 VERSION = 1
@@ -141,7 +141,7 @@ class Queue:
 
     def add_starts(self, urls: Sequence[str]) -> None:
         with self._transaction():
-            self._add([Link(url=canonical_url(url), anchor="", score=None) for url in urls], None, -1, None)
+            self._add([Link(url=fetchable_url(url), anchor="", score=None) for url in urls], None, -1, None)
 
     def _add(self, links: Sequence[Link], via: int | None, depth: int, page_score: float | None) -> None:
         """Links of a page at `depth`."""
@@ -593,9 +593,7 @@ def _mark(url: str) -> int:
 
 def _tie(url: str) -> int:
     """Order among equals: by a hash that does not know the port that a local server got, not by the alphabet."""
-    parts = urlsplit(url)
-    text = f"{parts.hostname}{parts.path}?{parts.query}"
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=7).digest())
+    return int.from_bytes(hashlib.blake2b(portless(url).encode("utf-8", "replace"), digest_size=7).digest())
 
 
 def _locked(path: Path, wait_s: float) -> Any:

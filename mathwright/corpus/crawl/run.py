@@ -20,6 +20,7 @@ import mathwright
 from mathwright.corpus.crawl.scope import start_urls_of
 from mathwright.corpus.recipe import WebRecipe
 from mathwright.corpus.rules.rules import Rule, read_rules
+from mathwright.corpus.urls import is_loopback
 from mathwright.errors import MathwrightError
 from mathwright.run import fingerprint
 
@@ -130,7 +131,7 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise MathwrightError(f"{url!r} is not an http(s) URL", hint="write https://example.org/path")
-    is_local = all(_is_loopback(urlsplit(url).hostname or "") for url in start_urls)
+    is_local = all(is_loopback(urlsplit(url).hostname or "") for url in start_urls)
     if not is_local and not _CONTACT.search(recipe.user_agent):
         raise MathwrightError(
             f"the User-Agent {recipe.user_agent!r} does not say whom to write to about this crawl",
@@ -190,10 +191,6 @@ def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
 
 def _rules(recipe: WebRecipe) -> list[Rule]:
     return read_rules(Path(recipe.rules)) if recipe.rules else []
-
-
-def _is_loopback(hostname: str) -> bool:
-    return hostname == "localhost" or hostname.endswith(".localhost") or hostname in ("127.0.0.1", "::1")
 
 
 def _listen_to(

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mathwright.corpus.crawl.frontier import canonical_url
 from mathwright.corpus.crawl.hosts import parse_retry_after
 from mathwright.corpus.crawl.page import MAX_LINKS, from_json, link_words, read_page, to_json
 from mathwright.corpus.crawl.readers import PageReaders
-from mathwright.corpus.crawl.scope import Scope, is_private, registered_domain, start_urls_of
+from mathwright.corpus.crawl.scope import Scope, start_urls_of
 from mathwright.corpus.crawl.score import Scale, WordShares, expected_share, logit, priority, relevance
 from mathwright.corpus.crawl.traps import (
     fingerprint,
@@ -34,39 +33,6 @@ def rule(glob: str, decision: str = "accept") -> Rule:
     return Rule(glob=glob, decision=decision, by="me", why="test")  # type: ignore[arg-type]
 
 
-# --- one spelling a page ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        # session ids, in the query, behind a semicolon, in ASP.NET's brackets
-        ("http://a.org/p?PHPSESSID=0123456789abcdef&x=1", "http://a.org/p?x=1"),
-        ("http://a.org/p;jsessionid=ABC123?x=1", "http://a.org/p?x=1"),
-        ("http://a.org/(S(lit3py55t21z5v55vlm25s55))/p.aspx", "http://a.org/p.aspx"),
-        ("http://a.org/p?CFID=12&CFTOKEN=34", "http://a.org/p"),
-        # names of hosts in other scripts
-        ("http://Bücher.example/ä", "http://xn--bcher-kva.example/%C3%A4"),
-        ("http://bücher.example./", "http://xn--bcher-kva.example/"),
-        # dots and slashes
-        ("http://a.org/x/../y/./z", "http://a.org/y/z"),
-        ("http://a.org/../y", "http://a.org/y"),
-        ("http://a.org/b%7Ec", "http://a.org/b~c"),
-        # what is no address
-        ("http://a..org/", ""),
-        ("http://a b.org/", ""),
-        ("http://\x00/", ""),
-        ("http://user:secret@a.org/x", "http://a.org/x"),
-        (f"http://{'a' * 70}.org/", ""),
-        ("http://xn--/", ""),
-        ("http://a.org/\udcff", "http://a.org/" + 3 * "%EF%BF%BD"),
-    ],
-)
-def test_canonical_url(url: str, expected: str) -> None:
-    assert canonical_url(url) == expected
-    assert canonical_url(expected) == expected
-
-
 # --- scope --------------------------------------------------------------------------------------------
 
 
@@ -78,6 +44,18 @@ def test_scopes_admit_what_they_say() -> None:
     assert Scope("host", start).refusals(urls) == ["", "off_site", "off_site", "private_host"]
     assert Scope("domain", start).refusals(urls) == ["", "", "off_site", "private_host"]
     assert Scope("any", start).refusals(urls) == ["", "", "", "private_host"]
+
+
+@pytest.mark.parametrize("suffix", ["github.io", "blogspot.com", "readthedocs.io"])
+def test_a_site_among_strangers_is_a_domain_of_its_own(suffix: str) -> None:
+    scope = Scope("domain", [f"https://alice.{suffix}/notes/"])
+    urls = [
+        f"https://alice.{suffix}/",
+        f"https://new.alice.{suffix}:8080/",
+        f"https://bob.{suffix}/",
+        f"https://{suffix}/",
+    ]
+    assert scope.refusals(urls) == ["", "", "off_site", "off_site"]
 
 
 def test_rules_are_the_scope_or_cut_into_it() -> None:
@@ -96,32 +74,6 @@ def test_rules_are_the_scope_or_cut_into_it() -> None:
 
 def test_a_crawl_of_local_hosts_may_visit_local_hosts() -> None:
     assert Scope("any", ["http://a.localhost:8000/"]).refusals(["http://b.localhost:8000/"]) == [""]
-
-
-@pytest.mark.parametrize(
-    ("host", "domain"),
-    [
-        ("maths.ox.ac.uk", "ox.ac.uk"),
-        ("www.example.co.jp:8080", "example.co.jp"),
-        ("user.github.io", "github.io"),  # private suffixes are one owner's business: the list's ICANN part decides
-        ("127.0.0.1:80", "127.0.0.1"),
-        ("docs.site.localhost:1", "site.localhost"),
-    ],
-)
-def test_registered_domain(host: str, domain: str) -> None:
-    assert registered_domain(host) == domain
-
-
-@pytest.mark.parametrize(
-    "name", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "localhost", "intranet", "a.local"]
-)
-def test_private_hosts(name: str) -> None:
-    assert is_private(name)
-
-
-@pytest.mark.parametrize("name", ["example.org", "8.8.8.8", "2001:4860:4860::8888"])
-def test_public_hosts(name: str) -> None:
-    assert not is_private(name)
 
 
 def test_start_urls_of_rules() -> None:
