@@ -10,10 +10,11 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "lines", "records", "run", "terminal"}
+BASE = {"children", "errors", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
+    "children": {"errors"},
     "errors": set(),
     "lines": set(),
     "records": {"errors", "lines"},
