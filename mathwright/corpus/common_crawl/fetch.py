@@ -6,7 +6,7 @@
       fetched-00000.warc.gz  the records as the archives hold them, byte for byte
       fetched.jsonl          a line a capture: where its record ends here, or why there is none
 
-A fetch that was killed goes on behind the last line of fetched.jsonl.
+A fetch that was killed resumes after the last line of fetched.jsonl.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _look_up(
             changed = [name for name in asked if lookup["asked"].get(name) != asked[name]]
             raise MathwrightError(
                 f"{folder} holds a fetch with other {', '.join(changed)}",
-                hint="repeat the same command to go on with it, or choose another --out",
+                hint="repeat the same command to resume it, or choose another --out",
             )
         captures = list(read_jsonl(folder / "captures.jsonl", Capture))
     else:
