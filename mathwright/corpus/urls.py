@@ -15,7 +15,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable
-from urllib.parse import unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit, urlunsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -82,6 +82,23 @@ def _one_spelling(url: str) -> str:
         host = f"{host}:{port}"
     path = _without_dots(_SESSION_IN_PATH.sub("", parts.path) or "/")
     return canonicalize_url(urlunsplit((scheme, host, path, _without_tracking(parts.query), "")))
+
+
+def is_other_name(url: str, canonical: str) -> bool:
+    """Whether a rel=canonical can be believed to name the same page: same host but for `www.`, same path but for an
+    index file or a final slash, and no query but parts of this one's. Whole sites name their front page by mistake.
+    """
+    ours, theirs = urlsplit(url), urlsplit(canonical)
+    if _bare_path(ours.path) != _bare_path(theirs.path):
+        return False
+    if ours.netloc.removeprefix("www.") != theirs.netloc.removeprefix("www."):
+        return False
+    return set(parse_qsl(theirs.query)) <= set(parse_qsl(ours.query))
+
+
+def _bare_path(path: str) -> str:
+    head, _, last = path.rpartition("/")
+    return head if last.partition(".")[0] in ("index", "") else path
 
 
 def _without_tracking(query: str) -> str:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from mathwright.lines import json_text
 
 if TYPE_CHECKING:
-    from mathwright.corpus.crawl.queue import Queue
+    from mathwright.corpus.crawl.store import Store
 
 
-class GroundsFile:
-    """The lines are kept by the queue; the file follows it, and catches up after a kill."""
+class ReasonsFile:
+    """The lines are kept by the store; the file follows it, and catches up after a kill."""
 
-    def __init__(self, path: Path, queue: Queue) -> None:
+    def __init__(self, path: Path, store: Store) -> None:
         size, last = _whole_lines(path)
         self._file = path.open("ab")
         os.truncate(path, size)
-        for line in queue.lines_after(last):
+        for line in store.lines_after(last):
             self.write(line)
 
     def write(self, line: dict[str, Any]) -> None:

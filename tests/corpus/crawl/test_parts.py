@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mathwright.children import python_path
 from mathwright.corpus.crawl.hosts import parse_retry_after
-from mathwright.corpus.crawl.page import MAX_LINKS, from_json, link_words, read_page, to_json
+from mathwright.corpus.crawl.page import MAX_LINKS, from_json, link_words, read_page
 from mathwright.corpus.crawl.readers import PageReaders
 from mathwright.corpus.crawl.scope import Scope, start_urls_of
 from mathwright.corpus.crawl.score import Scale, WordShares, expected_share, logit, priority, relevance
@@ -27,6 +31,7 @@ from mathwright.corpus.crawl.traps import (
     url_trap,
 )
 from mathwright.corpus.rules.rules import Rule
+from mathwright.records import to_json
 
 
 def rule(glob: str, decision: str = "accept") -> Rule:
@@ -231,7 +236,7 @@ def test_links_with_their_words() -> None:
         PAGE.encode("latin-1"), "http://a.org/x/y", charset="latin-1", classifier=None, follow_all=True
     )
     assert {link.url for link in follow_all.links} - {link.url for link in report.links} == {"http://a.org/deep/secret"}
-    assert from_json(to_json(report)) == report
+    assert from_json(json.loads(json.dumps(to_json(report)))) == report
 
 
 @pytest.mark.parametrize("content", ["noindex, nofollow", "NONE"])
@@ -245,7 +250,7 @@ def test_a_page_that_asks_not_to_be_followed(content: str) -> None:
 @pytest.mark.parametrize("html", [b"", b"\x00\xff\xfe", b"<a href='\xff\xfe'>x", b"<" * 10_000, b"<a href>" * 100])
 def test_hostile_bytes_give_a_report(html: bytes) -> None:
     report = read_page(html, "http://a.org/", charset="utf-8", classifier=None)
-    assert from_json(to_json(report)) == report
+    assert from_json(json.loads(json.dumps(to_json(report)))) == report
 
 
 def test_a_page_with_a_hundred_thousand_links_is_read_in_part() -> None:
@@ -257,6 +262,18 @@ def test_a_page_with_a_hundred_thousand_links_is_read_in_part() -> None:
     assert len(report.links) == MAX_LINKS
     assert report.num_more_links == 100_000 - MAX_LINKS
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
+def test_a_link_with_several_texts_has_the_same_in_every_process(seed: str) -> None:
+    code = (
+        "from mathwright.corpus.crawl.page import read_links\n"
+        "html = b''.join(b'<a href=/x>%s</a>' % text for text in (b'proof', b'Proof', b'lemma', b'rings', b'x'))\n"
+        "print(*(link.anchor for link in read_links(html, 'http://a.org/', charset=None).links))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": python_path()}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "Proof\n"
 
 
 def test_link_words() -> None:
@@ -302,7 +319,7 @@ def test_a_worker_that_hangs_or_dies_is_replaced(tmp_path: Path) -> None:
             assert first is not None and [link.url for link in first.links] == ["http://a.org/x"]
             (worker,) = readers._all
             os.kill(worker.pid, signal.SIGKILL)
-            await worker.wait()
+            worker.wait()
             assert await readers.read(b"<p>Hello", "http://a.org/", None) is not None
             (worker,) = readers._all
             os.kill(worker.pid, signal.SIGSTOP)
