@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin
 
 import scrapy
 from scrapy import signals
@@ -32,10 +31,10 @@ from mathwright.corpus.crawl.scrapy_parts import (
     crawl_delay,
     failure_reason,
     is_html,
+    redirect_target,
     settings,
     slow_down,
 )
-from mathwright.corpus.urls import fetchable_url
 from mathwright.records import from_json
 
 
@@ -86,8 +85,7 @@ class WebSpider(scrapy.Spider):
     async def on_response(self, response: Response, asked: str) -> AsyncIterator[Request]:
         depth = response.meta["mathwright_depth"]
         if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
-            location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            target = fetchable_url(urljoin(asked, location))
+            target = redirect_target(asked, response.headers)
             self.frontier.add(target, new_host=depth == 0)  # a start URL may lead to its site's proper name
             self.frontier.drop(asked, "redirect")
         elif response.status != HTTPStatus.OK:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import scrapy
 from scrapy import signals
@@ -44,11 +44,12 @@ from mathwright.corpus.crawl.scrapy_parts import (
     crawl_delay,
     failure_reason,
     is_html,
+    redirect_target,
     settings,
     slow_down,
 )
 from mathwright.corpus.rules.rules import read_rules
-from mathwright.corpus.urls import fetchable_url, host_of_url
+from mathwright.corpus.urls import host_of_url
 from mathwright.errors import MathwrightError
 from mathwright.records import Damage
 
@@ -220,8 +221,8 @@ class FocusedSpider(scrapy.Spider):
         """An answer that is no page."""
         status = response.status
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            self.reasons.write(self.queue.redirect(task, _target(task.url, location), status))
+            target = redirect_target(task.url, response.headers)
+            self.reasons.write(self.queue.redirect(task, target, status))
         elif status in TRANSIENT:
             header = (response.headers.get(b"Retry-After") or b"").decode("latin-1")
             self._retry(task, f"status_{status // 100}xx", status, parse_retry_after(header, time.time()))
@@ -278,13 +279,6 @@ class FocusedSpider(scrapy.Spider):
         )
         self.reasons.close()
         self.queue.close()
-
-
-def _target(url: str, location: str) -> str:
-    try:
-        return fetchable_url(urljoin(url, location)) if location else ""
-    except ValueError:  # a bracket that opens no IPv6 address
-        return ""
 
 
 def _decoded_head(response: Response, size: int) -> bytes:

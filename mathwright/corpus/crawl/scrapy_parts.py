@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import scrapy
 from scrapy import signals
@@ -37,6 +37,7 @@ from mathwright.corpus.crawl.network import (
     check_codings,
 )
 from mathwright.corpus.crawl.reach import PrivateAddressError, Reach
+from mathwright.corpus.urls import fetchable_url
 from mathwright.records import to_json
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
@@ -168,6 +169,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         for reason in getattr(error, "reasons", ()):
             yield reason.value
         error = error.__cause__
+
+
+def redirect_target(url: str, headers: Any) -> str:
+    """Where the answer to `url` leads by its Location, as a crawler asks for it; "" for nowhere."""
+    location = (headers.get(b"Location") or b"").decode("latin-1")
+    try:
+        return fetchable_url(urljoin(url, location)) if location else ""
+    except ValueError:  # a bracket that opens no IPv6 address
+        return ""
 
 
 def charset_of(headers: Any) -> str | None:
