@@ -32,12 +32,12 @@ from urllib.parse import urlsplit
 from mathwright.corpus import classifier as classify
 from mathwright.corpus.archive import read_pages
 from mathwright.corpus.archive.listing import find_archives
-from mathwright.corpus.crawl.frontier import canonical_url
 from mathwright.corpus.crawl.page import read_page
 from mathwright.corpus.crawl.run import crawl
 from mathwright.corpus.extract import extract
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.recipe import ClassifierRecipe, WebRecipe
+from mathwright.corpus.urls import fetchable_url
 from mathwright.records import Page
 
 MATHEMATICAL = ("sympy", "scipy.stats", "scipy.signal", "scipy.optimize", "networkx", "torch.nn", "torch.distributions")
@@ -64,7 +64,7 @@ def serving(pages: Mapping[str, bytes]) -> Iterator[int]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            found = pages.get(canonical_url(self.path) if "://" in self.path else self.path)
+            found = pages.get(fetchable_url(self.path) if "://" in self.path else self.path)
             self.send_response(200 if found is not None else 404)
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(found or b"")))
@@ -175,7 +175,7 @@ def archives(out: Path, budget: int, pattern: str, labels_path: Path) -> None:
 
 
 def plain(url: str) -> str:
-    return canonical_url(url).replace("https://", "http://")
+    return fetchable_url(url).replace("https://", "http://")
 
 
 def half(url: str) -> int:

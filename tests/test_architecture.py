@@ -10,10 +10,11 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"errors", "files", "lines", "records", "run", "terminal"}
+BASE = {"children", "errors", "files", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
+    "children": {"errors"},
     "errors": set(),
     "lines": set(),
     "files": {"lines"},
@@ -41,19 +42,20 @@ CORPUS: dict[str, set[str]] = {
     "claims": set(),
     "formulas": set(),
     "localweb": set(),
-    "rules": set(),
     "text": set(),
-    "common_crawl": {"archive", "claims"},
+    "urls": set(),
+    "rules": {"urls"},
+    "common_crawl": {"archive", "claims", "urls"},
     "extract": {"formulas"},
     "recipe": {"rules"},
-    "shards": {"rules"},
+    "shards": {"rules", "urls"},
     "classifier": {"recipe", "text"},
-    "documents": {"recipe", "text"},
+    "documents": {"recipe", "text", "urls"},
     "annotate": {"documents", "rules"},
-    "crawl": {"archive", "classifier", "extract", "recipe", "rules"},
+    "crawl": {"archive", "classifier", "extract", "recipe", "rules", "urls"},
     "decontaminate": {"documents", "text"},
     "pages": {"archive", "claims", "classifier", "documents", "extract"},
-    "mining": {"classifier", "decontaminate", "documents", "recipe", "rules"},
+    "mining": {"classifier", "decontaminate", "documents", "recipe", "rules", "urls"},
     "stage": {
         "archive",
         "claims",

@@ -54,6 +54,7 @@ READ_PAGES = tuple(
         "formulas.mathml.rows",
         "formulas.mathml.scripts",
         "text",
+        "urls",
         "formulas.elements",
         "formulas.preparation",
     ]

@@ -14,8 +14,9 @@ from mathwright.answers.compare import SPELLING, Spelling, compare
 from mathwright.answers.extract import extract_answer
 from mathwright.answers.normalise import clean
 from mathwright.answers.numbers import Quantity
-from mathwright.answers.pool import WorkerDiedError, WorkerTimeoutError, shared_pool
+from mathwright.answers.pool import shared_pool
 from mathwright.answers.structure import UnreadableError, parse
+from mathwright.children import WorkerDiedError, WorkerTimeoutError
 from mathwright.records import Verdict, VerdictStatus
 
 _MARKERS = ("\\boxed", "\\fbox", "answer", "Answer", "####", "答案")

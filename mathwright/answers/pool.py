@@ -1,22 +1,18 @@
 """A pool of worker processes that can be killed.
 
-Workers are started when first needed, by executing a fresh interpreter: they inherit neither the memory of a parent
-that holds a model, nor its locks, nor its signals. No signal is used for time-outs, so any thread may wait for an
-answer. A worker that does not answer in time is killed and replaced.
+Workers are started when first needed; one that does not answer in time is killed and replaced.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import selectors
-import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
+
+from mathwright.children import LineWorker, WorkerDiedError, WorkerTimeoutError
 
 MEMORY_BYTES = 2 * 2**30
 START_TIMEOUT_S = 120.0
@@ -26,85 +22,24 @@ JOBS_PER_WORKER = 5000
 _BOOTSTRAP = "import sys; sys.path.append({root!r}); from mathwright.answers.worker import serve; serve({memory})"
 
 
-class WorkerDiedError(RuntimeError):
-    """The worker ended without an answer (killed by the kernel, or out of memory in C code)."""
-
-
-class WorkerTimeoutError(TimeoutError):
-    """The worker did not answer in time and was killed."""
-
-
-class Worker:
-    """One process; used by one thread at a time."""
+class Worker(LineWorker):
+    """One process that compares answers."""
 
     def __init__(self, memory_bytes: int) -> None:
+        """Raises WorkerDiedError where it does not start."""
         root = str(Path(__file__).resolve().parents[2])
         self.jobs_done = 0
-        self._buffer = b""
-        self._process = subprocess.Popen(
+        super().__init__(
+            "the worker for answers",
             [sys.executable, "-I", "-c", _BOOTSTRAP.format(root=root, memory=memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", ""), "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"},
-            start_new_session=True,  # Ctrl-C is for the parent, which then closes its workers
+            environment={"PATH": os.environ.get("PATH", ""), "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"},
+            quiet=True,
         )
-        if self._read_line(START_TIMEOUT_S) != "ready":
-            self.kill()
-            raise WorkerDiedError("the worker for answers did not start")
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, job: dict[str, Any], timeout_s: float) -> dict[str, str]:
-        """The reply to one job.
-
-        Raises WorkerTimeoutError after `timeout_s` seconds and WorkerDiedError if the process ends; it is dead then.
-        """
-        assert self._process.stdin is not None
-        self.jobs_done += 1
         try:
-            self._process.stdin.write((json.dumps(job) + "\n").encode())
-            self._process.stdin.flush()
-            return json.loads(self._read_line(timeout_s))
-        except (BrokenPipeError, WorkerDiedError) as error:
+            self.read_line(START_TIMEOUT_S)
+        except (WorkerDiedError, WorkerTimeoutError) as error:
             self.kill()
-            raise WorkerDiedError("the worker for answers died") from error
-        except BaseException:
-            # A late reply must never be taken for the reply to the next job.
-            self.kill()
-            raise
-
-    def _read_line(self, timeout_s: float) -> str:
-        assert self._process.stdout is not None
-        deadline = time.monotonic() + timeout_s
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    raise WorkerTimeoutError(f"no answer within {timeout_s} s")
-                chunk = os.read(self._process.stdout.fileno(), 65536)
-                if not chunk:
-                    raise WorkerDiedError("end of output")
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode()
-
-    def kill(self) -> None:
-        """End the process and reap it."""
-        self._process.kill()
-        self._process.wait()
-        self.close_pipes()
-
-    def close_pipes(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # a half-written job of a killed worker
-                    continue
+            raise WorkerDiedError("the worker for answers did not start") from error
 
 
 class Pool:
@@ -125,6 +60,7 @@ class Pool:
         """
         with self._free:
             worker = self._take()
+            worker.jobs_done += 1
             try:
                 reply = worker.ask(job, timeout_s)
             except BaseException:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus.rules.domains import address
+from mathwright.corpus.urls import address
 from mathwright.errors import MathwrightError
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode

@@ -13,7 +13,8 @@ import pytest
 
 from mathwright.answers import check_answer, check_answer_async, check_responses
 from mathwright.answers import worker as worker_module
-from mathwright.answers.pool import Pool, Worker, WorkerDiedError, WorkerTimeoutError
+from mathwright.answers.pool import Pool, Worker
+from mathwright.children import WorkerDiedError, WorkerTimeoutError
 from mathwright.records import Verdict
 
 PAIR = (r"\sqrt{8}", r"2\sqrt{2}")

@@ -10,8 +10,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from warcio.archiveiterator import ArchiveIterator
-from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -52,20 +50,6 @@ def cut_back(folder: Path, *, name: str, sizes: Mapping[str, int]) -> list[Path]
     return kept
 
 
-def read_response(path: Path, offset: int) -> tuple[Sequence[tuple[str, str]], bytes] | None:
-    """(HTTP headers, body as it came over the wire) of the response record at an offset; None where there is none."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        try:
-            for record in ArchiveIterator(file):
-                if record.rec_type != "response":
-                    return None
-                return record.http_headers.headers, record.raw_stream.read()
-        except ArchiveLoadFailed:  # lost with the power, say
-            pass
-    return None
-
-
 class _Member:
     """One gzip member around one record, handed to the file in a single write."""
 
@@ -91,7 +75,7 @@ class ArchiveWriter:
     def __init__(
         self, folder: Path, *, name: str, info: dict[str, str], max_bytes: int, paths: Sequence[Path] = ()
     ) -> None:
-        """`paths`: files of this name that are there already; new ones are numbered behind them."""
+        """`paths`: files of this name that are there already; new ones are numbered after them."""
         self.paths: list[Path] = list(paths)
         self._folder = folder
         self._name = name
@@ -128,17 +112,17 @@ class ArchiveWriter:
             http_headers=StatusAndHeaders(status_line, list(response_headers), protocol="HTTP/1.1"),
             warc_headers_dict=common,
         )
-        behind = {**common, "WARC-Concurrent-To": response.rec_headers.get_header("WARC-Record-ID")}
+        of_response = {**common, "WARC-Concurrent-To": response.rec_headers.get_header("WARC-Record-ID")}
         path = "/" + url.split("/", 3)[3] if url.count("/") > 2 else "/"
         request = self._writer.create_warc_record(
             url,
             "request",
             http_headers=StatusAndHeaders(f"{method} {path} HTTP/1.1", list(request_headers), is_http_request=True),
-            warc_headers_dict=behind,
+            warc_headers_dict=of_response,
         )
         fields = "".join(f"{key}: {value}\r\n" for key, value in metadata.items()).encode()
         notes = self._writer.create_warc_record(
-            url, "metadata", payload=BytesIO(fields), length=len(fields), warc_headers_dict=behind
+            url, "metadata", payload=BytesIO(fields), length=len(fields), warc_headers_dict=of_response
         )
         self._write(request)
         assert self._file is not None

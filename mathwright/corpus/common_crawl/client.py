@@ -1,4 +1,4 @@
-"""HTTP requests to public servers: at a steady rate, tried again behind growing pauses, with errors that help."""
+"""HTTP requests to public servers: at a steady rate, tried again after growing pauses, with errors that help."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PoliteClient:
             pause = max(pause, float(asked)) if asked.isdigit() else pause
         raise MathwrightError(
             f"{url}: {trouble}, {self._tries} times",
-            hint="the server is busy or out of reach; run the same command again later, it goes on where it stopped",
+            hint="the server is busy or out of reach; run the same command again later; it resumes where it stopped",
         )
 
     def _ask(self, url: str, headers: Mapping[str, str] | None) -> Answer:

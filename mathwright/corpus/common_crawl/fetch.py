@@ -6,7 +6,7 @@
       fetched-00000.warc.gz  the records as the archives hold them, byte for byte
       fetched.jsonl          a line a capture: where its record ends here, or why there is none
 
-A fetch that was killed goes on behind the last line of fetched.jsonl.
+A fetch that was killed resumes after the last line of fetched.jsonl.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from mathwright.corpus.archive.remote import MissingArchiveError, fetch_range
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.common_crawl.client import PoliteClient
-from mathwright.corpus.common_crawl.index import COMMON_CRAWL, Capture, Wanted, bare_url, find_captures
+from mathwright.corpus.common_crawl.index import COMMON_CRAWL, Capture, Wanted, find_captures
+from mathwright.corpus.urls import bare_url
 from mathwright.errors import MathwrightError
 from mathwright.files import mend_tail, whole_lines, write_json
 from mathwright.records import read_jsonl, write_jsonl
@@ -107,7 +108,7 @@ def _look_up(
             changed = [name for name in asked if lookup["asked"].get(name) != asked[name]]
             raise MathwrightError(
                 f"{folder} holds a fetch with other {', '.join(changed)}",
-                hint="repeat the same command to go on with it, or choose another --out",
+                hint="repeat the same command to resume it, or choose another --out",
             )
         captures = list(read_jsonl(folder / "captures.jsonl", Capture))
     else:

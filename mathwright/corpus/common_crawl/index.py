@@ -20,6 +20,7 @@ from mathwright.corpus.archive.listing import LIST_ENDINGS, find_archives
 from mathwright.corpus.archive.pages import HTML_TYPES
 from mathwright.corpus.archive.remote import is_url
 from mathwright.corpus.common_crawl.client import PoliteClient
+from mathwright.corpus.urls import bare_url
 from mathwright.errors import MathwrightError
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"
@@ -99,13 +100,6 @@ class Wanted:
         return ""
 
 
-def bare_url(url: str) -> str:
-    """A URL without scheme, "www." and fragment, its host in lower case: what URLs are compared by."""
-    bare = url.split("#", 1)[0].split("://", 1)[-1]
-    host, slash, rest = bare.partition("/")
-    return host.lower().removeprefix("www.") + slash + rest
-
-
 def find_captures(
     indexes: Sequence[str], wanted: Wanted, *, client: PoliteClient | None = None
 ) -> tuple[list[Capture], Counter[str], int]:
@@ -143,7 +137,7 @@ def _read_index(index: str, wanted: Wanted, client: PoliteClient | None) -> Iter
             yield from read_cdxj(path, wanted)
     elif name.endswith((".parquet", *LIST_ENDINGS)):
         paths = [path for path in find_archives([index]) if path.endswith(".parquet")]
-        # The table has other subsets beside pages: robots.txt, and what could not be fetched.
+        # Other subsets of the table are robots.txt files and what could not be fetched.
         yield from read_columnar([p for p in paths if "/subset=" not in p or "/subset=warc/" in p], wanted)
     elif index.startswith(("http://", "https://")):
         yield from query_cdx_server(index, wanted, client or PoliteClient(requests_per_s=1))
@@ -247,7 +241,7 @@ def read_cdxj(path: str | Path, wanted: Wanted) -> Iterator[Capture]:
                 yield _from_cdx({"timestamp": stamp, **_parse(rest, f"{path}:{number}")}, f"{path}:{number}")
     except (OSError, EOFError) as error:
         raise MathwrightError(
-            f"{path}: cannot be read: {error}", hint="check the path, or get the file again"
+            f"{path}: cannot be read: {error}", hint="check the path, or download the file again"
         ) from error
 
 
@@ -279,7 +273,7 @@ def read_columnar(paths: Sequence[str], wanted: Wanted) -> Iterator[Capture]:
     condition = lit(False)
     for name in (*wanted.bare_prefixes, *wanted.bare_domains):
         key = _surt_host(name)
-        # ";" is behind all that follows the host in a key: "," before a subdomain, ")" at the end, ":" before a port.
+        # ";" sorts after all that follows the host in a key: "," before a subdomain, ")" at the end, ":" before a port.
         condition = condition | ((col("url_surtkey") >= lit(key)) & (col("url_surtkey") < lit(key + ";")))
     try:
         frame = daft.read_parquet(list(paths))

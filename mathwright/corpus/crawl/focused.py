@@ -1,7 +1,7 @@
 """The crawling process of a focused crawl: `python -m mathwright.corpus.crawl.focused`, started by `crawl`.
 
-Speaks like `crawl.breadth`: one JSON object on stdin, lines of progress and a report on stdout. What is fetched next
-is `crawl.queue`'s business, what a page holds `crawl.page`'s; here are the requests between the two.
+Like `crawl.breadth` it reads a job and tells its progress and a report. What is fetched next is `crawl.queue`'s
+business, what a page holds `crawl.page`'s; here are the requests between the two.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import asyncio
 import json
 import re
 import sys
-import threading
 import time
 import zlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import scrapy
 from scrapy import signals
@@ -27,28 +26,32 @@ from scrapy.exceptions import IgnoreRequest, StopDownload
 from scrapy.http import Request, Response
 from twisted.python.failure import Failure
 
-from mathwright.corpus.archive.http_body import decode_body
-from mathwright.corpus.archive.writer import cut_back, read_response
-from mathwright.corpus.crawl.breadth import (
-    PROGRESS_SECONDS,
-    ArchiveMiddleware,
-    charset_of,
-    crawl_delay,
-    end_with_parent,
-    failure_reason,
-    is_html,
-    settings,
-    slow_down,
-)
-from mathwright.corpus.crawl.frontier import canonical_url, host_of_url
+from mathwright import records
+from mathwright.children import end_with_parent, say_error
+from mathwright.corpus.archive.pages import read_page_at
+from mathwright.corpus.archive.writer import cut_back
 from mathwright.corpus.crawl.hosts import Pace, parse_retry_after
+from mathwright.corpus.crawl.job import CrawlJob, CrawlReport, Focus
 from mathwright.corpus.crawl.network import check_codings
 from mathwright.corpus.crawl.queue import Budget, Queue, Task
 from mathwright.corpus.crawl.readers import PageReaders
-from mathwright.corpus.crawl.reasons import GroundsFile
+from mathwright.corpus.crawl.reasons import ReasonsFile
 from mathwright.corpus.crawl.scope import Scope
+from mathwright.corpus.crawl.scrapy_parts import (
+    ArchiveMiddleware,
+    Teller,
+    charset_of,
+    crawl_delay,
+    failure_reason,
+    is_html,
+    redirect_target,
+    settings,
+    slow_down,
+)
 from mathwright.corpus.rules.rules import read_rules
+from mathwright.corpus.urls import host_of_url
 from mathwright.errors import MathwrightError
+from mathwright.records import Damage
 
 NAME = "crawl"
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -65,7 +68,11 @@ _NOINDEX = re.compile(
 
 
 class StoringMiddleware(ArchiveMiddleware):
-    """Nearest to the network: keeps what is HTML, with the ground of each page, and notes where it lies."""
+    """Nearest to the network: keeps what is HTML, with the reason to fetch each page, and notes where it lies."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._focus = focus_of(self.job)
 
     def process_response(self, request: Request, response: Response) -> Response:
         check_codings(response)
@@ -83,13 +90,13 @@ class StoringMiddleware(ArchiveMiddleware):
         if head.startswith(_MAGIC) or (b"\x00" in head[:512] and not head.startswith((b"\xff\xfe", b"\xfe\xff"))):
             return "content_type"
         tag = b" ".join(response.headers.getlist("X-Robots-Tag")).lower()
-        if self.order["noindex"] == "skip" and (b"noindex" in tag or b"none" in tag or _NOINDEX.search(head)):
+        if self._focus.noindex == "skip" and (b"noindex" in tag or b"none" in tag or _NOINDEX.search(head)):
             return "noindex"
         return ""
 
     def metadata(self, request: Request) -> dict[str, str]:
         task: Task | None = request.meta.get("mathwright_task")
-        return {**super().metadata(request), **(task.ground.warc_fields() if task else {})}
+        return {**super().metadata(request), **(task.fetch_reason.warc_fields() if task else {})}
 
     def written(self, request: Request, response: Response, place: Any) -> None:
         task: Task | None = request.meta.get("mathwright_task")
@@ -126,26 +133,27 @@ class FocusedSpider(scrapy.Spider):
 
     name = "mathwright-focus"
     queue: Queue
-    grounds: GroundsFile
+    focus: Focus
+    reasons: ReasonsFile
     readers: PageReaders
-    order: dict[str, Any]
+    job: CrawlJob
     unreachable: set[str]
     archive: Any
-    spoken: float
+    teller: Teller
+    started: float
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> FocusedSpider:
         """`queue`: the open frontier."""
         spider = super().from_crawler(crawler, *args, **kwargs)
-        order = crawler.settings["MATHWRIGHT_ORDER"]
-        spider.order = order
+        spider.job = job = crawler.settings["MATHWRIGHT_JOB"]
+        spider.focus = focus = focus_of(job)
         spider.queue = kwargs["queue"]
-        spider.grounds = GroundsFile(Path(order["folder"], "grounds.jsonl"), spider.queue)
-        spider.readers = PageReaders(
-            order["num_workers"], order["classifier"], follow_all=order["nofollow"] == "ignore"
-        )
+        spider.reasons = ReasonsFile(Path(job.folder, "grounds.jsonl"), spider.queue.store)
+        spider.readers = PageReaders(job.num_workers, focus.classifier, follow_all=focus.nofollow == "ignore")
         spider.unreachable = set()
-        spider.spoken = 0.0
+        spider.teller = Teller()
+        spider.started = time.monotonic()
         crawler.signals.connect(spider.on_headers, signals.headers_received)
         crawler.signals.connect(spider.on_robots, signals.robots_parsed)
         crawler.signals.connect(spider.on_closed, signals.spider_closed)
@@ -157,7 +165,7 @@ class FocusedSpider(scrapy.Spider):
         while not self.queue.finished:
             self._wake.clear()
             task = None
-            if self.queue.num_under_way < self.order["concurrency"]:
+            if self.queue.num_under_way < self.job.concurrency:
                 task = self.queue.take(time.time())
             if task is not None:
                 yield self._request(task)
@@ -172,18 +180,18 @@ class FocusedSpider(scrapy.Spider):
         try:
             await asyncio.wait_for(self._wake.wait(), seconds)
         except TimeoutError:
-            self._speak()
+            self.teller.progress(self.queue.num_pages)
 
     def _request(self, task: Task) -> Request:
         return Request(
-            task.ground.url,
+            task.url,
             callback=self.on_response,
             errback=self.on_error,
             dont_filter=True,  # the queue knows what was seen
             cb_kwargs={"task": task},
             meta={
                 "mathwright_task": task,
-                "mathwright_depth": task.ground.depth,
+                "mathwright_depth": task.depth,
                 "handle_httpstatus_all": True,
                 "dont_redirect": True,
             },
@@ -206,47 +214,45 @@ class FocusedSpider(scrapy.Spider):
         elif reason in TRANSIENT_FAILURES:
             self._retry(task, reason, None, 0.0)
         else:
-            self.grounds.write(self.queue.drop(task, reason))
+            self.reasons.write(self.queue.drop(task, reason))
         self._wake.set()
 
     def _note(self, task: Task, response: Response, refused: str) -> None:
         """An answer that is no page."""
         status = response.status
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            self.grounds.write(self.queue.redirect(task, _target(task.ground.url, location), status))
+            target = redirect_target(task.url, response.headers)
+            self.reasons.write(self.queue.redirect(task, target, status))
         elif status in TRANSIENT:
             header = (response.headers.get(b"Retry-After") or b"").decode("latin-1")
             self._retry(task, f"status_{status // 100}xx", status, parse_retry_after(header, time.time()))
         elif status != HTTPStatus.OK:
-            self.grounds.write(self.queue.drop(task, f"status_{status // 100}xx", status))
+            self.reasons.write(self.queue.drop(task, f"status_{status // 100}xx", status))
         else:
-            self.grounds.write(self.queue.drop(task, refused or "content_type", status))
+            self.reasons.write(self.queue.drop(task, refused or "content_type", status))
 
     def _retry(self, task: Task, reason: str, status: int | None, retry_after_s: float) -> None:
         line = self.queue.retry(task, time.time(), reason=reason, status=status, retry_after_s=retry_after_s)
         if line is not None:
-            self.grounds.write(line)
+            self.reasons.write(line)
 
     async def _read(self, task: Task, html: bytes, charset: str | None) -> None:
-        report = await self.readers.read(html, task.ground.url, charset)
+        report = await self.readers.read(html, task.url, charset)
         if report is None:
-            self.grounds.write(self.queue.drop(task, "unreadable", HTTPStatus.OK))
+            self.reasons.write(self.queue.drop(task, "unreadable", HTTPStatus.OK))
         else:
-            self.grounds.write(self.queue.page(task, report, len(html)))
-        self._speak()
+            self.reasons.write(self.queue.page(task, report, len(html)))
+        self.teller.progress(self.queue.num_pages)
 
     async def _read_stored(self) -> None:
         """Pages that an earlier run wrote and did not read before it was killed."""
+        sizes = self.queue.store.archives()
         for task, archive, offset in list(self.queue.stored()):
-            found = read_response(Path(self.order["folder"], archive), offset)
-            if found is None:
+            page = read_page_at(Path(self.job.folder, archive), offset, sizes[archive] - offset)
+            if isinstance(page, Damage):  # lost with the power, say
                 self._retry(task, "lost", None, 0.0)
-                continue
-            headers = {name.lower(): value for name, value in found[0]}
-            html, _ = decode_body(found[1], headers.get("transfer-encoding", ""), headers.get("content-encoding", ""))
-            content_type = headers.get("content-type", "").encode("latin-1", "replace")
-            await self._read(task, html, charset_of({b"Content-Type": content_type}))
+            else:
+                await self._read(task, page.html, page.charset)
 
     def on_headers(self, headers: Any, request: Request) -> None:
         """What is not HTML is not downloaded."""
@@ -255,34 +261,24 @@ class FocusedSpider(scrapy.Spider):
 
     def on_robots(self, robotparser: Any, request: Request) -> None:
         """A Crawl-delay longer than ours is kept."""
-        asked = crawl_delay(robotparser, self.order["user_agent"])
-        self.queue.meet(host_of_url(request.url), asked, time.time())
-        if asked > self.order["delay_s"]:
+        asked = crawl_delay(robotparser, self.job.user_agent)
+        self.queue.robots_known(host_of_url(request.url), asked, time.time())
+        if asked > self.job.delay_s:
             slow_down(self.crawler, request, asked)
 
     async def on_closed(self) -> None:
         await self.readers.close()
-        self._speak(
-            **self.queue.counts(),
-            size_bytes=self.queue.size_bytes,
-            num_relevant=self.queue.num_relevant if self.order["classifier"] else None,
-            archives=[str(path) for path in self.archive.paths],
+        self.teller.report(
+            CrawlReport(
+                **self.queue.counts(),
+                size_bytes=self.queue.size_bytes,
+                seconds=time.monotonic() - self.started,
+                num_relevant=self.queue.num_relevant if self.focus.classifier else None,
+                archives=tuple(str(path) for path in self.archive.paths),
+            )
         )
-        self.grounds.close()
+        self.reasons.close()
         self.queue.close()
-
-    def _speak(self, **report: Any) -> None:
-        now = time.monotonic()
-        if report or now - self.spoken > PROGRESS_SECONDS:
-            self.spoken = now
-            print(json.dumps({"num_pages": self.queue.num_pages, **report}), flush=True)
-
-
-def _target(url: str, location: str) -> str:
-    try:
-        return canonical_url(urljoin(url, location)) if location else ""
-    except ValueError:  # a bracket that opens no IPv6 address
-        return ""
 
 
 def _decoded_head(response: Response, size: int) -> bytes:
@@ -298,54 +294,61 @@ def _decoded_head(response: Response, size: int) -> bytes:
         return b""
 
 
-def open_queue(order: dict[str, Any]) -> Queue:
-    """The frontier of an order. Raises MathwrightError as Queue does, and for rules that cannot be read."""
-    rules = read_rules(Path(order["rules"])) if order["rules"] else []
+def focus_of(job: CrawlJob) -> Focus:
+    """The part of a job that makes it one for this process."""
+    if job.focus is None:
+        raise ValueError("the job is one for crawl.breadth: it has no focus")
+    return job.focus
+
+
+def open_queue(job: CrawlJob) -> Queue:
+    """The frontier of a job. Raises MathwrightError as Queue does, and for rules that cannot be read."""
+    focus = focus_of(job)
+    rules = read_rules(Path(focus.rules)) if focus.rules else []
     return Queue(
-        Path(order["folder"], "frontier.sqlite"),
-        scope=Scope(order["scope"], order["start_urls"], rules),
+        Path(job.folder, "frontier.sqlite"),
+        scope=Scope(focus.scope, job.start_urls, rules),
         pace=Pace(
-            delay_s=order["delay_s"],
-            requests_per_host=order["requests_per_host"],
-            max_pages_per_host=order["max_pages_per_host"],
-            max_hosts=order["max_hosts"],
-            backoff_s=order["backoff_s"],
-            patience=order["patience"] if order["classifier"] else 0.0,
+            delay_s=job.delay_s,
+            requests_per_host=job.requests_per_host,
+            max_pages_per_host=job.max_pages_per_host,
+            max_hosts=focus.max_hosts,
+            backoff_s=focus.backoff_s,
+            patience=focus.patience if focus.classifier else 0.0,
         ),
         budget=Budget(
-            max_pages=order["max_pages"],
-            max_bytes=order["max_bytes"],
-            max_seconds=order["max_seconds"],
-            max_depth=order["max_depth"],
+            max_pages=job.max_pages,
+            max_bytes=focus.max_bytes,
+            max_seconds=focus.max_seconds,
+            max_depth=focus.max_depth,
         ),
-        identity=order["identity"],
-        scored=bool(order["classifier"]),
+        identity=focus.identity,
+        scored=bool(focus.classifier),
     )
 
 
 def main() -> None:
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    job = records.from_json(CrawlJob, json.loads(sys.stdin.readline()))
+    end_with_parent()
     try:
-        queue = open_queue(order)
+        queue = open_queue(job)
     except MathwrightError as error:
-        print(json.dumps({"error": error.message, "hint": error.hint}), flush=True)
+        say_error(error)
         return
-    folder = Path(order["folder"])
-    order["archives"] = [str(path) for path in cut_back(folder, name=NAME, sizes=queue.archives())]
-    queue.add_starts(order["start_urls"])
+    archives = cut_back(Path(job.folder), name=NAME, sizes=queue.store.archives())
+    queue.add_starts(job.start_urls)
+    common = settings(job, archives=archives)
     process = CrawlerProcess(
         {
-            **settings(order),
+            **common,
             "RETRY_ENABLED": False,  # the queue does it, and lets the host rest before
             "DOWNLOADER_MIDDLEWARES": {
-                **settings(order)["DOWNLOADER_MIDDLEWARES"],
+                **common["DOWNLOADER_MIDDLEWARES"],
                 ArchiveMiddleware: None,
                 StoringMiddleware: 1000,
                 "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
                 StrictRobots: 100,
             },
-            "DOWNLOAD_TIMEOUT": order["timeout_s"],
         }
     )
     process.crawl(FocusedSpider, queue=queue)

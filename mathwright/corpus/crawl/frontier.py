@@ -7,85 +7,11 @@ here depends on the order in which answers arrive.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import ipaddress
-import re
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from w3lib.url import canonicalize_url
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_TRACKING = frozenset({
-    "gclid", "fbclid", "dclid", "msclkid", "yclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi",
-    "mkt_tok", "oly_anon_id", "oly_enc_id", "srsltid", "phpsessid", "jsessionid", "sessionid", "session_id",
-    "aspsessionid", "cfid", "cftoken", "oscsid", "zenid",
-})  # fmt: skip
-_SESSION_IN_PATH = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/;]*|/\([A-Z]\([0-9a-z]{16,}\)\)", re.IGNORECASE)
-"""What Java servers write behind a segment, and ASP.NET as one."""
-_HOST = re.compile(
-    r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-)
-
-
-@functools.lru_cache(maxsize=200_000)
-def canonical_url(url: str) -> str:
-    """One spelling for a page: no fragment, default port, session or tracking parameters, query sorted, host in
-    lower case and in ASCII.
-
-    Returns "" for what is no http(s) address.
-    """
-    try:
-        parts = urlsplit(url.encode("utf-8", "surrogatepass").decode("utf-8", "replace").strip())
-        port = parts.port
-        host = _ascii_host(parts.hostname or "")
-    except ValueError:  # a bracket, a port or a name that is none
-        return ""
-    scheme = parts.scheme.lower()
-    if scheme not in _DEFAULT_PORTS or not host:
-        return ""
-    if port is not None and port != _DEFAULT_PORTS[scheme]:
-        host = f"{host}:{port}"
-    query = parts.query
-    if query:
-        kept = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if not _is_tracking(k)]
-        query = urlencode(kept)
-    path = _without_dots(_SESSION_IN_PATH.sub("", parts.path) or "/")
-    return canonicalize_url(urlunsplit((scheme, host, path, query, "")))
-
-
-def _ascii_host(name: str) -> str:
-    """A host as the name service knows it; "" for what cannot be one. Raises UnicodeError where IDNA has none."""
-    if ":" in name:
-        return f"[{ipaddress.IPv6Address(name)}]"
-    name = name.removesuffix(".")
-    if not name.isascii():
-        name = name.encode("idna").decode("ascii")
-    return name if _HOST.fullmatch(name) and not name.startswith("xn--.") and name != "xn--" else ""
-
-
-def _without_dots(path: str) -> str:
-    """`/x/../y/./z` -> `/y/z`: links are resolved by their reader, but redirects and start URLs may hold dots."""
-    if "/." not in path:
-        return path
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == ".." and len(kept) > 1:
-            kept.pop()
-        elif segment not in (".", ".."):
-            kept.append(segment)
-    return "/".join([*kept, ""] if path.endswith(("/.", "/..")) else kept) or "/"
-
-
-def _is_tracking(parameter: str) -> bool:
-    return parameter.lower().startswith("utm_") or parameter.lower() in _TRACKING
-
-
-def host_of_url(url: str) -> str:
-    """Host with its port, as robots.txt and budgets go by."""
-    return urlsplit(url).netloc
+from mathwright.corpus.urls import fetchable_url, host_of_url, portless
 
 
 @dataclass(slots=True)
@@ -115,9 +41,9 @@ class Frontier:
         self._max_pages_per_host = max_pages_per_host
         self._seen: set[bytes] = set()
         for url in start_urls:
-            self.hosts.setdefault(host_of_url(canonical_url(url)), _Host())
+            self.hosts.setdefault(host_of_url(fetchable_url(url)), _Host())
         for url in start_urls:
-            self.add(canonical_url(url))
+            self.add(fetchable_url(url))
         for host in self.hosts.values():
             host.level, host.next_level = _by_hash(host.next_level), set()
         self._grant()
@@ -132,7 +58,7 @@ class Frontier:
         return sum(host.num_pages for host in self.hosts.values())
 
     def add(self, url: str, *, new_host: bool = False) -> None:
-        """A canonical URL, found on a page; `new_host` lets it bring its host into the crawl."""
+        """A fetchable URL, found on a page; `new_host` lets it bring its host into the crawl."""
         mark = hashlib.blake2b(url.encode(), digest_size=8).digest()
         if not url or mark in self._seen:
             return
@@ -194,7 +120,6 @@ def _by_hash(urls: set[str]) -> list[str]:
     """In falling order of a hash of path and query, which does not know the port that a local server got."""
 
     def key(url: str) -> tuple[bytes, str]:
-        parts = urlsplit(url)
-        return hashlib.blake2b(f"{parts.hostname}{parts.path}?{parts.query}".encode(), digest_size=8).digest(), url
+        return hashlib.blake2b(portless(url).encode(), digest_size=8).digest(), url
 
     return sorted(urls, key=key, reverse=True)

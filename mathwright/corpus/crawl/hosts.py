@@ -2,7 +2,7 @@
 
 A host's URLs are queued by folder: `groups` has one row for the host and one for each of its first folders, two levels
 deep and MAX_GROUPS a host; deeper or later ones belong to the folder above. A group knows the best relevance among its
-queued URLs, so that its priority can be computed anew whenever the share of mathematics changes, without touching URLs.
+queued URLs, so that its priority can follow the share of mathematics without touching URLs.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Hosts:
         )
 
     def count(self, group: int, *, is_relevant: bool) -> None:
-        """A page of the group was fetched, and was mathematics or not. `refresh` makes it felt."""
+        """A page of the group was fetched, and was mathematics or not. `refresh` takes it into account."""
         current: int | None = group
         while current is not None:
             (current,) = self._db.execute(
@@ -145,7 +145,7 @@ class Hosts:
             ).fetchone()
 
     def refresh(self, host: int) -> None:
-        """Compute shares and priorities of a host's groups anew: after a page of it was fetched, or it was closed."""
+        """Compute shares and priorities of a host's groups again: after a page of it was fetched, or it was closed."""
         closed, num_pages = self._db.execute("SELECT closed, num_pages FROM hosts WHERE id = ?", (host,)).fetchone()
         is_open = not closed and num_pages < self.pace.max_pages_per_host
         shares: dict[int | None, float] = {None: START_SHARE}
@@ -160,6 +160,10 @@ class Hosts:
             if new != old or share != old_share:
                 changes.append((share, new, group))
         self._db.executemany("UPDATE groups SET share = ?, priority = ? WHERE id = ?", changes)
+
+    def refresh_all(self) -> None:
+        for (host,) in self._db.execute("SELECT id FROM hosts").fetchall():
+            self.refresh(host)
 
     # --- whose turn it is ---
 
@@ -184,7 +188,7 @@ class Hosts:
         return found if found[2] >= self.pace.patience * best else None
 
     def next_due(self, now: float) -> float | None:
-        """The next time behind `now` at which a host becomes due that has URLs queued; None for none."""
+        """The next time after `now` at which a host becomes due that has URLs queued; None for none."""
         return self._db.execute(
             f"SELECT min(h.free_at) FROM groups g JOIN hosts h ON h.id = g.host WHERE {_READY} AND h.free_at > :now",
             {"now": now, **self._limits},
@@ -201,6 +205,14 @@ class Hosts:
 
     # --- politeness ---
 
+    def none_waiting(self) -> None:
+        """A crawl begins: no request is under way."""
+        self._db.execute("UPDATE hosts SET num_waiting = 0")
+
+    def waits(self, host: int) -> None:
+        """A URL of the host is under way again, without a new request."""
+        self._db.execute("UPDATE hosts SET num_waiting = num_waiting + 1 WHERE id = ?", (host,))
+
     def sent(self, host: int, now: float) -> None:
         """A request goes out."""
         self._db.execute(
@@ -209,14 +221,13 @@ class Hosts:
             (now, self.pace.delay_s, host),
         )
 
-    def met(self, name: str, crawl_delay_s: float, now: float) -> float:
-        """robots.txt is known; returns the seconds between two requests. Until then a host gets one request alone."""
+    def robots_known(self, name: str, crawl_delay_s: float, now: float) -> None:
+        """robots.txt was read, and asks for so many seconds between requests. Until then a host gets one."""
         floor = max(self.pace.delay_s, crawl_delay_s)
         self._db.execute(
             "UPDATE hosts SET met = 1, floor = ?1, free_at = max(free_at, ?2 + max(pace, ?1)) WHERE name = ?3",
             (floor, now, name),
         )
-        return floor
 
     def not_sent(self, host: int) -> None:
         """The request was given up before it went out: robots.txt forbids it. The next may go at once."""

@@ -13,7 +13,9 @@ from twisted.python.failure import Failure
 from twisted.web import _newclient
 
 from mathwright.corpus.archive.http_body import MAX_CODINGS, codings_of
-from mathwright.corpus.crawl.reach import LOOPBACK, Reach
+from mathwright.corpus.crawl.job import CrawlJob
+from mathwright.corpus.crawl.reach import Reach
+from mathwright.corpus.urls import LOOPBACK, is_loopback
 
 MAX_HEADER_BYTES = 256 << 10
 """Status line and headers of an answer, all together; browsers read no more."""
@@ -40,8 +42,8 @@ class GuardedResolver(scrapy.resolver.CachingThreadedResolver):
     @classmethod
     def from_crawler(cls, crawler: Crawler, reactor: Any) -> GuardedResolver:
         resolver = super().from_crawler(crawler, reactor)
-        order = crawler.settings["MATHWRIGHT_ORDER"]
-        resolver.reach = Reach.of(order["start_urls"], use_proxy=order["use_proxy"])
+        job: CrawlJob = crawler.settings["MATHWRIGHT_JOB"]
+        resolver.reach = Reach.of(job.start_urls, use_proxy=job.use_proxy)
         return resolver
 
     def install_on_reactor(self) -> None:
@@ -49,7 +51,7 @@ class GuardedResolver(scrapy.resolver.CachingThreadedResolver):
         guard(self.reactor, self.reach)
 
     def getHostByName(self, name: str, timeout: Any = ()) -> Any:  # noqa: N802 - Twisted's name
-        if name == "localhost" or name.endswith(".localhost"):
+        if is_loopback(name):
             return defer.succeed(LOOPBACK[0])
         return super().getHostByName(name, timeout)
 

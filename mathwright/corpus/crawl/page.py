@@ -12,18 +12,19 @@ import json
 import re
 import resource
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import lxml.etree
 
-from mathwright.corpus.crawl.frontier import canonical_url
 from mathwright.corpus.crawl.traps import fingerprint
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, limit_tags
 from mathwright.corpus.extract.page import decode, extract
+from mathwright.corpus.urls import fetchable_url
+from mathwright.records import to_json
 
 if TYPE_CHECKING:
     from mathwright.corpus.classifier import Classifier
@@ -151,11 +152,11 @@ def _read_markup(source: str, url: str, *, follow_all: bool) -> _Markup:
             refreshes += [match[1]] if match else []
         elif element.tag == "link" and "canonical" in (element.get("rel") or "").lower().split():
             canonical = canonical or element.get("href") or ""
-    facts.canonical = canonical_url(_join(base, canonical)) if canonical else ""
+    facts.canonical = fetchable_url(_join(base, canonical)) if canonical else ""
     if facts.nofollow and not follow_all:
         return facts
     for href, anchor in [*((target, "") for target in refreshes), *_anchors(root, follow_all=follow_all)]:
-        target = canonical_url(_join(base, href))
+        target = fetchable_url(_join(base, href))
         if not target:
             continue
         if target not in facts.links and len(facts.links) >= MAX_LINKS:
@@ -197,9 +198,9 @@ def link_words(anchor: str, url: str) -> str:
 
 
 def _scored(links: dict[str, set[str]], classifier: Classifier | None) -> list[Link]:
-    pairs = [(url, anchor) for url, anchors in links.items() for anchor in sorted(anchors)]
     if classifier is None:
-        return [Link(url=url, anchor=max(anchors, key=len), score=None) for url, anchors in links.items()]
+        return [Link(url=url, anchor=max(sorted(anchors), key=len), score=None) for url, anchors in links.items()]
+    pairs = [(url, anchor) for url, anchors in links.items() for anchor in sorted(anchors)]
     texts = [link_words(anchor, url) for url, anchor in pairs]
     scores: list[float | None] = [None] * len(pairs)
     rows = [i for i, text in enumerate(texts) if _WORD.search(text)]
@@ -216,12 +217,8 @@ def _scored(links: dict[str, set[str]], classifier: Classifier | None) -> list[L
 # --- the worker ---------------------------------------------------------------------------------------
 
 
-def to_json(report: PageReport) -> str:
-    return json.dumps(asdict(report))
-
-
-def from_json(line: str) -> PageReport:
-    values = json.loads(line)
+def from_json(values: Mapping[str, Any]) -> PageReport:
+    """The report that `records.to_json` made plain values of; unchecked, for pages have thousands of links."""
     return PageReport(**{**values, "links": [Link(**link) for link in values["links"]]})
 
 
@@ -244,7 +241,7 @@ def serve(classifier_folder: str) -> None:
             report = read_links(html, url, charset=charset, follow_all=follow_all)
         else:
             report = read_page(html, url, charset=charset, classifier=classifier, follow_all=follow_all)
-        print(to_json(report), file=out, flush=True)
+        print(json.dumps(to_json(report)), file=out, flush=True)
 
 
 def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,57 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from mathwright.corpus.urls import DEFAULT_PORTS, LOOPBACK, Address, is_loopback, is_private, is_public, parse_address
 
-LOOPBACK = ("127.0.0.1", "::1")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".intranet", ".corp", ".home.arpa")
-_UNICAST = ipaddress.IPv6Network("2000::/3")
-"""The only part of IPv6 that is given out; what is not in it, but for NAT64, is local, multicast or reserved."""
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""RFC 6052: the IPv4 Internet as seen through a translator."""
 _LOOKUPS = 32
 _LOOKUP_S = 20.0
 
 
 class PrivateAddressError(Exception):
     """A connection was about to be made to an address that is not the crawl's to reach."""
-
-
-def parse_address(host: str) -> _Address | None:
-    """The address that a host spells, in any way the system reads one (`127.1`, `0x7f.0.0.1`, `2130706433`), or None.
-
-    An IPv4 address within IPv6 (`::ffff:127.0.0.1`) is that IPv4 address.
-    """
-    try:
-        address: _Address = ipaddress.ip_address(host.partition("%")[0])  # behind %: the interface
-    except ValueError:
-        try:
-            address = ipaddress.IPv4Address(socket.inet_aton(host)) if host.isascii() and " " not in host else None  # type: ignore[assignment]
-        except (OSError, ValueError):
-            return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
-
-
-def is_public(address: _Address) -> bool:
-    """Whether an address belongs to the public Internet, as do the IPv4 addresses it stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not address.is_multicast and not address.is_reserved
-    if address in _NAT64:
-        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    if address.sixtofour is not None:
-        return is_public(address.sixtofour)
-    return address in _UNICAST and address.is_global and not address.is_multicast
-
-
-def is_private(hostname: str) -> bool:
-    """Whether a name or address, as it is spelled, belongs to this machine or a local network."""
-    address = parse_address(hostname)
-    if address is not None:
-        return not is_public(address)
-    name = hostname.lower().rstrip(".")
-    return "." not in name or name.endswith(_LOCAL_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +54,7 @@ class Reach:
             found = addresses.get(part.hostname or "", _spelled(part.hostname or ""))
             if found and not any(is_public(address) for address in found):
                 hosts.add(part.hostname or "")
-                ports = {part.port or _DEFAULT_PORTS.get(part.scheme, 80), *_DEFAULT_PORTS.values()}
+                ports = {part.port or DEFAULT_PORTS.get(part.scheme, 80), *DEFAULT_PORTS.values()}
                 endpoints |= {(str(address), port) for address in found for port in ports}
         return cls(endpoints=frozenset(endpoints), hosts=frozenset(hosts), proxies=proxies)
 
@@ -116,20 +73,20 @@ class Reach:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parse_address(host) is not None:
-            self.check(host, parts.port or _DEFAULT_PORTS.get(parts.scheme, 80))
+            self.check(host, parts.port or DEFAULT_PORTS.get(parts.scheme, 80))
         elif is_private(host) and host not in self.hosts:
             raise PrivateAddressError(f"{host} is a name of a private network, and no start URL is there")
 
 
-def _spelled(host: str) -> list[_Address]:
+def _spelled(host: str) -> list[Address]:
     """The addresses that a host has without being looked up."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return [ipaddress.ip_address(address) for address in LOOPBACK]
     address = parse_address(host)
+    if address is None and is_loopback(host):
+        return [ipaddress.ip_address(each) for each in LOOPBACK]
     return [] if address is None else [address]
 
 
-def _look_up(names: Sequence[str]) -> list[list[_Address]]:
+def _look_up(names: Sequence[str]) -> list[list[Address]]:
     """The addresses of each name; none for one that is not known, or not in time."""
     if not names:
         return []
@@ -139,14 +96,14 @@ def _look_up(names: Sequence[str]) -> list[list[_Address]]:
     return [_result(future) for future in found]
 
 
-def _result(future: Any) -> list[_Address]:
+def _result(future: Any) -> list[Address]:
     try:
         return future.result(timeout=_LOOKUP_S)
     except TimeoutError:
         return []
 
 
-def _addresses(name: str) -> list[_Address]:
+def _addresses(name: str) -> list[Address]:
     if spelled := _spelled(name):
         return spelled
     try:
@@ -160,7 +117,7 @@ def _proxies() -> frozenset[tuple[str, int]]:
     found = set()
     for scheme, proxy in getproxies().items():
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        if scheme in _DEFAULT_PORTS and parts.hostname:
-            port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 80)
+        if scheme in DEFAULT_PORTS and parts.hostname:
+            port = parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
             found |= {(parts.hostname, port), *((str(address), port) for address in _addresses(parts.hostname))}
     return frozenset(found)

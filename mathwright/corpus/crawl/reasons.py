@@ -10,17 +10,17 @@ from mathwright.files import last_line, mend_tail
 from mathwright.lines import json_text
 
 if TYPE_CHECKING:
-    from mathwright.corpus.crawl.queue import Queue
+    from mathwright.corpus.crawl.store import Store
 
 
-class GroundsFile:
-    """The lines are kept by the queue; the file follows it, and catches up after a kill."""
+class ReasonsFile:
+    """The lines are kept by the store; the file follows it, and catches up after a kill."""
 
-    def __init__(self, path: Path, queue: Queue) -> None:
+    def __init__(self, path: Path, store: Store) -> None:
         mend_tail(path)
         last = last_line(path)
         self._file = path.open("ab")
-        for line in queue.lines_after(int(json.loads(last)["line"]) if last is not None else 0):
+        for line in store.lines_after(int(json.loads(last)["line"]) if last is not None else 0):
             self.write(line)
 
     def write(self, line: dict[str, Any]) -> None:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
-import json
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import mathwright
+from mathwright import records
+from mathwright.children import LineWorker, run_module
+from mathwright.corpus.crawl.job import CrawlJob, CrawlReport, Focus
 from mathwright.corpus.crawl.scope import start_urls_of
 from mathwright.corpus.recipe import WebRecipe
 from mathwright.corpus.rules.rules import Rule, read_rules
+from mathwright.corpus.urls import is_loopback
 from mathwright.errors import MathwrightError
 from mathwright.run import fingerprint
 
 MAX_PAGE_BYTES = 8 * 2**20
 MAX_ARCHIVE_BYTES = 2**30
-"""A new WARC file is begun behind this size, Common Crawl's habit."""
+"""A new WARC file is begun after this size, Common Crawl's habit."""
 CONCURRENCY = 32
 """Requests under way over all hosts."""
 TIMEOUT_S = 30.0
@@ -34,28 +33,6 @@ BACKOFF_S = 5.0
 """First pause of a host that answers 429, 503 or not at all (order score)."""
 
 _CONTACT = re.compile(r"https?://\S+\.\S|[^\s@<(]+@[^\s@]+\.\w")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlReport:
-    """What a crawl saw: num_urls = num_pages + the sum of dropped."""
-
-    num_urls: int
-    """Distinct URLs seen, start URLs and links."""
-    pages_by_host: Mapping[str, int]
-    """HTML pages fetched, by host with its port."""
-    dropped: Mapping[str, int]
-    """URLs that gave no page, by reason: off_site, robots, budget, redirect, content_type, status_4xx, ..."""
-    size_bytes: int
-    """Bytes of HTML fetched, decompressed."""
-    seconds: float
-    archives: tuple[str, ...]
-    num_relevant: int | None = None
-    """Pages that the classifier takes for mathematics (order score with a classifier)."""
-
-    @property
-    def num_pages(self) -> int:
-        return sum(self.pages_by_host.values())
 
 
 def crawl(
@@ -71,7 +48,7 @@ def crawl(
     Order "breadth": from the hosts of the start URLs level by level, the budgets shared evenly among the hosts; which
     pages are fetched does not depend on timing (their order in the archive does). Order "score": the best first, by a
     classifier (docs/crawling.md); `out_folder` then also holds `grounds.jsonl` and the frontier, and a crawl that was
-    killed, or whose budget was raised, goes on when it is called again. Without start URLs it starts at the prefixes
+    killed, or whose budget was raised, resumes when it is called again. Without start URLs it starts at the prefixes
     that the rules accept.
 
     `progress` is called with the pages fetched since the last call. Scrapy runs in a process of its own, which ends
@@ -84,44 +61,27 @@ def crawl(
     """
     if recipe.order == "score" and not start_urls:
         start_urls = start_urls_of(_rules(recipe))
-    order = _order(start_urls, out_folder, recipe, max_archive_bytes)
+    job = _job(start_urls, out_folder, recipe, max_archive_bytes)
     out_folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"mathwright.corpus.crawl.{'focused' if recipe.order == 'score' else 'breadth'}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": _python_path()},
-        start_new_session=True,  # Ctrl-C reaches us alone; leaving this function ends the child
-    )
+    module = "mathwright.corpus.crawl." + ("focused" if job.focus else "breadth")
+    worker = LineWorker("the crawling process", run_module(module))
     try:
-        report = _listen_to(process, order, progress)
+        report = _await_report(worker, job, progress)
     finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-    result = CrawlReport(
-        num_urls=report["num_urls"],
-        pages_by_host=report["pages_by_host"],
-        dropped=report["dropped"],
-        size_bytes=report["size_bytes"],
-        seconds=time.monotonic() - started,
-        archives=tuple(report["archives"]),
-        num_relevant=report.get("num_relevant"),
-    )
-    if result.num_pages == 0:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in result.dropped.items())
+        worker.kill()
+    report = dataclasses.replace(report, seconds=time.monotonic() - started)  # its start-up counts
+    if report.num_pages == 0:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in report.dropped.items())
         raise MathwrightError(
             f"the crawl fetched no page from {len(start_urls)} start URLs ({reasons})",
             hint="check that the start URLs open in a browser and that their robots.txt allows crawling",
         )
-    return result
+    return report
 
 
-def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_archive_bytes: int) -> dict[str, Any]:
+def _job(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_archive_bytes: int) -> CrawlJob:
+    """The job, when all that can be wrong with it has been tried."""
     if importlib.util.find_spec("scrapy") is None or importlib.util.find_spec("warcio") is None:
         raise MathwrightError("Scrapy and warcio are needed for crawling", hint="pip install 'mathwright[corpus]'")
     if not start_urls:
@@ -130,32 +90,33 @@ def _order(start_urls: Sequence[str], out_folder: Path, recipe: WebRecipe, max_a
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise MathwrightError(f"{url!r} is not an http(s) URL", hint="write https://example.org/path")
-    is_local = all(_is_loopback(urlsplit(url).hostname or "") for url in start_urls)
+    is_local = all(is_loopback(urlsplit(url).hostname or "") for url in start_urls)
     if not is_local and not _CONTACT.search(recipe.user_agent):
         raise MathwrightError(
             f"the User-Agent {recipe.user_agent!r} does not say whom to write to about this crawl",
             hint="add a page or an address (corpus.web.user_agent, or --contact), such as "
             "'mybot/1.0 (+https://example.org/bot; me@example.org)'",
         )
-    return {
-        "start_urls": list(start_urls),
-        "folder": str(out_folder),
-        "max_pages": recipe.max_pages,
-        "max_pages_per_host": recipe.max_pages_per_host,
-        "delay_s": recipe.delay_s,
-        "requests_per_host": recipe.requests_per_host,
-        "user_agent": recipe.user_agent,
-        "concurrency": CONCURRENCY,
-        "max_page_bytes": MAX_PAGE_BYTES,
-        "max_archive_bytes": max_archive_bytes,
-        "use_proxy": not is_local,
-        "num_workers": max(1, min(8, (os.cpu_count() or 2) - 1)),
-        **(_focus(start_urls, recipe) if recipe.order == "score" else {}),
-    }
+    return CrawlJob(
+        start_urls=tuple(start_urls),
+        folder=str(out_folder),
+        max_pages=recipe.max_pages,
+        max_pages_per_host=recipe.max_pages_per_host,
+        delay_s=recipe.delay_s,
+        requests_per_host=recipe.requests_per_host,
+        user_agent=recipe.user_agent,
+        concurrency=CONCURRENCY,
+        timeout_s=TIMEOUT_S,
+        max_page_bytes=MAX_PAGE_BYTES,
+        max_archive_bytes=max_archive_bytes,
+        use_proxy=not is_local,
+        num_workers=max(1, min(8, (os.cpu_count() or 2) - 1)),
+        focus=_focus(start_urls, recipe) if recipe.order == "score" else None,
+    )
 
 
-def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
-    """What order "score" needs beside. Rules and classifier are tried here, where errors have a hint."""
+def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> Focus:
+    """What order "score" needs in addition. Rules and classifier are tried here, where errors have a hint."""
     rules = _rules(recipe)
     if recipe.scope == "prefixes" and not any(rule.decision == "accept" for rule in rules):
         raise MathwrightError(
@@ -166,58 +127,41 @@ def _focus(start_urls: Sequence[str], recipe: WebRecipe) -> dict[str, Any]:
         from mathwright.corpus.classifier import Classifier
 
         Classifier.load(Path(recipe.classifier))
-    return {
-        "scope": recipe.scope,
-        "rules": recipe.rules,
-        "classifier": recipe.classifier,
-        "max_depth": recipe.max_depth,
-        "max_hosts": recipe.max_hosts,
-        "max_bytes": recipe.max_bytes,
-        "max_seconds": recipe.max_seconds,
-        "patience": recipe.patience,
-        "nofollow": recipe.nofollow,
-        "noindex": recipe.noindex,
-        "timeout_s": TIMEOUT_S,
-        "backoff_s": BACKOFF_S,
-        "identity": fingerprint(
+    return Focus(
+        scope=recipe.scope,
+        rules=recipe.rules,
+        classifier=recipe.classifier,
+        max_depth=recipe.max_depth,
+        max_hosts=recipe.max_hosts,
+        max_bytes=recipe.max_bytes,
+        max_seconds=recipe.max_seconds,
+        patience=recipe.patience,
+        nofollow=recipe.nofollow,
+        noindex=recipe.noindex,
+        backoff_s=BACKOFF_S,
+        identity=fingerprint(
             sorted(start_urls),
             recipe.scope,
             [[rule.glob, rule.decision] for rule in rules],
             hashlib.sha256(classifier.read_bytes()).hexdigest() if recipe.classifier else "",
         ),
-    }
+    )
 
 
 def _rules(recipe: WebRecipe) -> list[Rule]:
     return read_rules(Path(recipe.rules)) if recipe.rules else []
 
 
-def _is_loopback(hostname: str) -> bool:
-    return hostname == "localhost" or hostname.endswith(".localhost") or hostname in ("127.0.0.1", "::1")
-
-
-def _listen_to(
-    process: subprocess.Popen[str], order: dict[str, Any], progress: Callable[[int], None] | None
-) -> dict[str, Any]:
-    """Pass on the child's progress until its report comes."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.flush()
+def _await_report(worker: LineWorker, job: CrawlJob, progress: Callable[[int], None] | None) -> CrawlReport:
+    """Hand the job to the crawling process, and pass its progress on until its report comes."""
+    worker.tell(records.to_json(job))
     num_pages = 0
-    for line in process.stdout:
-        message = json.loads(line)
-        if "error" in message:
-            raise MathwrightError(message["error"], hint=message["hint"])
+    while "report" not in (message := worker.hear()):
         if progress is not None and message["num_pages"] > num_pages:
             progress(message["num_pages"] - num_pages)
         num_pages = message["num_pages"]
-        if "archives" in message:
-            process.wait()
-            return message
-    raise RuntimeError(f"the crawling process ended with status {process.wait()} before its report; see its stderr")
-
-
-def _python_path() -> str:
-    """PYTHONPATH under which the child finds this very Mathwright, installed or not."""
-    root = str(Path(mathwright.__file__).resolve().parents[1])
-    return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH", "")])])
+    report = records.from_json(CrawlReport, message["report"])
+    if progress is not None and report.num_pages > num_pages:
+        progress(report.num_pages - num_pages)
+    worker.wait()
+    return report

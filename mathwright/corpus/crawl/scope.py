@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from mathwright.corpus.crawl.frontier import canonical_url, host_of_url
-from mathwright.corpus.crawl.reach import is_private
 from mathwright.corpus.rules.rules import Rule, matching
+from mathwright.corpus.urls import fetchable_url, host_of_url, is_private, registered_domain
 
 ScopeKind = Literal["host", "domain", "prefixes", "any"]
 
@@ -26,19 +24,19 @@ class Scope:
         """`rules`: a `reject` keeps its URLs out whatever the kind; `accept` is what the kind "prefixes" admits."""
         self._kind = kind
         self._rules = list(rules)
-        self._start = {canonical_url(url) for url in start_urls}
+        self._start = {fetchable_url(url) for url in start_urls}
         self._hosts = {host_of_url(url) for url in self._start}
-        self._domains = {registered_domain(host) for host in self._hosts}
+        self._domains = {_domain(url) for url in self._start}
         self._private = any(is_private(urlsplit(url).hostname or "") for url in self._start)
         self._rejects = [rule for rule in rules if rule.decision == "reject"]
 
     def add_host(self, url: str) -> None:
         """Let the host of `url` in: a start URL was redirected to its site's proper name."""
         self._hosts.add(host_of_url(url))
-        self._domains.add(registered_domain(host_of_url(url)))
+        self._domains.add(_domain(url))
 
     def refusals(self, urls: Sequence[str]) -> list[str]:
-        """For each canonical URL "" where it is admitted, else the reason: off_site, rule, private_host."""
+        """For each fetchable URL "" where it is admitted, else the reason: off_site, rule, private_host."""
         reasons = [self._refusal(url) for url in urls]
         open_rows = [i for i, reason in enumerate(reasons) if not reason and urls[i] not in self._start]
         if self._rules and open_rows:
@@ -54,7 +52,7 @@ class Scope:
             return "private_host"
         if self._kind == "host" and host not in self._hosts:
             return "off_site"
-        if self._kind == "domain" and registered_domain(host) not in self._domains:
+        if self._kind == "domain" and _domain(url) not in self._domains:
             return "off_site"
         return ""
 
@@ -67,23 +65,8 @@ class Scope:
         return ["" if is_kept else "rule" for is_kept in kept]
 
 
-def registered_domain(host: str) -> str:
-    """The domain that was registered (`maths.ox.ac.uk` -> `ox.ac.uk`) by the public suffix list; port and case away.
-
-    An IP address is its own domain; of a name outside the list, such as `docs.site.localhost`, the last two labels.
-    """
-    name = urlsplit(f"//{host}").hostname or host
-    found = _suffixes()(name)
-    if found.ipv4 or found.ipv6:
-        return name
-    return found.top_domain_under_public_suffix or ".".join(name.split(".")[-2:])
-
-
-@functools.cache
-def _suffixes() -> Any:
-    import tldextract  # comes with Scrapy, and like it is not needed before a crawl
-
-    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the list in the package: no network, no files
+def _domain(url: str) -> str:
+    return registered_domain(urlsplit(url).hostname or "")
 
 
 def start_urls_of(rules: Sequence[Rule]) -> list[str]:

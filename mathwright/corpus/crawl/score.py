@@ -1,4 +1,4 @@
-"""§2.1: what a focused crawl fetches first, and the ground it has for it.
+"""§2.1: what a focused crawl fetches first, and the reason it has for it.
 
 Four signs say that an unseen page is mathematics: the classifier's score of the page that links to it, its score of the
 link's own words (anchor text and the words of the URL), where links with these words have led so far, and the share of
@@ -34,7 +34,7 @@ RELEVANT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class FetchReason:
     """Why a URL was fetched."""
 
     order: int
@@ -121,7 +121,7 @@ class WordShares:
         self._counts = {word: (num, num_relevant) for word, num, num_relevant in rows}
 
     def learn(self, words: Collection[str], *, is_relevant: bool) -> list[tuple[str, int, int]]:
-        """A link with these words was followed; returns the changed rows. Behind MAX_WORDS no new word is taken in."""
+        """A link with these words was followed; returns the changed rows. After MAX_WORDS no new word is taken in."""
         changed = []
         for word in words:
             num, num_relevant = self._counts.get(word, (0, 0))

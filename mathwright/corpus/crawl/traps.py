@@ -7,6 +7,7 @@ too.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -14,6 +15,8 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
+
+from mathwright.corpus.urls import host_of_url
 
 MAX_URL_CHARS = 1_000
 MAX_SEGMENTS = 16
@@ -91,6 +94,12 @@ def url_pattern(url: str) -> str:
     if parts.query:
         return f"{path}?{'&'.join(sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}))}"
     return path[: path.rfind("/") + 1] + "*"
+
+
+@functools.lru_cache(maxsize=16)  # asked twice for a new URL
+def pattern_name(url: str) -> str:
+    """The pattern of a URL with its host."""
+    return f"{host_of_url(url)} {url_pattern(url)}"
 
 
 def url_limit(url: str, num_new_pages: int) -> tuple[int | None, str]:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit
 
 import numpy as np
 import pyarrow.compute
@@ -25,39 +23,11 @@ from scipy.sparse.csgraph import connected_components
 from mathwright.corpus.documents.compute import open_documents, read_rows
 from mathwright.corpus.documents.table import compute
 from mathwright.corpus.text import CJK
+from mathwright.corpus.urls import page_key
 
 pc: Any = pyarrow.compute  # its functions are made on import, so that no type checker sees them
 
 SHINGLE_WORDS = 5
-_TRACKING = re.compile(
-    r"utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_[ce]id|igshid|_ga|_gl|_hsenc|_hsmi|ref_src|"
-    r"phpsessid|jsessionid|sessionid|sid",
-    re.IGNORECASE,
-)
-_PATH_SAFE = ":@!$&'()*+,;=~"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def canonical_url(url: str) -> str:
-    """The URL as a key: pages with the same key are the same page.
-
-    Scheme and fragment are left out, host in lower case without a default port, percent-encoding in one form, tracking
-    and session parameters removed and the rest sorted. An unparsable URL is its own key.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return url
-    if not host:
-        return url
-    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme.lower()):
-        host = f"{host}:{port}"
-    # Segment by segment: an encoded slash does not separate.
-    path = "/".join(quote(unquote_to_bytes(segment), safe=_PATH_SAFE) for segment in (parts.path or "/").split("/"))
-    path = re.sub(r";jsessionid=[^/;]*", "", path, flags=re.IGNORECASE)
-    query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.fullmatch(k)]
-    return f"{host}{path}" + (f"?{urlencode(sorted(query))}" if query else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +62,7 @@ def find_duplicates(
     `similarity` is the Jaccard similarity of shingle sets from which two pages count as near-duplicates, in (0, 1];
     `num_hashes` the number of MinHash permutations; `bands` how many LSH bands they are cut into (0: chosen by
     `choose_bands`). Memory: about 100 bytes a page, and the URLs while pages are put in order; signatures go to a
-    temporary file beside `documents`.
+    temporary file next to `documents`.
     Raises ValueError for a number of bands that num_hashes cannot be cut into.
     """
     num = open_documents(documents).metadata.num_rows
@@ -141,11 +111,10 @@ def _best_first(rule: Representative, documents: Path) -> np.ndarray:
 
 
 def _url_hashes(documents: Path, num: int) -> np.ndarray:
-    """64-bit hashes [N] of the canonical URLs: among 100 million pages, one in 3,700 runs drops a page in error."""
+    """64-bit hashes [N] of the keys of the URLs: among 100 million pages, one in 3,700 runs drops a page in error."""
     rows = read_rows(documents, ["url"])
     hashes = (
-        int.from_bytes(hashlib.blake2b(canonical_url(row["url"]).encode(), digest_size=8).digest(), "little")
-        for row in rows
+        int.from_bytes(hashlib.blake2b(page_key(row["url"]).encode(), digest_size=8).digest(), "little") for row in rows
     )
     return np.fromiter(hashes, dtype=np.uint64, count=num)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import json
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import mathwright
+from mathwright.children import LineWorker, run_module
 from mathwright.corpus.localweb.source import host_of, package_location
 from mathwright.errors import MathwrightError
 
@@ -65,7 +61,7 @@ class DocsWeb:
         self._max_pages = max_pages
         self._num_workers = min(num_workers, len(self.packages))
         self._sizes = {package: _size(*package_location(package, self._path)) for package in self.packages}
-        self._workers: list[subprocess.Popen[str]] = []
+        self._workers: list[LineWorker] = []
 
     @property
     def start_urls(self) -> tuple[str, ...]:
@@ -85,46 +81,33 @@ class DocsWeb:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            assert worker.stdin is not None
-            worker.stdin.close()
+            worker.end_input()
         for worker in self._workers:
-            try:
-                worker.wait(timeout=3)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
-            if worker.stdout is not None:
-                worker.stdout.close()
+            worker.close(wait_s=3)
         self._workers = []
 
     def _start(self, listening: socket.socket, folder: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": _python_path()}
         for share in self._shares():
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "mathwright.corpus.localweb.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=environment,
+            worker = LineWorker(
+                "a documentation server",
+                run_module("mathwright.corpus.localweb.worker"),
                 pass_fds=[listening.fileno()],
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which ends us by closing stdin
             )
             self._workers.append(worker)
-            order = {
+            worker.tell({
                 "mine": share, "only": self._only, "math": self._math, "path": self._path, "max_pages": self._max_pages,
                 "folder": folder, "port": self.port, "listening": listening.fileno(),
-            }  # fmt: skip
-            _tell(worker, json.dumps(order))
+            })  # fmt: skip
         for worker, share in zip(self._workers, self._shares(), strict=True):
             for _ in share:
-                built = _hear(worker)
+                built = worker.hear()
                 self.num_pages[host_of(built["package"])] = built["num_pages"]
                 self.damaged.update(built["damaged"])
         self.num_pages = {host_of(package): self.num_pages[host_of(package)] for package in self.packages}
         for worker in self._workers:
-            _tell(worker, "serve")
+            worker.tell({"serve": True})
         for worker in self._workers:
-            _hear(worker)
+            worker.hear()
 
     def _shares(self) -> list[list[str]]:
         """The packages dealt to the workers, the largest first to whoever has least."""
@@ -147,31 +130,7 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _tell(worker: subprocess.Popen[str], line: str) -> None:
-    assert worker.stdin is not None
-    worker.stdin.write(line + "\n")
-    worker.stdin.flush()
-
-
-def _hear(worker: subprocess.Popen[str]) -> dict[str, Any]:
-    """The worker's next message. Raises MathwrightError with its error, RuntimeError where it died."""
-    assert worker.stdout is not None
-    line = worker.stdout.readline()
-    if not line:
-        raise RuntimeError(f"a documentation server ended with status {worker.wait()}; its stderr says why")
-    message = json.loads(line)
-    if "error" in message:
-        raise MathwrightError(message["error"], hint=message["hint"])
-    return message
-
-
 def _size(location: Path, is_folder: bool) -> int:
     """Bytes of Python source: what reading a package costs."""
     files = location.rglob("*.py") if is_folder else (location,)
     return sum(file.stat().st_size for file in files)
-
-
-def _python_path() -> str:
-    """PYTHONPATH under which the child finds this very Mathwright, installed or not."""
-    root = str(Path(mathwright.__file__).resolve().parents[1])
-    return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH", "")])])

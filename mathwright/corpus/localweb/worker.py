@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from mathwright.children import say, say_error
 from mathwright.corpus.localweb.index import PackageDocs, build_index
 from mathwright.corpus.localweb.source import host_of
 from mathwright.errors import MathwrightError
@@ -69,47 +70,41 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: the crawler keeps the record."""
 
 
-def _say(**values: Any) -> None:
-    print(json.dumps(values), flush=True)
-
-
-def _build(order: dict[str, Any]) -> None:
+def _build(job: dict[str, Any]) -> None:
     """Build and save the page lists of this worker's packages."""
-    for package in order["mine"]:
+    for package in job["mine"]:
         try:
-            docs = build_index(
-                package, only=order["only"].get(package, ()), path=order["path"], max_pages=order["max_pages"]
-            )
+            docs = build_index(package, only=job["only"].get(package, ()), path=job["path"], max_pages=job["max_pages"])
         except MathwrightError as error:
-            _say(error=error.message, hint=error.hint)
+            say_error(error)
             sys.exit(2)
-        with Path(order["folder"], f"{package}.pickle").open("wb") as file:
+        with Path(job["folder"], f"{package}.pickle").open("wb") as file:
             pickle.dump(docs, file)
-        _say(package=package, num_pages=len(docs.entries), damaged=docs.damaged)
+        say(package=package, num_pages=len(docs.entries), damaged=docs.damaged)
 
 
-def _load(order: dict[str, Any]) -> dict[str, Any]:
+def _load(job: dict[str, Any]) -> dict[str, Any]:
     """The pages of every host, from the lists that all workers saved (by us, in a private folder)."""
     from mathwright.corpus.localweb.page import PackagePages
 
     packages: dict[str, PackageDocs] = {}
-    for package in order["math"]:
-        with Path(order["folder"], f"{package}.pickle").open("rb") as file:
+    for package in job["math"]:
+        with Path(job["folder"], f"{package}.pickle").open("rb") as file:
             packages[package] = pickle.load(file)
     return {
-        host_of(package): PackagePages(docs, math=order["math"][package], hosts=packages, port=order["port"])
+        host_of(package): PackagePages(docs, math=job["math"][package], hosts=packages, port=job["port"])
         for package, docs in packages.items()
     }
 
 
 def main() -> None:
-    order = json.loads(sys.stdin.readline())
-    _build(order)
+    job = json.loads(sys.stdin.readline())
+    _build(job)
     if not sys.stdin.readline():
         return
-    server = _Server(socket.socket(fileno=order["listening"]), _load(order))
+    server = _Server(socket.socket(fileno=job["listening"]), _load(job))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    _say(serving=True)
+    say(serving=True)
     sys.stdin.read()  # until the one who started us closes it, or is gone
 
 

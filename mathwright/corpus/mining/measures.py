@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus.documents.dedup import canonical_url
 from mathwright.corpus.mining.ranking import rank
 from mathwright.corpus.rules.domains import domain
+from mathwright.corpus.urls import page_key
 from mathwright.errors import MathwrightError
 from mathwright.lines import json_text
 from mathwright.problems.rows import read_rows
@@ -45,7 +45,7 @@ def read_labels(path: Path) -> dict[str, bool]:
         if not isinstance(row.get("url"), str) or "label" not in row or not isinstance(row["label"], bool | None):
             raise MathwrightError(f"{path}:{number}: no url, or no such label: {str(row)[:200]}", hint=hint)
         if row["label"] is not None:
-            labels[canonical_url(row["url"])] = row["label"]
+            labels[page_key(row["url"])] = row["label"]
     if not labels:
         raise MathwrightError(f"{path}: no page has a label", hint=hint)
     return labels
@@ -53,7 +53,7 @@ def read_labels(path: Path) -> dict[str, bool]:
 
 def label_array(urls: Sequence[str], labels: Mapping[str, bool]) -> np.ndarray:
     """Labels [N] of pages in int8: 1 and 0, -1 where there is none."""
-    return np.array([int(labels.get(canonical_url(url), -1)) for url in urls], dtype=np.int8)
+    return np.array([int(labels.get(page_key(url), -1)) for url in urls], dtype=np.int8)
 
 
 def against_labels(

@@ -24,7 +24,7 @@ from mathwright.records import Document
 from mathwright.run import write_json
 
 MEMORY_BYTES = 4 << 30
-"""What a worker may allocate beside the classifier: a page that needs more is set aside, and spares the machine."""
+"""What a worker may allocate on top of the classifier: a page that needs more is set aside, and spares the machine."""
 LOOK_AGAIN_S = 0.5
 
 
@@ -63,7 +63,7 @@ def work(
     cells: MutableSequence[int],
     number: int,
     num_workers: int,
-    news: Connection,
+    messages: Connection,
 ) -> None:
     """Body of worker `number`. Before it ends it sends {archive number: message} of what it could not read, or the
     exception that ended it."""
@@ -79,25 +79,25 @@ def work(
         slot = Slot(cells, number)
         slot.set(Slot.IDLE)
         start = number * len(plan.archives) // num_workers
-        news.send(_take_archives(plan, folder, slot, rules, start))
+        messages.send(_take_archives(plan, folder, slot, rules, start))
     except MathwrightError as error:
-        news.send(("mathwright", error.message, error.hint))
+        messages.send(("mathwright", error.message, error.hint))
         raise SystemExit(1) from None
     except OSError as error:
-        news.send(("os", error.errno, error.strerror, str(error.filename or folder)))
+        messages.send(("os", error.errno, error.strerror, str(error.filename or folder)))
         raise SystemExit(1) from None
     except Exception:  # sent to the supervisor, which raises
-        news.send(("bug", traceback.format_exc()))
+        messages.send(("bug", traceback.format_exc()))
         raise SystemExit(1) from None
 
 
-def raise_news(news: tuple[Any, ...]) -> None:
+def raise_failure(message: tuple[Any, ...]) -> None:
     """Raise in the supervisor what ended a worker."""
-    if news[0] == "mathwright":
-        raise MathwrightError(news[1], hint=news[2])
-    if news[0] == "os":
-        raise OSError(news[1], news[2], news[3])
-    raise RuntimeError(f"a worker failed:\n{news[1]}")
+    if message[0] == "mathwright":
+        raise MathwrightError(message[1], hint=message[2])
+    if message[0] == "os":
+        raise OSError(message[1], message[2], message[3])
+    raise RuntimeError(f"a worker failed:\n{message[1]}")
 
 
 def _end_with_parent() -> None:

@@ -7,16 +7,14 @@ domain, which joins the hosts of one owner (`en.wikipedia.org`, `de.wikipedia.or
 
 from __future__ import annotations
 
-import functools
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 
+from mathwright.corpus.urls import address, registered_domain
 from mathwright.stats import Interval, wilson_interval
 
 DomainUnit = Literal["host", "registered"]
@@ -41,48 +39,10 @@ class Share:
         return wilson_interval(self.num_collected, self.num_pages)
 
 
-_PLAIN_URL = re.compile(r"https?://(?:www\.)?+([a-z0-9.-]+)(?::[0-9]{1,5})?(/[!-\"$->@-~]*)?(?:[?#][!-~]*)?")
-"""URLs without user names, capital letters in the host or characters beyond ASCII: nearly all."""
-
-
-def address(url: str) -> str:
-    """Host and path of a URL, as domains and rules see it: no scheme, `www.`, port, query or fragment.
-
-    An unparsable URL has no host.
-    """
-    if plain := _PLAIN_URL.fullmatch(url):  # a third of the time of urlsplit, for every page several times
-        return plain[1] + (plain[2] or "/")
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:  # such as an unclosed [ of an IPv6 address
-        return "/"
-    return host.removeprefix("www.") + (parts.path or "/")
-
-
 def domain(url: str, unit: DomainUnit = "host") -> str:
     """Host of a URL as `address` gives it, or the registered domain of that host."""
     host = address(url).partition("/")[0]
     return host if unit == "host" else registered_domain(host)
-
-
-@functools.lru_cache(maxsize=1 << 20)
-def registered_domain(host: str) -> str:
-    """The public suffix and one label before it: `example.co.uk` for `maths.example.co.uk`.
-
-    Suffixes under which strangers have their sites (`github.io`, `blogspot.com`) count as public, so that each of those
-    sites is a domain. An address, or a host that is itself a suffix or has none, is its own domain. The list is the
-    one that comes with tldextract: the same offline, and the same for everybody with that version.
-    """
-    return _suffixes()(host).top_domain_under_public_suffix or host
-
-
-@functools.cache
-def _suffixes() -> Callable:
-    import tldextract
-
-    # No addresses to fetch from and no cache: otherwise it would ask the network for a newer list.
-    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True).extract_str
 
 
 def domain_table(urls: Sequence[str], collected: np.ndarray, unit: DomainUnit = "host") -> list[Share]:

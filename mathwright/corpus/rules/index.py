@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from mathwright.corpus.rules.domains import Share, address
+from mathwright.corpus.rules.domains import Share
+from mathwright.corpus.urls import address
 
 pc: Any = pyarrow.compute  # its functions are made on import, so that no type checker sees them
 

@@ -18,8 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from mathwright.corpus.rules.domains import DomainUnit, Share, address, domain, registered_domain
+from mathwright.corpus.rules.domains import DomainUnit, Share, domain
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob, split_glob
+from mathwright.corpus.urls import address, registered_domain
 from mathwright.errors import MathwrightError
 from mathwright.files import write_text
 from mathwright.lines import is_text

@@ -17,7 +17,7 @@ from mathwright.corpus.archive.listing import find_archives
 from mathwright.corpus.common_crawl import fetch as cc_fetch
 from mathwright.corpus.common_crawl.client import PoliteClient
 from mathwright.corpus.common_crawl.fetch import check_record, fetch, in_requests
-from mathwright.corpus.common_crawl.index import Capture, Wanted, bare_url, find_captures
+from mathwright.corpus.common_crawl.index import Capture, Wanted, find_captures
 from mathwright.errors import MathwrightError
 from mathwright.records import Page
 from tests.corpus.common_crawl.cc_server import CommonCrawl, cdx_fields, write_cdxj
@@ -454,15 +454,3 @@ def test_bad_lists_are_named(crawl, tmp_path):
         assert caught.value.hint
     with pytest.raises(MathwrightError, match="no archives"):
         find_archives([])
-
-
-@pytest.mark.parametrize(
-    ("url", "bare"),
-    [
-        ("https://www.Math.org/A?b=C#d", "math.org/A?b=C"),
-        ("http://math.org", "math.org"),
-        ("wwwx.org/www.", "wwwx.org/www."),
-    ],
-)
-def test_what_urls_are_compared_by(url, bare):
-    assert bare_url(url) == bare

@@ -519,6 +519,20 @@ def test_strange_addresses_in_links(serve: Any, tmp_path: Path) -> None:
     assert (tmp_path / "crawl.log").read_text() == ""
 
 
+@pytest.mark.parametrize("order", ["breadth", "score"])
+@pytest.mark.parametrize("location", ["http://[oops/", "mailto:me@example.org", ""])
+def test_a_redirect_to_nowhere_holds_nothing_up(serve: Any, tmp_path: Path, order: Any, location: str) -> None:
+    after = {"/": ("/nowhere", "/a"), "/a": ("/b",), "/b": ()}
+
+    def answer(host: str, path: str, count: int) -> Answer | None:
+        if path == "/nowhere":
+            return 302, {"Location": location}, b""
+        return (200, {}, links(*after[path], text=words(path))) if path in after else None
+
+    report = crawl([serve(answer).url("a")], tmp_path, recipe=dataclasses.replace(RECIPE, order=order))
+    assert report.num_pages == 3 and report.dropped == {"redirect": 1}
+
+
 def test_a_page_of_seven_megabytes_of_links(serve: Any, tmp_path: Path) -> None:
     many = "".join(
         f'<a href="/page/{i}">some words of anchor text for number {i}</a>\n' for i in range(110_000)

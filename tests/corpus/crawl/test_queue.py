@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import pytest
 
 from mathwright.corpus.crawl.hosts import MAX_FAILURES, MAX_GROUPS, MAX_RETRY_AFTER_S, Pace
 from mathwright.corpus.crawl.page import Link, PageReport
-from mathwright.corpus.crawl.queue import MAX_TRIES, Budget, Queue, Task, is_other_name
-from mathwright.corpus.crawl.reasons import GroundsFile
+from mathwright.corpus.crawl.queue import MAX_TRIES, Budget, Queue, Task
+from mathwright.corpus.crawl.reasons import ReasonsFile
 from mathwright.corpus.crawl.scope import Scope
 from mathwright.corpus.crawl.traps import MAX_CALENDAR_URLS, MAX_FACET_URLS, MIN_ALIKE_PAGES, fingerprint
+from mathwright.corpus.urls import is_other_name
 from mathwright.errors import MathwrightError
 
 START = "http://a.org/"
@@ -77,10 +79,10 @@ def test_the_better_link_goes_first_whatever_its_host(open_queue: Open) -> None:
     links = [Link(url=f"http://{host}.org/", anchor=host, score=score) for host, score in
              (("poor", 0.1), ("good", 0.9), ("fair", 0.6))]  # fmt: skip
     queue.page(taken(queue), report(*links, score=0.5), 10)
-    grounds = [taken(queue).ground for _ in links]
-    assert [ground.anchor for ground in grounds] == ["good", "fair", "poor"]
-    assert [ground.order for ground in grounds] == [2, 3, 4]
-    assert {(ground.via, ground.via_score, ground.depth) for ground in grounds} == {(START, 0.5, 1)}
+    reasons = [taken(queue).fetch_reason for _ in links]
+    assert [reason.anchor for reason in reasons] == ["good", "fair", "poor"]
+    assert [reason.order for reason in reasons] == [2, 3, 4]
+    assert {(reason.via, reason.via_score, reason.depth) for reason in reasons} == {(START, 0.5, 1)}
 
 
 def test_what_a_folder_gave_decides_over_equal_links(open_queue: Open) -> None:
@@ -90,19 +92,19 @@ def test_what_a_folder_gave_decides_over_equal_links(open_queue: Open) -> None:
     fetched = []
     for _ in range(16):
         task = taken(queue)
-        fetched.append(task.ground.url.split("/")[3])
+        fetched.append(task.url.split("/")[3])
         queue.page(task, report(score=0.95 if fetched[-1] == "algebra" else 0.05), 10)
     assert fetched[4:].count("algebra") == 12
-    ground = taken(queue).ground
-    assert ground.path_share > ground.host_share > 0.8
+    reason = taken(queue).fetch_reason
+    assert reason.path_share > reason.host_share > 0.8
 
 
-def test_a_better_ground_replaces_a_worse_one(open_queue: Open) -> None:
+def test_a_better_reason_replaces_a_worse_one(open_queue: Open) -> None:
     queue = open_queue()
     queue.page(taken(queue), report("http://a.org/1", Link(url="http://a.org/x", anchor="here", score=0.1)), 10)
     queue.page(taken(queue), report(Link(url="http://a.org/x", anchor="theorems", score=0.9)), 10)
-    ground = taken(queue).ground
-    assert (ground.url, ground.anchor, ground.via) == ("http://a.org/x", "theorems", "http://a.org/1")
+    reason = taken(queue).fetch_reason
+    assert (reason.url, reason.anchor, reason.via) == ("http://a.org/x", "theorems", "http://a.org/1")
 
 
 def test_words_that_led_astray_are_not_followed_again_even_in_links_queued_before(open_queue: Open) -> None:
@@ -112,7 +114,7 @@ def test_words_that_led_astray_are_not_followed_again_even_in_links_queued_befor
     fetched = []
     for _ in range(16):
         task = taken(queue)
-        fetched.append("theorems" in task.ground.url)
+        fetched.append("theorems" in task.url)
         queue.page(task, report(score=0.9 if fetched[-1] else 0.1), 10)
     assert sum(fetched) == 12 and sum(fetched[:14]) >= 11
     queue.close()
@@ -125,8 +127,8 @@ def test_without_a_classifier_the_order_is_breadth_first(open_queue: Open) -> No
     fetched = []
     for _ in range(1 + 3 + 9):
         task = taken(queue)
-        fetched.append(task.ground.depth)
-        links = [f"{task.ground.url.rstrip('/')}/{name}/" for name in ("x", "y", "z")]
+        fetched.append(task.depth)
+        links = [f"{task.url.rstrip('/')}/{name}/" for name in ("x", "y", "z")]
         queue.page(task, report(*links, score=None), 10)
     assert fetched == [0] + 3 * [1] + 9 * [2]
 
@@ -134,7 +136,7 @@ def test_without_a_classifier_the_order_is_breadth_first(open_queue: Open) -> No
 def test_folders_of_a_host_are_bounded(open_queue: Open) -> None:
     queue = open_queue()
     queue.page(taken(queue), report(*(f"http://a.org/user{chr(97 + i % 26)}{i}/p/q/r" for i in range(300))), 10)
-    assert queue._db.execute("SELECT count(*) FROM groups").fetchone()[0] == MAX_GROUPS
+    assert queue.store.db.execute("SELECT count(*) FROM groups").fetchone()[0] == MAX_GROUPS
     assert sum(1 for _ in range(300) if queue.take(1.0)) == 300
 
 
@@ -145,9 +147,9 @@ def test_budgets(open_queue: Open) -> None:
     queue = open_queue(max_pages=4, max_pages_per_host=2, max_depth=1, max_hosts=2)
     links = [f"http://{host}.org/{i}" for host in ("a", "b", "c") for i in range(3)]
     queue.page(taken(queue), report(*links), 10)
-    queue.meet("b.org", 0.0, 1.0)
+    queue.robots_known("b.org", 0.0, 1.0)
     tasks = list(iter(lambda: queue.take(1.0), None))
-    assert sorted(task.ground.url[:12] for task in tasks) == ["http://a.org", "http://b.org", "http://b.org"]
+    assert sorted(task.url[:12] for task in tasks) == ["http://a.org", "http://b.org", "http://b.org"]
     queue.drop(tasks[0], "status_4xx", 404)  # a failure does not cost budget
     tasks[0] = taken(queue)
     for task in tasks:
@@ -176,7 +178,7 @@ def test_depth_is_that_of_the_nearest_way(open_queue: Open) -> None:
     queue.page(taken(queue), report("http://a.org/3"), 10)
     assert queue.counts()["dropped"] == {"budget": 1, "depth": 1}
     queue.page(taken(queue), report("http://a.org/3"), 10)  # the other way
-    assert taken(queue).ground.url == "http://a.org/3"
+    assert taken(queue).url == "http://a.org/3"
 
 
 # --- politeness ---------------------------------------------------------------------------------------
@@ -188,7 +190,7 @@ def test_delay_and_crawl_delay(open_queue: Open) -> None:
     assert queue.take(101.9) is None
     assert queue.hosts.next_due(100.0) == 102.0
     taken(queue, 102.0)
-    queue.meet("a.org", 7.0, 103.0)
+    queue.robots_known("a.org", 7.0, 103.0)
     assert queue.take(109.9) is None
     taken(queue, 110.0)
     assert queue.take(116.9) is None
@@ -199,7 +201,7 @@ def test_a_new_host_gets_one_request_until_its_rules_are_known(open_queue: Open)
     queue.page(taken(queue), report(*(f"http://b.org/{i}" for i in range(9))), 10)
     taken(queue)
     assert queue.take(1.0) is None
-    queue.meet("b.org", 0.0, 1.0)
+    queue.robots_known("b.org", 0.0, 1.0)
     assert [queue.take(1.0) is not None for _ in range(3)] == [True, True, False]
 
 
@@ -216,7 +218,7 @@ def test_back_off_doubles_and_eases(open_queue: Open) -> None:
     for i in range(30):
         now = 1000.0 + 100 * i
         queue.page(taken(queue, now), report(), 10)
-        paces.append(queue._db.execute("SELECT pace FROM hosts").fetchone()[0])
+        paces.append(queue.store.db.execute("SELECT pace FROM hosts").fetchone()[0])
     assert paces[0] > paces[-1] and paces == sorted(paces, reverse=True)
 
 
@@ -227,7 +229,7 @@ def test_answers_to_requests_under_way_are_one_failure(open_queue: Open) -> None
     for task in tasks:
         queue.retry(task, 2.0, reason="status_5xx", status=503, retry_after_s=0)
     assert queue.hosts.next_due(2.0) == 6.0
-    assert queue._db.execute("SELECT failures, closed FROM hosts").fetchone() == (1, "")
+    assert tuple(queue.store.db.execute("SELECT failures, closed FROM hosts").fetchone()) == (1, "")
 
 
 def test_a_url_is_given_up_and_a_host_too(open_queue: Open) -> None:
@@ -259,23 +261,23 @@ def test_a_better_host_is_waited_for_but_not_for_ever(open_queue: Open) -> None:
     )
     more = Link(url="http://good.org/2", anchor="", score=0.9)
     queue.page(taken(queue, 0.0), report(good, more, fair, poor), 10)
-    assert [taken(queue, 10.0).ground.url for _ in range(2)] == ["http://good.org/1", "http://fair.org/1"]
+    assert [taken(queue, 10.0).url for _ in range(2)] == ["http://good.org/1", "http://fair.org/1"]
     assert queue.take(10.0) is None  # not the poor one: good.org is busy
-    queue.meet("good.org", 60.0, 10.0)
-    assert taken(queue, 10.0).ground.url == "http://poor.org/1"  # for a minute nobody waits
+    queue.robots_known("good.org", 60.0, 10.0)
+    assert taken(queue, 10.0).url == "http://poor.org/1"  # for a minute nobody waits
 
 
 # --- one page, one fetch ------------------------------------------------------------------------------
 
 
-def test_redirects_take_over_the_ground_and_loops_end(open_queue: Open) -> None:
+def test_redirects_take_over_the_reason_and_loops_end(open_queue: Open) -> None:
     queue = open_queue()
     queue.page(taken(queue), report(Link(url="http://a.org/r0", anchor="go", score=0.7)), 10)
     for i in range(50):
         task = queue.take(1.0)
         if task is None:
             break
-        assert (task.ground.anchor, task.ground.via, task.ground.depth) == ("go", START, 1)
+        assert (task.fetch_reason.anchor, task.fetch_reason.via, task.depth) == ("go", START, 1)
         queue.redirect(task, f"http://a.org/r{i + 1}", 302)
     assert queue.counts()["dropped"] == {"redirect": 10, "redirect_loop": 1}
     assert queue.finished
@@ -286,7 +288,7 @@ def test_a_redirect_to_itself_and_one_to_what_was_seen(open_queue: Open) -> None
     queue.page(taken(queue), report("http://a.org/self", "http://a.org/back"), 10)
     for _ in range(2):
         task = taken(queue)
-        queue.redirect(task, task.ground.url if "self" in task.ground.url else START, 301)
+        queue.redirect(task, task.url if "self" in task.url else START, 301)
     assert queue.counts()["dropped"] == {"redirect": 1, "redirect_loop": 1}
 
 
@@ -296,7 +298,7 @@ def test_a_start_url_may_lead_to_its_proper_name_and_that_is_remembered(open_que
     queue.close()
     queue = open_queue(scope="host")
     queue.page(taken(queue), report("http://www.a.org/x", "http://b.org/"), 10)
-    assert taken(queue).ground.url == "http://www.a.org/x"
+    assert taken(queue).url == "http://www.a.org/x"
     assert queue.counts()["dropped"]["off_site"] == 1
 
 
@@ -319,15 +321,15 @@ def test_canonical_names_are_not_fetched_and_other_claims_are_links(open_queue: 
     queue.page(taken(queue), report("http://a.org/x?sort=1", "http://a.org/x", "http://a.org/y?v=2"), 10)
     by_url = {}
     while (task := queue.take(1.0)) is not None:
-        by_url[task.ground.url] = task
-        if "sort" in task.ground.url:
+        by_url[task.url] = task
+        if "sort" in task.url:
             queue.page(task, PageReport(score=0.5, num_words=1, canonical="http://a.org/x", fingerprint=1), 10)
-        elif "y?v" in task.ground.url:
+        elif "y?v" in task.url:
             queue.page(task, PageReport(score=0.5, num_words=1, canonical="http://a.org/z", fingerprint=2), 10)
         else:
             queue.page(task, report(), 10)
     assert "http://a.org/z" in by_url
-    fetched_first = min(by_url, key=lambda url: by_url[url].ground.order)
+    fetched_first = min(by_url, key=lambda url: by_url[url].fetch_reason.order)
     assert ("http://a.org/x" in by_url) == (fetched_first == "http://a.org/x")
     assert_adds_up(queue)
 
@@ -382,8 +384,8 @@ def test_pages_that_repeat_close_their_pattern(open_queue: Open) -> None:
     text = "This item is not available any more, please look at our other items " * 3
     urls = []
     while (task := queue.take(1.0)) is not None:
-        urls.append(task.ground.url)
-        alike = fingerprint(f"{text} item {task.id}") if "item" in task.ground.url else None
+        urls.append(task.url)
+        alike = fingerprint(f"{text} item {task.id}") if "item" in task.url else None
         queue.page(task, report(print_=alike), 10)
     # the first of its kind is no repetition
     assert len([url for url in urls if "item" in url]) == MIN_ALIKE_PAGES
@@ -401,18 +403,18 @@ def test_it_goes_on_where_it_was(open_queue: Open) -> None:
     in_flight, written = taken(queue), taken(queue)
     queue.archived("crawl-00000.warc.gz", 500, written.id, 100)
     before = (queue.num_pages, queue.num_relevant, queue.size_bytes)
-    queue._db.close()  # without a word, as a kill does
-    queue._lock.close()
+    queue.store.db.close()  # without a word, as a kill does
+    queue.store._lock.close()
     queue = open_queue(max_pages=10)
     assert (queue.num_pages, queue.num_relevant, queue.size_bytes) == before
-    assert queue.archives() == {"crawl-00000.warc.gz": 500}
+    assert queue.store.archives() == {"crawl-00000.warc.gz": 500}
     ((task, archive, offset),) = queue.stored()
-    assert (task.id, task.ground.url, archive, offset) == (written.id, written.ground.url, "crawl-00000.warc.gz", 100)
+    assert (task.id, task.url, archive, offset) == (written.id, written.url, "crawl-00000.warc.gz", 100)
     queue.page(task, report(), 10)
-    rest = [found.ground for found in iter(lambda: queue.take(1.0), None)]
+    rest = [found.fetch_reason for found in iter(lambda: queue.take(1.0), None)]
     assert len(rest) == 6
-    assert in_flight.ground.url in {ground.url for ground in rest}
-    assert min(ground.order for ground in rest) == 5  # orders are not given twice
+    assert in_flight.url in {reason.url for reason in rest}
+    assert min(reason.order for reason in rest) == 5  # orders are not given twice
 
 
 def test_a_raised_budget_goes_on(open_queue: Open) -> None:
@@ -434,20 +436,40 @@ def test_another_crawl_or_process_is_refused(open_queue: Open) -> None:
         open_queue(identity="other")
 
 
-def test_grounds_file_catches_up(open_queue: Open, tmp_path: Path) -> None:
+def test_a_frontier_that_an_earlier_version_left_is_taken_up(open_queue: Open, tmp_path: Path) -> None:
+    """Version 1 of the file: one URL in each state, the next to be fetched the one that was in flight."""
+    db = sqlite3.connect(tmp_path / "frontier.sqlite")
+    db.executescript((Path(__file__).parents[2] / "golden" / "frontier_v1.sql").read_text())
+    db.close()
+    queue = open_queue()
+    assert [line["url"] for line in queue.store.lines_after(0)] == ["http://a.org/", "http://a.org/missing"]
+    assert queue.store.line(1) == {
+        "line": 1, "order": 1, "url": "http://a.org/", "depth": 0, "host_share": 0.5, "path_share": 0.5, "words": 0.0,
+        "priority": 0.5, "outcome": "page", "status": 200, "score": 0.6, "archive": "crawl-00000.warc.gz", "offset": 10,
+    }  # fmt: skip
+    assert queue.counts()["dropped"] == {"budget": 2, "status_4xx": 1, "unanswered": 1}
+    ((task, archive, offset),) = queue.stored()
+    assert (task.url, archive, offset) == ("http://a.org/stored", "crawl-00000.warc.gz", 110)
+    queue.page(task, report("http://a.org/missing", "http://a.org/flying"), 10)
+    assert [taken(queue).url for _ in range(2)] == ["http://a.org/flying", "http://a.org/queued"]
+    assert queue.take(1.0) is None
+    assert_adds_up(queue)
+
+
+def test_the_file_of_reasons_catches_up(open_queue: Open, tmp_path: Path) -> None:
     queue = open_queue()
     path = tmp_path / "grounds.jsonl"
-    grounds = GroundsFile(path, queue)
-    grounds.write(queue.page(taken(queue), report(*(f"http://a.org/{i}" for i in range(4))), 10))
-    grounds.write(queue.page(taken(queue), report(), 10))
+    file = ReasonsFile(path, queue.store)
+    file.write(queue.page(taken(queue), report(*(f"http://a.org/{i}" for i in range(4))), 10))
+    file.write(queue.page(taken(queue), report(), 10))
     whole = path.read_bytes()
-    grounds.close()
+    file.close()
     path.write_bytes(whole[:-7])  # a line half written
     queue.page(taken(queue), report(), 10)  # and one that never was
-    GroundsFile(path, queue).close()
+    ReasonsFile(path, queue.store).close()
     lines = path.read_bytes().splitlines()
     assert path.read_bytes().startswith(whole) and len(lines) == 3
-    GroundsFile(path, queue).close()
+    ReasonsFile(path, queue.store).close()
     assert path.read_bytes().splitlines() == lines
 
 

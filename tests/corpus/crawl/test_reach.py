@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from mathwright.corpus.archive import http_body, read_pages
 from mathwright.corpus.archive.http_body import MAX_BODY_BYTES, MAX_CODINGS, decode_body
 from mathwright.corpus.crawl.page import read_links
-from mathwright.corpus.crawl.reach import PrivateAddressError, Reach, is_private, is_public, parse_address
+from mathwright.corpus.crawl.reach import PrivateAddressError, Reach
 from mathwright.corpus.crawl.run import crawl
+from mathwright.corpus.urls import is_private, is_public, parse_address
 from mathwright.records import Page
 from tests.corpus.archives import response
 from tests.corpus.crawl.test_run import RECIPE

@@ -20,7 +20,7 @@ from fastwarc.warc import ArchiveIterator as FastIterator
 from fastwarc.warc import WarcRecordType
 from warcio.archiveiterator import ArchiveIterator
 
-from mathwright.corpus.crawl.frontier import Frontier, canonical_url
+from mathwright.corpus.crawl.frontier import Frontier
 from mathwright.corpus.crawl.run import CrawlReport, crawl
 from mathwright.corpus.localweb import DocsWeb
 from mathwright.corpus.recipe import WebRecipe
@@ -40,25 +40,6 @@ RECIPE = WebRecipe(
 
 
 # --- which URLs ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("HTTP://Example.ORG:80/a#part", "http://example.org/a"),
-        ("https://example.org:443", "https://example.org/"),
-        ("https://example.org:8443/x", "https://example.org:8443/x"),
-        ("http://a.org/p?utm_source=x&b=2&a=1&gclid=9", "http://a.org/p?a=1&b=2"),
-        ("http://[::1]:80/", "http://[::1]/"),
-        ("mailto:me@example.org", ""),
-        ("http://[broken/", ""),
-        ("http://a.org:port/", ""),
-        ("javascript:void(0)", ""),
-    ],
-)
-def test_canonical_url(url: str, expected: str) -> None:
-    assert canonical_url(url) == expected
-    assert canonical_url(expected) == expected
 
 
 def simulate(sites: dict[str, dict[str, list[str]]], *, order: int, **budgets: int) -> tuple[Frontier, list[str]]:

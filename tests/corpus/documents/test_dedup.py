@@ -6,41 +6,9 @@ import numpy as np
 import pytest
 
 from mathwright.corpus.documents.compute import DocumentWriter, to_row
-from mathwright.corpus.documents.dedup import canonical_url, choose_bands, find_duplicates, near_clusters, near_copies
+from mathwright.corpus.documents.dedup import choose_bands, find_duplicates, near_clusters, near_copies
+from mathwright.corpus.urls import page_key
 from mathwright.records import Document
-
-
-@pytest.mark.parametrize(
-    ("url", "same"),
-    [
-        ("http://A.org:80/x", "https://a.org/x"),
-        ("http://a.org", "http://a.org/#top"),
-        ("http://a.org/x?utm_source=feed&utm_medium=rss", "http://a.org/x"),
-        ("http://a.org/x?b=2&a=1&fbclid=Z", "http://a.org/x?a=1&b=2"),
-        ("http://a.org/%7Eme/%e4%b8%ad", "http://a.org/~me/中"),
-        ("http://a.org/x;jsessionid=1F?p=1", "http://a.org/x?p=1"),
-    ],
-)
-def test_one_page_under_two_addresses(url, same):
-    assert canonical_url(url) == canonical_url(same)
-
-
-@pytest.mark.parametrize(
-    ("url", "other"),
-    [
-        ("http://a.org/x", "http://a.org/X"),
-        ("http://a.org/x", "http://a.org:8080/x"),
-        ("http://a.org/x?id=1", "http://a.org/x?id=2"),
-        ("http://a.org/a%2Fb", "http://a.org/a/b"),
-        ("http://a.org/x?q=", "http://a.org/x"),
-    ],
-)
-def test_two_pages(url, other):
-    assert canonical_url(url) != canonical_url(other)
-
-
-def test_an_unparsable_url_is_its_own_key():
-    assert canonical_url("http://[x") == "http://[x"
 
 
 def jaccard(a, b, n=5):
@@ -172,6 +140,6 @@ def test_copies_in_real_archives_are_found(tmp_path, shared_data):
         rows = [json.loads(line) for line in file]
     copies = [(row["url"], row["duplicate_of"]) for row in rows if row.get("duplicate_of")]
     assert len(copies) == 134
-    assert all(canonical_url(copy) == canonical_url(original) for copy, original in copies)
+    assert all(page_key(copy) == page_key(original) for copy, original in copies)
     originals = {row["url"] for row in rows if not row.get("duplicate_of")}
-    assert len({canonical_url(url) for url in originals}) == len(originals)
+    assert len({page_key(url) for url in originals}) == len(originals)

@@ -26,7 +26,7 @@ from mathwright.corpus.mining.measures import (
 from mathwright.errors import MathwrightError
 
 
-def test_labels_are_read_by_canonical_url(tmp_path):
+def test_labels_are_read_by_the_key_of_the_page(tmp_path):
     path = tmp_path / "labels.jsonl"
     rows = [("http://A.org/x?utm_source=y", True), ("http://b.org/", False), ("http://c.org/", None)]
     path.write_text("".join(json.dumps({"url": url, "label": label}) + "\n" for url, label in rows))

@@ -339,9 +339,9 @@ def test_an_archive_that_kills_its_reader_is_given_up_from_there(tmp_path, monke
     folder = tmp_path / "work"
     folder.mkdir()
     rules, slot = PageRules(min_words=1, extract=extract), Slot([0] * SLOT_CELLS, 0)
-    blocks.add_culprit(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
-    assert blocks.read_culprits(folder) == {}, "once may have had another cause"
-    blocks.add_culprit(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
+    blocks.add_bad_page(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
+    assert blocks.read_bad_pages(folder) == {}, "once may have had another cause"
+    blocks.add_bad_page(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
     do_slice(str(archive), folder, slot, rules, number=0, index=0, num_slices=1)
     assert join_blocks(folder, 1)
     done = read_counts(folder)

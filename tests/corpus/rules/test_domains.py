@@ -1,92 +1,16 @@
 """Domains by the 10% rule, prefixes by their shares, and rules that a person can read and mend."""
 
 import fnmatch
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mathwright.corpus.rules.domains import (
-    Share,
-    address,
-    domain,
-    domain_table,
-    is_mathematical,
-    registered_domain,
-)
+from mathwright.corpus.rules.domains import Share, domain, domain_table, is_mathematical
 from mathwright.corpus.rules.rules import Rule, matching, propose_rules, read_rules, rejected, write_rules
+from mathwright.corpus.urls import address
 from mathwright.errors import MathwrightError
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://www.Example.org:8080/a/b?q=1#c", "example.org/a/b"),
-        ("http://example.org", "example.org/"),
-        ("http://[broken/", "/"),
-    ],
-)
-def test_address(url, expected):
-    assert address(url) == expected
-
-
-def address_by_urlsplit(url):
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return "/"
-    return host.removeprefix("www.") + (parts.path or "/")
-
-
-@settings(max_examples=1000)
-@given(
-    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", ""]),
-    st.lists(
-        st.sampled_from(["www.", "a", "B", "org", ".", "-", ":80", ":x", "@", "[::1]", "[", "é", " "]), max_size=4
-    ),
-    st.lists(
-        st.sampled_from(["/", "a", "?", "#", "%2f", ";p", ":", "\\", "[", " ", "\t", "\n", "數", "~", "\x7f"]),
-        max_size=6,
-    ),
-)
-def test_plain_urls_have_the_address_of_any_url(scheme, host, tail):
-    url = scheme + "".join(host) + "".join(tail)
-    assert address(url) == address_by_urlsplit(url)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected", "why"),
-    [
-        ("en.wikipedia.org", "wikipedia.org", "one owner"),
-        ("maths.ox.ac.uk", "ox.ac.uk", "a public suffix of two labels"),
-        ("ada.github.io", "ada.github.io", "strangers have their sites there"),
-        ("a.ada.github.io", "ada.github.io", "below such a site"),
-        ("github.io", "github.io", "a public suffix itself"),
-        ("127.0.0.1", "127.0.0.1", "an address"),
-        ("localhost", "localhost", "no suffix"),
-        ("数学.中国", "数学.中国", "not ASCII"),
-        ("", "", "no host"),
-    ],
-)
-def test_registered_domain(host, expected, why):
-    assert registered_domain(host) == expected, why
-
-
-def test_registered_domains_never_ask_the_network(monkeypatch):
-    import socket
-
-    from mathwright.corpus.rules import domains
-
-    def no_network(*_):
-        raise AssertionError("asked the network")
-
-    monkeypatch.setattr(socket.socket, "connect", no_network)
-    domains._suffixes.cache_clear()
-    registered_domain.cache_clear()
-    assert registered_domain("a.b.co.jp") == "b.co.jp"
 
 
 def test_hosts_of_one_owner_are_one_domain_by_option():

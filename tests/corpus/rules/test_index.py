@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mathwright.corpus.rules.domains import address
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob, split_glob
 from mathwright.corpus.rules.rules import Decision, Rule, matching, merge_rules
+from mathwright.corpus.urls import address
 
 segments = st.sampled_from(["a", "b", "a-b", "ä", "数学", "x[1]", "*", "", "a b", "\U0010ffff"])
 addresses = st.builds(
