@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mathwright.corpus.documents.compute import open_documents
 from mathwright.corpus.rules.domains import DomainUnit
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob
-from mathwright.corpus.rules.rules import hosts_of_domains
+from mathwright.corpus.rules.propose import hosts_of_domains
 from mathwright.errors import MathwrightError
 
 NUM_BINS = 24

@@ -22,6 +22,7 @@ from mathwright.corpus.mining.pool import Pool
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.corpus.rules import domains
 from mathwright.corpus.rules import rules as annotate
+from mathwright.corpus.rules.propose import propose_rules
 from mathwright.corpus.rules.rules import Rule
 from mathwright.errors import MathwrightError, Paused
 from mathwright.run import Stage, read_manifest
@@ -367,7 +368,7 @@ def _merge_rules(
     """Rules of people, then automatic ones of earlier iterations, then new ones."""
     if recipe.annotation == "people":
         return annotate.merge_rules(human_rules, ())
-    proposed = annotate.propose_rules(
+    proposed = propose_rules(
         pool.urls,
         collected,
         mathematical,

@@ -17,7 +17,8 @@ from mathwright.corpus.rules.domains import (
     registered_domain,
     wilson,
 )
-from mathwright.corpus.rules.rules import Rule, matching, propose_rules, read_rules, rejected, write_rules
+from mathwright.corpus.rules.propose import propose_rules
+from mathwright.corpus.rules.rules import Rule, matching, read_rules, rejected, write_rules
 from mathwright.errors import MathwrightError
 
 
