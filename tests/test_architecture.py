@@ -49,9 +49,9 @@ CORPUS: dict[str, set[str]] = {
     "documents": {"recipe", "text"},
     "annotate": {"documents", "rules"},
     "crawl": {"archive", "classifier", "extract", "recipe", "rules"},
-    "decontaminate": {"documents", "text"},
+    "decontaminate": {"documents", "recipe", "text"},
     "pages": {"archive", "claims", "classifier", "documents", "extract"},
-    "mining": {"classifier", "decontaminate", "documents", "recipe", "rules"},
+    "mining": {"classifier", "documents", "recipe", "rules"},
     "stage": {
         "archive",
         "claims",
