@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mathwright.corpus.decontaminate import ContaminationIndex, build_index, find_contamination, find_contamination_in
 from mathwright.corpus.decontaminate.grams import tokenise
-from mathwright.corpus.decontaminate.index import PIECE_CHARS
+from mathwright.corpus.decontaminate.match import PIECE_CHARS
 from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.corpus.documents.foreign import read_corpus
 from mathwright.errors import MathwrightError

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from mathwright.corpus.decontaminate.grams import ranges
-from mathwright.corpus.decontaminate.index import ContaminationIndex, Hits, build_index, find_hits
+from mathwright.corpus.decontaminate.index import ContaminationIndex, build_index
+from mathwright.corpus.decontaminate.match import Hits, find_hits
 from mathwright.corpus.documents.foreign import read_corpus
 from mathwright.records import Problem, write_jsonl
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus.decontaminate.grams import OPERATORS, UNSURE, Grams, tokenise
-from mathwright.corpus.decontaminate.index import ContaminationIndex, find_hits
+from mathwright.corpus.decontaminate.characters import OPERATORS, UNSURE
+from mathwright.corpus.decontaminate.grams import Grams, tokenise
+from mathwright.corpus.decontaminate.index import ContaminationIndex
+from mathwright.corpus.decontaminate.match import find_hits
 from mathwright.corpus.decontaminate.spans import ContaminatedSpan, Removal
 from mathwright.lines import json_text
 
