@@ -81,7 +81,7 @@ class IterationPages:
         if self._documents.metadata.num_rows != len(self.index):
             raise MathwrightError(
                 f"{folder} has {len(self.index)} pages, the pool {self._documents.metadata.num_rows}",
-                hint="the run has begun anew: annotate when its first iteration is done",
+                hint="the run has started again: annotate when its first iteration is done",
             )
         sizes = [self._documents.metadata.row_group(i).num_rows for i in range(self._documents.num_row_groups)]
         self._group_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

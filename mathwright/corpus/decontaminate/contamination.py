@@ -1,4 +1,4 @@
-"""Which benchmark problems stand in a training corpus: `decontaminate.py` the other way round.
+"""Which benchmark problems stand in a training corpus: `spans.py` the other way round.
 
 The rule is the paper's (§2.1), on questions only: a question of at least `ngram` grams stands in a document if one of
 its n-grams does; a shorter one if it stands there as a whole. An answer alone is no evidence, so answers are not looked
@@ -103,7 +103,7 @@ def find_contaminated(
 ) -> Iterator[Contamination]:
     """The problems whose question stands in one of the documents `texts`, given as (url, text).
 
-    A problem found in several documents is given for each, in the order of the documents. Texts with one url behind
+    A problem found in several documents is given for each, in the order of the documents. Texts with one url after
     each other are pieces of one document, of which the best finding is given. A few texts are held in memory.
     """
     index = QuestionIndex(problems, ngram=ngram)

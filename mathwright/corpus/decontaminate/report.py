@@ -137,5 +137,5 @@ def cost_table(summary: Mapping[str, Any]) -> str:
 
 
 def summary_json(summary: Mapping[str, Any]) -> str:
-    """The summary as it is written beside the documents."""
+    """The summary as it is written next to the documents."""
     return json_text(summary, indent=2) + "\n"

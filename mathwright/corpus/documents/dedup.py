@@ -92,7 +92,7 @@ def find_duplicates(
     `similarity` is the Jaccard similarity of shingle sets from which two pages count as near-duplicates, in (0, 1];
     `num_hashes` the number of MinHash permutations; `bands` how many LSH bands they are cut into (0: chosen by
     `choose_bands`). Memory: about 100 bytes a page, and the URLs while pages are put in order; signatures go to a
-    temporary file beside `documents`.
+    temporary file next to `documents`.
     Raises ValueError for a number of bands that num_hashes cannot be cut into.
     """
     num = open_documents(documents).metadata.num_rows

@@ -7,7 +7,7 @@
       culprits.jsonl         pages that ended or stalled a worker: set aside, not tried again
       archive.json, documents.parquet, rejected.jsonl   the archive as a whole; its blocks are then removed
 
-A block is committed by the rename of its JSON file, which comes behind its Parquet file. Its state holds the record
+A block is committed by the rename of its JSON file, which comes after its Parquet file. Its state holds the record
 counts of its own stretch of the archive, so that a resumed run adds up to the same funnel. Slice k of K reads all of
 the archive (reading costs a twentieth of extraction) and extracts the blocks k, k + K, ...
 """
@@ -62,7 +62,7 @@ class Block:
     num_pages: int = 0
     num_documents: int = 0
     offset: int = 0
-    """Of its last page: reading goes on there, behind that page."""
+    """Of its last page: reading goes on there, after that page."""
     at_offset: int = 0
     """How many pages there have that offset: several, where a gzip member holds several records."""
     digest: str = ""
@@ -88,50 +88,58 @@ class ArchiveCounts:
 
 
 def do_slice(
-    archive: str, folder: Path, slot: Slot, rules: PageRules, *, number: int, index: int, num_slices: int
+    archive: str, folder: Path, slot: Slot, rules: PageRules, *, archive_number: int, slice_index: int, num_slices: int
 ) -> bool:
-    """Do what is left of slice `index` of the archive, the `number`-th of the run; whether nobody else holds it.
+    """Do what is left of a slice of the archive, the `archive_number`-th of the run; whether nobody else holds it.
 
     Raises UnreadableError where the archive cannot be opened.
     """
     if is_complete(folder):
         return True
     folder.mkdir(parents=True, exist_ok=True)
-    claim = Claim.take(folder / f"slice-{index}.lock")
+    claim = Claim.take(folder / f"slice-{slice_index}.lock")
     if claim is None:
         return False
     with claim:
         if not claim.done:
-            _extract_slice(archive, folder, slot, rules, number=number, index=index, num_slices=num_slices)
+            _extract_slice(
+                archive,
+                folder,
+                slot,
+                rules,
+                archive_number=archive_number,
+                slice_index=slice_index,
+                num_slices=num_slices,
+            )
             claim.mark_done()
     slot.set(Slot.IDLE)
     return True
 
 
 def _extract_slice(
-    archive: str, folder: Path, slot: Slot, rules: PageRules, *, number: int, index: int, num_slices: int
+    archive: str, folder: Path, slot: Slot, rules: PageRules, *, archive_number: int, slice_index: int, num_slices: int
 ) -> None:
     have = {int(path.stem.removeprefix("block-")) for path in folder.glob("block-*.json")}
-    missing = index
+    missing = slice_index
     while missing in have:
         missing += num_slices
-    # Any committed block, whoever made it, says where the pages behind it begin.
+    # Any committed block, whoever made it, says where the pages after it begin.
     before = max((block for block in have if block < missing), default=None)
     state = None if before is None else read_block(folder, before)
     if state is not None and state.last:
         return
-    condemned = read_culprits(folder)
-    reader = _Reader(archive, state, slot, number, condemned)
+    bad_pages = read_bad_pages(folder)
+    reader = _Reader(archive, state, slot, archive_number, bad_pages)
     while not reader.ended:
-        if reader.block % num_slices == index and reader.block not in have:
-            _commit_block(reader, folder, slot, rules, condemned)
+        if reader.block % num_slices == slice_index and reader.block not in have:
+            _commit_block(reader, folder, slot, rules, bad_pages)
         else:
             for _ in reader.next_block():
                 pass
 
 
 def _commit_block(
-    reader: _Reader, folder: Path, slot: Slot, rules: PageRules, condemned: dict[tuple[str, int], str]
+    reader: _Reader, folder: Path, slot: Slot, rules: PageRules, bad_pages: dict[tuple[str, int], str]
 ) -> None:
     state = Block(block=reader.block)
     dropped: Counter[str] = Counter()
@@ -141,8 +149,8 @@ def _commit_block(
                 row = {"archive": item.archive, "offset": item.offset, "size_bytes": item.size_bytes}
                 state.rejected.append(("damage", {"reason": item.reason, **row}))
                 continue
-            slot.set(Slot.EXTRACT, archive=reader.number, page=page)
-            row, reason = _to_document(item, rules, condemned.get(("extract", page)))
+            slot.set(Slot.EXTRACT, archive=reader.archive_number, page=page)
+            row, reason = _to_document(item, rules, bad_pages.get(("extract", page)))
             slot.count_page()
             if reason:
                 dropped[reason] += 1
@@ -159,11 +167,11 @@ def _commit_block(
     write_json(_state_path(folder, state.block), asdict(state))
 
 
-def _to_document(page: Page | Document, rules: PageRules, condemned: str | None) -> tuple[dict[str, Any], str]:
+def _to_document(page: Page | Document, rules: PageRules, why_bad: str | None) -> tuple[dict[str, Any], str]:
     """(row, "") of the document, or (what identifies the page, the reason why it is none)."""
     where = {"url": page.url, "archive": page.archive, "offset": page.offset}
-    if condemned:
-        return where, condemned
+    if why_bad:
+        return where, why_bad
     try:
         if isinstance(page, Document):
             document = cut_document(page)
@@ -191,15 +199,15 @@ def cut_document(document: Document) -> Document:
 
 
 class _Reader:
-    """The pages and damages of an archive, a block at a time, behind a committed block or from the start.
+    """The pages and damages of an archive, a block at a time, after a committed block or from the start.
 
     The pages of a WET archive are documents already.
     """
 
     def __init__(
-        self, archive: str, before: Block | None, slot: Slot, number: int, condemned: dict[tuple[str, int], str]
+        self, archive: str, before: Block | None, slot: Slot, archive_number: int, bad_pages: dict[tuple[str, int], str]
     ) -> None:
-        self.number = number
+        self.archive_number = archive_number
         self.block = 0 if before is None else before.block + 1
         self.offset, self.at_offset, self.digest = 0, 0, ""  # of the last page, as in Block
         if before is not None:
@@ -210,7 +218,7 @@ class _Reader:
         self.ended = False
         self._archive = archive
         self._slot = slot
-        self._condemned = condemned
+        self._bad_pages = bad_pages
         self._counts: Counter[str] = Counter()  # read_pages adds to it
         self._read = read_documents if is_wet(archive) else read_pages
         self._items = self._open(before)
@@ -222,12 +230,12 @@ class _Reader:
         self._counts.clear()
         while self.num_in_block < BLOCK_PAGES:
             page = first + self.num_in_block
-            if reason := self._condemned.get(("read", page)):
+            if reason := self._bad_pages.get(("read", page)):
                 self._counts["damaged"] += 1
                 self.ended = True
                 yield page, Damage(archive=self._archive, offset=self.offset, size_bytes=0, reason=reason)
                 break
-            self._slot.set(Slot.READ, archive=self.number, page=page)
+            self._slot.set(Slot.READ, archive=self.archive_number, page=page)
             item = self._next()
             if item is None:
                 self.ended = True
@@ -251,10 +259,10 @@ class _Reader:
     def _open(self, before: Block | None) -> Iterator[Page | Document | Damage]:
         if before is None:
             return iter(self._read(self._archive, counts=self._counts))
-        return self._behind(before)
+        return self._after(before)
 
-    def _behind(self, before: Block) -> Iterator[Page | Document | Damage]:
-        """The items behind a block. What was counted on the way there was counted with it, and is forgotten."""
+    def _after(self, before: Block) -> Iterator[Page | Document | Damage]:
+        """The items after a block. What was counted on the way there was counted with it, and is forgotten."""
         items = iter(self._read(self._archive, start=before.offset, counts=self._counts))
         same = (item for item in items if not isinstance(item, Damage))
         last = next(itertools.islice(same, before.at_offset - 1, None), None)
@@ -291,7 +299,7 @@ def read_counts(folder: Path) -> ArchiveCounts:
     return ArchiveCounts(**json.loads((folder / "archive.json").read_text(encoding="utf-8")))
 
 
-def add_culprit(folder: Path, phase: str, page: int, reason: str, *, sure: bool) -> None:
+def add_bad_page(folder: Path, phase: str, page: int, reason: str, *, sure: bool) -> None:
     """Keep that a worker ended in this phase ("extract" or "read") at the page with this ordinal.
 
     `sure`: it was the page; else something else may have ended the worker, and it is tried PATIENCE times.
@@ -301,18 +309,18 @@ def add_culprit(folder: Path, phase: str, page: int, reason: str, *, sure: bool)
         file.write(line + "\n")
 
 
-def read_culprits(folder: Path) -> dict[tuple[str, int], str]:
+def read_bad_pages(folder: Path) -> dict[tuple[str, int], str]:
     """The reason by (phase, page) of those that are not tried again."""
     path = folder / "culprits.jsonl"
     tries: Counter[tuple[str, int]] = Counter()
-    condemned: dict[tuple[str, int], str] = {}
+    bad_pages: dict[tuple[str, int], str] = {}
     for line in file_lines(path) if path.is_file() else ():
-        culprit = json.loads(line)
-        key = (culprit["phase"], culprit["page"])
+        row = json.loads(line)
+        key = (row["phase"], row["page"])
         tries[key] += 1
-        if culprit["sure"] or tries[key] >= PATIENCE:
-            condemned[key] = culprit["reason"]
-    return condemned
+        if row["sure"] or tries[key] >= PATIENCE:
+            bad_pages[key] = row["reason"]
+    return bad_pages
 
 
 def join_blocks(folder: Path, num_slices: int) -> bool:
