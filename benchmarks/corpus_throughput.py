@@ -196,7 +196,7 @@ def profile(options: argparse.Namespace, archives: list[str]) -> None:
         profiler.enable()
         for number, path in enumerate(archives):
             slot = Slot([0] * SLOT_CELLS, 0)
-            do_slice(path, Path(folder) / str(number), slot, rules, number=number, index=0, num_slices=1)
+            do_slice(path, Path(folder) / str(number), slot, rules, archive_number=number, slice_index=0, num_slices=1)
         profiler.disable()
         pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
 

@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mathwright.corpus.decontaminate import ContaminationIndex, build_index, find_contamination, find_contamination_in
-from mathwright.corpus.decontaminate.contamination import read_corpus
 from mathwright.corpus.decontaminate.grams import tokenise
-from mathwright.corpus.decontaminate.index import PIECE_CHARS
+from mathwright.corpus.decontaminate.match import PIECE_CHARS
 from mathwright.corpus.decontaminate.texts import benchmark_texts
+from mathwright.corpus.documents.foreign import read_corpus
 from mathwright.errors import MathwrightError
 from mathwright.problems.benchmarks import BENCHMARKS
 

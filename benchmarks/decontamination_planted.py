@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathwright.corpus.decontaminate.contamination import read_corpus
 from mathwright.corpus.decontaminate.report import DecontaminationReport, cost_table
 from mathwright.corpus.decontaminate.spans import (
     BenchmarkText,
@@ -29,6 +28,7 @@ from mathwright.corpus.decontaminate.spans import (
     find_removals,
 )
 from mathwright.corpus.decontaminate.texts import benchmark_texts
+from mathwright.corpus.documents.foreign import read_corpus
 
 BENCHMARKS = ("gsm8k", "math", "cmath", "agieval")
 ENGLISH = {

@@ -53,9 +53,9 @@ CORPUS: dict[str, set[str]] = {
     "documents": {"recipe", "text", "urls"},
     "annotate": {"documents", "rules"},
     "crawl": {"archive", "classifier", "extract", "recipe", "rules", "urls"},
-    "decontaminate": {"documents", "text"},
+    "decontaminate": {"documents", "recipe", "text"},
     "pages": {"archive", "claims", "classifier", "documents", "extract"},
-    "mining": {"classifier", "decontaminate", "documents", "recipe", "rules", "urls"},
+    "mining": {"classifier", "documents", "recipe", "rules", "urls"},
     "stage": {
         "archive",
         "claims",

@@ -47,7 +47,7 @@ class HeldOut:
 
 
 class Classifier:
-    """A trained model with the normaliser it was trained behind."""
+    """A trained model with the normaliser it was trained with."""
 
     def __init__(self, model: Any, normaliser: Normaliser) -> None:
         self._model = model
@@ -77,7 +77,7 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:
-        """Raises MathwrightError where there is no whole model, or where it was trained behind another normaliser."""
+        """Raises MathwrightError where there is no whole model, or where it was trained with another normaliser."""
         about_path, model = folder / "classifier.json", folder / "classifier.bin"
         if not about_path.is_file():
             raise MathwrightError(f"{folder}: no classifier here", hint="train one with the corpus stage")
@@ -93,7 +93,7 @@ class Classifier:
             raise MathwrightError(f"{about_path}: not as it was written: {error!r}", hint="train it again") from error
         if known != normaliser.hash:
             raise MathwrightError(
-                f"{folder}: trained behind normaliser {known} (version {version}), this is {normaliser.hash} (version "
+                f"{folder}: trained with normaliser {known} (version {version}), this is {normaliser.hash} (version "
                 f"{VERSION})",
                 hint="its scores would mean nothing; train it again",
             )

@@ -149,7 +149,7 @@ class CorpusRecipe:
     """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
     benchmarks: tuple[str, ...]
     """Names of benchmarks (problems.BENCHMARKS, or agieval) or JSONL files whose questions and answers are kept out,
-    beside the run's own evaluation problems."""
+    in addition to the run's own evaluation problems."""
     heldout_share: float
     """Share of the final documents kept out of the shards to measure bits per byte."""
     page_classifier: str = ""

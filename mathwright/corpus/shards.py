@@ -33,7 +33,7 @@ def choose_heldout(urls: Sequence[str], share: float, seed: int) -> set[str]:
     """The URLs held out: that share of them, rounded up, by the order of a keyed hash.
 
     Whether a page is held out hardly depends on which other pages there are, so corpora stay comparable; nor does it
-    depend on the port, which a server on the loopback chooses anew each time. Raises
+    depend on the port, which a server on the loopback chooses each time. Raises
     MathwrightError where nothing would be left on one side.
     """
     num = math.ceil(share * len(urls))

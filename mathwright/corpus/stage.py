@@ -22,10 +22,9 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import chain, tee
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +33,18 @@ import numpy as np
 from mathwright.corpus.archive.listing import find_archives
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.crawl.run import crawl
-from mathwright.corpus.decontaminate.report import DecontaminationReport, summary_json
-from mathwright.corpus.decontaminate.spans import (
-    BenchmarkText,
-    ContaminationIndex,
-    build_index,
-    find_contamination_in,
-    find_removals,
-    remove_contamination,
-)
-from mathwright.corpus.decontaminate.texts import benchmark_texts, problem_texts
-from mathwright.corpus.documents.compute import DocumentWriter, read_column, read_columns, read_rows, with_text
+from mathwright.corpus.decontaminate import ContaminationIndex
+from mathwright.corpus.decontaminate.part import build_benchmark_index, report_index, write_decontaminated
+from mathwright.corpus.documents.compute import DocumentWriter, read_column, read_columns, read_rows
 from mathwright.corpus.documents.dedup import find_duplicates
 from mathwright.corpus.documents.filters import reject
 from mathwright.corpus.documents.sort import write_sorted
 from mathwright.corpus.localweb import DocsWeb
-from mathwright.corpus.mining import warnings
-from mathwright.corpus.mining.loop import Mined, mine
+from mathwright.corpus.mining.checks import check_recipe
+from mathwright.corpus.mining.loop import mine
 from mathwright.corpus.mining.pool import Pool
 from mathwright.corpus.mining.quality import assess
+from mathwright.corpus.mining.state import Mined
 from mathwright.corpus.pages.run import discard_documents, extract_archives, join_archives
 from mathwright.corpus.recipe import CorpusRecipe, FilterRecipe, WebRecipe
 from mathwright.corpus.shards import choose_heldout, write_shards
@@ -61,16 +53,13 @@ from mathwright.lm.load import load_tokenizer
 from mathwright.records import Problem
 from mathwright.run import Stage
 
-COMMON_NGRAM_PAGES = 20
-"""An n-gram of a benchmark on so many pages, and on a hundredth of them, is named: it may be a common phrase."""
-
 
 def run(
     recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
 ) -> None:
     """Run the corpus stage; its outputs are `documents` (Parquet), `shards`, `heldout`, `rules` and `classifier`.
 
-    `decontaminate` are the run's own evaluation problems, kept out beside the benchmarks of the recipe. Raises
+    `decontaminate` are the run's own evaluation problems, kept out in addition to the benchmarks of the recipe. Raises
     MathwrightError for an empty seed, no pages, malformed benchmarks or rules, before the long work where possible.
     """
     lead = Claim.take(stage.path / "lead.lock")
@@ -84,11 +73,11 @@ def _run(
     recipe: CorpusRecipe, stage: Stage, *, tokenizer_source: str, decontaminate: Sequence[Problem], seed: int
 ) -> None:
     # First what can be wrong without a page: it should not cost a crawl.
-    warnings.check_recipe(recipe, stage.path.parent)
+    check_recipe(recipe, stage.path.parent)
     index = build_benchmark_index(recipe, decontaminate)
     tokenizer = load_tokenizer(tokenizer_source)
     tokenizer.model_max_length = sys.maxsize  # documents of any length: it is the training that cuts them into rows
-    _report_index(stage, index)
+    report_index(index, stage)
 
     archives = _collect_archives(recipe.web, stage)
     pages = stage.path / "pages" / "pages.parquet"
@@ -119,9 +108,7 @@ def _run(
         summary={
             "iterations": mined.iterations,
             "top_domains": mined.top_domains,
-            "rules": warnings.rule_rows(
-                pool.urls, mined.state.rules, mined.state.collected, mined.state.seed & ~mined.first_seed
-            ),
+            "rules": mined.rules,
             "top_pages": _top_pages(pool, mined),
             "quality": quality,
             "tokens": sizes,
@@ -272,80 +259,16 @@ def _forget_rejected(stage: Stage, *steps: str) -> None:
 # --- decontamination ------------------------------------------------------------------------------
 
 
-def build_benchmark_index(recipe: CorpusRecipe, problems: Sequence[Problem]) -> ContaminationIndex:
-    """The index of the recipe's benchmarks and of the questions and answers of `problems`, by their source.
-
-    Raises MathwrightError for a benchmark that is missing, malformed or without any text.
-    """
-    texts: dict[str, Iterable[BenchmarkText]] = dict(problem_texts(problems))
-    for name, found in benchmark_texts(recipe.benchmarks, recipe.benchmark_data).items():
-        texts[name] = chain(texts.get(name, ()), found)
-    index = build_index(
-        texts,
-        ngram=recipe.decontaminate_ngram,
-        short_ngram=recipe.decontaminate_short_ngram,
-        min_words=recipe.decontaminate_min_words,
-        cjk_chars=recipe.decontaminate_cjk_chars,
-    )
-    warnings.check_benchmarks(index, texts)
-    return index
-
-
-def _report_index(stage: Stage, index: ContaminationIndex) -> None:
-    num_texts, num_short, num_empty, num_repeated = (
-        sum(counts.values()) for counts in (index.num_texts, index.num_too_short, index.num_empty, index.num_repeated)
-    )
-    dropped = {"too short to identify": num_short - num_empty, "empty": num_empty, "repeated": num_repeated}
-    num_in = num_texts + num_short + num_repeated
-    stage.funnel("benchmark texts", unit="texts", num_in=num_in, num_out=num_texts, dropped=dropped)
-    warnings.warn_of_benchmarks(index, stage)
-
-
 def _decontaminate(
     pool: Pool, mined: Mined, output: Path, stage: Stage, index: ContaminationIndex, recipe: CorpusRecipe
 ) -> dict[str, Any]:
-    """Write the collected pages without what is contaminated; returns what each rule and benchmark cost.
-
-    Each removal is a row of rejected/decontaminate.jsonl; the cost report is contamination.json beside the documents.
-    """
     _forget_rejected(stage, "decontaminate")
-    dropped: Counter[str] = Counter()
-    report = DecontaminationReport(index)
-    rows, again = tee(row for i, row in enumerate(read_rows(pool.documents)) if mined.state.collected[i])
     num_collected = int(mined.state.collected.sum())
-    found = find_contamination_in((row["text"] for row in again), index)
-    with DocumentWriter(output) as writer, stage.progress("decontaminate", num_collected) as advance:
-        for row, spans in zip(rows, found, strict=True):
-            advance(1)
-            for audit in report.add(
-                row["url"], row["text"], find_removals(row["text"], spans, recipe.decontaminate_mode)
-            ):
-                stage.reject("decontaminate", audit, audit["rule"])
-            kept = row
-            if spans:
-                kept = with_text(row, remove_contamination(row["text"], spans, recipe.decontaminate_mode))
-            if spans and not kept["text"].strip():
-                dropped["benchmark text on the page"] += 1
-            elif kept["num_words"] < recipe.min_words:
-                dropped[f"fewer than {recipe.min_words} words left"] += 1
-            else:
-                writer.write(kept)
     stage.funnel(
         "recall", unit="pages", num_in=len(pool.urls), num_out=num_collected,
         dropped={"ranked below the budget": len(pool.urls) - num_collected},
     )  # fmt: skip
-    num_kept = num_collected - dropped.total()
-    stage.funnel("decontaminate", unit="pages", num_in=num_collected, num_out=num_kept, dropped=dropped)
-    summary = report.summary()
-    output.with_name("contamination.json").write_text(summary_json(summary), encoding="utf-8")
-    for row in summary["ngrams"]:
-        if row["pages"] >= max(COMMON_NGRAM_PAGES, num_collected // 100):
-            stage.say(
-                f"[yellow]warning[/] {row['pages']:,} pages have {row['ngram']!r} of {row['benchmark']}: "
-                "is it a benchmark text? See documents/contamination.json"
-            )
-    hits = {f"{row['rule']}: {row['benchmark']}": row["spans"] for row in summary["rules"]}
-    return {"hits": hits, "rules": summary["rules"], "ngrams": summary["ngrams"][:20]}
+    return write_decontaminated(pool.documents, mined.state.collected, output, stage, index, recipe)
 
 
 # --- shards ---------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_page_that_is_gone_is_named(capsys: pytest.CaptureFixture[str], shards
 
 def test_recall_of_a_labelled_sheet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     scores = np.linspace(1, 0, 2000)
-    rows = sheet_rows(scores, [f"http://a.org/{i}" for i in range(2000)], 400, per_stratum=20, seed=0)
+    rows = sheet_rows(scores, [f"http://a.org/{i}" for i in range(2000)], 400, per_stratum=20, rng_seed=0)
     write_sheet(tmp_path / "sheet.jsonl", [{**row, "label": bool(scores[row["row"]] > 0.7)} for row in rows])
     status, out, err = call(capsys, "corpus", "recall", str(tmp_path / "sheet.jsonl"))
     assert status == 0

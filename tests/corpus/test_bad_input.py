@@ -9,16 +9,17 @@ import pytest
 
 from mathwright.corpus.documents.compute import read_rows
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES
-from mathwright.corpus.mining import warnings
-from mathwright.corpus.mining.loop import State
 from mathwright.corpus.mining.pool import Pool
+from mathwright.corpus.mining.state import State
 from mathwright.corpus.recipe import ClassifierRecipe
 from mathwright.corpus.rules import rules as annotate
+from mathwright.corpus.rules.coverage import rule_rows, warnings_of_rules
 from mathwright.corpus.rules.domains import domain_table
 from mathwright.corpus.rules.index import PrefixIndex
+from mathwright.corpus.rules.propose import propose_rules
 from mathwright.corpus.rules.rules import Rule
 from mathwright.errors import MathwrightError
-from mathwright.run import Stage, read_manifest
+from mathwright.run import read_manifest
 from tests.corpus.test_stage import (
     MATH,
     OTHER,
@@ -44,7 +45,7 @@ def mined(web, tmp_path_factory):  # noqa: F811
 
 @pytest.fixture
 def go(web, mined, tmp_path, capsys):  # noqa: F811
-    """Run the stage behind its pool under a changed recipe; returns what it said and its summary."""
+    """Run the stage from its pool on under a changed recipe; returns what it said and its summary."""
 
     def run(**changes):
         shutil.rmtree(tmp_path / "corpus", ignore_errors=True)
@@ -82,7 +83,7 @@ def test_a_seed_of_nothing_or_everything_is_an_error(go, globs, message, hint):
     assert hint in caught.value.hint
 
 
-def test_a_glob_of_the_seed_that_matches_nothing_is_named_beside_others_that_do(go):
+def test_a_glob_of_the_seed_that_matches_nothing_is_named_next_to_others_that_do(go):
     said, _ = go(seed_urls=("*//seed.org/*", "*//qa.org/qestions/*"))
     assert "no page matches *//qa.org/qestions/* of corpus.seed_urls" in said
     assert "no page matches *//seed.org" not in said
@@ -142,17 +143,6 @@ def test_equal_scores_are_an_error(go):
     with pytest.raises(MathwrightError, match=r"the classifier gives all 240 pages the score 0\.5000") as caught:
         go(classifier=classifier(lr=1e-30))
     assert "it learned nothing" in caught.value.hint
-
-
-def test_a_cut_among_equal_scores_is_said(mined, capsys):
-    """Pages without a known word all have one score."""
-    num = 200
-    scores = np.where(np.arange(num) < 20, 0.9, 0.5)
-    urls, tokens = [f"http://a.org/{i}" for i in range(num)], np.full(num, 10)
-    warnings.warn_of_cut(scores, tokens, urls, np.arange(num) < 100, 1000, mined)
-    assert "180 pages have the lowest score collected, 0.500000: 100 of them are left out" in capsys.readouterr().err
-    warnings.warn_of_cut(scores, tokens, urls, np.arange(num) < 20, 200, mined)
-    assert capsys.readouterr().err == ""
 
 
 # --- rules ----------------------------------------------------------------------------------------
@@ -317,19 +307,18 @@ def test_a_domain_of_a_million_pages_goes_through_domains_rules_and_seed(tmp_pat
     collected = np.array([i % folders % 2 == 0 and i >= folders for i in range(num)])
     (row,) = domain_table(urls, collected)
     assert (row.num_pages, row.num_collected) == (num, num // 2 - folders // 2)
-    rules = annotate.propose_rules(urls, collected, [row], min_share=0.5, min_pages=5, note="")
+    rules = propose_rules(urls, collected, [row], min_share=0.5, min_pages=5, note="")
     assert [rule.glob for rule in rules] == sorted(f"qa.org/f{k}/*" for k in range(0, folders, 2))
     joining = annotate.matching(urls, rules) & ~collected
     assert np.flatnonzero(joining).tolist() == list(range(0, folders, 2))
-    rows = warnings.rule_rows(urls, rules, collected, joining)
+    rows = rule_rows(urls, rules, collected, joining)
     assert {(r["pages"], r["collected"], r["joined_seed"]) for r in rows} == {(1000, 999, 1)}
     index = PrefixIndex(urls, collected)
     assert len(index.children("qa.org/")) == folders
-    state = State(scores=np.zeros(num), collected=collected, seed=joining, next_seed=joining, rules=rules)
+    state = State(scores=np.zeros(num), collected=collected, seed_pages=joining, next_seed_pages=joining, rules=rules)
     state.save(tmp_path, urls)
     assert State.load(tmp_path).rules == rules
-    stage = Stage("corpus", tmp_path, "")
-    warnings.warn_of_rules(urls, rules, stage)
+    assert warnings_of_rules(urls, rules) == []
 
 
 @pytest.mark.parametrize("kind", ["text/[/x]", "\x1b[2jtext/[/x]"])

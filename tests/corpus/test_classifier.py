@@ -111,7 +111,7 @@ def test_a_model_behind_another_normaliser_is_refused(tmp_path):
     train(MATH, OTHER, RECIPE, work_folder=tmp_path, seed=3).save(tmp_path)
     about = json.loads((tmp_path / "classifier.json").read_text())
     (tmp_path / "classifier.json").write_text(json.dumps({**about, "normaliser": "0" * 16}))
-    with pytest.raises(MathwrightError, match="trained behind normaliser 0000"):
+    with pytest.raises(MathwrightError, match="trained with normaliser 0000"):
         Classifier.load(tmp_path)
 
 

@@ -9,11 +9,13 @@ from itertools import pairwise
 import pytest
 
 from mathwright.corpus.decontaminate import find_contamination
+from mathwright.corpus.decontaminate.part import build_benchmark_index
 from mathwright.corpus.documents.compute import read_columns, read_rows
-from mathwright.corpus.mining.loop import State, match_seed
 from mathwright.corpus.mining.pool import Pool
+from mathwright.corpus.mining.seed import match_seed
+from mathwright.corpus.mining.state import State
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, FilterRecipe, WebRecipe
-from mathwright.corpus.stage import build_benchmark_index, run
+from mathwright.corpus.stage import run
 from mathwright.errors import MathwrightError
 from mathwright.lm.shards import TokenShards
 from mathwright.lm.tokenise import train_tokenizer
@@ -340,7 +342,7 @@ def test_rules_of_people_go_before_automatic_ones(web, tmp_path):
     }
     stage = tmp_path / "run" / "corpus"
     pool = Pool.open(stage / "pool" / "pool.parquet")
-    joining = State.load(stage / "iteration-1").next_seed & ~match_seed(pool.urls, ("*//seed.org/*",), ())
+    joining = State.load(stage / "iteration-1").next_seed_pages & ~match_seed(pool.urls, ("*//seed.org/*",), ()).pages
     assert not any("mixed.org" in url for url, joins in zip(pool.urls, joining, strict=True) if joins)
 
 

@@ -26,7 +26,7 @@ def check(context: Context) -> None:
     from mathwright.corpus.archive.listing import find_archives
     from mathwright.corpus.classifier import Classifier
     from mathwright.corpus.decontaminate.texts import benchmark_texts
-    from mathwright.corpus.mining.warnings import check_recipe
+    from mathwright.corpus.mining.checks import check_recipe
     from mathwright.corpus.rules.rules import read_rules
 
     recipe = context.recipe.corpus

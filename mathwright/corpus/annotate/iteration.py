@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mathwright.corpus.documents.compute import open_documents
 from mathwright.corpus.rules.domains import DomainUnit
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob
-from mathwright.corpus.rules.rules import hosts_of_domains
+from mathwright.corpus.rules.propose import hosts_of_domains
 from mathwright.errors import MathwrightError
 
 NUM_BINS = 24
@@ -81,7 +81,7 @@ class IterationPages:
         if self._documents.metadata.num_rows != len(self.index):
             raise MathwrightError(
                 f"{folder} has {len(self.index)} pages, the pool {self._documents.metadata.num_rows}",
-                hint="the run has begun anew: annotate when its first iteration is done",
+                hint="the run has started again: annotate when its first iteration is done",
             )
         sizes = [self._documents.metadata.row_group(i).num_rows for i in range(self._documents.num_row_groups)]
         self._group_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from mathwright.corpus.annotate.iteration import Candidate, IterationPages
 from mathwright.corpus.rules.file import RulesFile
 from mathwright.corpus.rules.index import prefix_glob
+from mathwright.corpus.rules.propose import propose_below
 from mathwright.corpus.rules.rules import (
     AUTOMATIC,
     Decision,
@@ -20,7 +21,6 @@ from mathwright.corpus.rules.rules import (
     check_glob,
     merge_rules,
     now,
-    propose_below,
     run_rules,
 )
 from mathwright.errors import MathwrightError

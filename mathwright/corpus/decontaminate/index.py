@@ -1,13 +1,10 @@
-"""The n-grams of benchmark texts and where they stand in other texts: what decontamination and contamination share.
+"""The index of benchmark texts: their grams, and where each of their n-grams stands, by a rolling hash.
 
-A window of n grams is looked up by a rolling hash over the whole stream at once, and every window found so is compared
-gram by gram with the benchmark text: a hash never decides. The words are hashed without their operators, which the
-comparison looks at; before the first gram of a window an operator that only one of the two has stands outside it.
+`match.py` looks texts up in it.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,25 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mathwright.corpus.decontaminate.grams import (
-    SETTLED_CHARS,
-    UNSURE,
-    Grams,
-    has_broken_words,
-    identifying,
-    mix,
-    ranges,
-    tokenise,
-    tokenise_together,
-)
+from mathwright.corpus.decontaminate.grams import Grams, identifying, ranges, tokenise_together
+from mathwright.corpus.decontaminate.windows import hash_windows, running_sums, weights, windows
 
-PIECE_CHARS = 1 << 16
-"""Texts are handled in pieces of so many characters: enough for numpy, and their arrays stay in a processor's cache."""
+BATCH_CHARS = 1 << 16
+"""Benchmark texts are handled together up to so many characters, which is faster than one by one."""
 _KEPT_BYTES = 31 << 20
-_BASE = 0xA24BAED4963EE407
-_INVERSE = pow(_BASE, -1, 1 << 64)
-_SECOND_READING = 1 << 40
-"""Added to gram numbers of the reading in which words cut at a line's end are joined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +29,8 @@ class BenchmarkText:
     """What it belongs to, for the audit log: an id, or file and line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hits:
-    """Windows of a text that stand in benchmark texts; [H] each, a row for each place of the benchmarks."""
-
-    first: np.ndarray
-    """Number in the text of the window's first gram."""
-    position: np.ndarray
-    """Where the window begins in `ContaminationIndex.tokens`."""
-    length: np.ndarray
-    """Grams of the window."""
-    start: np.ndarray
-    end: np.ndarray
-    """Characters of the text."""
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-
-_NONE = np.zeros(0, dtype=np.int64)
-NO_HITS = Hits(first=_NONE, position=_NONE, length=_NONE, start=_NONE, end=_NONE)
-
-
 @dataclass(frozen=True, slots=True)
-class _Table:
+class PositionTable:
     """Positions by hash."""
 
     hashes: np.ndarray
@@ -80,7 +42,7 @@ class _Table:
     shift: np.uint64
 
     @classmethod
-    def build(cls, hashes: np.ndarray, positions: np.ndarray) -> _Table:
+    def build(cls, hashes: np.ndarray, positions: np.ndarray) -> PositionTable:
         order = np.lexsort((positions, hashes))
         hashes, positions = hashes[order], positions[order]
         bits = max(10, len(hashes).bit_length() + 6)
@@ -121,9 +83,9 @@ class ContaminationIndex:
     """[len(tokens)] as in `Grams`."""
     ends: np.ndarray
     """[X] end of each benchmark text in `tokens`."""
-    long: _Table
+    long: PositionTable
     """Windows of texts with at least `ngram` grams."""
-    short: _Table
+    short: PositionTable
     """Beginnings of shorter texts."""
     is_short: np.ndarray
     """[X] bool: the text is matched as a whole."""
@@ -180,7 +142,7 @@ def build_index(
     if cjk_chars < 1:
         raise ValueError(f"cjk_chars is {cjk_chars}; it must be 1 or more")
     # glibc keeps freed memory up to twice the largest block ever freed. Without this, the arrays of each piece are
-    # asked of the system anew, and their page faults take as long as the work.
+    # asked of the system again, and their page faults take as long as the work.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
     builder = _Builder(ngram, short_ngram, short_ngram if min_words is None else min_words, cjk_chars)
     for benchmark, benchmark_texts in texts.items():
@@ -196,7 +158,7 @@ def _batches(texts: Iterable[str | BenchmarkText]) -> Iterator[list[BenchmarkTex
     for text in texts:
         batch.append(BenchmarkText(text=text) if isinstance(text, str) else text)
         size += len(batch[-1].text)
-        if size > PIECE_CHARS:
+        if size > BATCH_CHARS:
             yield batch
             batch, size = [], 0
     if batch:
@@ -225,7 +187,7 @@ class _Builder:
         found, begins = tokenise_together([item.text for item in batch])
         text_of = np.searchsorted(begins, found.ends - 1, side="right") - 1
         num_grams = np.bincount(text_of, minlength=len(batch))
-        size = np.bincount(text_of, weights=_weights(found, self.cjk_chars), minlength=len(batch))
+        size = np.bincount(text_of, weights=weights(found, self.cjk_chars), minlength=len(batch))
         words, cjk = identifying(found)
         num_words = np.bincount(text_of, weights=words, minlength=len(batch)) + (
             np.bincount(text_of, weights=cjk, minlength=len(batch)) // 2
@@ -261,12 +223,12 @@ class _Builder:
         before = self.ends[-1] if self.ends else 0
         kept = keep[text_of]
         place = np.cumsum(kept) - 1 + before  # of each gram that is kept, in `tokens`
-        begin, end = _windows(found, self.ngram, self.cjk_chars)
+        begin, end = windows(found, self.ngram, self.cjk_chars)
         inside = (text_of[begin] == text_of[end - 1]) & kept[begin] & is_long[text_of[begin]]
-        sums = _running_sums(found.words)
-        self.long.append((_hash_windows(sums, begin[inside], end[inside]), place[begin[inside]]))
+        sums = running_sums(found.words)
+        self.long.append((hash_windows(sums, begin[inside], end[inside]), place[begin[inside]]))
         first = (np.cumsum(num_grams) - num_grams)[keep & ~is_long]
-        self.short.append((_hash_windows(sums, first, first + self.short_ngram), place[first]))
+        self.short.append((hash_windows(sums, first, first + self.short_ngram), place[first]))
         self.tokens.append(self._word_ids(found, np.flatnonzero(kept)))
         self.operators.append(found.operators[kept])
         self.ends.extend((before + np.cumsum(num_grams[keep])).tolist())
@@ -285,8 +247,8 @@ class _Builder:
         def joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
             return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype=dtype)
 
-        def table(parts: list[tuple[np.ndarray, np.ndarray]]) -> _Table:
-            return _Table.build(
+        def table(parts: list[tuple[np.ndarray, np.ndarray]]) -> PositionTable:
+            return PositionTable.build(
                 joined([hashes for hashes, _ in parts], np.uint64), joined([places for _, places in parts], np.int32)
             )
 
@@ -310,230 +272,3 @@ class _Builder:
             num_empty=+self.counts["empty"],
             num_repeated=self.counts["repeated"],
         )
-
-
-# --- windows --------------------------------------------------------------------------------------
-
-
-def _weights(found: Grams, cjk_chars: int) -> np.ndarray:
-    return np.where(found.is_cjk, 1, cjk_chars)
-
-
-def _windows(found: Grams, ngram: int, cjk_chars: int) -> tuple[np.ndarray, np.ndarray]:
-    """Begin and end of the shortest window of at least `ngram` grams from each gram on, where there are so many."""
-    if cjk_chars == 1:
-        begin = np.arange(max(0, len(found) - ngram + 1))
-        return begin, begin + ngram
-    total = np.cumsum(_weights(found, cjk_chars))
-    begin = np.arange(len(found))
-    end = np.searchsorted(total, np.concatenate([[0], total[:-1]]) + ngram * cjk_chars) + 1 if len(found) else begin
-    enough = end <= len(found)
-    return begin[enough], end[enough]
-
-
-def _running_sums(words: np.ndarray) -> np.ndarray:
-    """[N + 1] sums of word_i * B^i modulo 2^64."""
-    sums = np.zeros(len(words) + 1, dtype=np.uint64)
-    np.cumsum(words * _powers(_BASE, len(words)), out=sums[1:])
-    return sums
-
-
-def _hash_windows(sums: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The hash of each window: sum of word_i * B^(i - begin)."""
-    hashes = sums[end] - sums[begin]
-    hashes *= _powers(_INVERSE, len(sums))[begin]
-    return mix(hashes)
-
-
-def _hash_all_windows(sums: np.ndarray, size: int) -> np.ndarray:
-    """`_hash_windows` of every window of `size` grams."""
-    num = max(0, len(sums) - size)
-    hashes = sums[len(sums) - num :] - sums[:num]
-    hashes *= _powers(_INVERSE, len(sums))[:num]
-    return mix(hashes)
-
-
-@functools.lru_cache(maxsize=8)
-def _all_powers(base: int, bits: int) -> np.ndarray:
-    """[2^bits] base^i modulo 2^64."""
-    result = np.ones(1 << bits, dtype=np.uint64)
-    for bit in range(bits):
-        half = 1 << bit
-        result[half : 2 * half] = result[:half] * np.uint64(pow(base, half, 1 << 64))
-    return result
-
-
-def _powers(base: int, length: int) -> np.ndarray:
-    """[length] base^i modulo 2^64."""
-    return _all_powers(base, max(14, length.bit_length()))[:length]
-
-
-# --- matching -------------------------------------------------------------------------------------
-
-
-def find_hits(texts: Iterable[str], index: ContaminationIndex) -> Iterator[Hits]:
-    """The windows of each text that stand in the benchmarks, in order. A piece of a text is in memory as arrays."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        if size + len(text) > PIECE_CHARS:
-            yield from _hits_of_batch(batch, index)
-            batch, size = [], 0
-        if len(text) > PIECE_CHARS:
-            yield _hits_of_long_text(text, index)
-        else:
-            batch.append(text)
-            size += len(text)
-    yield from _hits_of_batch(batch, index)
-
-
-def _hits_of_batch(texts: Sequence[str], index: ContaminationIndex) -> Iterator[Hits]:
-    if not texts:
-        return
-    found, begins = tokenise_together(texts)
-    by_text = [NO_HITS] * len(texts)
-    hits = _match(found, index)
-    if len(hits):
-        first_gram = np.searchsorted(found.ends, begins, side="right")
-        text_of = np.searchsorted(first_gram, hits.first, side="right") - 1
-        one_text = text_of == np.searchsorted(first_gram, hits.first + hits.length - 1, side="right") - 1
-        hits, text_of = _select(hits, one_text), text_of[one_text]
-        for i in np.unique(text_of).tolist():
-            by_text[i] = _moved(_select(hits, text_of == i), grams=-int(first_gram[i]), chars=-int(begins[i]))
-    for text, own in zip(texts, by_text, strict=True):
-        yield _joined([own, _second_reading(text, index)]) if has_broken_words(text) else own
-
-
-def _hits_of_long_text(text: str, index: ContaminationIndex) -> Hits:
-    own = _hits_by_pieces(text, index, join_hyphens=False)
-    return _joined([own, _second_reading(text, index)]) if has_broken_words(text) else own
-
-
-def _second_reading(text: str, index: ContaminationIndex) -> Hits:
-    return _moved(_hits_by_pieces(text, index, join_hyphens=True), grams=_SECOND_READING, chars=0)
-
-
-def _hits_by_pieces(text: str, index: ContaminationIndex, *, join_hyphens: bool) -> Hits:
-    """The hits of one text. Pieces share as many grams as a window holds but one, so that none is lost or doubled."""
-    parts: list[Hits] = []
-    at, size, num_before = 0, PIECE_CHARS, 0
-    while True:
-        piece = text[at : at + size]
-        found = tokenise(piece, at_line_start=at == 0, join_hyphens=join_hyphens)
-        if at + size >= len(text):
-            parts.append(_moved(_match(found, index), grams=num_before, chars=at))
-            return _joined(parts)
-        settled = int(np.searchsorted(found.ends, len(piece) - SETTLED_CHARS, side="right"))
-        passed = settled - index.max_window + 1
-        if passed <= 0:  # blanks, or one endless word
-            size *= 2
-            continue
-        hits = _match(found, index)
-        parts.append(_moved(_select(hits, hits.first < passed), grams=num_before, chars=at))
-        at, size, num_before = at + int(found.ends[passed - 1]), PIECE_CHARS, num_before + passed
-
-
-def _match(found: Grams, index: ContaminationIndex) -> Hits:
-    """All windows of a stream that stand in the benchmarks, in the order of their first grams."""
-    if len(found) < index.short_ngram or not len(index.tokens):
-        return NO_HITS
-    sums = _running_sums(found.words)
-    begin, end = _windows(found, index.ngram, index.cjk_chars)
-    one_size = index.cjk_chars == 1
-    hashes = _hash_all_windows(sums, index.ngram) if one_size else _hash_windows(sums, begin, end)
-    at, position = index.long.find(hashes)
-    first, length = begin[at], (end - begin)[at]
-    if len(index.short.hashes):
-        at, short = index.short.find(_hash_all_windows(sums, index.short_ngram))
-        text = index.text_of(short)
-        lengths = index.ends[text] - short
-        fits = at + lengths <= len(found)
-        first = np.concatenate([first, at[fits]])
-        position = np.concatenate([position, short[fits]])
-        length = np.concatenate([length, lengths[fits]])
-    position = position.astype(np.int64)
-    if not len(first):
-        return NO_HITS
-    same = _same_grams(found, index, first, position, length)
-    first, position, length = first[same], position[same], length[same]
-    order = np.lexsort((position, length, first))
-    first, position, length = first[order], position[order], length[order]
-    return Hits(
-        first=first,
-        position=position,
-        length=length,
-        start=found.starts[first],
-        end=found.ends[first + length - 1],
-    )
-
-
-def _same_grams(
-    found: Grams, index: ContaminationIndex, first: np.ndarray, position: np.ndarray, length: np.ndarray
-) -> np.ndarray:
-    """[H] whether a window of the stream and one of the benchmarks have the same grams."""
-    here, there = ranges(first, first + length), ranges(position, position + length)
-    word = index.tokens[there]
-    same = index.word_hashes[word] == found.words[here]
-    same &= _same_operators(found.operators[here], index.operators[there], here == np.repeat(first, length))
-    grams, inverse = np.unique(here[same], return_inverse=True)
-    words = np.zeros(len(grams), dtype=np.int64)
-    words[inverse] = word[same]  # words with one hash have one number
-    same[same] = _same_spelling(found, index, grams, words)[inverse]
-    return np.logical_and.reduceat(same, np.cumsum(length) - length)
-
-
-def _same_operators(here: np.ndarray, there: np.ndarray, is_first: np.ndarray) -> np.ndarray:
-    same = (here & ~np.uint8(UNSURE)) == (there & ~np.uint8(UNSURE))
-    return same | ((there == 0) & (is_first | (here >= UNSURE))) | ((here == 0) & (is_first | (there >= UNSURE)))
-
-
-def _same_spelling(found: Grams, index: ContaminationIndex, grams: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """[K] whether a gram of the stream is spelled like a word of the benchmarks."""
-    first, last = found.first_codes[grams], found.last_codes[grams] + 1
-    end = index.spelling_ends[words]
-    begin = np.where(words > 0, index.spelling_ends[words - 1], 0)
-    same = last - first == end - begin
-    equal = found.codes[ranges(first[same], last[same])] == index.spelling[ranges(begin[same], end[same])]
-    lengths = (end - begin)[same]
-    if len(lengths):
-        same[same] = np.logical_and.reduceat(equal, np.cumsum(lengths) - lengths)
-    for i in np.flatnonzero(~same & found.is_command[grams]).tolist():  # \dfrac is frac
-        spelling = "".join(map(chr, index.spelling[begin[i] : end[i]].tolist()))
-        same[i] = found.spell(int(grams[i])) == spelling
-    return same
-
-
-# --- hits -----------------------------------------------------------------------------------------
-
-
-def _select(hits: Hits, which: np.ndarray | slice) -> Hits:
-    return Hits(
-        first=hits.first[which],
-        position=hits.position[which],
-        length=hits.length[which],
-        start=hits.start[which],
-        end=hits.end[which],
-    )
-
-
-def _moved(hits: Hits, *, grams: int, chars: int) -> Hits:
-    return Hits(
-        first=hits.first + grams,
-        position=hits.position,
-        length=hits.length,
-        start=hits.start + chars,
-        end=hits.end + chars,
-    )
-
-
-def _joined(parts: Sequence[Hits]) -> Hits:
-    parts = [part for part in parts if len(part)]
-    if len(parts) < 2:
-        return parts[0] if parts else NO_HITS
-    return Hits(
-        first=np.concatenate([part.first for part in parts]),
-        position=np.concatenate([part.position for part in parts]),
-        length=np.concatenate([part.length for part in parts]),
-        start=np.concatenate([part.start for part in parts]),
-        end=np.concatenate([part.end for part in parts]),
-    )

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.corpus.decontaminate.grams import OPERATORS, UNSURE, Grams, tokenise
-from mathwright.corpus.decontaminate.index import ContaminationIndex, find_hits
+from mathwright.corpus.decontaminate.characters import OPERATORS, UNSURE
+from mathwright.corpus.decontaminate.grams import Grams, tokenise
+from mathwright.corpus.decontaminate.index import ContaminationIndex
+from mathwright.corpus.decontaminate.match import find_hits
 from mathwright.corpus.decontaminate.spans import ContaminatedSpan, Removal
 from mathwright.lines import json_text
 
@@ -135,5 +137,5 @@ def cost_table(summary: Mapping[str, Any]) -> str:
 
 
 def summary_json(summary: Mapping[str, Any]) -> str:
-    """The summary as it is written beside the documents."""
+    """The summary as it is written next to the documents."""
     return json_text(summary, indent=2) + "\n"

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import tee
 from typing import Literal
 
-from mathwright.corpus.decontaminate.index import BenchmarkText, ContaminationIndex, Hits, build_index, find_hits
+from mathwright.corpus.decontaminate.index import BenchmarkText, ContaminationIndex, build_index
+from mathwright.corpus.decontaminate.match import Hits, find_hits
 from mathwright.corpus.decontaminate.texts import read_benchmark
 
 __all__ = [

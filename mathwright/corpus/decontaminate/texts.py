@@ -144,5 +144,6 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         ) from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MathwrightError(
-            f"{path}: cannot be read after line {number}: {error}", hint="the file is damaged or not UTF-8; get it anew"
+            f"{path}: cannot be read after line {number}: {error}",
+            hint="the file is damaged or not UTF-8; download it again",
         ) from error

@@ -61,7 +61,7 @@ def to_row(document: Document) -> dict[str, Any]:
 
 
 def with_text(row: dict[str, Any], text: str) -> dict[str, Any]:
-    """The row with another text, counted anew. `notation` still says what the page held."""
+    """The row with another text, counted again. `notation` still says what the page held."""
     return {**row, "text": text, "num_words": count_words(text), "num_bytes": len(text.encode("utf-8"))}
 
 

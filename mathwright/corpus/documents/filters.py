@@ -121,7 +121,7 @@ def _fasttext_identifier(path: str) -> Callable[[str], tuple[str, float]]:
     try:
         model = fasttext.load_model(path)
     except (ValueError, RuntimeError) as error:
-        raise MathwrightError(f"{path}: no fastText model: {error}", hint="get the file anew") from error
+        raise MathwrightError(f"{path}: no fastText model: {error}", hint="download it again") from error
 
     def identify(text: str) -> tuple[str, float]:
         labels, values = model.predict(text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8"))

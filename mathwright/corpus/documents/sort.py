@@ -26,7 +26,7 @@ _Ranked = tuple[np.ndarray, pa.RecordBatch]
 def write_sorted(documents: Path, keep: np.ndarray, output: Path) -> None:
     """Write the rows of a documents file that are True in `keep` [N], in the order of their URLs.
 
-    Memory: the URLs, once, and a few times SORT_BYTES. A temporary copy of the documents lies beside `output`.
+    Memory: the URLs, once, and a few times SORT_BYTES. A temporary copy of the documents lies next to `output`.
     """
     keys = open_documents(documents).read(columns=["url", "archive", "offset", "num_bytes"])
     sizes = keys.column("num_bytes").to_numpy()
@@ -60,7 +60,7 @@ def _in_order(rows: Iterator[_Ranked], sizes: np.ndarray, first: int, folder: Pa
         return
     ends = np.cumsum(sizes)
     num = min(MAX_PARTS, 1 + int(ends[-1]) // SORT_BYTES)
-    # The rank behind each part; a part has at least one row, and there are at least two.
+    # The rank after each part; a part has at least one row, and there are at least two.
     cuts = np.unique(np.maximum(1, np.searchsorted(ends, ends[-1] * np.arange(1, num) / num)))
     edges = first + np.concatenate([[0], cuts[cuts < len(sizes)], [len(sizes)]])
     below = Path(tempfile.mkdtemp(dir=folder))

@@ -39,7 +39,7 @@ def set_runner(runner: Runner, address: str = "") -> None:
         daft.set_runner_ray(address or None)
     except RuntimeError as error:  # Daft: the runner can be set once
         raise MathwrightError(
-            f"cannot go over to Ray: {error}", hint="start the command anew with --runner ray"
+            f"cannot go over to Ray: {error}", hint="run the command again with --runner ray"
         ) from error
 
 

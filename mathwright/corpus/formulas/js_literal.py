@@ -1,4 +1,8 @@
-"""Literals of JavaScript: strings, numbers, arrays and objects, as far as they hold nothing that has to be computed."""
+"""Literals of JavaScript: strings, numbers, arrays and objects, as far as they hold nothing that has to be computed.
+
+The library chompjs gives code back as if it were a string (`{a: f(x)}` as "f(x)", String.raw with its name), knows no
+`\\x41` and raises where a literal is cut off; here none of that becomes a macro, and what was read before it is kept.
+"""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _escape_term(line: str) -> str:
 
 
 def _see_also(body: list[str]) -> list[str]:
-    """Names become cross references; a description follows its names."""
+    """Names become cross references; a description stands after its names."""
     result: list[str] = []
     for line in body:
         match = _SEE_ALSO.match(line)

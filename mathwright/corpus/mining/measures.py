@@ -57,17 +57,17 @@ def label_array(urls: Sequence[str], labels: Mapping[str, bool]) -> np.ndarray:
 
 
 def against_labels(
-    labels: np.ndarray, scores: np.ndarray, collected: np.ndarray, seed: np.ndarray, urls: Sequence[str]
+    labels: np.ndarray, scores: np.ndarray, collected: np.ndarray, seed_pages: np.ndarray, urls: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Precision and recall of the collected pages with 95% Wilson intervals: a row each for all labelled pages outside
     the seed, for those on hosts of the seed, and for those on other hosts.
 
-    labels [N] as `label_array` gives them; scores [N]; collected, seed [N] bool. A classifier that knows its seed's
-    hosts by heart shows in the difference of the last two rows.
+    labels [N] as `label_array` gives them; scores [N]; collected, seed_pages [N] bool. A classifier that knows its
+    seed's hosts by heart shows in the difference of the last two rows.
     """
-    seed_hosts = {domain(urls[i]) for i in np.flatnonzero(seed).tolist()}
+    seed_hosts = {domain(urls[i]) for i in np.flatnonzero(seed_pages).tolist()}
     on_seed_host = np.array([domain(url) in seed_hosts for url in urls], dtype=bool)
-    judged = (labels >= 0) & ~seed
+    judged = (labels >= 0) & ~seed_pages
     groups = (("all", judged), ("hosts of the seed", judged & on_seed_host), ("other hosts", judged & ~on_seed_host))
     return [{"pages": name, **_figures(labels[rows] == 1, scores[rows], collected[rows])} for name, rows in groups]
 
@@ -92,7 +92,7 @@ def _share(name: str, successes: int, trials: int) -> dict[str, float | None]:
 
 
 def calibration(relevant: np.ndarray, scores: np.ndarray, *, num_bins: int = 10) -> list[dict[str, Any]]:
-    """Predicted probability beside observed share, in `num_bins` bins of as many pages each down the ranking.
+    """Predicted probability against observed share, in `num_bins` bins of as many pages each down the ranking.
 
     relevant [N] bool, scores [N]. In a calibrated classifier the mean score lies within the interval of the share.
     Bins of equal width would say little: few epochs leave all probabilities close to 0.5.
@@ -142,10 +142,10 @@ def chapman(num_first: int, num_second: int, num_both: int) -> Estimate:
     return Estimate(value=value, low=seen + unseen / factor, high=seen + unseen * factor)
 
 
-def split_hosts(urls: Sequence[str], seed: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def split_hosts(urls: Sequence[str], seed_pages: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The seed [N] in two halves of about as many pages that share no host; None where it has one host only."""
     pages: dict[str, list[int]] = {}
-    for i in np.flatnonzero(seed).tolist():
+    for i in np.flatnonzero(seed_pages).tolist():
         pages.setdefault(domain(urls[i]), []).append(i)
     if len(pages) < 2:
         return None
@@ -174,16 +174,16 @@ def strata(scores: np.ndarray, urls: Sequence[str], num_collected: int) -> list[
 
 
 def label_strata(
-    labels: np.ndarray, seed: np.ndarray, scores: np.ndarray, urls: Sequence[str], num_collected: int
+    labels: np.ndarray, seed_pages: np.ndarray, scores: np.ndarray, urls: Sequence[str], num_collected: int
 ) -> list[dict[str, Any]]:
     """Relevant pages among the labelled ones outside the seed in each stratum of the ranking, with 95% intervals: the
-    precision at the cut lies between those of the two strata beside it.
+    precision at the cut lies between those of the two strata next to it.
 
-    labels [N] as `label_array` gives them; seed [N] bool; scores [N].
+    labels [N] as `label_array` gives them; seed_pages [N] bool; scores [N].
     """
     found: list[dict[str, Any]] = []
     for name, rows in strata(scores, urls, num_collected):
-        known = labels[rows[~seed[rows]]]
+        known = labels[rows[~seed_pages[rows]]]
         known = known[known >= 0]
         share = _share("share", int(known.sum()), len(known))
         found.append({"stratum": name, "pages": len(rows), "labelled": len(known), **share})
@@ -191,13 +191,13 @@ def label_strata(
 
 
 def sheet_rows(
-    scores: np.ndarray, urls: Sequence[str], num_collected: int, *, per_stratum: int, seed: int
+    scores: np.ndarray, urls: Sequence[str], num_collected: int, *, per_stratum: int, rng_seed: int
 ) -> list[dict[str, Any]]:
     """Rows of a labelling sheet, `per_stratum` drawn from each stratum, in random order (labels should not know it).
 
     Each has `row`, `url`, `score`, `stratum`, `stratum_pages` and an empty `label`; texts are for the caller to add.
     """
-    rng = random.Random(seed)
+    rng = random.Random(rng_seed)
     rows = [
         {"row": int(i), "url": urls[i], "score": round(float(scores[i]), 6), "stratum": name,
          "stratum_pages": len(members), "label": None}
@@ -222,7 +222,7 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def recall_from_sheet(path: Path, *, seed: int = 0) -> dict[str, Any]:
+def recall_from_sheet(path: Path, *, rng_seed: int = 0) -> dict[str, Any]:
     """Precision and recall of the collected pages from a labelled sheet, with 95% intervals, and a row a stratum.
 
     The recall is the relevant pages of the collected strata over those of all, each stratum's share being Beta(k + 1/2,
@@ -250,7 +250,9 @@ def recall_from_sheet(path: Path, *, seed: int = 0) -> dict[str, Any]:
         )
     relevant, labelled = np.array([counts[name] for name in names]).T
     num_pages = np.array([sizes[name] for name in names])
-    draws = np.random.default_rng(seed).beta(relevant + 0.5, labelled - relevant + 0.5, size=(NUM_DRAWS, len(names)))
+    draws = np.random.default_rng(rng_seed).beta(
+        relevant + 0.5, labelled - relevant + 0.5, size=(NUM_DRAWS, len(names))
+    )
     inside = np.array([dict(STRATA)[name] <= 1 for name in names])
     return {
         **_with_interval("precision", _ratio(draws * num_pages, inside, over=num_pages[inside].sum())),

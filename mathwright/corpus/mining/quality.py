@@ -1,4 +1,4 @@
-"""What the loop's last collection is worth, measured once the loop has ended (paper silent; `measure.py`).
+"""What the loop's last collection is worth, measured once the loop has ended (paper silent; see `measures.py`).
 
     corpus/quality/
       sheet.jsonl      pages around the cut, for a person to label; `mathwright corpus recall sheet.jsonl` reads it back
@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from mathwright.corpus import classifier as classify
+from mathwright.corpus.classifier import HeldOut, evaluate
 from mathwright.corpus.documents.compute import read_rows
 from mathwright.corpus.mining import measures, ranking
-from mathwright.corpus.mining.loop import Mined, State, train_classifier
 from mathwright.corpus.mining.pool import Pool
 from mathwright.corpus.mining.samples import MAX_HELDOUT
+from mathwright.corpus.mining.state import Mined, State
+from mathwright.corpus.mining.training import Trained, train_classifier
 from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.run import Stage
@@ -31,7 +32,7 @@ HELDOUT_PAGES_PER_BIN = 8
 """Fewer held-out pages than this in a bin of a calibration say nothing."""
 
 
-def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder: Path, seed: int) -> dict[str, Any]:
+def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder: Path, rng_seed: int) -> dict[str, Any]:
     """Measure the last iteration, write the labelling sheet, and say what stood out.
 
     Returns `sweep` (what other budgets would collect), `calibration_heldout`; `by_labels`, `strata_by_labels`,
@@ -46,8 +47,8 @@ def assess(recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder:
     found["sweep"] = _sweep(recipe, pool, mined, labels)
     found["calibration_heldout"] = _heldout_calibration(pool, mined, stage)
     if recipe.measure:
-        found["two_classifiers"] = _two_classifiers(recipe, pool, mined, stage, folder, labels, seed)
-        _write_sheet(folder / "sheet.jsonl", pool, state, recipe.sheet_pages, seed)
+        found["two_classifiers"] = _two_classifiers(recipe, pool, mined, stage, folder, labels, rng_seed)
+        _write_sheet(folder / "sheet.jsonl", pool, state, recipe.sheet_pages, rng_seed)
     return found
 
 
@@ -61,7 +62,7 @@ def _sweep(recipe: CorpusRecipe, pool: Pool, mined: Mined, labels: np.ndarray | 
     for row in rows:
         collected = np.zeros(len(scores), dtype=bool)
         collected[order[: row["num_pages"]]] = True
-        figures = measures.against_labels(labels, scores, collected, mined.first_seed, pool.urls)[0]
+        figures = measures.against_labels(labels, scores, collected, mined.first_seed_pages, pool.urls)[0]
         row |= {name: figures[name] for name in ("precision", "recall")}
     return rows
 
@@ -71,11 +72,11 @@ def _by_labels(labels: np.ndarray, pool: Pool, mined: Mined, stage: Stage) -> di
     iterations = []
     for row in mined.iterations:
         state = State.load(stage.path / f"iteration-{row['iteration']}")
-        every = measures.against_labels(labels, state.scores, state.collected, mined.first_seed, pool.urls)[0]
+        every = measures.against_labels(labels, state.scores, state.collected, mined.first_seed_pages, pool.urls)[0]
         iterations.append({"iteration": row["iteration"], **every})
     last = mined.state
-    judged = (labels >= 0) & ~mined.first_seed
-    groups = measures.against_labels(labels, last.scores, last.collected, mined.first_seed, pool.urls)
+    judged = (labels >= 0) & ~mined.first_seed_pages
+    groups = measures.against_labels(labels, last.scores, last.collected, mined.first_seed_pages, pool.urls)
     every = groups[0]
     if every["labelled"]:
         stage.say(
@@ -86,7 +87,7 @@ def _by_labels(labels: np.ndarray, pool: Pool, mined: Mined, stage: Stage) -> di
         "iterations": iterations,
         "by_labels": groups,
         "strata_by_labels": measures.label_strata(
-            labels, mined.first_seed, last.scores, pool.urls, int(last.collected.sum())
+            labels, mined.first_seed_pages, last.scores, pool.urls, int(last.collected.sum())
         ),
         "calibration": measures.calibration(labels[judged] == 1, last.scores[judged]),
     }
@@ -110,16 +111,16 @@ def _interval(row: dict[str, Any], name: str) -> str:
 
 
 def _two_classifiers(
-    recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder: Path, labels: np.ndarray | None, seed: int
+    recipe: CorpusRecipe, pool: Pool, mined: Mined, stage: Stage, folder: Path, labels: np.ndarray | None, rng_seed: int
 ) -> dict[str, Any] | None:
     """Two classifiers of halves of the last seed that share no host: each is measured on the hosts of the other, and
     the overlap of what they collect within the last budget estimates how many pages there are to collect."""
-    halves = measures.split_hosts(pool.urls, mined.state.seed)
+    halves = measures.split_hosts(pool.urls, mined.state.seed_pages)
     if halves is None:
         stage.warn("the seed has one host: what the classifier does outside of it cannot be measured")
         return None
     try:
-        return _measure_halves(recipe, pool, mined, stage, folder, labels, seed, halves)
+        return _measure_halves(recipe, pool, mined, stage, folder, labels, rng_seed, halves)
     except MathwrightError as error:  # half a seed can be too small to learn from; the collection stands all the same
         stage.warn(f"the halves of the seed teach nothing ({error.message}): not measured by them")
         return None
@@ -132,44 +133,39 @@ def _measure_halves(
     stage: Stage,
     folder: Path,
     labels: np.ndarray | None,
-    seed: int,
+    rng_seed: int,
     halves: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
     budget = int(mined.iterations[-1]["budget_tokens"])
     collected: list[np.ndarray] = []
-    figures: list[tuple[classify.HeldOut | None, classify.HeldOut | None]] = []
+    figures: list[tuple[HeldOut | None, HeldOut | None]] = []
     for name, own, other in (("first", *halves), ("second", *reversed(halves))):
-        drawn, classifier, inside = train_classifier(
+        trained = train_classifier(
             recipe,
             pool,
             stage,
             folder / name,
             own,
             mined.last_excluded | other,
-            seed=f"{seed}:{name}",
-            negatives_seed=f"{seed}:{name}",
+            rng_seed=f"{rng_seed}:{name}",
+            negatives_rng_seed=f"{rng_seed}:{name}",
         )
-        strangers = np.flatnonzero(other)[:MAX_HELDOUT].tolist()
-        texts = pool.texts([*strangers, *drawn.heldout_negatives])
-        outside = classify.evaluate(
-            classifier, [texts[i] for i in strangers], [texts[i] for i in drawn.heldout_negatives]
-        )
-        figures.append((inside, outside))
-        classifier.save(folder / name)
-        del classifier
+        figures.append((trained.held_out, _on_other_hosts(trained, pool, other)))
+        trained.classifier.save(folder / name)
+        del trained  # its matrix: whoever scores loads it again
         with stage.progress(f"score pages by the {name} half of the seed", len(pool.urls)) as advance:
             scores = pool.score(folder / name, advance)
         (folder / name / "classifier.bin").unlink()
-        collected.append(ranking.cut(scores, pool.num_tokens, pool.urls, budget))
-    first, second = (pages & ~mined.state.seed for pages in collected)
+        collected.append(ranking.cut(scores, pool.num_tokens, pool.urls, budget).collected)
+    first, second = (pages & ~mined.state.seed_pages for pages in collected)
     found = {
         "seed_pages": [int(half.sum()) for half in halves],
         **{f"inside_{name}": _mean([inside for inside, _ in figures], name) for name in ("f1", "auc")},
         **{f"outside_{name}": _mean([outside for _, outside in figures], name) for name in ("f1", "auc")},
-        "capture": _capture(first, second, mined.state.collected & ~mined.state.seed),
+        "capture": _capture(first, second, mined.state.collected & ~mined.state.seed_pages),
     }
     if labels is not None:  # where the truth is known, the estimate can be compared with it
-        relevant = (labels == 1) & ~mined.state.seed
+        relevant = (labels == 1) & ~mined.state.seed_pages
         found["capture_of_labelled"] = {
             **_capture(first & relevant, second & relevant, mined.state.collected & relevant),
             "true_pages": int(relevant.sum()),
@@ -180,7 +176,15 @@ def _measure_halves(
     return found
 
 
-def _mean(figures: Sequence[classify.HeldOut | None], name: str) -> float | None:
+def _on_other_hosts(trained: Trained, pool: Pool, other: np.ndarray) -> HeldOut | None:
+    """The classifier of one half of the seed, measured on pages of the other half [N] bool."""
+    positives = np.flatnonzero(other)[:MAX_HELDOUT].tolist()
+    negatives = trained.samples.heldout_negatives
+    texts = pool.texts([*positives, *negatives])
+    return evaluate(trained.classifier, [texts[i] for i in positives], [texts[i] for i in negatives])
+
+
+def _mean(figures: Sequence[HeldOut | None], name: str) -> float | None:
     values = [getattr(figure, name) for figure in figures if figure is not None]
     return round(float(np.mean(values)), 4) if values else None
 
@@ -203,8 +207,10 @@ def _capture(first: np.ndarray, second: np.ndarray, collected: np.ndarray) -> di
     }
 
 
-def _write_sheet(path: Path, pool: Pool, state: State, per_stratum: int, seed: int) -> None:
-    rows = measures.sheet_rows(state.scores, pool.urls, int(state.collected.sum()), per_stratum=per_stratum, seed=seed)
+def _write_sheet(path: Path, pool: Pool, state: State, per_stratum: int, rng_seed: int) -> None:
+    rows = measures.sheet_rows(
+        state.scores, pool.urls, int(state.collected.sum()), per_stratum=per_stratum, rng_seed=rng_seed
+    )
     wanted = {row["row"] for row in rows}
     texts = {
         i: (page["title"], measures.excerpt(page["text"]))

@@ -62,7 +62,7 @@ class Block:
     num_pages: int = 0
     num_documents: int = 0
     offset: int = 0
-    """Of its last page: reading resumes there, after that page."""
+    """Of its last page: reading goes on there, after that page."""
     at_offset: int = 0
     """How many pages there have that offset: several, where a gzip member holds several records."""
     digest: str = ""
@@ -88,31 +88,39 @@ class ArchiveCounts:
 
 
 def do_slice(
-    archive: str, folder: Path, slot: Slot, rules: PageRules, *, number: int, index: int, num_slices: int
+    archive: str, folder: Path, slot: Slot, rules: PageRules, *, archive_number: int, slice_index: int, num_slices: int
 ) -> bool:
-    """Do what is left of slice `index` of the archive, the `number`-th of the run; whether nobody else holds it.
+    """Do what is left of a slice of the archive, the `archive_number`-th of the run; whether nobody else holds it.
 
     Raises UnreadableError where the archive cannot be opened.
     """
     if is_complete(folder):
         return True
     folder.mkdir(parents=True, exist_ok=True)
-    claim = Claim.take(folder / f"slice-{index}.lock")
+    claim = Claim.take(folder / f"slice-{slice_index}.lock")
     if claim is None:
         return False
     with claim:
         if not claim.done:
-            _extract_slice(archive, folder, slot, rules, number=number, index=index, num_slices=num_slices)
+            _extract_slice(
+                archive,
+                folder,
+                slot,
+                rules,
+                archive_number=archive_number,
+                slice_index=slice_index,
+                num_slices=num_slices,
+            )
             claim.mark_done()
     slot.set(Slot.IDLE)
     return True
 
 
 def _extract_slice(
-    archive: str, folder: Path, slot: Slot, rules: PageRules, *, number: int, index: int, num_slices: int
+    archive: str, folder: Path, slot: Slot, rules: PageRules, *, archive_number: int, slice_index: int, num_slices: int
 ) -> None:
     have = {int(path.stem.removeprefix("block-")) for path in folder.glob("block-*.json")}
-    missing = index
+    missing = slice_index
     while missing in have:
         missing += num_slices
     # Any committed block, whoever made it, says where the pages after it begin.
@@ -121,9 +129,9 @@ def _extract_slice(
     if state is not None and state.last:
         return
     bad_pages = read_bad_pages(folder)
-    reader = _Reader(archive, state, slot, number, bad_pages)
+    reader = _Reader(archive, state, slot, archive_number, bad_pages)
     while not reader.ended:
-        if reader.block % num_slices == index and reader.block not in have:
+        if reader.block % num_slices == slice_index and reader.block not in have:
             _commit_block(reader, folder, slot, rules, bad_pages)
         else:
             for _ in reader.next_block():
@@ -141,7 +149,7 @@ def _commit_block(
                 row = {"archive": item.archive, "offset": item.offset, "size_bytes": item.size_bytes}
                 state.rejected.append(("damage", {"reason": item.reason, **row}))
                 continue
-            slot.set(Slot.EXTRACT, archive=reader.number, page=page)
+            slot.set(Slot.EXTRACT, archive=reader.archive_number, page=page)
             row, reason = _to_document(item, rules, bad_pages.get(("extract", page)))
             slot.count_page()
             if reason:
@@ -197,9 +205,9 @@ class _Reader:
     """
 
     def __init__(
-        self, archive: str, before: Block | None, slot: Slot, number: int, bad_pages: dict[tuple[str, int], str]
+        self, archive: str, before: Block | None, slot: Slot, archive_number: int, bad_pages: dict[tuple[str, int], str]
     ) -> None:
-        self.number = number
+        self.archive_number = archive_number
         self.block = 0 if before is None else before.block + 1
         self.offset, self.at_offset, self.digest = 0, 0, ""  # of the last page, as in Block
         if before is not None:
@@ -227,7 +235,7 @@ class _Reader:
                 self.ended = True
                 yield page, Damage(archive=self._archive, offset=self.offset, size_bytes=0, reason=reason)
                 break
-            self._slot.set(Slot.READ, archive=self.number, page=page)
+            self._slot.set(Slot.READ, archive=self.archive_number, page=page)
             item = self._next()
             if item is None:
                 self.ended = True
@@ -251,9 +259,9 @@ class _Reader:
     def _open(self, before: Block | None) -> Iterator[Page | Document | Damage]:
         if before is None:
             return iter(self._read(self._archive, counts=self._counts))
-        return self._behind(before)
+        return self._after(before)
 
-    def _behind(self, before: Block) -> Iterator[Page | Document | Damage]:
+    def _after(self, before: Block) -> Iterator[Page | Document | Damage]:
         """The items after a block. What was counted on the way there was counted with it, and is forgotten."""
         items = iter(self._read(self._archive, start=before.offset, counts=self._counts))
         same = (item for item in items if not isinstance(item, Damage))
@@ -306,11 +314,11 @@ def read_bad_pages(folder: Path) -> dict[tuple[str, int], str]:
     tries: Counter[tuple[str, int]] = Counter()
     bad_pages: dict[tuple[str, int], str] = {}
     for line in file_lines(path) if path.is_file() else ():
-        bad = json.loads(line)
-        key = (bad["phase"], bad["page"])
+        row = json.loads(line)
+        key = (row["phase"], row["page"])
         tries[key] += 1
-        if bad["sure"] or tries[key] >= PATIENCE:
-            bad_pages[key] = bad["reason"]
+        if row["sure"] or tries[key] >= PATIENCE:
+            bad_pages[key] = row["reason"]
     return bad_pages
 
 

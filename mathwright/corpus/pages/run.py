@@ -6,7 +6,7 @@ started again, next to this one or on another machine that has the folder: nothi
 held is taken over, and the documents are the same, in the same order, whoever made them (blocks.py says how).
 
 A page that ends its worker, or holds it for longer than `page_timeout_s`, is set aside with the reason, and a new
-worker resumes after it.
+worker goes on after it.
 """
 
 from __future__ import annotations
@@ -158,17 +158,17 @@ def _agree(plan: Plan, folder: Path) -> Plan:
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
-    messages: Connection
-    """What it sends before it ends."""
+    connection: Connection
     message: Any = None
+    """What it sent before it ended: what it could not read, or why it failed."""
     stalled: tuple[int, int] | None = None
     """(archive, page) for which it was killed."""
 
     def receive(self) -> None:
         """Take what it sent: it may be more than the pipe holds, and the worker waits until it is read."""
         try:
-            while self.messages.poll():
-                self.message = self.messages.recv()
+            while self.connection.poll():
+                self.message = self.connection.recv()
         except EOFError:
             pass
 
@@ -189,24 +189,24 @@ class _Supervisor:
         self.slots = [Slot(self.cells, number) for number in range(num_workers)]
 
     def run(self, advance: Callable[[int], None]) -> dict[int, str]:
-        """Work until all archives are done; returns why some could not be read, by their number."""
+        """Work until all archives are done; returns why some could not be read, by the number of the archive."""
         failures: dict[int, str] = {}
         running: dict[int, _Worker] = {}
         num_pages = 0
         try:
-            for number in range(len(self.slots)):
-                running[number] = self._start(number)
+            for worker_number in range(len(self.slots)):
+                running[worker_number] = self._start(worker_number)
             while running:
                 wait([worker.process.sentinel for worker in running.values()], timeout=_WATCH_S)
-                for number, worker in list(running.items()):
-                    worker.receive()
+                for worker_number, worker in list(running.items()):
+                    worker.listen()
                     if worker.process.is_alive():
-                        self._kill_if_stalled(worker, self.slots[number])
+                        self._kill_if_stalled(worker, self.slots[worker_number])
                         continue
-                    found = self._reap(number, worker)
-                    del running[number]
+                    found = self._reap(worker_number, worker)
+                    del running[worker_number]
                     if found is None:
-                        running[number] = self._start(number)
+                        running[worker_number] = self._start(worker_number)
                     else:
                         failures.update(found)
                 now = sum(slot.num_pages for slot in self.slots)
@@ -219,12 +219,12 @@ class _Supervisor:
         # What one worker could not read, another may have read since, here or elsewhere.
         return {n: why for n, why in failures.items() if not is_complete(self.plan.folder(self.folder, n))}
 
-    def _start(self, number: int) -> _Worker:
+    def _start(self, worker_number: int) -> _Worker:
         # What the one before it died of must not be taken for its own while it still starts.
-        self.slots[number].set(Slot.IDLE)
+        self.slots[worker_number].set(Slot.IDLE)
         receiver, sender = self.context.Pipe(duplex=False)
-        arguments = (self.folder, self.extract, self.cells, number, len(self.slots), sender)
-        process = self.context.Process(target=work, args=arguments, name=f"pages-{number}")
+        arguments = (self.folder, self.extract, self.cells, worker_number, len(self.slots), sender)
+        process = self.context.Process(target=work, args=arguments, name=f"pages-{worker_number}")
         process.start()
         sender.close()
         return _Worker(process, receiver)
@@ -235,20 +235,20 @@ class _Supervisor:
             worker.stalled = (archive, page)
             worker.process.kill()
 
-    def _reap(self, number: int, worker: _Worker) -> dict[int, str] | None:
+    def _reap(self, worker_number: int, worker: _Worker) -> dict[int, str] | None:
         """What a worker that ended by itself could not read; None where it died of a page, which is written down.
 
         Raises what the worker raised.
         """
         worker.process.join()
         code = worker.process.exitcode
-        worker.receive()
-        worker.messages.close()
+        worker.listen()
+        worker.connection.close()
         if isinstance(worker.message, dict):
             return worker.message
         if worker.message is not None:
             raise_failure(worker.message)
-        phase, archive, page, _ = self.slots[number].get()
+        phase, archive, page, _ = self.slots[worker_number].get()
         if phase == Slot.IDLE:
             raise RuntimeError(
                 f"a worker ended without a page at hand ({_cause(code)}); a script that calls this needs "

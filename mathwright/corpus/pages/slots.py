@@ -13,9 +13,9 @@ class Slot:
 
     IDLE, READ, EXTRACT = 0, 1, 2
 
-    def __init__(self, cells: MutableSequence[int], number: int) -> None:
+    def __init__(self, cells: MutableSequence[int], worker_number: int) -> None:
         self._cells = cells
-        self._base = number * SLOT_CELLS
+        self._base = worker_number * SLOT_CELLS
 
     def set(self, phase: int, *, archive: int = -1, page: int = -1) -> None:
         """Say what is begun now: `page` is the ordinal of a page in the archive."""

@@ -1,4 +1,4 @@
-"""A worker process of pages.py: takes one archive after the other until all are done."""
+"""A worker process of run.py: takes one archive after the other until all are done."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mathwright.records import Document
 from mathwright.run import write_json
 
 MEMORY_BYTES = 4 << 30
-"""What a worker may allocate on top of the classifier: a page that needs more is set aside, and spares the machine."""
+"""What a worker may allocate besides the classifier: a page that needs more is set aside, and spares the machine."""
 LOOK_AGAIN_S = 0.5
 
 
@@ -51,22 +51,22 @@ class Plan:
     def write(self, folder: Path) -> None:
         write_json(folder / "plan.json", asdict(self))
 
-    def folder(self, folder: Path, number: int) -> Path:
-        """Where the `number`-th archive is worked on."""
-        name = hashlib.sha256(self.archives[number].encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        return folder / f"{number:06d}-{name}"
+    def folder(self, folder: Path, archive_number: int) -> Path:
+        """Where the `archive_number`-th archive is worked on."""
+        name = hashlib.sha256(self.archives[archive_number].encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        return folder / f"{archive_number:06d}-{name}"
 
 
 def work(
     folder: Path,
     extract: Callable[..., Document],
     cells: MutableSequence[int],
-    number: int,
+    worker_number: int,
     num_workers: int,
-    messages: Connection,
+    connection: Connection,
 ) -> None:
-    """Body of worker `number`. Before it ends it sends {archive number: message} of what it could not read, or the
-    exception that ended it."""
+    """Body of a worker. Before it ends it sends {archive number: message} of what it could not read, or the exception
+    that ended it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -76,18 +76,18 @@ def work(
         score = _scorer(plan.classifier)
         _limit_memory()
         rules = PageRules(min_words=plan.min_words, extract=extract, score=score, min_score=plan.min_score)
-        slot = Slot(cells, number)
+        slot = Slot(cells, worker_number)
         slot.set(Slot.IDLE)
-        start = number * len(plan.archives) // num_workers
-        messages.send(_take_archives(plan, folder, slot, rules, start))
+        start = worker_number * len(plan.archives) // num_workers
+        connection.send(_take_archives(plan, folder, slot, rules, start))
     except MathwrightError as error:
-        messages.send(("mathwright", error.message, error.hint))
+        connection.send(("mathwright", error.message, error.hint))
         raise SystemExit(1) from None
     except OSError as error:
-        messages.send(("os", error.errno, error.strerror, str(error.filename or folder)))
+        connection.send(("os", error.errno, error.strerror, str(error.filename or folder)))
         raise SystemExit(1) from None
     except Exception:  # sent to the supervisor, which raises
-        messages.send(("bug", traceback.format_exc()))
+        connection.send(("bug", traceback.format_exc()))
         raise SystemExit(1) from None
 
 
@@ -132,12 +132,12 @@ def _take_archives(plan: Plan, folder: Path, slot: Slot, rules: PageRules, start
     left = [n % len(plan.archives) for n in range(start, start + len(plan.archives))]
     while left:
         waiting = []
-        for number in left:
+        for archive_number in left:
             try:
-                if not _take_archive(plan, folder, slot, rules, number):
-                    waiting.append(number)
+                if not _take_archive(plan, folder, slot, rules, archive_number):
+                    waiting.append(archive_number)
             except UnreadableError as error:
-                failures[number] = str(error)
+                failures[archive_number] = str(error)
         if len(waiting) == len(left):
             slot.set(Slot.IDLE)
             time.sleep(LOOK_AGAIN_S)  # others are at work on them, and may die
@@ -145,11 +145,19 @@ def _take_archives(plan: Plan, folder: Path, slot: Slot, rules: PageRules, start
     return failures
 
 
-def _take_archive(plan: Plan, folder: Path, slot: Slot, rules: PageRules, number: int) -> bool:
+def _take_archive(plan: Plan, folder: Path, slot: Slot, rules: PageRules, archive_number: int) -> bool:
     """Do what nobody else is doing of one archive; whether it is complete."""
-    own = plan.folder(folder, number)
+    own = plan.folder(folder, archive_number)
     if is_complete(own):
         return True
-    for index in range(plan.num_slices):
-        do_slice(plan.archives[number], own, slot, rules, number=number, index=index, num_slices=plan.num_slices)
+    for slice_index in range(plan.num_slices):
+        do_slice(
+            plan.archives[archive_number],
+            own,
+            slot,
+            rules,
+            archive_number=archive_number,
+            slice_index=slice_index,
+            num_slices=plan.num_slices,
+        )
     return join_blocks(own, plan.num_slices)

@@ -8,7 +8,9 @@ import pytest
 
 from mathwright.chain.run import Chain
 from mathwright.corpus.mining import loop
-from mathwright.corpus.mining.loop import Pool, State, match_seed
+from mathwright.corpus.mining.pool import Pool
+from mathwright.corpus.mining.seed import match_seed
+from mathwright.corpus.mining.state import State
 from mathwright.corpus.rules.rules import Rule, decisions_digest, read_people, write_rules
 from mathwright.corpus.stage import run
 from mathwright.errors import Paused
@@ -40,7 +42,7 @@ def go_on(web, run_folder, **changes):  # noqa: F811
 def seed_hosts(stage, number):
     state = State.load(stage.path / f"iteration-{number}")
     pool = Pool.open(stage.path / "pool" / "pool.parquet")
-    return {pool.urls[i].split("/")[2] for i in np.flatnonzero(state.seed)}
+    return {pool.urls[i].split("/")[2] for i in np.flatnonzero(state.seed_pages)}
 
 
 def test_the_loop_pauses_for_people_and_only_their_rules_count(web, tmp_path):  # noqa: F811
@@ -97,7 +99,7 @@ def test_a_changed_reason_is_no_new_decision(tmp_path):
 def test_a_rejected_page_of_the_first_seed_is_left_out():
     urls = ["http://a.org/x/1", "http://a.org/y/1", "http://b.org/"]
     rules = [Rule(glob="a.org/y/*", decision="reject", by="Ada", why="")]
-    assert match_seed(urls, ["*//a.org/*"], rules).tolist() == [True, False, False]
+    assert match_seed(urls, ["*//a.org/*"], rules).pages.tolist() == [True, False, False]
 
 
 def test_the_run_keeps_its_rules_when_another_recipe_empties_the_stage(web, finished, tmp_path):  # noqa: F811

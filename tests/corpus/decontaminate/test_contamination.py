@@ -1,31 +1,24 @@
 """Which problems are found in a corpus, however it is laid out, and which are not."""
 
-import gzip
 import json
 import random
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from mathwright.corpus.decontaminate import contamination as module
 from mathwright.corpus.decontaminate.contamination import (
     Contamination,
     QuestionIndex,
     contamination,
     find_contaminated,
-    read_corpus,
     write_contamination,
 )
 from mathwright.corpus.decontaminate.grams import grams
-from mathwright.corpus.documents.compute import DocumentWriter, to_row
 from mathwright.errors import MathwrightError
 from mathwright.problems.benchmarks import load_benchmark
-from mathwright.records import Document, Problem, read_jsonl
+from mathwright.records import Problem, read_jsonl
 
 CLIPS = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
@@ -144,55 +137,11 @@ def test_no_problem_and_no_text() -> None:
     assert ids([problem(CLIPS)], "", "\ud800", "\x00") == []
 
 
-# --- corpora --------------------------------------------------------------------------------------
-
-
-def write_parquet(path: Path, texts: list[str]) -> None:
-    with DocumentWriter(path) as writer:
-        for i, text in enumerate(texts):
-            writer.write(to_row(Document(url=f"http://{i}/", title="", text=text)))
+# --- files ---------------------------------------------------------------------------------------
 
 
 def write_jsonl(path: Path, texts: list[str]) -> None:
-    lines = "".join(json.dumps({"text": text, "id": f"http://{i}/"}) + "\n" for i, text in enumerate(texts))
-    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
-        file.write(lines)
-
-
-@pytest.mark.parametrize(
-    ("name", "write"), [("a.parquet", write_parquet), ("a.jsonl", write_jsonl), ("a.jsonl.gz", write_jsonl)]
-)
-def test_corpora_of_each_kind_are_read(tmp_path: Path, name: str, write: Callable[[Path, list[str]], None]) -> None:
-    texts = [FILLER, CLIPS, "", FILLER + DUCKS]
-    write(tmp_path / name, texts)
-    assert list(read_corpus(tmp_path / name)) == [(f"http://{i}/", text) for i, text in enumerate(texts)]
-
-
-def test_a_folder_is_read_file_by_file_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    write_jsonl(tmp_path / "b" / "x.jsonl", [CLIPS])
-    (tmp_path / "a.txt").write_text(DUCKS)
-    (tmp_path / "c.bin").write_bytes(CLIPS.encode())
-    assert list(read_corpus(tmp_path)) == [(str(tmp_path / "a.txt"), DUCKS), ("http://0/", CLIPS)]
-
-
-def test_a_parquet_file_of_another_origin_needs_but_a_text_column(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": [CLIPS, None], "label": [1, 2]}), path)
-    assert list(read_corpus(path)) == [(f"{path}:0", CLIPS), (f"{path}:1", "")]
-
-
-def test_one_large_text_file_is_read_in_pieces_that_hide_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PIECE_CHARS", 1000)
-    monkeypatch.setattr(module, "OVERLAP_CHARS", 300)
-    path = tmp_path / "corpus.txt"
-    for shift in range(0, 1000, 97):  # the question lies across the end of a piece for some of these
-        path.write_bytes(b"x " * (shift // 2) + CLIPS.encode() + b" \xff " + FILLER.encode() * 30)
-        [found] = find_contaminated([problem(CLIPS)], read_corpus(path))
-        assert (found.url, found.share) == (str(path), 1.0)
-        assert max(len(text) for _, text in read_corpus(path)) <= 1300
+    path.write_text("".join(json.dumps({"text": text, "id": f"http://{i}/"}) + "\n" for i, text in enumerate(texts)))
 
 
 @pytest.mark.parametrize(
@@ -215,13 +164,6 @@ def test_a_broken_corpus_is_named_and_nothing_is_written(
     with pytest.raises(MathwrightError, match=said):
         contamination(tmp_path / name, [problem(CLIPS)], tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_a_parquet_file_without_text_names_its_columns(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"content": ["a"]}), tmp_path / "a.parquet")
-    with pytest.raises(MathwrightError, match="no column `text`") as caught:
-        list(read_corpus(tmp_path / "a.parquet"))
-    assert "content" in str(caught.value.hint)
 
 
 def test_problems_are_counted_once_by_task_and_findings_written_for_each_document(tmp_path: Path) -> None:

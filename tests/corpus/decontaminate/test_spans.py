@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mathwright.corpus.decontaminate import index as ngrams
-from mathwright.corpus.decontaminate.grams import INVISIBLE, grams, identifying, tokenise
+from mathwright.corpus.decontaminate import match, windows
+from mathwright.corpus.decontaminate.grams import grams, identifying, tokenise
 from mathwright.corpus.decontaminate.spans import (
     BenchmarkText,
     ContaminatedSpan,
@@ -24,6 +24,7 @@ from mathwright.corpus.decontaminate.spans import (
     remove_contamination,
 )
 from mathwright.corpus.decontaminate.texts import benchmark_texts
+from mathwright.corpus.text import INVISIBLE
 from mathwright.errors import MathwrightError
 
 QUESTION = (
@@ -238,7 +239,7 @@ def test_pieces_and_batches_change_nothing(seed, monkeypatch):
     assert sum(map(bool, whole)) > 10
     assert list(find_contamination_in(texts, INDEX)) == whole
     for size in (16, 300, 1000):
-        monkeypatch.setattr(ngrams, "PIECE_CHARS", size)
+        monkeypatch.setattr(match, "PIECE_CHARS", size)
         assert [find_contamination(text, INDEX) for text in texts] == whole
         assert list(find_contamination_in(iter(texts), INDEX)) == whole
 
@@ -281,7 +282,7 @@ def test_a_hash_never_decides(monkeypatch):
     benchmark = [" ".join(rng.choices(["aa", "bb", "+ 2", "中", "dd"], k=12)) for _ in range(5)]
     expected = [any(naive(text, one, 4) for one in benchmark) for text in texts]
     assert 5 < sum(expected) < 38
-    monkeypatch.setattr(ngrams, "mix", lambda hashes: hashes % np.uint64(3) << np.uint64(62))
+    monkeypatch.setattr(windows, "mix", lambda hashes: hashes % np.uint64(3) << np.uint64(62))
     index = build_index({"b": benchmark}, ngram=4, short_ngram=4)
     assert [bool(found(text, index)) for text in texts] == expected
 

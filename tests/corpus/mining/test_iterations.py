@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mathwright.corpus.mining.loop import State
 from mathwright.corpus.mining.pool import Pool
+from mathwright.corpus.mining.state import State
 from mathwright.corpus.rules.domains import domain
 from mathwright.corpus.rules.rules import matching, rejected
 from mathwright.stats import wilson_interval
@@ -78,13 +78,13 @@ def test_negatives_are_neither_seed_nor_below_accepted_rules_nor_collected_befor
         for row in table(folder, number, "samples"):
             sides[row["side"]].append(row_of[row["url"]])
         assert all(sides.values())
-        assert state.seed[sides["positives"] + sides["heldout_positives"]].all()
+        assert state.seed_pages[sides["positives"] + sides["heldout_positives"]].all()
         negatives = sides["negatives"] + sides["heldout_negatives"]
-        assert not state.seed[negatives].any()
+        assert not state.seed_pages[negatives].any()
         if number > 1:
             before = everywhere[number - 2]
             under = matching(pool.urls, before.rules)
-            forbidden += int((under & ~state.seed).sum())
+            forbidden += int((under & ~state.seed_pages).sum())
             assert not under[negatives].any()
             assert not (before.collected & ~rejected(pool.urls, before.rules))[negatives].any()
         counted = summary["iterations"][number - 1]
@@ -100,7 +100,7 @@ def test_pages_below_accepted_rules_are_no_negatives_even_where_collected_ones_m
     negatives = {row["url"] for row in table(stage.path, 2, "samples") if "negatives" in row["side"]}
     is_negative = np.array([url in negatives for url in pool.urls])
     under = matching(pool.urls, before.rules)
-    assert (under & before.collected & ~before.next_seed).sum() > 20 and not (is_negative & under).any()
+    assert (under & before.collected & ~before.next_seed_pages).sum() > 20 and not (is_negative & under).any()
     assert (is_negative & before.collected).any()
 
 
@@ -108,8 +108,8 @@ def test_seeds_and_classifier_are_named_by_their_hashes(finished):
     folder, summary, pool = finished
     rows, everywhere = summary["iterations"], states(finished)
     for (before, now), (a, b) in zip(pairwise(rows), pairwise(everywhere), strict=True):
-        assert (before["seed_version"] == now["seed_version"]) == np.array_equal(a.seed, b.seed)
-        assert np.array_equal(a.next_seed, b.seed)
+        assert (before["seed_version"] == now["seed_version"]) == np.array_equal(a.seed_pages, b.seed_pages)
+        assert np.array_equal(a.next_seed_pages, b.seed_pages)
         assert before["classifier"] != now["classifier"]
     assert len({row["seed_version"] for row in rows}) > 1
     model = (folder / "iteration-3" / "classifier.bin").read_bytes()
@@ -127,11 +127,11 @@ def test_the_classifier_is_measured_outside_of_its_hosts_and_around_the_cut(fini
     first, last = states(finished)[0], states(finished)[-1]
     strata = {row["stratum"]: row for row in quality["strata_by_labels"]}
     assert sum(row["pages"] for row in strata.values()) == 240
-    assert sum(row["labelled"] for row in strata.values()) == 240 - first.seed.sum()
+    assert sum(row["labelled"] for row in strata.values()) == 240 - first.seed_pages.sum()
     inside = [strata["best half of the collected"], strata["rest of the collected"]]
     hits = sum(round(row["share"] * row["labelled"]) for row in inside)
     mathematical = np.array([SITES["/".join(url.split("/")[2:4])] is MATH for url in pool.urls])
-    assert hits == (mathematical & last.collected & ~first.seed).sum()
+    assert hits == (mathematical & last.collected & ~first.seed_pages).sum()
     assert strata["best half of the collected"]["share"] == 1 and strata["up to 3 times the cut"]["share"] < 0.2
 
 

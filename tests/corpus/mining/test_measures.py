@@ -57,7 +57,7 @@ def test_pages_of_the_seed_are_not_judged_and_its_hosts_apart():
         np.array([1, 1, 0, 1, -1], dtype=np.int8),
         scores=np.array([0.9, 0.8, 0.7, 0.1, 0.9]),
         collected=np.array([1, 1, 1, 0, 1], dtype=bool),
-        seed=np.array([1, 0, 0, 0, 0], dtype=bool),
+        seed_pages=np.array([1, 0, 0, 0, 0], dtype=bool),
         urls=urls,
     )
     assert (every["labelled"], every["precision"], every["recall"]) == (3, 0.5, 0.5)
@@ -142,7 +142,7 @@ def filled_sheet(tmp_path, seed, *, labelled=lambda row: True):
     scores = rng.random(5000)
     relevant = rng.random(5000) < scores**4
     collected = np.argsort(-scores)[:800]
-    rows = sheet_rows(scores, [f"http://a.org/{i}" for i in range(5000)], 800, per_stratum=60, seed=seed)
+    rows = sheet_rows(scores, [f"http://a.org/{i}" for i in range(5000)], 800, per_stratum=60, rng_seed=seed)
     path = tmp_path / f"sheet-{seed}.jsonl"
     write_sheet(path, [{**row, "label": bool(relevant[row["row"]]) if labelled(row) else None} for row in rows])
     return path, relevant[collected].mean(), relevant[collected].sum() / relevant.sum()
@@ -162,7 +162,7 @@ def test_the_recall_of_a_sheet_covers_the_truth(tmp_path):
 def test_a_sheet_does_not_tell_its_strata_by_its_order(tmp_path):
     rng = random.Random(0)
     rows = sheet_rows(np.array([rng.random() for _ in range(500)]), [str(i) for i in range(500)], 100,
-                      per_stratum=20, seed=1)  # fmt: skip
+                      per_stratum=20, rng_seed=1)  # fmt: skip
     first = {row["stratum"] for row in rows[:20]}
     assert len(first) >= 4
     assert len(rows) == 20 * len(STRATA)

@@ -21,15 +21,15 @@ def test_ties_go_by_url():
 def test_the_cut_is_a_prefix_of_the_ranking_whatever_the_order_of_the_pages(pages, budget, data):
     scores, tokens = np.array([0.4, *(s for s, _ in pages)]), np.array([1, *(t for _, t in pages)])
     urls = [f"u{i:02d}" for i in range(len(scores))]
-    collected = cut(scores, tokens, urls, budget)
+    collected = cut(scores, tokens, urls, budget).collected
     assert tokens[collected].sum() <= budget
     order = rank(scores, urls)
     taken = collected[order]
-    assert not np.any(np.diff(taken.astype(int)) > 0)  # once a page is left out, so are all behind it
+    assert not np.any(np.diff(taken.astype(int)) > 0)  # once a page is left out, so are all after it
     if not collected.all():
         assert tokens[collected].sum() + tokens[order[taken.sum()]] > budget
     shuffle = np.array(data.draw(st.permutations(range(len(scores)))))
-    again = cut(scores[shuffle], tokens[shuffle], [urls[i] for i in shuffle], budget)
+    again = cut(scores[shuffle], tokens[shuffle], [urls[i] for i in shuffle], budget).collected
     assert np.array_equal(again, collected[shuffle])
 
 
@@ -45,7 +45,7 @@ def test_a_sweep_says_what_each_cut_would_collect():
     urls = [f"u{i}" for i in rng.permutation(200)]
     budgets = (60, 500, 2_000, 100_000)
     for found, budget in zip(sweep(scores, tokens, urls, budgets), budgets, strict=True):
-        collected = cut(scores, tokens, urls, budget)
+        collected = cut(scores, tokens, urls, budget).collected
         assert (found.num_pages, found.num_tokens) == (collected.sum(), tokens[collected].sum())
         assert found.lowest_score == scores[collected].min()
     (nothing,) = sweep(np.array([0.9]), np.array([50]), ["u"], (10,))
@@ -63,7 +63,24 @@ def test_a_budget_below_the_first_page_is_an_error():
 
 
 def test_a_budget_larger_than_the_pool_collects_everything():
-    assert cut(np.array([0.9, 0.1]), np.array([5, 1]), ["a", "b"], 100).all()
+    assert cut(np.array([0.9, 0.1]), np.array([5, 1]), ["a", "b"], 100).collected.all()
+
+
+def test_a_cut_among_equal_scores_is_said():
+    """Pages without a known word all have one score."""
+    num = 200
+    scores = np.where(np.arange(num) < 20, 0.9, 0.5)
+    urls, tokens = [f"http://a.org/{i}" for i in range(num)], np.full(num, 10)
+    (warning,) = cut(scores, tokens, urls, 1000).warnings
+    assert "180 pages have the lowest score collected, 0.500000: 100 of them are left out" in warning
+    assert cut(scores, tokens, urls, 200).warnings == []
+
+
+def test_a_large_page_that_ends_the_cut_early_is_named():
+    scores, tokens = np.array([0.9, 0.8, 0.7]), np.array([50, 60, 1])
+    (warning,) = cut(scores, tokens, ["a", "b", "c"], 100).warnings
+    assert warning.startswith("only 50 of 100 tokens are collected: the next page by rank, b, alone has 60")
+    assert cut(scores, tokens, ["a", "b", "c"], 55).warnings == []
 
 
 def test_overlap_is_the_share_of_the_new_set_that_was_there():

@@ -21,8 +21,10 @@ ARCHIVES = ["large" if i % 40 else "small" for i in range(NUM)]
 SMALL_LEFT = [i for i in range(NUM) if ARCHIVES[i] == "small" and not SEED_PAGES[i] and not EXCLUDED[i]]
 
 
-def drawn(seed="1", negatives_seed="1", **changes):
-    return draw(SEED_PAGES, EXCLUDED, ARCHIVES, recipe(**changes), seed=seed, negatives_seed=negatives_seed)
+def drawn(rng_seed="1", negatives_rng_seed="1", **changes):
+    return draw(
+        SEED_PAGES, EXCLUDED, ARCHIVES, recipe(**changes), rng_seed=rng_seed, negatives_rng_seed=negatives_rng_seed
+    )
 
 
 def test_sides_are_apart_and_keep_to_their_pages():
@@ -34,12 +36,12 @@ def test_sides_are_apart_and_keep_to_their_pages():
     assert not any(SEED_PAGES[i] or EXCLUDED[i] for i in samples.negatives + samples.heldout_negatives)
 
 
-def test_the_seeds_say_which_side_is_drawn_anew():
+def test_the_rng_seeds_say_which_side_is_drawn_again():
     first, again = drawn(), drawn()
     assert first == again
-    same_negatives = drawn(seed="2")
+    same_negatives = drawn(rng_seed="2")
     assert same_negatives.negatives == first.negatives and same_negatives.positives != first.positives
-    assert drawn(negatives_seed="2").negatives != first.negatives
+    assert drawn(negatives_rng_seed="2").negatives != first.negatives
 
 
 @pytest.mark.parametrize("balance_archives", [False, True])
@@ -49,7 +51,7 @@ def test_negatives_that_are_not_redrawn_stay_as_long_as_they_may(balance_archive
 
     def negatives(excluded, **changes):
         part = recipe(balance_archives=balance_archives, **changes)
-        samples = draw(SEED_PAGES, excluded, ["large"] * NUM, part, seed="1", negatives_seed="1")
+        samples = draw(SEED_PAGES, excluded, ["large"] * NUM, part, rng_seed="1", negatives_rng_seed="1")
         return set(samples.heldout_negatives + samples.negatives)
 
     first, second = (negatives(excluded, redraw_negatives=False) for excluded in (EXCLUDED, more))
@@ -60,7 +62,12 @@ def test_negatives_that_are_not_redrawn_stay_as_long_as_they_may(balance_archive
 def test_archives_take_turns_until_one_is_empty():
     archives = ["a"] * 300 + ["b"] * 10 + ["c"] * 90
     samples = draw(
-        np.arange(NUM) < 50, np.zeros(NUM, bool), archives, recipe(num_negatives=90), seed="1", negatives_seed="1"
+        np.arange(NUM) < 50,
+        np.zeros(NUM, bool),
+        archives,
+        recipe(num_negatives=90),
+        rng_seed="1",
+        negatives_rng_seed="1",
     )
     taken = samples.heldout_negatives + samples.negatives
     counts = {name: sum(archives[i] == name for i in taken) for name in "abc"}
@@ -70,8 +77,8 @@ def test_archives_take_turns_until_one_is_empty():
         np.zeros(NUM, bool),
         archives,
         recipe(num_negatives=90, balance_archives=False),
-        seed="1",
-        negatives_seed="1",
+        rng_seed="1",
+        negatives_rng_seed="1",
     )
     assert sum(archives[i] == "a" for i in unbalanced.negatives) > 50
 
@@ -96,7 +103,7 @@ def test_a_copy_of_a_seed_page_teaches_nothing_as_a_negative():
     copy, heldout_copy = samples.negatives[3], samples.heldout_negatives[2]
     texts[copy] = texts[samples.positives[0]] + " again"
     texts[heldout_copy] = texts[samples.heldout_positives[0]]
-    left = without_near_copies(samples, texts, similarity=0.5, num_hashes=64, seed=0)
+    left = without_near_copies(samples, texts, similarity=0.5, num_hashes=64, rng_seed=0)
     assert set(samples.rows) - set(left.rows) == {copy, heldout_copy}
     assert left.num_near_copies == 2
-    assert without_near_copies(samples, texts, similarity=0, num_hashes=64, seed=0) == samples
+    assert without_near_copies(samples, texts, similarity=0, num_hashes=64, rng_seed=0) == samples

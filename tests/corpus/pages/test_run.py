@@ -215,7 +215,7 @@ def test_killed_at_every_page_and_resumed(shape, num_slices, tmp_path, monkeypat
         slot = Slot([0] * SLOT_CELLS, 0)
         for index in (*range(num_slices), *range(num_slices)):
             try:
-                do_slice(str(archive), folder, slot, rules, number=0, index=index, num_slices=num_slices)
+                do_slice(str(archive), folder, slot, rules, archive_number=0, slice_index=index, num_slices=num_slices)
             except Killed:
                 continue
         assert join_blocks(folder, num_slices)
@@ -342,7 +342,7 @@ def test_an_archive_that_kills_its_reader_is_given_up_from_there(tmp_path, monke
     blocks.add_bad_page(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
     assert blocks.read_bad_pages(folder) == {}, "once may have had another cause"
     blocks.add_bad_page(folder, "read", 7, "reading on from here ended its worker (SIGKILL)", sure=False)
-    do_slice(str(archive), folder, slot, rules, number=0, index=0, num_slices=1)
+    do_slice(str(archive), folder, slot, rules, archive_number=0, slice_index=0, num_slices=1)
     assert join_blocks(folder, 1)
     done = read_counts(folder)
     assert done.num_pages == done.num_documents == 7 and done.counts["damaged"] == 1
@@ -383,7 +383,7 @@ def test_an_error_in_a_worker_reaches_the_caller(archives, tmp_path):
 def test_an_unreadable_archive_is_no_damage(tmp_path):
     rules, slot = PageRules(min_words=1, extract=extract), Slot([0] * SLOT_CELLS, 0)
     with pytest.raises(UnreadableError, match="nowhere"):
-        do_slice("/nowhere/a.warc", tmp_path / "w", slot, rules, number=0, index=0, num_slices=1)
+        do_slice("/nowhere/a.warc", tmp_path / "w", slot, rules, archive_number=0, slice_index=0, num_slices=1)
 
 
 # --- claims -------------------------------------------------------------------------------------------

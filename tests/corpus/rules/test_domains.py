@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathwright.corpus.rules.domains import Share, domain, domain_table, is_mathematical
-from mathwright.corpus.rules.rules import Rule, matching, propose_rules, read_rules, rejected, write_rules
+from mathwright.corpus.rules.propose import propose_rules
+from mathwright.corpus.rules.rules import Rule, matching, read_rules, rejected, write_rules
 from mathwright.corpus.urls import address
 from mathwright.errors import MathwrightError
 

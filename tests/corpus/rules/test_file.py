@@ -86,6 +86,39 @@ def test_a_removed_rule_takes_its_own_comment_with_it_and_no_other(file):
     assert "# Rules of our group." in file.path.read_text() and "# the end" in file.path.read_text()
 
 
+OTHER_LAYOUT = """# top
+
+  [[ rule ]]   # Ada's
+  why   = 'literal "quotes"'   # said in a meeting
+    # inside the rule
+  by = "Ada"
+  "glob" = "a.org/x/*"
+  decision='accept'
+  when = 2024-02-29T13:05:00Z
+
+# of Bob
+[[rule]]
+glob = "b.org/*"
+decision = "reject"
+by = "Bob"
+why = """
+OTHER_LAYOUT += '"""\nseveral\n[[rule]]\nlines"""\n'
+
+
+def test_a_layout_of_ones_own_stays_byte_for_byte_around_a_change(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(OTHER_LAYOUT)
+    file = RulesFile(path)
+    old = file.rules()[1]
+    file.change({old.glob: rule(old.glob, "accept")}, {old.glob: old})
+    head, _, _ = OTHER_LAYOUT.partition("[[rule]]\n")
+    assert path.read_text().startswith(head + '[[rule]]\nglob = "b.org/*"\ndecision = "accept"\n')
+    assert [(r.glob, r.by, r.why) for r in file.rules()] == [
+        ("a.org/x/*", "Ada", 'literal "quotes"'),
+        ("b.org/*", "Cy", ""),
+    ]
+
+
 def test_what_has_been_decided_meanwhile_is_not_overwritten(file):
     glob = "qa.org/users/*"
     before = file.path.read_bytes()
