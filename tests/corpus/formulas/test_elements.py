@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
@@ -19,6 +19,7 @@ from mathwright.corpus.formulas.macros import find_definitions, used_definitions
 from mathwright.corpus.formulas.mathml.presentation import mathml_to_tex
 from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas, clean_tex, restore
 from mathwright.corpus.formulas.symbols import join, to_tex, trim
+from tests.properties import examples
 
 MATHML = [json.loads(line) for line in (Path(__file__).parents[2] / "golden" / "extract_mathml.jsonl").open()]
 
@@ -176,7 +177,7 @@ def assert_balanced(tex: str) -> None:
     assert "\\" not in re.sub(r"\\.", "", tex, flags=re.DOTALL), f"a backslash at the end escapes what follows: {tex}"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(_MARKUP)
 def test_any_mathml_gives_balanced_tex(markup: str) -> None:
     document = HTMLTree.parse(f"<math>{markup}</math>").document

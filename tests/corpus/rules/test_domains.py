@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathwright.corpus.rules.domains import (
@@ -19,6 +19,7 @@ from mathwright.corpus.rules.domains import (
 )
 from mathwright.corpus.rules.rules import Rule, matching, propose_rules, read_rules, rejected, write_rules
 from mathwright.errors import MathwrightError
+from tests.properties import examples
 
 
 @given(trials=st.integers(1, 500), data=st.data())
@@ -58,7 +59,7 @@ def address_by_urlsplit(url):
     return host.removeprefix("www.") + (parts.path or "/")
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(
     st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", ""]),
     st.lists(
