@@ -19,7 +19,7 @@ from tests.corpus.test_stage import recipe, web  # noqa: F401
 FIRST = """
 import sys, time
 from pathlib import Path
-from mathwright import lock
+from mathwright.run import lock
 from mathwright.corpus.claims import Claim
 run = Path(sys.argv[1])
 with lock.hold(run) as held, Claim.take(run / "corpus" / "lead.lock"):

@@ -21,7 +21,10 @@ from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas, 
 from mathwright.corpus.formulas.symbols import join, to_tex, trim
 from tests.properties import examples
 
-MATHML = [json.loads(line) for line in (Path(__file__).parents[2] / "golden" / "extract_mathml.jsonl").open()]
+MATHML = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "golden" / "extract_mathml.jsonl").read_bytes().splitlines()
+]
 
 
 @pytest.mark.parametrize("case", MATHML, ids=lambda case: case["reason"])
@@ -218,7 +221,10 @@ def test_katex_keeps_the_space_of_an_escape(markup: str, tex: str) -> None:
 
 
 def test_every_kind_is_described_and_has_a_golden_page() -> None:
-    pages = [json.loads(line) for line in (Path(__file__).parents[2] / "golden" / "extract_pages.jsonl").open()]
+    pages = [
+        json.loads(line)
+        for line in (Path(__file__).parents[2] / "golden" / "extract_pages.jsonl").read_bytes().splitlines()
+    ]
     seen = {kind for case in pages for kind in case["notation"]}
     # MathML with TeX in alttext, but not by LaTeXML: read with the same function as LaTeXML's.
     assert seen == KINDS.keys() - {"mathml_alttext"}
