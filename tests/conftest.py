@@ -1,8 +1,10 @@
 """What makes every run of the tests alike, the order of the files, and where the real data lies, if it is there."""
 
+import gc
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"`make fuzz SEED={config.getoption('--hypothesis-seed')}` draws the same examples.")
         terminalreporter.line("A find becomes a golden case: a line of tests/golden/*.jsonl with its reason, or, where")
         terminalreporter.line("the test has no golden file, hypothesis's @example(...) above the test. Then mend it.")
+
+
+def pytest_collection_finish() -> None:
+    """What importing every library made stays to the end: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage_is_collected_by_the_main_thread() -> Iterator[None]:
+    """Nodes of resiliparse may only be dropped by the thread that parsed them.
+
+    In a cycle (the frames of an exception that a test kept) they wait for the collector, which runs in any thread: in
+    that of a server, say, which a later file starts.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
