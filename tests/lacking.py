@@ -19,6 +19,7 @@ REQUIRE = os.environ.get("MATHWRIGHT_TESTS_REQUIRE", "") not in ("", "0")
 MAY_LACK = {
     r"needs a GPU|CUDA": "no GPU can be installed",
     r"vllm": "has an environment of its own (docs/engines.md)",
+    r"pycosat": "has no wheel; reasoning-gym needs it for data sets that we do not use (extra `gym`)",
     r"shared/data": "the real data is not part of the repository",
     r"this machine lacks|no Python that an ordinary user may run": "of the kernel and the account",
     r"/proc/|x86-64|on Linux": "of the machine",

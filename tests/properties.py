@@ -31,4 +31,4 @@ def draw_no_constants_of_modules() -> None:
 
 def examples(count: int) -> hypothesis.settings:
     """Settings of a property test that draws `count` examples and not hypothesis's 100; more of them in `make fuzz`."""
-    return hypothesis.settings(max_examples=count * hypothesis.settings.default.max_examples // 100)
+    return hypothesis.settings(max_examples=count * hypothesis.settings().max_examples // 100)
