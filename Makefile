@@ -2,7 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart tiny test lint clean
+# As many processes as there are cores, each with one torch thread; a file's tests run in one of them, in order, so that
+# what is costly to make is made once. The longest files come first (tests/conftest.py).
+TEST_WORKERS ?= auto
+PARALLEL := --maxprocesses=8 --dist loadfile --no-loadscope-reorder
+SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
+
+.PHONY: quickstart tiny test fuzz lint clean
 
 quickstart: .venv.stamp
 	$(BIN)/mathwright run quickstart --out runs/quickstart
@@ -11,7 +17,11 @@ tiny: .venv.stamp
 	$(BIN)/mathwright run quickstart --tiny --out runs/tiny
 
 test: .venv.stamp lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL)
+
+# The property tests alone, with new examples and 20 times as many; its end says how to draw the same again.
+fuzz: .venv.stamp
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL) -m hypothesis --hypothesis-profile=fuzz --hypothesis-seed=$(SEED)
 
 lint: .venv.stamp
 	$(BIN)/ruff check .

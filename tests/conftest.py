@@ -1,15 +1,75 @@
-"""Shared fixtures: where the real data lies, if it is there."""
+"""What makes every run of the tests alike, the order of the files, and where the real data lies, if it is there."""
 
+import gc
+import os
+import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 
-# An example's time is no property: a busy machine must not fail a test.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+from tests.properties import register_profiles
+
+pytest_plugins = ["tests.lacking"]
+
+os.environ["OMP_NUM_THREADS"] = "1"
+"""Small models are slower on two threads, and the sums of one thread have one order. Read when torch is loaded."""
+assert "torch" not in sys.modules, "torch was loaded before it was told to use one thread"
+
+register_profiles()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+LONGEST = (
+    "test_quickstart.py", "corpus/documents/test_table.py", "corpus/crawl/test_run.py", "corpus/crawl/test_focused.py",
+    "chain/test_stories.py", "mutants/test_mutants.py", "corpus/extract/test_page.py", "lm/test_parallel.py",
+    "answers/test_check.py", "answers/test_pool.py", "tools/test_memory.py", "rl/test_train.py",
+)  # fmt: skip
+"""The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first. The order within a file stays, and so do the files that follow."""
+    tests = Path(__file__).parent
+    place = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """No test, and no fixture made for it, sees what the tests before it drew from the global generators."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How to draw the same again, and where a find goes."""
+    if config.getoption("--hypothesis-profile") == "fuzz":
+        terminalreporter.section("fuzz")
+        terminalreporter.line(f"`make fuzz SEED={config.getoption('--hypothesis-seed')}` draws the same examples.")
+        terminalreporter.line("A find becomes a golden case: a line of tests/golden/*.jsonl with its reason, or, where")
+        terminalreporter.line("the test has no golden file, hypothesis's @example(...) above the test. Then mend it.")
+
+
+def pytest_collection_finish() -> None:
+    """What importing every library made stays to the end: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage_is_collected_by_the_main_thread() -> Iterator[None]:
+    """Nodes of resiliparse may only be dropped by the thread that parsed them.
+
+    In a cycle (the frames of an exception that a test kept) they wait for the collector, which runs in any thread: in
+    that of a server, say, which a later file starts.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,8 @@ COMMAND = [sys.executable, "-m", "mathwright.cli", "run", "quickstart", "--tiny"
 
 
 def start(run: Path, log: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([*COMMAND, str(run)], stderr=log.open("ab"), stdout=subprocess.DEVNULL)
+    with log.open("ab") as stderr:
+        return subprocess.Popen([*COMMAND, str(run)], stderr=stderr, stdout=subprocess.DEVNULL)
 
 
 def wait_for_rl_step(process: "subprocess.Popen[bytes]", run: Path, step: int) -> None:

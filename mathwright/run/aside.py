@@ -54,7 +54,7 @@ def is_barren(stage_path: Path) -> bool:
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
     marks = {BEGUN, BEGUN + PARTIAL, CLOCK, CLOCK + PARTIAL}
-    return all(entry.name in marks for entry in os.scandir(stage_path))
+    return set(os.listdir(stage_path)) <= marks
 
 
 def begin_stage(path: Path, begun: dict[str, Any], *, kept: Path | None, beginning: Path | None = None) -> None:

@@ -10,6 +10,7 @@ at the clock: the hash seed and the module-level random generators are the same 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import time
@@ -166,6 +167,14 @@ class Sandbox:
     def close(self) -> None:
         """End every process of the sandbox, its sessions included. What still runs in other threads raises."""
         self._finalizer()
+        idle: list[Worker | None] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        for worker in idle:
+            if worker is not None:
+                worker.close()
+            self._idle.put(None)  # a thread that waits for a worker asks for a new one, and is told that we are closed
 
     def __enter__(self) -> Self:
         return self

@@ -7,12 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.answers import check_answer, check_response, check_responses, choice_letter, extract_answer
 from mathwright.answers.numbers import parse_quantity
 from tests.answers.references import options, references
+from tests.properties import examples
 
 
 def test_statuses():
@@ -121,7 +122,7 @@ ANSWERS = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.sampled_from(ANSWERS), st.sampled_from(ANSWERS))
 def test_symmetry(a: str, b: str):
     swapped = {"unparsable_prediction": "unparsable_reference", "unparsable_reference": "unparsable_prediction"}
@@ -131,7 +132,7 @@ def test_symmetry(a: str, b: str):
     assert (forth == "correct") == (back == "correct")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(max_size=60), st.sampled_from(["5", "x+1", "(1,2)"]))
 def test_any_text_gets_a_status(text: str, reference: str):
     assert check_response(f"\\boxed{{{text}}}", reference, timeout_s=5).status in (

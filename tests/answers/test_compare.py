@@ -9,13 +9,14 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.answers import brackets, check_answer, compare, names, normalise, programs, several, structure
 from mathwright.answers.decisions import Decision
 from mathwright.answers.nodes import Formula
 from mathwright.answers.numbers import Quantity
+from tests.properties import examples
 
 
 def same(a: str, b: str) -> bool:
@@ -235,7 +236,7 @@ terms = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(terms, terms, st.randoms(use_true_random=False))
 def test_a_sum_in_another_order_is_the_same_and_with_a_term_more_another(a: str, b: str, numbers: random.Random):
     assert same(f"{a}+{b}", f"{b}+{a}")

@@ -34,7 +34,7 @@ def evaluate(model: Path, data: Path, out: Path, *arguments: str) -> None:
 
 
 def records(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "records.jsonl").open(encoding="utf-8")]
+    return [json.loads(line) for line in (out / "records.jsonl").read_bytes().splitlines()]
 
 
 def test_a_model_is_measured_and_every_sample_can_be_browsed(

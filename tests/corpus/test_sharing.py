@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from tests.corpus.test_stage import recipe, web  # noqa: F401
 FIRST = """
 import sys, time
 from pathlib import Path
-from mathwright import lock
+from mathwright.run import lock
 from mathwright.corpus.claims import Claim
 run = Path(sys.argv[1])
 with lock.hold(run) as held, Claim.take(run / "corpus" / "lead.lock"):
@@ -31,14 +33,18 @@ with lock.hold(run) as held, Claim.take(run / "corpus" / "lead.lock"):
 """
 
 
-def first_command(chain: Chain, at: str = "corpus") -> "subprocess.Popen[str]":
-    """A command that holds the run, comes to a stage in a second, and stays there."""
-    process = subprocess.Popen(
+@contextmanager
+def first_command(chain: Chain, at: str = "corpus") -> Iterator["subprocess.Popen[str]"]:
+    """A command that holds the run, comes to a stage in a second, and stays there until it is killed."""
+    with subprocess.Popen(
         [sys.executable, "-c", FIRST, str(chain.directory.path), chain.mark("corpus"), at],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2],
-    )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    return process
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -57,29 +63,23 @@ def test_a_command_that_comes_second_shares_and_ends(chain: Chain, monkeypatch: 
     monkeypatch.setattr(corpus_stage, "_extract", lambda *_: None)
     (chain.directory.path / "corpus" / "archives").mkdir()
     (chain.directory.path / "corpus" / "archives" / "plan.json").write_text("{}")
-    process = first_command(chain)
-    try:
+    with first_command(chain):
         with pytest.raises(SharedWorkDoneError):
             chain.run()
         assert lock.helpers_gone(chain.directory.path)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_where_the_first_command_dies_the_second_does_the_rest(chain: Chain) -> None:
-    process = first_command(chain)
-    threading.Timer(3, process.kill).start()
-    chain.run(("problems", "model", "corpus"))
-    process.wait()
+    with first_command(chain) as process:
+        threading.Timer(3, process.kill).start()
+        chain.run(("problems", "model", "corpus"))
     assert read_manifest(chain.directory.path / "corpus") is not None and chain.is_finished("corpus")
     assert not list(chain.directory.path.glob(f"corpus.{time.strftime('%Y')}*"))
 
 
 @pytest.mark.parametrize("other", [{"min_words": 21}, None])
 def test_a_command_for_another_corpus_or_at_another_stage_has_to_wait(chain: Chain, other: dict[str, int]) -> None:
-    process = first_command(chain, at="corpus" if other else "sft")
-    try:
+    with first_command(chain, at="corpus" if other else "sft"):
         changed = chain
         if other:
             assert chain.recipe.corpus is not None
@@ -87,6 +87,3 @@ def test_a_command_for_another_corpus_or_at_another_stage_has_to_wait(chain: Cha
             changed = Chain(dataclasses.replace(chain.recipe, corpus=corpus), chain.directory.path)
         with pytest.raises(lock.InUseError):
             changed.run(("problems", "model", "corpus"))
-    finally:
-        process.kill()
-        process.wait()

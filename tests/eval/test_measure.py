@@ -34,7 +34,9 @@ def test_the_table_counts_right_wrong_and_missing_answers(tmp_path: Path) -> Non
     assert (row["task"], row["mode"], row["num_problems"]) == ("gsm8k", "cot", 6)
     assert row["accuracy"] == pytest.approx(4 / 6)
     assert row["unparsable"] == pytest.approx(1 / 6)
-    statuses = [json.loads(line)["verdict"]["status"] for line in (tmp_path / "out/records.jsonl").open()]
+    statuses = [
+        json.loads(line)["verdict"]["status"] for line in (tmp_path / "out/records.jsonl").read_bytes().splitlines()
+    ]
     assert statuses == ["correct"] * 4 + ["incorrect", "unparsable_prediction"], "in the order of the problems"
     assert "gsm8k" in (tmp_path / "out/table.md").read_text()
 

@@ -6,11 +6,12 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.lm.attention import LONGEST_OVER_SHORTEST, attention
 from mathwright.lm.pack import Example, TokenGroup, pack_examples, pack_groups
+from tests.properties import examples
 
 CPU = torch.device("cpu")
 
@@ -41,7 +42,7 @@ def compare(batch, heads: int, key_heads: int) -> None:
     st.lists(st.tuples(st.integers(1, 12), st.lists(st.integers(0, 20), max_size=8)), min_size=1, max_size=4),
     st.sampled_from([(2, 2), (4, 2), (6, 1)]),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_groups_of_any_shape(shapes, heads):
     groups = [TokenGroup([1] * prompt, [[2] * length for length in lengths]) for prompt, lengths in shapes]
     for batch in pack_groups(groups, 10_000):

@@ -1,7 +1,7 @@
 """What a chat template writes around a response: the example that is trained is the conversation it renders."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.errors import MathwrightError
@@ -11,6 +11,7 @@ from mathwright.problems.turns import end_of_own_turn, turn
 from mathwright.records import Part, Problem, Solution
 from tests.problems import chat_templates
 from tests.problems.chat_templates import KINDS, TEMPLATES, tokenizer
+from tests.properties import examples
 
 PROBLEM = Problem(id="p", question="What is 1 + 1?", answer="2", source="s", split="train")
 TOKENIZERS = {
@@ -81,7 +82,7 @@ def test_the_example_is_the_rendered_conversation(kind: str, family: str, answer
     assert prompt + response == encode(made, rendered(made, answer))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.sampled_from(sorted(TOKENIZERS)),
     st.text(alphabet="aI2 .,:()\\n$é一\n", min_size=1, max_size=12).filter(str.strip),

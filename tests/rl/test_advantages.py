@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.rl import advantages
 from tests.oracles import rl_advantages as oracle
+from tests.properties import examples
 
 EPS = 1e-3
 reward = st.one_of(st.none(), st.sampled_from([0.0, 1.0, 0.1, 0.5]), st.floats(-10, 10))
@@ -19,7 +20,7 @@ def tensor(rows):
     return torch.tensor([[math.nan if r is None else r for r in row] for row in rows], dtype=torch.float64)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rewards=st.lists(reward, min_size=2, max_size=6), std=std_kind)
 def test_outcome_equals_the_loop_written_from_the_definition(rewards, std):
     computed = advantages.outcome_advantages(tensor([rewards]), std=std, eps=EPS)
@@ -50,7 +51,7 @@ def test_groups_do_not_mix():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(rewards=st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=6), std=std_kind)
 def test_outcome_ignores_shift_and_scale_of_the_reward(rewards, std):
     once = advantages.outcome_advantages(tensor([rewards]), std=std, eps=0.0)
@@ -87,7 +88,7 @@ def pad_steps(group, filler=-1):
     return tensor(rewards)[None], torch.tensor(ends)[None]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(group=groups_of_steps(), std=std_kind)
 def test_process_equals_the_loop_written_from_the_definition(group, std):
     rewards, ends = pad_steps(group)
@@ -120,7 +121,7 @@ def test_a_step_end_outside_the_response_is_an_error():
 # --- leave-one-out, centred ---
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rewards=st.lists(reward, min_size=1, max_size=6))
 def test_leave_one_out_equals_the_loop_written_from_the_definition(rewards):
     computed = advantages.leave_one_out_advantages(tensor([rewards]))
@@ -144,7 +145,7 @@ def test_leave_one_out_is_the_centred_reward_times_n_over_n_minus_1():
 numbers = st.floats(-3, 3)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     steps=st.lists(st.tuples(numbers, numbers, st.booleans()), min_size=1, max_size=6),
     gamma=st.floats(0, 1),

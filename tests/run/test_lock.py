@@ -30,16 +30,15 @@ with lock.hold(Path(sys.argv[1])) as held:
 @contextmanager
 def held_by_another(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder), "sft"], stdout=subprocess.PIPE, text=True,
         cwd=Path(__file__).resolve().parents[2],
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_the_second_command_is_told_who_holds_the_run_and_touches_nothing(

@@ -8,7 +8,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.judge import judge
@@ -20,6 +20,7 @@ from mathwright.tools.loop import PythonTool
 from mathwright.tools.processes import LostWorkerError, Worker
 from mathwright.tools.sandbox import Sandbox
 from mathwright.tools.unit_tests import passes_tests
+from tests.properties import examples
 
 NONCE = "ab" * 16
 STATUSES = {"ok", "error", "timeout", "memory", "forbidden"}
@@ -64,7 +65,7 @@ written = (
 
 
 @given(st.lists(written, max_size=3).map(b"".join))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_what_comes_out_of_a_child_is_flat_and_known(data):
     """Whatever the bytes are: an outcome that can be packed and sent on, BEGIN, or nothing yet."""
     buffer = bytearray(data)
@@ -83,7 +84,7 @@ def test_what_comes_out_of_a_child_is_flat_and_known(data):
 
 
 @given(outcomes)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_only_with_its_nonce_is_it_an_outcome(message):
     buffer = bytearray(frame(json.dumps(message).encode()))
     outcome = outcome_in(buffer, NONCE)

@@ -14,7 +14,7 @@ from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas
-from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex
+from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
 
 Node = Any
 """An element of resiliparse's tree."""
@@ -147,7 +147,7 @@ def _follows_letter(node: Node) -> bool:
 
 
 def _argument(tex: str) -> str:
-    tex = tex.strip()
+    tex = trim(tex)
     return tex if re.fullmatch(r"[A-Za-z0-9]|\\[A-Za-z]+", tex) else f"{{{tex}}}"
 
 
@@ -173,7 +173,7 @@ def html_to_tex(node: Node, depth: int = 0) -> str:
             if child.tag in _SCRIPT_TAGS:
                 tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)
             elif child.tag in ("b", "strong") and inner.strip():
-                tex = join(tex, f"\\mathbf{{{inner.strip()}}}")
+                tex = join(tex, f"\\mathbf{{{trim(inner)}}}")
             else:
                 tex = join(tex, inner)
     return tex

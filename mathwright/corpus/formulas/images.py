@@ -6,6 +6,8 @@ import re
 import urllib.parse
 from typing import Any
 
+from mathwright.corpus.formulas.symbols import trim
+
 Node = Any
 """An element of resiliparse's tree."""
 
@@ -45,7 +47,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     if not source or source.startswith("data:"):
         source = node.getattr("data-src") or node.getattr("data-lazy-src") or ""
     css = node.getattr("class") or ""
-    alt = (node.getattr("alt") or node.getattr("title") or "").strip()
+    alt = trim(node.getattr("alt") or node.getattr("title") or "")
     delimited = _is_delimited(alt)
     known = _CLASSES.search(css) or _SOURCES.search(source)
     if not (delimited or known or node.getattr("eeimg")):
@@ -79,6 +81,6 @@ def tex_in_address(source: str) -> str:
         tex = urllib.parse.unquote(found[1]).replace("&space;", " ")
         while (prefix := _SERVICE_PREFIX.match(tex)) is not None:
             tex = tex[prefix.end() :]
-        return tex.strip()
+        return trim(tex)
     found = _IN_FORM.search(source) if _SOURCES.search(source) else None
-    return "" if found is None else urllib.parse.unquote_plus(found[1]).strip()
+    return "" if found is None else trim(urllib.parse.unquote_plus(found[1]))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mathwright.corpus.rules.domains import DomainUnit, Share, domain, registered_domain
+from mathwright.corpus.rules.domains import DomainUnit, Share, domain
 from mathwright.corpus.rules.index import PrefixIndex, prefix_glob
 from mathwright.corpus.rules.rules import AUTOMATIC, Rule
+from mathwright.corpus.urls import registered_domain
 
 
 def propose_rules(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import shutil
@@ -41,6 +42,7 @@ class Browser:
         self.problems: list[str] = []
         """Errors of the page's scripts and of its content security policy."""
         self._numbers = itertools.count(1)
+        self._opened = contextlib.ExitStack()
         self._process = subprocess.Popen(
             [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
             stdout=subprocess.DEVNULL,
@@ -51,7 +53,8 @@ class Browser:
             self._until(lambda: port_file.is_file() and port_file.read_text().count("\n"), "Chromium to start")
             port = port_file.read_text().split("\n")[0]
             self._until(lambda: self._pages(port), "Chromium's first page")
-            self._socket = connect(self._pages(port)[0]["webSocketDebuggerUrl"], max_size=None)
+            address = self._pages(port)[0]["webSocketDebuggerUrl"]
+            self._socket = self._opened.enter_context(connect(address, max_size=None))
             for domain in ("Page", "Runtime", "Log"):
                 self.call(f"{domain}.enable")
         except BaseException:
@@ -67,10 +70,10 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
         self._stop()
 
     def _stop(self) -> None:
+        self._opened.close()
         self._process.terminate()
         try:
             self._process.wait(10)

@@ -422,9 +422,9 @@ def test_a_million_pages_are_shown_at_once(tmp_path, serve):
         "/api/match?glob=qa.org/q/*7/*",
         "/api/samples?node=qa.org/&kind=borderline",
     ):
-        started = time.perf_counter()
+        started = time.process_time()  # of the server, too: a thread of ours
         _, _, text = send(server, "GET", path)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         print(f"{path}: {seconds:.2f} s, {len(text):,} bytes")
         assert len(text) < 200_000, path
-        assert seconds < 5, path  # a busy machine; alone each takes well under two
+        assert seconds < 5, path  # each takes well under two

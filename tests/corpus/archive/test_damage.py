@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import os
 import random
 import tempfile
 from collections.abc import Sequence
@@ -10,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.records import Damage, Page
 from tests.corpus.archives import STORAGES, page_records, read, starts_of
+from tests.properties import examples
 
-NUM_EXAMPLES = int(os.environ.get("DAMAGE_EXAMPLES", "60"))
 LAYOUTS = [
     "plain", "plain with bare newlines", "gzip", "gzip, a page a member", "gzip, one member", "stored gzip", "lz4",
     "zstd",
@@ -109,7 +108,7 @@ def harms(draw: st.DrawFn, layout: str) -> Harm:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(data=st.data())
-@settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60)
 def test_damage_costs_what_it_touches_and_no_more(layout: str, data: st.DataObject) -> None:
     whole = whole_archive(layout)
     harm = data.draw(harms(layout))

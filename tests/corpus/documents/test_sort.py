@@ -93,7 +93,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
-from mathwright.corpus import sort
+from mathwright.corpus.documents import sort
 
 path = Path(sys.argv[1])
 sort.SORT_BYTES = 8 << 20

@@ -78,9 +78,9 @@ def test_elements_inside_one_another_without_a_formula_are_read_a_few_times(
 
     def num_read(depth: int) -> int:
         """Elements read one by one: each read visits all that stands in it."""
-        read: list[object] = []
+        read: list[str] = []  # not the elements: they may only be dropped by the thread that parsed them
         counted = tuple(
-            reader._replace(read=lambda node, reader=reader: (read.append(node), reader.read(node))[1])
+            reader._replace(read=lambda node, reader=reader: (read.append(node.tag), reader.read(node))[1])
             for reader in elements._READERS
         )
         monkeypatch.setattr(elements, "_READERS", counted)

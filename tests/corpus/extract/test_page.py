@@ -17,7 +17,10 @@ from mathwright.corpus.extract import decode, extract
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, strip_tags
 from mathwright.records import Page
 
-PAGES = [json.loads(line) for line in (Path(__file__).parents[2] / "golden" / "extract_pages.jsonl").open()]
+PAGES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "golden" / "extract_pages.jsonl").read_bytes().splitlines()
+]
 
 
 @pytest.mark.parametrize("case", PAGES, ids=lambda case: case["reason"])

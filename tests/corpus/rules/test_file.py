@@ -3,12 +3,13 @@
 import multiprocessing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathwright.corpus.rules.file import Conflict, RulesFile
 from mathwright.corpus.rules.rules import Decision, Rule, read_rules, write_rules
 from mathwright.errors import MathwrightError
+from tests.properties import examples
 
 BY_HAND = """# Rules of our group. Ask Ada before changing them.
 [[rule]]
@@ -184,7 +185,7 @@ def test_windows_line_ends_are_read(file):
 globs = st.sampled_from([f"{host}.org/{path}*" for host in "abc" for path in ("", "x/", "[[]/", '"/')])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(steps=st.lists(st.tuples(globs, st.sampled_from(["accept", "reject", None])), max_size=12))
 def test_any_chain_of_changes_gives_the_rules_of_a_dictionary(tmp_path_factory, steps):
     path = tmp_path_factory.mktemp("rules") / "rules.toml"

@@ -93,7 +93,7 @@ def test_automatic_rules_give_way_where_a_person_has_decided():
 def test_a_domain_of_a_million_pages_in_as_many_folders_is_walked_at_once():
     num = 1_000_000
     index = PrefixIndex((f"https://qa.org/q/{i}/title" for i in range(num)), np.arange(num) % 3 == 0)
-    started = time.perf_counter()
+    started = time.process_time()
     children = index.children("qa.org/q/")
     assert len(children) == num and children.collected.sum() == index.share("qa.org/").num_collected == 333_334
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
