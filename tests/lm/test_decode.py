@@ -240,7 +240,7 @@ def test_embeddings_that_look_at_lengths_are_not_recorded(kind, expected):
     assert graphs.graphable(FusedDecoder(model)) is expected
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 def test_cuda_graphs_give_the_responses_of_single_kernels(monkeypatch, dtype):
     lm = tiny_lm(dtype)
