@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from mathwright.lm import attention
+from mathwright.lm import attention, generate
+from tests.lm.test_decode import Recording, recorded_decoder
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 HIDDEN = ("tyro", "jaxtyping", "trl", "peft", "hypothesis", "pytest")
@@ -80,7 +81,7 @@ def test_checks_run_where_packages_are_missing(tmp_path):
     assert set(results) == set(CHECKS) - {"sharded"}
     assert not_made == {
         "graphs": "not made: CUDA graphs need a GPU",
-        "adapters": "not made: LoRA needs the package peft",
+        "adapters": "not made: LoRA needs the package peft (hint: pip install 'mathwright[lora]')",
     }
     assert "pytest is not installed" in (tmp_path / "out" / "tests.log").read_text()
 
@@ -90,6 +91,20 @@ def test_sharding_over_one_process(tmp_path):
     done, rows = gpu_sh(tmp_path, "--parts", "sharded")
     assert done.returncode == 0, done.stdout
     assert [row["result"] for row in rows if row.get("check") == "sharded"] == ["passed"]
+
+
+def test_the_check_of_graphs_on_recorded_steps(script, monkeypatch):
+    """On a processor, with steps that run again in the place of CUDA's graphs."""
+    checks, recording = script("gpu_checks"), Recording()
+    recorded_decoder(monkeypatch, recording)
+    monkeypatch.setattr(checks, "decoder", generate.decoder)
+    figures = checks.graphs("cpu")
+    assert set(figures) == {"batch_3", "batch_12"}
+    assert recording.num_replayed > 500
+
+    recorded_decoder(monkeypatch, Recording(fails=True))
+    with pytest.raises(UserWarning, match="decoding without CUDA graphs"):
+        checks.graphs("cpu")
 
 
 def test_a_check_fails_where_responses_see_nothing(script, monkeypatch):
@@ -133,13 +148,13 @@ def test_the_parts_together_stay_under_nine_minutes():
 def test_a_summary_tells_what_ran_what_runs_and_what_was_cut(script, tmp_path):
     results = script("gpu_results")
     log = tmp_path / "results.jsonl"
-    results.add(log, "checks", check="packed", result="passed", found={"a": 0.00012345})
+    results.add(log, "checks", check="packed", result="passed", found={"a": 0.000251})
     results.add(log, "checks", check="graphs", result="not made: a | b", found={})
     results.add(log, "checks", kind="end", status=124, seconds=60, limit=60, last_lines=["cut here"])
     results.add(log, "pretrain", model="m", MFU=None, tokens_per_s=123456)
     text = results.summary(tmp_path)
     assert "## checks: cut at its time limit, 60 s of 60" in text
-    assert "| packed | passed | a 0.0001235 |\n| graphs | not made: a / b |  |" in text
+    assert "| packed | passed | a 0.000251 |\n| graphs | not made: a / b |  |" in text
     assert "    cut here" in text
     assert "## pretrain: running" in text
     assert "| model | MFU | tokens_per_s |\n|---|---|---|\n| m |  | 123456 |" in text
