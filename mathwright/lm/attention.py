@@ -260,9 +260,11 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, num_before: int, how: _Ho
     n, heads, length, width = query.shape
     repeats = heads // key.shape[1]
     window = how.window if how.window is not None and how.window < num_before + length else None
-    if not num_before and repeats == 1 and window is None and how.is_plain:
+    # On GPUs the flash kernel, for 16-bit numbers alone, takes shared key heads as they are and needs no mask.
+    shares_in_kernel = query.device.type == "cuda" and query.dtype in (torch.bfloat16, torch.float16)
+    if not num_before and (repeats == 1 or shares_in_kernel) and window is None and how.is_plain:
         return F.scaled_dot_product_attention(
-            query, key, value, is_causal=True, scale=how.scaling, dropout_p=how.dropout
+            query, key, value, is_causal=True, scale=how.scaling, dropout_p=how.dropout, enable_gqa=repeats > 1
         )
     mask = torch.zeros(length, num_before + length, dtype=query.dtype, device=query.device)
     mask[:, num_before:].masked_fill_(

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -108,10 +109,20 @@ def shard(lm: LanguageModel, world: World) -> None:
             f"the model is on {lm.device}, the processes are connected by {dist.get_backend()}",
             hint="with GPUs train on --device cuda; to train on processors hide them: CUDA_VISIBLE_DEVICES=",
         )
+    shard_over(lm, dist.device_mesh.init_device_mesh(lm.device.type, (world.size,)))
+
+
+def shard_over(lm: LanguageModel, mesh: DeviceMesh) -> None:
+    """`shard` over a given mesh, of one process too: there FSDP does all it does, and nothing changes hands.
+
+    Args:
+        lm: the model, on a device of the mesh's kind.
+        mesh: one-dimensional, its process group connected.
+    """
+    model: Any = lm.model
     # the sum over processes in float32, as the sum over micro-batches
     narrow = lm.dtype in (torch.bfloat16, torch.float16)
     policy = MixedPrecisionPolicy(reduce_dtype=torch.float32 if narrow else None, cast_forward_inputs=False)
-    mesh = dist.device_mesh.init_device_mesh(lm.device.type, (world.size,))
     for layer in decoder_layers(model):
         fully_shard(layer, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
     # Embedding, last norm and output layer stay whole from forward to backward: the log-probabilities read the output

@@ -6,11 +6,12 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathwright.corpus import urls
 from mathwright.corpus.urls import address, bare_url, fetchable_url, is_private, page_key, registered_domain
+from tests.properties import examples
 
 # --- one spelling a page ------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ def test_fetchable_url(url: str, expected: str) -> None:
 
 @example("http://a.org/", "x/..", ".")
 @example("http://a-b.a.org/", "x", "/")
-@settings(max_examples=500)
+@examples(500)
 @given(
     st.sampled_from(
         ["http://a.org/", "https://a-b.org/", "http://-a.org/", "http://a..org/", "http://A.org/", "http://a.b.c.org"]
@@ -148,7 +149,7 @@ def address_by_urlsplit(url: str) -> str:
     return host.removeprefix("www.") + (parts.path or "/")
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(
     st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", ""]),
     st.lists(

@@ -241,10 +241,9 @@ def test_embeddings_that_look_at_lengths_are_not_recorded(kind, expected):
     assert graphs.graphable(FusedDecoder(model)) is expected
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-def test_cuda_graphs_give_the_responses_of_single_kernels(monkeypatch, dtype):
-    lm = tiny_lm(dtype)
+@pytest.mark.cuda
+def test_cuda_graphs_give_the_responses_of_single_kernels(monkeypatch):
+    lm = tiny_lm(torch.float64)  # a graph has other shapes, so in bfloat16 rounding may turn a choice
     lm.model.to("cuda")
     sampling = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=100)
     assert isinstance(decoder(lm.model), GraphDecoder)
