@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PREFIX = re.compile(r"<([A-Za-z][\w.-]{0,20}):math\b", re.IGNORECASE)
+_PREFIXED = re.compile(r"<(/?)([A-Za-z][\w.-]{0,20}):(?=[A-Za-z])")
 _MAX_PREFIXES = 10
 _XHTML = re.compile(r"\A\s*<\?xml\s|<!DOCTYPE\s[^>]{0,200}\bXHTML\b|<html\s[^>]{0,400}\bxmlns\s*=", re.IGNORECASE)
 _LOOKED_AT = 2000
@@ -40,5 +41,4 @@ def _without_prefixes(source: str) -> str:
     prefixes = {match[1].lower() for match in _PREFIX.finditer(source)}
     if not prefixes or len(prefixes) > _MAX_PREFIXES:
         return source
-    names = "|".join(sorted(map(re.escape, prefixes)))
-    return re.sub(rf"<(/?)(?:{names}):(?=[a-z])", r"<\1", source, flags=re.IGNORECASE)
+    return _PREFIXED.sub(lambda tag: f"<{tag[1]}" if tag[2].lower() in prefixes else tag[0], source)

@@ -11,10 +11,10 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.extract.encoding import decode
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
-from mathwright.corpus.extract.markup import SIGNS as MARKUP
-from mathwright.corpus.extract.markup import as_html
 from mathwright.corpus.extract.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.extract.main_content import keep_main_content
+from mathwright.corpus.extract.markup import SIGNS as MARKUP
+from mathwright.corpus.extract.markup import as_html
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements

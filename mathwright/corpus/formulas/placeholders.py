@@ -111,6 +111,8 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
     if _BACKTICK in text:
         text = text.replace(_BACKTICK, "`")
+    if LINE_END in text:
+        text = text.replace(LINE_END, " ")
     if definitions:
         text = _with_definitions(text, kept, formulas, counts)
     return RESERVED.sub("", text), counts
