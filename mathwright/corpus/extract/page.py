@@ -58,6 +58,8 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
             title, text, formulas = _read(source, present, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
+    if not text.strip() and (left_out := strip_tags(source).strip()):
+        problems.append(f"no text came out, though the page has {len(left_out):,} characters of it")
     text = without_long_runs(text)
     if has_delimiters(text, formulas):
         text = find_delimited(text, formulas)
