@@ -49,7 +49,6 @@ def _is_short(tex: str) -> bool:
 
 
 _JSON_KEYS = ("persistentExpression", "latex", "tex", "formula", "equation", "expression")
-JSON_SIGNS = tuple(f"{quote}{key}{quote}" for key in _JSON_KEYS for quote in ("&quot;", '"', "&#34;"))
 MAX_JSON = 20_000
 
 

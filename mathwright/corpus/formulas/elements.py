@@ -17,7 +17,6 @@ from resiliparse.parse.html import HTMLTree
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
 from mathwright.corpus.formulas.attributes import (
     FORMULA_ATTRIBUTES,
-    JSON_SIGNS,
     TEX_ATTRIBUTES,
     read_attribute,
     read_json,
@@ -363,7 +362,7 @@ _MENTIONS = (
 _READERS = (
     _Reader({'script[type^="math/"]': ("math/",)}, _script),
     _Reader({".MathJax_Preview, .MathJax_Error": ("MathJax_",)}, _preview),
-    _Reader({"alternatives": ("<alternatives",), ".math-inline, .math-block": ("<latex",)}, _copies),
+    _Reader({"alternatives": ("<alternatives",)} | {f".math-{x}": (f"math-{x}",) for x in ("inline", "block")}, _copies),
     _Reader({".mjpage, .mjpage__block": ("mjpage",)}, _mjpage),
     _Reader(
         {
@@ -382,10 +381,10 @@ _READERS = (
         | {".ql-formula": ("ql-formula",)},
         read_attribute,
     ),
-    _Reader({"[data-attrs], [data-props]": JSON_SIGNS}, read_json),
+    _Reader({"[data-attrs]": ("data-attrs",), "[data-props]": ("data-props",)}, read_json),
     _Reader({".texhtml": ("texhtml",)}, read_texhtml),
     _Reader(FRACTIONS, read_fraction),
-    _Reader({".nowrap, .radical, .sqrt": ("√", "&#8730;", "&radic;")}, read_root),
+    _Reader({f".{name}": (name,) for name in ("nowrap", "radical", "sqrt")}, read_root),
     _Reader(
         {
             "span.math, div.math, code.math, pre.math, p.math, pre[lang='math']": word_signs("math"),

@@ -18,7 +18,7 @@ _SOURCES = re.compile(
     r"|wp-latex|s\d?\.wp\.com/latex|texify|/teximages?/|/filter/tex/|latex\.(?:gif|png|svg|download)|eq\.(?:latex|png)\?"
     r"|/equation\?tex=|/tex/|render\.githubusercontent|[/.](?:eq)?(?:svg|png|gif)\.(?:latex|image)\?|/math\.cgi\?"
     r"|upload\.wikimedia\.org/math/|upmath\.me/|s2cms\.ru/|/equation_images/|[?&](?:formula|latex)=%5C|[/_]images/math/"
-    r"|chart\?(?:[^#]*&)?cht=tx|/mathjax/tex\?",
+    r"|/mathjax/tex\?",
     re.IGNORECASE,
 )
 _IN_FORM = re.compile(
@@ -42,7 +42,7 @@ LOOKS_LIKE_TEX = re.compile(r"\\[A-Za-z]+|[_^]\{|[_^]\w|^\$.*\$$|=")
 _NAMES = frozenset({"tex", "latex", "math", "equation", "formula", "image", "eq"})
 """What stands in `alt` where nobody wrote what the image shows."""
 _LABEL = re.compile(r"\A(?:La)?TeX\s*:\s*", re.IGNORECASE)  # Canvas
-_ENCODED = re.compile(r"%(?:5C|7B|5E|2B|3D|20)[^\s\\]*\Z", re.IGNORECASE)
+_ENCODED = re.compile(r"%(?:5C|7B|5E|2B|3D|20)", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]")
 
 
@@ -56,7 +56,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     if tex:
         return tex, _is_display(node, css, tex), "image"
     alt = _LABEL.sub("", (node.getattr("alt") or node.getattr("title") or "").strip())
-    if _ENCODED.search(alt):
+    if _is_encoded(alt):
         alt = urllib.parse.unquote(alt)
     delimited = _is_delimited(alt)
     named = _CLASSES.search(css) or node.getattr("eeimg") or _stands_in_formula(node)
@@ -103,6 +103,11 @@ def _stands_in_formula(node: Node) -> bool:
     return False
 
 
+def _is_encoded(text: str) -> bool:
+    """Whether a text is percent-encoded as a whole."""
+    return _ENCODED.search(text) is not None and "\\" not in text and not any(map(str.isspace, text))
+
+
 def _is_delimited(alt: str) -> bool:
     if alt.startswith("\\begin{") and alt.endswith("}"):  # LaTeX2HTML
         return True
@@ -125,6 +130,6 @@ def tex_in_address(source: str) -> str:
     found = _IN_PATH.search(source)
     if found is not None:
         tex = urllib.parse.unquote(found[1])
-        return (urllib.parse.unquote(tex) if _ENCODED.search(tex) else tex).strip()
+        return (urllib.parse.unquote(tex) if _is_encoded(tex) else tex).strip()
     found = _IN_FORM.search(source) if _SOURCES.search(source) else None
     return "" if found is None else urllib.parse.unquote_plus(found[1]).strip()

@@ -154,8 +154,6 @@ _WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTAL
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
 
 
-_TRAILING_ROW = re.compile(r"(?<!\\)(?:\\\\\s*)+\Z")
-"""Row ends after the last row, which show nothing (Zhihu ends its displays so)."""
 _LINE_ENDS = re.compile(f"[\n{LINE_END}]")
 _COMMENT = re.compile(r"(?<!\\)(?:\\\\)*+%")
 _MATHTYPE = re.compile(r"%\s*+MathType!MTEF!\S*+")
@@ -187,6 +185,16 @@ def _joined(before: str, line: str) -> str:
     return f"{before} {line}" if apart else before + line
 
 
+def _without_last_row_end(tex: str) -> str:
+    r"""TeX without the `\\` after its last row, which shows nothing (Zhihu ends its displays so)."""
+    while tex.endswith("\\\\"):
+        rest = tex.rstrip("\\")
+        if (len(tex) - len(rest)) % 2:  # the last backslash escapes the space that was trimmed
+            return tex
+        tex = rest.rstrip()
+    return tex
+
+
 def clean_tex(tex: str) -> tuple[str, bool | None]:
     r"""TeX without delimiters, CDATA marks and outer \displaystyle; and whether delimiters said it is a display."""
     if "CDATA" in tex or "]]>" in tex:
@@ -201,7 +209,7 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
         tex = _BROKEN_LINE.sub(lambda match: f"{match[1]} " if match[1] else "", tex)
     if "pgfstrokecolor" in tex:
         tex = _STROKE_COLOUR.sub("", tex)
-    tex = _TRAILING_ROW.sub("", without_comments(tex)).strip()
+    tex = _without_last_row_end(without_comments(tex).strip())
     display: bool | None = None
     for opening, closing, is_display in _DELIMITERS:
         if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):
