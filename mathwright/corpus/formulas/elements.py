@@ -362,7 +362,8 @@ _MENTIONS = (
 _READERS = (
     _Reader({'script[type^="math/"]': ("math/",)}, _script),
     _Reader({".MathJax_Preview, .MathJax_Error": ("MathJax_",)}, _preview),
-    _Reader({"alternatives": ("<alternatives",)} | {f".math-{x}": (f"math-{x}",) for x in ("inline", "block")}, _copies),
+    _Reader({"alternatives": ("<alternatives",)}, _copies),
+    _Reader({".math-inline": ("math-inline",), ".math-block": ("math-block",)}, _copies),
     _Reader({".mjpage, .mjpage__block": ("mjpage",)}, _mjpage),
     _Reader(
         {

@@ -14,7 +14,7 @@ from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas, has_placeholder
-from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex
+from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
 
 Node = Any
 """An element of resiliparse's tree."""
@@ -148,7 +148,7 @@ def _follows_letter(node: Node) -> bool:
 
 
 def _argument(tex: str) -> str:
-    tex = tex.strip()
+    tex = trim(tex)
     return tex if re.fullmatch(r"[A-Za-z0-9]|\\[A-Za-z]+", tex) else f"{{{tex}}}"
 
 
@@ -173,7 +173,7 @@ def _read_slashed(tree: HTMLTree, formulas: Formulas) -> None:
             continue
         parts = [(part.text or "").strip() for part in (node, below)]
         if all(map(_PART.fullmatch, parts)):
-            tex = f"\\frac{{{html_to_tex(node).strip()}}}{{{html_to_tex(below).strip()}}}"
+            tex = f"\\frac{{{trim(html_to_tex(node))}}}{{{trim(html_to_tex(below))}}}"
             placeholder = tree.create_text_node(formulas.add(tex, False, KIND))
             if placeholder is not None:
                 node.replace_with(placeholder)
@@ -202,7 +202,7 @@ def _fraction(node: Node, depth: int) -> str | None:
     below = node.query_selector(".den, .denominator, .bottom, strong, sub")
     if above is None or below is None or not (above.text or "").strip() or not (below.text or "").strip():
         return None
-    return f"\\frac{{{html_to_tex(above, depth + 1).strip()}}}{{{html_to_tex(below, depth + 1).strip()}}}"
+    return f"\\frac{{{trim(html_to_tex(above, depth + 1))}}}{{{trim(html_to_tex(below, depth + 1))}}}"
 
 
 # --- whole expressions -------------------------------------------------------------------------------
@@ -227,11 +227,11 @@ def html_to_tex(node: Node, depth: int = 0) -> str:
             inner = html_to_tex(child, depth + 1) if fraction is None else fraction
             if (root := _ROOT.search(tex)) is not None and inner.strip() and _is_overlined(child):
                 degree = f"[{root[1].strip('{}')}]" if root[1] else ""
-                tex = f"{tex[: root.start()]}\\sqrt{degree}{{{inner.strip()}}}"
+                tex = f"{tex[: root.start()]}\\sqrt{degree}{{{trim(inner)}}}"
             elif child.tag in _SCRIPT_TAGS:
                 tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)
             elif child.tag in ("b", "strong") and inner.strip():
-                tex = join(tex, f"\\mathbf{{{inner.strip()}}}")
+                tex = join(tex, f"\\mathbf{{{trim(inner)}}}")
             else:
                 tex = join(tex, inner)
     return tex

@@ -6,6 +6,8 @@ import re
 import urllib.parse
 from typing import Any
 
+from mathwright.corpus.formulas.symbols import trim
+
 Node = Any
 """An element of resiliparse's tree."""
 
@@ -55,7 +57,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     tex = tex_of_attributes(node)
     if tex:
         return tex, _is_display(node, css, tex), "image"
-    alt = _LABEL.sub("", (node.getattr("alt") or node.getattr("title") or "").strip())
+    alt = _LABEL.sub("", trim(node.getattr("alt") or node.getattr("title") or ""))
     if _is_encoded(alt):
         alt = urllib.parse.unquote(alt)
     delimited = _is_delimited(alt)
@@ -126,10 +128,10 @@ def tex_in_address(source: str) -> str:
         tex = urllib.parse.unquote(found[1]).replace("&space;", " ").replace("&plus;", "+")
         while (prefix := _SERVICE_PREFIX.match(tex)) is not None:
             tex = tex[prefix.end() :]
-        return tex.strip()
+        return trim(tex)
     found = _IN_PATH.search(source)
     if found is not None:
         tex = urllib.parse.unquote(found[1])
-        return (urllib.parse.unquote(tex) if _is_encoded(tex) else tex).strip()
+        return trim(urllib.parse.unquote(tex) if _is_encoded(tex) else tex)
     found = _IN_FORM.search(source) if _SOURCES.search(source) else None
-    return "" if found is None else urllib.parse.unquote_plus(found[1]).strip()
+    return "" if found is None else trim(urllib.parse.unquote_plus(found[1]))

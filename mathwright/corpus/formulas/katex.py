@@ -11,7 +11,7 @@ from typing import Any
 
 from resiliparse.parse.html.node import ELEMENT
 
-from mathwright.corpus.formulas.symbols import FILLER, FUNCTIONS, join, to_tex
+from mathwright.corpus.formulas.symbols import FILLER, FUNCTIONS, join, to_tex, trim
 
 Node = Any
 """An element of resiliparse's tree."""
@@ -47,7 +47,7 @@ _PMOD = re.compile(r"\(\\mathrm\{mod\}\s*+([^()]*+)\)")
 def katex_to_tex(node: Node) -> str:
     """TeX of a `.katex-html` element. Never raises; what it does not know becomes the TeX of its parts in a row."""
     tex = _PMOD.sub(r"\\pmod{\1}", _row(node, 0))
-    return re.sub(r"\s+", " ", _ONE_FONT.sub(r"\\\1{\2\3}", tex)).strip()
+    return trim(re.sub(r"\s+", " ", _ONE_FONT.sub(r"\\\1{\2\3}", tex)))
 
 
 def _row(node: Node, depth: int) -> str:
@@ -122,7 +122,7 @@ def _fenced(node: Node, depth: int) -> str | None:
     inner = ""
     for child in children[1:-1]:
         inner = join(inner, _convert(child, depth + 1))
-    inner = inner.strip()
+    inner = trim(inner)
     environment = _MATRICES.get((left.removeprefix("\\"), right.removeprefix("\\")))
     whole = _ENVIRONMENT.fullmatch(inner)
     if table is not None and environment is not None and whole is not None and "\\begin" not in whole[2]:
@@ -144,7 +144,7 @@ def _boxes(node: Node) -> list[Node]:
 
 
 def _script(mark: str, tex: str) -> str:
-    tex = tex.strip()
+    tex = trim(tex)
     if mark == "^" and tex and not tex.strip("'"):
         return tex
     return f"{mark}{tex}" if re.fullmatch(r"[^\W_]|\\[A-Za-z]+", tex, re.ASCII) else f"{mark}{{{tex}}}"
@@ -168,14 +168,14 @@ def _fraction(node: Node, depth: int) -> str:
     if len(boxes) != 2:
         return _row(node, depth)
     command = "frac" if node.query_selector(".frac-line") is not None else "binom"
-    return f"\\{command}{{{_row(boxes[1], depth).strip()}}}{{{_row(boxes[0], depth).strip()}}}"
+    return f"\\{command}{{{trim(_row(boxes[1], depth))}}}{{{trim(_row(boxes[0], depth))}}}"
 
 
 def _root(node: Node, depth: int) -> str:
     index = node.query_selector(".root")
-    degree = f"[{_row(index, depth).strip()}]" if index is not None else ""
+    degree = f"[{trim(_row(index, depth))}]" if index is not None else ""
     body = node.query_selector(".svg-align")
-    return f"\\sqrt{degree}{{{_row(body if body is not None else node, depth).strip()}}}"
+    return f"\\sqrt{degree}{{{trim(_row(body if body is not None else node, depth))}}}"
 
 
 def _limits(node: Node, depth: int) -> str:
@@ -183,7 +183,7 @@ def _limits(node: Node, depth: int) -> str:
     operator = next((i for i, box in enumerate(boxes) if box.query_selector(".mop") is not None), None)
     if operator is None:
         return _row(node, depth)
-    tex = _row(boxes[operator], depth).strip()
+    tex = trim(_row(boxes[operator], depth))
     if tex.isalpha() and len(tex) > 1:
         tex = "\\" + tex if tex in FUNCTIONS else f"\\operatorname*{{{tex}}}"
     if operator > 0:
@@ -196,7 +196,7 @@ def _limits(node: Node, depth: int) -> str:
 def _accent(node: Node, depth: int) -> str:
     body = node.query_selector(".accent-body")
     boxes = [box for box in _boxes(node) if box.query_selector(".accent-body") is None]
-    base = _row(boxes[0], depth).strip() if boxes else ""
+    base = trim(_row(boxes[0], depth)) if boxes else ""
     if body is None:
         return f"\\widehat{{{base}}}" if node.query_selector("svg") is not None else base
     mark = (body.text or "").strip(" " + FILLER)
@@ -205,17 +205,17 @@ def _accent(node: Node, depth: int) -> str:
 
 
 def _over(node: Node, depth: int) -> str:
-    return f"\\overline{{{_row(node, depth).strip()}}}"
+    return f"\\overline{{{trim(_row(node, depth))}}}"
 
 
 def _under(node: Node, depth: int) -> str:
-    return f"\\underline{{{_row(node, depth).strip()}}}"
+    return f"\\underline{{{trim(_row(node, depth))}}}"
 
 
 def _table(node: Node, depth: int) -> str:
     """KaTeX sets arrays by column."""
     columns = [
-        [_row(box, depth).strip() for box in reversed(_boxes(column))]
+        [trim(_row(box, depth)) for box in reversed(_boxes(column))]
         for column in node.children.values()
         if "col-align" in (column.getattr("class") or "")
     ]

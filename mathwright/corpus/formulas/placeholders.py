@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mathwright.corpus.formulas.macros import find_definitions, used_definitions
 from mathwright.corpus.formulas.page_config import MathConfig
-from mathwright.corpus.formulas.symbols import FILLER
+from mathwright.corpus.formulas.symbols import FILLER, ends_in_backslash, trim
 
 MAX_FORMULAS = 50_000
 """Formulas beyond this many on one page are left as the text they are."""
@@ -45,10 +45,12 @@ class Formulas:
 
     def add(self, tex: str, display: bool, kind: str) -> str:
         """Keep a formula; returns its placeholder."""
-        tex = _BLANK_LINES.sub("\n", _COMMENTED_LABEL.sub("", tex).strip())
+        tex = _BLANK_LINES.sub("\n", trim(_COMMENTED_LABEL.sub("", tex)))
         display = display or _DISPLAY_ENVIRONMENT.match(tex) is not None
         if (equation := _EQUATION.fullmatch(tex)) is not None and "\\begin{equation" not in equation[2]:
-            tex = equation[2].strip()  # two dollars say the same
+            tex = trim(equation[2])  # two dollars say the same
+        if ends_in_backslash(tex):
+            tex += " "  # the page cut an escape in two: alone, the backslash would escape the dollar that closes
         self.tex.append(tex)
         self.display.append(display)
         self.kinds.append(kind)
@@ -209,17 +211,17 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
         tex = _BROKEN_LINE.sub(lambda match: f"{match[1]} " if match[1] else "", tex)
     if "pgfstrokecolor" in tex:
         tex = _STROKE_COLOUR.sub("", tex)
-    tex = _without_last_row_end(without_comments(tex).strip())
+    tex = _without_last_row_end(trim(without_comments(tex)))
     display: bool | None = None
     for opening, closing, is_display in _DELIMITERS:
         if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):
             inner = tex[len(opening) : -len(closing)]
-            if opening not in inner.replace("\\" + opening, ""):
-                tex, display = inner.strip(), is_display
+            if opening not in inner.replace("\\" + opening, "") and not ends_in_backslash(inner):
+                tex, display = trim(inner), is_display
             break
     wrapped = _WRAPPED.match(tex)
-    if wrapped is not None and _balanced(wrapped[1]):
-        tex = wrapped[1].strip()
+    if wrapped is not None and _balanced(wrapped[1]) and not ends_in_backslash(wrapped[1]):
+        tex = trim(wrapped[1])
     elif (style := _STYLE.match(tex)) is not None:
         tex = tex[style.end() :]
     return tex, display

@@ -150,3 +150,15 @@ def join(left: str, right: str) -> str:
     if right and left and (right[0].isalnum() or right[0] == "*") and _ENDS_IN_COMMAND.search(left[-24:]):
         return f"{left} {right}"
     return left + right
+
+
+def ends_in_backslash(tex: str) -> bool:
+    r"""Whether what follows `tex` would be escaped: `x\` ends in half an escape, `x\\` in a whole one."""
+    return (len(tex) - len(tex.rstrip("\\"))) % 2 == 1
+
+
+def trim(tex: str) -> str:
+    r"""TeX without the space around it. The space of `\ ` stays: its backslash alone would escape what follows."""
+    trimmed = tex.strip()
+    cut_an_escape = ends_in_backslash(trimmed) and not tex.endswith("\\")
+    return trimmed + " " if cut_an_escape else trimmed

@@ -14,10 +14,11 @@ from mathwright.corpus.formulas.delimiters import find_delimited
 from mathwright.corpus.formulas.dollars import is_configured_formula, is_inline_formula
 from mathwright.corpus.formulas.elements import KINDS
 from mathwright.corpus.formulas.images import tex_in_address
+from mathwright.corpus.formulas.katex import katex_to_tex
 from mathwright.corpus.formulas.macros import find_definitions, used_definitions
 from mathwright.corpus.formulas.mathml.presentation import mathml_to_tex
 from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas, clean_tex, restore
-from mathwright.corpus.formulas.symbols import join, to_tex
+from mathwright.corpus.formulas.symbols import join, to_tex, trim
 
 MATHML = [json.loads(line) for line in (Path(__file__).parents[2] / "golden" / "extract_mathml.jsonl").open()]
 
@@ -38,6 +39,17 @@ def test_golden_mathml(case: dict) -> None:
 )  # fmt: skip
 def test_characters(text: str, tex: str) -> None:
     assert to_tex(text) == tex
+
+
+@pytest.mark.parametrize(
+    ("tex", "trimmed"),
+    [
+        (" x ", "x"), (r"\ ", r"\ "), (r" x\  ", r"x\ "), ("x\\\n", r"x\ "), (r" \\ ", r"\\"), (r" \\\ ", r"\\\ "),
+        ("\\", "\\"), ("", ""), (" ", ""),
+    ],
+)  # fmt: skip
+def test_trimming_leaves_the_space_of_an_escape(tex: str, trimmed: str) -> None:
+    assert trim(tex) == trimmed
 
 
 def test_join_separates_a_command_from_a_letter_only() -> None:
@@ -81,6 +93,12 @@ def test_between_two_dollars_where_the_page_says_that_they_delimit(inner: str, f
         (r"\[x\]", ("x", True)),
         ("$a$ and $b$", ("$a$ and $b$", None)),
         ("% <![CDATA[\na<b\n%]]>", ("a<b", None)),
+        ("x\\ ", ("x\\ ", None)),
+        ("$x\\ $", ("x\\ ", False)),
+        ("$5 and 6\\$", ("$5 and 6\\$", None)),
+        (r"\[x\\]", (r"\[x\\]", None)),
+        (r"{\displaystyle x\ }", (r"x\ ", None)),
+        (r"{\displaystyle x\}", (r"{\displaystyle x\}", None)),
     ],
 )
 def test_clean_tex(tex: str, cleaned: tuple[str, bool | None]) -> None:
@@ -107,6 +125,12 @@ def test_formulas_thrown_away_with_boilerplate_are_not_counted() -> None:
     kept = formulas.add("x", False, "mathml")
     formulas.add("y", False, "mathml")
     assert restore(f"a {kept} b", formulas) == ("a $x$ b", {"mathml": 1})
+
+
+def test_a_page_that_cuts_an_escape_in_two_does_not_escape_the_dollar_that_closes() -> None:
+    formulas = Formulas()
+    cut, whole = formulas.add("x\\", False, "attribute"), formulas.add(r"x\\", False, "attribute")
+    assert restore(f"{cut} and {whole}", formulas)[0] == r"$x\ $ and $x\\$"
 
 
 def test_a_formula_inside_a_formula_is_written_once() -> None:
@@ -149,6 +173,7 @@ def assert_balanced(tex: str) -> None:
     assert tex.count(r"\begin{") == tex.count(r"\end{")
     assert len(re.findall(r"\\left(?![a-z])", tex)) == len(re.findall(r"\\right(?![a-z])", tex)), tex
     assert "$" not in tex.replace(r"\$", ""), tex
+    assert "\\" not in re.sub(r"\\.", "", tex, flags=re.DOTALL), f"a backslash at the end escapes what follows: {tex}"
 
 
 @settings(max_examples=300, deadline=None)
@@ -157,6 +182,35 @@ def test_any_mathml_gives_balanced_tex(markup: str) -> None:
     document = HTMLTree.parse(f"<math>{markup}</math>").document
     assert document is not None
     assert_balanced(mathml_to_tex(document.query_selector("math")))
+
+
+_KATEX_TEXT = "<span class='mord text'><span class='mord'>\xa0</span></span>"
+_KATEX_LIST = "<span class='vlist-t'><span class='vlist-r'><span class='vlist'>{}</span></span></span>"
+
+
+def katex_box(content: str, top: str) -> str:
+    return f"<span style='top:{top}em'>{content}</span>"
+
+
+@pytest.mark.parametrize(
+    ("markup", "tex"),
+    [
+        (f"<span class='mord'>x</span>{_KATEX_TEXT}", r"x\ "),
+        (f"<span class='mord overline'>{_KATEX_TEXT}</span>", r"\overline{\ }"),
+        (f"<span class='mord underline'>{_KATEX_TEXT}</span>", r"\underline{\ }"),
+        (f"<span class='mord sqrt'><span class='svg-align'>{_KATEX_TEXT}</span></span>", r"\sqrt{\ }"),
+        (f"<span class='msupsub'>{_KATEX_LIST.format(katex_box(_KATEX_TEXT, '-3.1'))}</span>", r"^{\ }"),
+        ("<span class='mfrac'>" + _KATEX_LIST.format(
+            katex_box(_KATEX_TEXT, "-2.3") + katex_box("<span class='frac-line'></span>", "-3.2")
+            + katex_box(_KATEX_TEXT, "-3.7")) + "</span>", r"\frac{\ }{\ }"),
+    ],
+)  # fmt: skip
+def test_katex_keeps_the_space_of_an_escape(markup: str, tex: str) -> None:
+    document = HTMLTree.parse(f"<span class='katex-html'>{markup}</span>").document
+    assert document is not None
+    found = katex_to_tex(document.query_selector(".katex-html"))
+    assert found == tex
+    assert_balanced(found)
 
 
 # --- kinds, macros, literal places ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from mathwright.corpus.formulas.mathml.leaves import Node, children_of, name_of, text_of
 from mathwright.corpus.formulas.mathml.rows import argument, convert, row
 from mathwright.corpus.formulas.mathml.scripts import script
-from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex
+from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
 
 _INFIX = {
     "plus": "+", "times": "", "eq": "=", "neq": r"\neq", "lt": "<", "gt": ">", "leq": r"\leq", "geq": r"\geq",
@@ -104,7 +104,7 @@ def _apply(children: Sequence[Node], depth: int) -> str:
 
 
 def _inner(node: Node, depth: int) -> str:
-    return row(children_of(node), depth).strip()
+    return trim(row(children_of(node), depth))
 
 
 def _bracketed(tex: str) -> str:

@@ -38,7 +38,7 @@ from mathwright.corpus.formulas.mathml.rows import (
     row,
     table_rows,
 )
-from mathwright.corpus.formulas.symbols import join, to_tex
+from mathwright.corpus.formulas.symbols import join, to_tex, trim
 
 MAX_NODES = 20_000
 """A formula of more elements than this gives only its text."""
@@ -55,7 +55,7 @@ def mathml_to_tex(math: Node) -> str:
     """TeX of a `<math>` element (or any element of MathML), "" where it shows nothing. Never raises."""
     if len(math.get_elements_by_tag_name("*")) > MAX_NODES:
         return to_tex(text_of(math))
-    return _SPACE.sub(" ", _MOD.sub(r"\\pmod{\1}", convert(math, 0))).strip()
+    return trim(_SPACE.sub(" ", _MOD.sub(r"\\pmod{\1}", convert(math, 0))))
 
 
 # --- tables ------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ _ENCLOSURES = (
 
 
 def _enclosed(node: Node, depth: int) -> str:
-    inner = row(children_of(node), depth).strip()
+    inner = trim(row(children_of(node), depth))
     notations = (node.getattr("notation") or "longdiv").split()
     if "longdiv" in notations:
         return f"\\overline{{){inner}}}"
@@ -143,7 +143,7 @@ def _enclosed(node: Node, depth: int) -> str:
 def _group(node: Node, depth: int) -> str:
     variant = variant_of(node)
     inner = row(children_of(node), depth) if len(node.children) else to_tex(text_of(node))
-    return f"\\{variant}{{{inner.strip()}}}" if variant and inner.strip() else inner
+    return f"\\{variant}{{{trim(inner)}}}" if variant and inner.strip() else inner
 
 
 def _semantics(node: Node, depth: int) -> str:
@@ -170,7 +170,7 @@ def _action(node: Node, depth: int) -> str:
 
 
 def _phantom(node: Node, depth: int) -> str:
-    inner = row(children_of(node), depth).strip()
+    inner = trim(row(children_of(node), depth))
     return f"\\phantom{{{inner}}}" if inner else ""
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from mathwright.corpus.formulas.mathml.leaves import Node, children_of, function, name_of, text_of, word
-from mathwright.corpus.formulas.symbols import BINARIES, FUNCTIONS, RELATIONS, join, to_tex
+from mathwright.corpus.formulas.symbols import BINARIES, FUNCTIONS, RELATIONS, join, to_tex, trim
 
 MAX_DEPTH = 100
 """Markup nested deeper than this gives only its text: no formula is so deep, but hostile pages are."""
@@ -40,7 +40,7 @@ def convert(node: Node, depth: int) -> str:
 
 def argument(node: Node | None, depth: int) -> str:
     """The TeX of an element as an argument in braces, braces left out."""
-    return "" if node is None else convert(node, depth).strip()
+    return "" if node is None else trim(convert(node, depth))
 
 
 def nth(children: Sequence[Node], index: int) -> Node | None:
@@ -199,7 +199,7 @@ def table_rows(table: Node, depth: int) -> list[list[str]]:
         cells = [c for c in children_of(line) if name_of(c) == "mtd"]
         if name_of(line) == "mlabeledtr":
             cells = cells[1:]
-        rows.append([row(children_of(cell), depth).strip() or to_tex(text_of(cell)) for cell in cells])
+        rows.append([trim(row(children_of(cell), depth)) or to_tex(text_of(cell)) for cell in cells])
     return rows
 
 

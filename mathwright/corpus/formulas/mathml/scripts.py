@@ -6,7 +6,7 @@ import re
 
 from mathwright.corpus.formulas.mathml.leaves import Node, children_of, name_of, text_of
 from mathwright.corpus.formulas.mathml.rows import argument, has_no_bar, nth, row
-from mathwright.corpus.formulas.symbols import ACCENTS, BIG_OPERATORS, FUNCTIONS, UNDER_ACCENTS, WIDE_ACCENTS
+from mathwright.corpus.formulas.symbols import ACCENTS, BIG_OPERATORS, FUNCTIONS, UNDER_ACCENTS, WIDE_ACCENTS, trim
 
 _SINGLE = re.compile(
     r"\d+(?:[.,]\d+)*|\w|\\[A-Za-z]+|\\[A-Za-z]+\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]|\\[{}|]|\)|\]|\|", re.ASCII
@@ -30,7 +30,7 @@ def fraction(node: Node, depth: int) -> str:
 
 
 def square_root(node: Node, depth: int) -> str:
-    return f"\\sqrt{{{row(children_of(node), depth).strip()}}}"
+    return f"\\sqrt{{{trim(row(children_of(node), depth))}}}"
 
 
 def root(node: Node, depth: int) -> str:
