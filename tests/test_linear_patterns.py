@@ -35,6 +35,7 @@ READ_PAGES = tuple(
     for name in [
         "formulas.asciimath",
         "crawl.page",
+        "formulas.attributes",
         "formulas.delimiters",
         "formulas.dollars",
         "extract.page",
@@ -44,7 +45,9 @@ READ_PAGES = tuple(
         "formulas.html_scripts",
         "archive.http_body",
         "formulas.katex",
+        "extract.encoding",
         "extract.limits",
+        "extract.markup",
         "formulas.macros",
         "extract.main_content",
         "formulas.page_config",

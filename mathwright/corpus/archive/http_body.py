@@ -18,6 +18,9 @@ MAX_CODINGS = 3
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 """Control characters of no text encoding but UTF-16, which nobody sends under a wrong Content-Encoding."""
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+MAX_MEMBERS = 100
+"""So many members of gzip are read: what is left of the body is copied once a member."""
 _GZIP_OR_ZLIB = 47
 """zlib's wbits for "gzip or zlib, look at the header"."""
 
@@ -69,12 +72,19 @@ def _dechunk(payload: bytes) -> tuple[bytes, bool]:
 
 
 def _inflate(payload: bytes) -> tuple[bytes, bool]:
-    decompress = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
-    try:
-        body = decompress.decompress(payload, MAX_BODY_BYTES)
-    except zlib.error:
-        body = _inflate_so_far(payload)
-    return (body, decompress.eof) if body else _never_coded(payload)
+    body, rest, complete = bytearray(), payload, False
+    for _ in range(MAX_MEMBERS):
+        decompress = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        try:
+            part = decompress.decompress(rest, MAX_BODY_BYTES - len(body))
+        except zlib.error:
+            part = _inflate_so_far(rest, MAX_BODY_BYTES - len(body))
+        body += part
+        rest = decompress.unused_data
+        if not decompress.eof or not rest.startswith(_GZIP_MAGIC) or len(body) >= MAX_BODY_BYTES:
+            complete = decompress.eof
+            break
+    return (bytes(body), complete) if body else _never_coded(payload)
 
 
 def _never_coded(payload: bytes) -> tuple[bytes, bool]:
@@ -93,14 +103,14 @@ def _inflate_deflate(payload: bytes) -> tuple[bytes, bool]:
     return (body, True) if body and decompress.eof else _inflate(payload)
 
 
-def _inflate_so_far(payload: bytes) -> bytes:
+def _inflate_so_far(payload: bytes, max_bytes: int) -> bytes:
     """What inflates before the first error; small steps, since an error takes its whole step with it."""
     decompress = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
     body = bytearray()
     try:
         for start in range(0, len(payload), 256):
-            body += decompress.decompress(payload[start : start + 256], MAX_BODY_BYTES)
-            if len(body) >= MAX_BODY_BYTES:
+            body += decompress.decompress(payload[start : start + 256], max_bytes)
+            if len(body) >= max_bytes:
                 break
     except zlib.error:
         pass  # the damage itself: what came before it is what was asked for

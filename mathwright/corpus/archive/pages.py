@@ -24,7 +24,8 @@ from mathwright.records import Damage, Document, Page
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})")
+_CHARSET = re.compile(r"""[;,\s]charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -124,14 +125,15 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
         return None
     if header.kind == "resource":
         return _resource_page(archive, record, counts)
-    status = _STATUS_LINE.match(record.block.head)
+    head, skipped = _without_interim(record.block.head)
+    status = _STATUS_LINE.match(head)
     if status is None or not header.url:
         counts["no_url" if status else "not_http"] += 1
         return None
     if status[1] != b"200":
         counts[f"status:{status[1].decode()}"] += 1
         return None
-    fields, start = _http_fields(record.block.head)
+    fields, start = _http_fields(head)
     content_type, charset = _content_type(fields.get("content-type", ""))
     if content_type not in HTML_TYPES:
         counts[f"type:{content_type[:60]}"] += 1
@@ -139,7 +141,7 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
     if len(codings_of(fields.get("content-encoding", ""))) > MAX_CODINGS:
         counts["too_many_codings"] += 1
         return None
-    payload = record.block.behind(start)
+    payload = record.block.behind(skipped + start)
     body, complete = decode_body(payload, fields.get("transfer-encoding", ""), fields.get("content-encoding", ""))
     if not complete:
         counts["body_cut"] += 1
@@ -210,6 +212,17 @@ def _digest(body: bytes) -> str:
     return base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
 
 
+def _without_interim(block: bytes) -> tuple[bytes, int]:
+    """The block from its final header on, and how many bytes of interim responses (100 Continue, ...) were before."""
+    start = 0
+    while (status := _STATUS_LINE.match(block, start)) is not None and status[1].startswith(b"1"):
+        end = _HEADER_END.search(block, start)
+        if end is None or _STATUS_LINE.match(block, end.end()) is None:
+            break
+        start = end.end()
+    return block[start:], start
+
+
 def _http_fields(block: bytes) -> tuple[dict[str, str], int]:
     """The fields of an HTTP header (names in lower case, the last of several), and where the payload begins."""
     end = _HEADER_END.search(block)
@@ -228,10 +241,7 @@ def _http_fields(block: bytes) -> tuple[dict[str, str], int]:
 
 
 def _content_type(value: str) -> tuple[str, str | None]:
-    """The media type in a Content-Type header, and its charset if it has one."""
-    content_type, *parameters = value.split(";")
-    for parameter in parameters:
-        name, _, charset = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return content_type.strip().lower(), charset.strip().strip("\"'").lower() or None
-    return content_type.strip().lower(), None
+    """The media type in a Content-Type header, and its charset if it has one; of several types joined, the first."""
+    content_type = value.split(";")[0].split(",")[0].strip().lower()
+    charset = _CHARSET.search(value)
+    return content_type, charset[1].lower() if charset is not None else None

@@ -1,5 +1,6 @@
 """HTML to text with its formulas as TeX."""
 
-from mathwright.corpus.extract.page import decode, extract
+from mathwright.corpus.extract.encoding import decode
+from mathwright.corpus.extract.page import extract
 
 __all__ = ["decode", "extract"]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import unicodedata
 from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.extract.encoding import decode
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
 from mathwright.corpus.extract.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.extract.main_content import keep_main_content
+from mathwright.corpus.extract.markup import SIGNS as MARKUP
+from mathwright.corpus.extract.markup import as_html
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
@@ -47,6 +48,7 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     if not present.isdisjoint(_RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
         present = _SIGNS.find(source)
+    source = as_html(source, present)
     source, lost, too_deep = limit_tags(source)
     problems += lost
     if too_deep:
@@ -56,6 +58,8 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
             title, text, formulas = _read(source, present, problems)
         except ValueError as error:  # resiliparse's parser errors derive from it
             return Document(url=url, title="", text="", problem=f"not parsed: {error}")
+    if not text.strip() and (left_out := strip_tags(source).strip()):
+        problems.append(f"no text came out, though the page has {len(left_out):,} characters of it")
     text = without_long_runs(text)
     if has_delimiters(text, formulas):
         text = find_delimited(text, formulas)
@@ -63,77 +67,14 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
     return Document(url=url, title=title, text=_normalise(text), notation=dict(notation), problem="; ".join(problems))
 
 
-# --- bytes to characters -----------------------------------------------------------------------------
-
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_META = re.compile(rb"<meta[^>]{0,300}charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
-_XML = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
-_ESCAPED = ("iso-2022-jp", "utf-16", "utf-16le", "utf-16be", "utf-16-le", "utf-16-be", "hz-gb-2312", "utf-7")
-"""Encodings whose bytes are valid UTF-8, or have to be believed, when they are declared."""
-
-
-def decode(html: bytes, charset: str | None) -> str:
-    """Characters of a page: by byte-order mark, by being valid UTF-8, by header, by meta element, by detection.
-
-    Valid UTF-8 comes before what is declared: text in another encoding is hardly ever valid UTF-8 by chance,
-    and declarations are often wrong.
-    """
-    for bom, encoding in _BOMS:
-        if html.startswith(bom):
-            return html[len(bom) :].decode(encoding, "replace")
-    declared = [name for name in (_codec(charset), _codec(_declared(html))) if name]
-    for name in declared:
-        if name in _ESCAPED:
-            return html.decode(name, "replace")
-    try:
-        return html.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start >= len(html) - 4:  # only the last character is cut
-            return html.decode("utf-8", "ignore")
-    for name in declared:
-        if name != "utf-8":
-            return html.decode(name, "replace")
-    text = html.decode(_codec(detect_encoding(html)) or "utf-8", "replace")
-    return _korean(html) or text if "\ufffd" in text else text
-
-
-def _korean(html: bytes) -> str | None:
-    """The characters of a page in EUC-KR that declares nothing: the detection takes many for another encoding."""
-    try:
-        text = html.decode("cp949")
-    except UnicodeDecodeError:
-        return None
-    hangul = sum("\uac00" <= character <= "\ud7a3" for character in text)
-    return text if 2 * hangul > sum(not character.isascii() for character in text) else None
-
-
-def _declared(html: bytes) -> str | None:
-    found = _XML.search(html[:300]) or _META.search(html[:8192])
-    return found[1].decode("ascii") if found else None
-
-
-def _codec(name: str | None) -> str | None:
-    """Python's codec for a name found in the wild, as browsers understand it (latin-1 means cp1252)."""
-    if not name:
-        return None
-    mapped = map_encoding_to_html5(name, fallback_utf8=False) or name
-    mapped = {"gbk": "gb18030", "gb2312": "gb18030", "euc-kr": "cp949", "shift_jis": "cp932", "big5": "big5hkscs"}.get(
-        mapped.lower(), mapped
-    )
-    try:
-        return codecs.lookup(mapped).name
-    except (LookupError, ValueError):  # a name with a null character is a ValueError
-        return None
-
-
 # --- tree to text ------------------------------------------------------------------------------------
 
 
 _NOSCRIPT = tag_signs("noscript")
 _CLASSIFIER = ('class="classifier"',)
-_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE008)]
+_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE009)]
 """Those of RESERVED."""
-_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
+_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
 
 
 def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:

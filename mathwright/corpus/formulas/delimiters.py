@@ -11,8 +11,8 @@ from bisect import bisect_left
 from itertools import accumulate
 
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
-from mathwright.corpus.formulas.dollars import is_configured_formula, is_display_formula, is_inline_formula
-from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas
+from mathwright.corpus.formulas.dollars import is_configured_formula, is_display_formula, is_inline_formula, is_symbol
+from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas, without_comments
 from mathwright.corpus.formulas.symbols import FILLER
 
 _ENVIRONMENTS = (
@@ -49,7 +49,8 @@ def _own_delimiters(formulas: Formulas) -> list[tuple[str, str, bool, bool]]:
     """Delimiters that the page defines for itself: (opening, closing, display, AsciiMath)."""
     config = formulas.config
     own = [(*pair, False, True) for pair in config.asciimath if pair[0] and pair[1]]
-    return own + [(*pair, False) for pair in config.custom()]
+    own += [(*pair, False) for pair in config.custom()]
+    return sorted(own, key=lambda pair: len(pair[0]), reverse=True)  # where `$$$` opens, `$$$$$$` may
 
 
 def find_delimited(text: str, formulas: Formulas) -> str:
@@ -127,7 +128,8 @@ class _Closings:
         inner = self._text[start : end - 2]
         if kind == "paren" and "\n\n" in inner:
             return None
-        return end if kind == "environment" or is_display_formula(inner) else None
+        sure = kind == "environment" or (kind in ("paren", "bracket") and is_symbol(inner))
+        return end if sure or is_display_formula(inner) else None
 
     def own(self, opening: re.Match[str], closing: str, asciimath: bool) -> int | None:
         """Offset behind the end of a formula between the page's own delimiters."""
@@ -231,7 +233,7 @@ def as_written(tex: str) -> str:
         tex = tex.replace(EMPHASIS, "_")  # the other end lies outside the formula
     if "\\\\" not in tex and _ROWS.search(tex) is not None:
         tex = _EATEN_ROW_END.sub(lambda match: "\\\\" + match[0][1:], tex)
-    return tex
+    return without_comments(tex)
 
 
 def _emphasis(match: re.Match[str]) -> str:

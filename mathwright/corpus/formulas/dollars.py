@@ -32,6 +32,11 @@ def is_display_formula(inner: str) -> bool:
     return _TEX_SIGN.search(inner) is not None or _PROSE.search(inner) is None
 
 
+def is_symbol(inner: str) -> bool:
+    """Whether it is a single sign, such as the operator that stands alone in the cell of an equation's table."""
+    return len(inner.strip()) == 1
+
+
 def is_configured_formula(inner: str) -> bool:
     """Whether it is a formula on a page that says that single dollars delimit; prices may stand there all the same."""
     if not inner.strip():

@@ -15,8 +15,16 @@ from typing import Any, NamedTuple
 from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
+from mathwright.corpus.formulas.attributes import (
+    FORMULA_ATTRIBUTES,
+    TEX_ATTRIBUTES,
+    read_attribute,
+    read_json,
+    read_span,
+    read_texhtml,
+)
+from mathwright.corpus.formulas.html_scripts import FRACTIONS, read_fraction, read_root
 from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
-from mathwright.corpus.formulas.html_scripts import html_to_tex, is_plain_expression
 from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX, read_image
 from mathwright.corpus.formulas.katex import katex_to_tex
 from mathwright.corpus.formulas.mathjax import mathjax_to_tex
@@ -192,8 +200,55 @@ def _mathjax_output(node: Node) -> _Found | None:
     math = node.query_selector("math")
     if math is not None:
         return _math(math)[0], display, "mathjax_output"
-    math = node.query_selector(".math")
-    return None if math is None else (mathjax_to_tex(math), display, "mathjax_output")
+    math = node.query_selector(".math, .mjx-math")
+    if math is None:
+        return None
+    label = math.getattr("aria-label") or ""
+    source = label if label and not is_spoken(label, math.text or "") else mathjax_to_tex(math)
+    return source, display, "mathjax_output"
+
+
+def _mjpage(node: Node) -> _Found | None:
+    """What mathjax-node puts into pages; its pictures keep the TeX as their title."""
+    display = "block" in _css(node)
+    math = node.query_selector(".mjx-chtml")
+    if math is not None:
+        found = _mathjax_output(math)
+        return found and (found[0], display or found[1], found[2])
+    title = node.query_selector("svg title")
+    tex = ((title.text if title is not None else "") or "").strip()
+    if tex and not is_spoken(tex, ""):
+        return tex, display, "mathjax_output"
+    math = node.query_selector("math, svg[data-mml-node], svg [data-mml-node=math]")
+    if math is not None:
+        return _math(math)[0] if math.tag == "math" else mathjax_to_tex(math), display, "mathjax_output"
+    return (tex, display, "mathjax_output") if tex and LOOKS_LIKE_TEX.search(tex) else None
+
+
+def _copies(node: Node) -> _Found | None:
+    """A formula that stands there several times, for different readers: the TeX, else the MathML (JATS, Mathpix)."""
+    display = "block" in _css(node) or "display" in _css(node)
+    tex = node.query_selector("tex-math, latex")
+    if tex is not None and (tex.text or "").strip():
+        return tex.text or "", display, "math_span"
+    math = node.query_selector("math") if node.tag == "alternatives" else None
+    if math is None:
+        return None
+    source, block, kind = _math(math)
+    return source, display or block, kind
+
+
+def _image(node: Node) -> _Found | None:
+    """An image of a formula; editors keep its MathML, in quotation marks of their own, in an attribute (Wiris)."""
+    markup = node.getattr("data-mathml")
+    if markup and "math" in markup:
+        found = _mathml_text(markup.translate(_WIRIS), "image")
+        if found is not None and found[0]:
+            return found
+    return read_image(node)
+
+
+_WIRIS = str.maketrans({"«": "<", "»": ">", "¨": '"', "§": "&"})
 
 
 def _preview(node: Node) -> _Found | None:
@@ -244,11 +299,26 @@ def _katex(node: Node) -> _Found | None:
     return None if html is None else (katex_to_tex(html), display, "katex_html")
 
 
+_IN_TEX = re.compile(r"(?<![a-z])(?:la|ams)?tex(?![a-z])")
+"""An encoding of TeX: `application/x-tex`, `TeX`, `LaTeX`; not `text/plain`."""
+
+
 def _annotation(math: Node) -> str | None:
     for annotation in math.query_selector_all("annotation").values():
-        if "tex" in (annotation.getattr("encoding") or "").lower():
+        if _IN_TEX.search((annotation.getattr("encoding") or "").lower().replace("text/", "")):
             return annotation.text or ""
     return None
+
+
+_SPOKEN = re.compile(r"[A-Za-z]{2,}|[^\W\d_A-Za-z]{2,}")
+
+
+def is_spoken(alttext: str, shown: str) -> bool:
+    """Whether a text for a formula says it in words for those who listen: words that the formula does not show."""
+    if "\\" in alttext:
+        return False
+    shown = "".join(shown.split())
+    return any(word not in shown for word in _SPOKEN.findall(alttext))
 
 
 def _math(node: Node) -> _Found:
@@ -260,9 +330,9 @@ def _math(node: Node) -> _Found:
     tex = _annotation(node)
     if tex and tex.strip():
         return tex, display, "mathml_annotation"
-    if alttext and not alttext.isspace():
+    if alttext and not alttext.isspace() and not is_spoken(alttext, node.text or ""):
         return alttext, display, "mathml_alttext"
-    return mathml_to_tex(node), display, "mathml"
+    return mathml_to_tex(node) or alttext or "", display, "mathml"
 
 
 def _wiki(node: Node) -> _Found | None:
@@ -276,83 +346,6 @@ def _wiki(node: Node) -> _Found | None:
     return tex, display, "wikimedia"
 
 
-# --- TeX in attributes and in elements that say so -----------------------------------------------------
-
-_TEX_ATTRIBUTES = ("data-tex", "data-latex")
-_FORMULA_ATTRIBUTES = ("data-math", "data-formula", "data-expr", "data-equation", "data-value")
-"""Other things may stand in these."""
-
-
-def _attribute(node: Node) -> _Found | None:
-    """An element that a script of the page turns into mathematics, its TeX in an attribute."""
-    for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES:
-        tex = node.getattr(name)
-        if not tex:
-            continue
-        sure = name in _TEX_ATTRIBUTES or "formula" in _css(node)
-        if not sure and (not LOOKS_LIKE_TEX.search(tex) or "://" in tex or tex.lstrip()[:1] in '{["'):
-            return None
-        if len(node.text or "") > 200 + 4 * len(tex):  # something else than the formula stands in it
-            return None
-        mode = [node.getattr(mark) for mark in ("data-display", "data-math-style", "data-display-mode")]
-        return tex, not {"true", "display", "block"}.isdisjoint(mode), "attribute"
-    return None
-
-
-_SPAN = re.compile(r"\s*(?:\\\((.+)\\\)|\\\[(.+)\\\]|\$\$(.+)\$\$|\$([^$]+)\$)(?:\s*\([\w.]+\))?[\s¶#]*\Z", re.DOTALL)
-# Terms of at most 12 characters; single spaces beside operators alone. Each character can be read in one way only.
-_OPERATOR = r"[-+*/=<>,|:()]"
-_SHORT_FORMULA = re.compile(
-    r"(?!.*[A-Za-z]{3})(?:(?:[^\s\-+*/=<>,|:()]{1,12}+(?![^\s\-+*/=<>,|:()])|" + _OPERATOR + r")++"
-    rf"(?:\s(?=\S)(?:(?<={_OPERATOR}\s)|(?={_OPERATOR})))?+)++\Z"
-)
-_DEDICATED = frozenset({"tex-math", "d-math", "dt-math", "math-renderer", "math-field"})
-"""Elements that hold nothing but TeX."""
-
-
-def _span(node: Node) -> _Found | None:
-    """`<span class="math">` of Sphinx, docutils, pandoc and their kin: delimiters inside, or bare TeX."""
-    if node.first_element_child is not None:
-        for extra in node.query_selector_all(".eqno, .headerlink, script").values():
-            extra.remove()
-    text = node.text or ""
-    if has_placeholder(text):  # an image or MathML, read before
-        return None
-    css = _css(node)
-    dedicated = node.tag in _DEDICATED or "js-render-math" in css or "language-math" in css
-    display = node.tag in ("div", "pre") or "display" in css or "block" in css or node.hasattr("block")
-    display = display or node.getattr("data-math-style") == "display" or _is_whole_pre(node)
-    spelled = _SPAN.match(text)
-    if spelled is not None:
-        tex = next(group for group in spelled.groups() if group is not None)
-        closings = ("\\)", "\\]") if text.lstrip()[0] == "\\" else ("\\)", "\\]", "$")
-        if not any(mark in tex for mark in closings) or text.count("$") == 2:
-            return tex, spelled[2] is not None or spelled[3] is not None or (dedicated and display), "math_span"
-        return None
-    if any(mark in text for mark in ("\\(", "\\[", "$")) and not dedicated:
-        return None
-    if dedicated and text.strip():
-        return text, display, "math_span"
-    if node.first_element_child is not None:
-        plain = node.tag != "pre" and len(text) < 300 and "\\" not in text and ("math" in css or "formula" in css)
-        plain = plain and is_plain_expression(node)
-        return (html_to_tex(node), display, "math_span") if plain else None
-    if LOOKS_LIKE_TEX.search(text) or _SHORT_FORMULA.match(text.strip()):
-        return text, display, "math_span"
-    return None
-
-
-def _is_whole_pre(node: Node) -> bool:
-    """Whether a `code` element is all there is in a `pre`, as Markdown's fenced blocks are."""
-    return node.tag == "code" and node.parent_element is not None and node.parent_element.tag == "pre"
-
-
-def _texhtml(node: Node) -> _Found | None:
-    """MediaWiki's `{{math}}`: mathematics in HTML."""
-    text = node.text or ""
-    return None if has_placeholder(text) or not text.strip() else (html_to_tex(node), False, HTML_SCRIPTS)
-
-
 class _Reader(NamedTuple):
     selectors: Selectors
     read: Callable[[Node], _Found | None]
@@ -360,11 +353,18 @@ class _Reader(NamedTuple):
     """Whether its elements count only on pages that mention mathematics."""
 
 
-_MENTIONS = ("math", "atex", "mimetex", "cht=tx", 'alt="$', "athJax")
+_MENTIONS = (
+    "math", "atex", "mimetex", "cht=tx", "formula", "equation", "eeimg", "upmath", "s2cms", ".tex",
+    *(f"alt={quote}{opening}" for quote in ('"', "'") for opening in ("$", "\\")),
+)  # fmt: skip
+"""On a page with none of these no image is looked at, and no element with a class such as `formula`."""
 
 _READERS = (
     _Reader({'script[type^="math/"]': ("math/",)}, _script),
     _Reader({".MathJax_Preview, .MathJax_Error": ("MathJax_",)}, _preview),
+    _Reader({"alternatives": ("<alternatives",)}, _copies),
+    _Reader({".math-inline": ("math-inline",), ".math-block": ("math-block",)}, _copies),
+    _Reader({".mjpage, .mjpage__block": ("mjpage",)}, _mjpage),
     _Reader(
         {
             ".MathJax_Display, .MathJax_SVG_Display, .MathJax, .MathJax_SVG, .mjx-chtml, .MathJax_CHTML,"
@@ -376,20 +376,22 @@ _READERS = (
     _Reader({".mwe-math-element": ("mwe-math",)}, _wiki),
     _Reader({".katex": ("katex-",)}, _katex),
     _Reader({"math, m\\:math, mml\\:math": ("<math", ":math")}, _math),
-    _Reader({"img": tag_signs("im")}, read_image, needs_mention=True),  # also <image>
+    _Reader({"img": tag_signs("im")}, _image, needs_mention=True),  # also <image>
     _Reader(
-        {f"[{name}]": (name,) for name in _TEX_ATTRIBUTES + _FORMULA_ATTRIBUTES[:-1]}
+        {f"[{name}]": (name,) for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES[:-1]}
         | {".ql-formula": ("ql-formula",)},
-        _attribute,
-        needs_mention=True,
+        read_attribute,
     ),
-    _Reader({".texhtml": ("texhtml",)}, _texhtml),
+    _Reader({"[data-attrs]": ("data-attrs",), "[data-props]": ("data-props",)}, read_json),
+    _Reader({".texhtml": ("texhtml",)}, read_texhtml),
+    _Reader(FRACTIONS, read_fraction),
+    _Reader({f".{name}": (name,) for name in ("nowrap", "radical", "sqrt")}, read_root),
     _Reader(
         {
             "span.math, div.math, code.math, pre.math, p.math, pre[lang='math']": word_signs("math"),
             "span.formula, div.formula": word_signs("formula"),
-            "span.tex": word_signs("tex"),
-            "span.latex, div.latex": word_signs("latex"),
+            "span.tex, span.latex, div.latex": (*word_signs("tex"), *word_signs("latex")),
+            ".wp-katex-eq, .katex-eq": ("katex-eq",),
             "script[type='text/tex']": ("text/tex",),
             "code.language-math": ("language-math",),
         }
@@ -401,12 +403,12 @@ _READERS = (
                 "displaymath", "katex-error", "js-render-math",
             )
         },
-        _span,
+        read_span,
         needs_mention=True,
     ),
 )  # fmt: skip
 """What reads which elements, in the order in which they are tried: what wraps another comes first."""
-_TYPESETTERS = ("athJax", "athjax", "atex", "aTeX", "SCIIMath", "sciimath")
+_TYPESETTERS = ("mathjax", "katex", "latex", "asciimath")
 """Names of programs whose configuration a page may hold."""
 _ROWS = ("ltx_eqn_row",)
 SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*_MENTIONS, *_TYPESETTERS, *_ROWS}

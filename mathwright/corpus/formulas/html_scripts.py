@@ -13,7 +13,7 @@ from typing import Any
 from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
-from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas
+from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas, has_placeholder
 from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
 
 Node = Any
@@ -48,6 +48,7 @@ def read_scripts(tree: HTMLTree, formulas: Formulas) -> None:
     """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols."""
     if tree.document is None:
         return
+    _read_slashed(tree, formulas)
     nodes = tree.document.query_selector_all("sup, sub").values()
     scripts = [node for node in nodes[:MAX_SCRIPTS] if _is_script(node)]
     # A chemical formula or a grade has capital letters and digits or signs; mathematics has other scripts, too.
@@ -151,6 +152,59 @@ def _argument(tex: str) -> str:
     return tex if re.fullmatch(r"[A-Za-z0-9]|\\[A-Za-z]+", tex) else f"{{{tex}}}"
 
 
+# --- fractions ---------------------------------------------------------------------------------------
+
+_SLASHES = ("/", "⁄", "∕")
+_PART = re.compile(r"[-−+\w.,]{1,12}")
+_FRACTION_CLASSES = frozenset({"frac", "sfrac", "intbl", "fraction", "tion"})
+FRACTIONS = {f".{name}": (name,) for name in ("frac", "sfrac", "intbl", "fraction")}
+_MAX_FRACTION = 300
+
+
+def _read_slashed(tree: HTMLTree, formulas: Formulas) -> None:
+    """Fractions written as `<sup>1</sup>⁄<sub>2</sub>`: without their markup `3¹⁄₂` would be 31⁄2."""
+    nodes = tree.document.query_selector_all("sup").values() if tree.document is not None else []
+    for node in nodes[:MAX_SCRIPTS]:
+        slash = node.next_sibling
+        if slash is None or slash.tag != "#text" or (slash.value or "").strip() not in _SLASHES:
+            continue
+        below = slash.next_sibling
+        if below is None or below.tag != "sub" or formulas.full():
+            continue
+        parts = [(part.text or "").strip() for part in (node, below)]
+        if all(map(_PART.fullmatch, parts)):
+            tex = f"\\frac{{{trim(html_to_tex(node))}}}{{{trim(html_to_tex(below))}}}"
+            placeholder = tree.create_text_node(formulas.add(tex, False, KIND))
+            if placeholder is not None:
+                node.replace_with(placeholder)
+                slash.remove()
+                below.remove()
+
+
+def read_fraction(node: Node) -> tuple[str, bool, str] | None:
+    """A fraction of MediaWiki's `{{frac}}` and `{{sfrac}}`, or of `<span class="intbl">`.
+
+    One with a whole number of its own has a plus for those who listen, and reads right as it is: 2+1/2.
+    """
+    tex = _fraction(node, 0)
+    return None if tex is None or "+" in _spoken(node) else (tex, False, KIND)
+
+
+def _spoken(node: Node) -> str:
+    return "".join(part.text or "" for part in node.query_selector_all(".sr-only").values())
+
+
+def _fraction(node: Node, depth: int) -> str | None:
+    """An element that shows a fraction, as TeX; None for any other."""
+    if _FRACTION_CLASSES.isdisjoint((node.getattr("class") or "").split()) or len(node.text or "") > _MAX_FRACTION:
+        return None
+    above = node.query_selector(".num, .numerator, .top, em, sup")
+    below = node.query_selector(".den, .denominator, .bottom, strong, sub")
+    if above is None or below is None or not (above.text or "").strip() or not (below.text or "").strip():
+        return None
+    return f"\\frac{{{trim(html_to_tex(above, depth + 1))}}}{{{trim(html_to_tex(below, depth + 1))}}}"
+
+
 # --- whole expressions -------------------------------------------------------------------------------
 
 _SIMPLE_TAGS = frozenset({"sup", "sub", "i", "em", "var", "b", "strong", "span", "a", "small", "big", "u", "s", "mark"})
@@ -169,14 +223,38 @@ def html_to_tex(node: Node, depth: int = 0) -> str:
         if child.tag == "#text":
             tex = join(tex, _text_to_tex(child.value or ""))
         elif depth < _MAX_DEPTH and child.type == ELEMENT:
-            inner = html_to_tex(child, depth + 1)
-            if child.tag in _SCRIPT_TAGS:
+            fraction = _fraction(child, depth)
+            inner = html_to_tex(child, depth + 1) if fraction is None else fraction
+            if (root := _ROOT.search(tex)) is not None and inner.strip() and _is_overlined(child):
+                degree = f"[{root[1].strip('{}')}]" if root[1] else ""
+                tex = f"{tex[: root.start()]}\\sqrt{degree}{{{trim(inner)}}}"
+            elif child.tag in _SCRIPT_TAGS:
                 tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)
             elif child.tag in ("b", "strong") and inner.strip():
                 tex = join(tex, f"\\mathbf{{{trim(inner)}}}")
             else:
                 tex = join(tex, inner)
     return tex
+
+
+_ROOT = re.compile(r"(?:(?:\{\})?\^(\{[^{}]{1,20}\}|\w)\s?)?\\surd\s?\Z")
+_OVERLINE = re.compile(r"border-top|overline|vinculum|radicand")
+
+
+def _is_overlined(node: Node) -> bool:
+    """Whether a line stands over an element: behind a √ it is what the root is taken of."""
+    return _OVERLINE.search(f"{node.getattr('style') or ''} {node.getattr('class') or ''}") is not None
+
+
+def read_root(node: Node) -> tuple[str, bool, str] | None:
+    """A root outside a marked expression: `√<span style="border-top: ...">x + 1</span>` in one element."""
+    text = node.text or ""
+    if "√" not in text or len(text) > _MAX_FRACTION or has_placeholder(text):
+        return None
+    first = node.first_element_child
+    if first is None or not text.strip().startswith("√") or not _is_overlined(first):
+        return None
+    return html_to_tex(node), False, KIND
 
 
 def _text_to_tex(text: str) -> str:

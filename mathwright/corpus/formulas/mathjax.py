@@ -1,7 +1,7 @@
 """MathJax's output as MathML, for pages saved after typesetting that kept neither the TeX nor the MathML.
 
 MathJax 3 and 4 name every element of their output after the MathML element it shows (`mjx-mfrac`, or
-`data-mml-node="mfrac"` in SVG), MathJax 2 in a class (`<span class="mfrac">`). Characters stand in class names
+`data-mml-node="mfrac"` in SVG), MathJax 2 in a class (`mfrac`, `mjx-mfrac`). Characters stand in class names
 (`mjx-c1D465`), in `data-c`, or as text. What a script is, sub or super, follows from its place.
 """
 
@@ -50,9 +50,20 @@ def mathjax_to_tex(node: Node) -> str:
     return "" if math is None else mathml_to_tex(math)
 
 
+_BOX_NAMES = {"mjx-numerator": "mjx-num", "mjx-denominator": "mjx-den", "mjx-op": "mjx-base"}
+
+
+def _box(node: Node) -> str:
+    """The name of a box of the output: a tag in MathJax 3 and 4, a class in MathJax 2's CommonHTML."""
+    if node.tag != "span":
+        return node.tag
+    name = next((c for c in (node.getattr("class") or "").split() if c.startswith("mjx-")), "span")
+    return _BOX_NAMES.get(name, name)
+
+
 def _name(node: Node) -> str:
     """The MathML element that an element of the output shows; "" for one that only lays out."""
-    tag = node.tag
+    tag = _box(node)
     if tag.startswith("mjx-"):
         name = tag[4:]
     elif tag == "span":
@@ -66,7 +77,7 @@ def _parts(node: Node, depth: int = 0) -> list[Node]:
     """The nearest elements below `node` that show MathML."""
     found: list[Node] = []
     for child in node.children.values():
-        if child.tag in _SKIPPED or depth > _MAX_DEPTH:
+        if _box(child) in _SKIPPED or depth > _MAX_DEPTH:
             continue
         if _name(child):
             found.append(child)
@@ -79,11 +90,12 @@ def _boxes(node: Node, names: tuple[str, ...], depth: int = 0) -> dict[str, Node
     """The nearest elements below `node` with these tags (`mjx-num`, `mjx-over`)."""
     found: dict[str, Node] = {}
     for child in node.children.values():
-        if child.tag in names:
-            found.setdefault(child.tag, child)
-        elif depth < 8 and (not _name(child) or child.tag in ("mjx-munder", "mjx-mover")):
-            for tag, box in _boxes(child, names, depth + 1).items():
-                found.setdefault(tag, box)
+        box = _box(child)
+        if box in names:
+            found.setdefault(box, child)
+        elif depth < 8 and (not _name(child) or box in ("mjx-munder", "mjx-mover")):
+            for name, inner in _boxes(child, names, depth + 1).items():
+                found.setdefault(name, inner)
     return found
 
 
@@ -153,7 +165,7 @@ def _characters(node: Node, depth: int = 0) -> str:
             code = found[1] if found is not None else ""
         if re.fullmatch(r"[0-9A-Fa-f]{1,5}", code):
             text += chr(int(code, 16))
-        elif child.tag not in _SKIPPED and depth < _MAX_DEPTH:
+        elif _box(child) not in _SKIPPED and depth < _MAX_DEPTH:
             text += _characters(child, depth + 1)
     return text.replace("\u200b", "")
 
@@ -191,11 +203,11 @@ def _root(node: Node, name: str, depth: int) -> str:
 
 
 def _scripts(node: Node, name: str, depth: int) -> str:
-    boxes = _boxes(node, ("mjx-over", "mjx-base", "mjx-under", "mjx-script"))
+    boxes = _boxes(node, ("mjx-over", "mjx-base", "mjx-under", "mjx-script", "mjx-sup", "mjx-sub"))
     if "mjx-base" in boxes:
         base = _inside(boxes["mjx-base"], depth)
-        below = _inside(boxes["mjx-under"], depth) if "mjx-under" in boxes else ""
-        above = _inside(boxes["mjx-over"], depth) if "mjx-over" in boxes else ""
+        below = "".join(_inside(boxes[box], depth) for box in ("mjx-under", "mjx-sub") if box in boxes)
+        above = "".join(_inside(boxes[box], depth) for box in ("mjx-over", "mjx-sup") if box in boxes)
     elif "mjx-script" in boxes:
         base = "".join(_convert(p, depth + 1) for p in _parts(node)[:1])
         scripts = [_convert(part, depth + 1) for part in _parts(boxes["mjx-script"])]

@@ -19,7 +19,9 @@ PROTECT = str.maketrans({"$": _DOLLAR, "\\": _BACKSLASH, "`": _BACKTICK})
 """Hides the characters that begin a formula; `restore` shows them again."""
 EMPHASIS, STRONG = "\ue005", "\ue006"
 """Where an element of emphasis began or ended, in pages whose Markdown may have taken it out of a formula."""
-RESERVED = re.compile(f"[\ue000-\ue007{FILLER}]")
+LINE_END = "\ue008"
+"""Where a line ended behind a `%`: in TeX the comment ends there, in the text of a page it is a space."""
+RESERVED = re.compile(f"[\ue000-\ue008{FILLER}]")
 """Characters of the private use area that placeholders are made of; pages that hold them lose them."""
 _BLANK_LINES = re.compile(r"\n\s*\n+")
 # Where lines were joined, a label that was commented out would comment out the formula behind it.
@@ -111,6 +113,8 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
     if _BACKTICK in text:
         text = text.replace(_BACKTICK, "`")
+    if LINE_END in text:
+        text = text.replace(LINE_END, " ")
     if definitions:
         text = _with_definitions(text, kept, formulas, counts)
     return RESERVED.sub("", text), counts
@@ -152,6 +156,47 @@ _WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTAL
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
 
 
+_LINE_ENDS = re.compile(f"[\n{LINE_END}]")
+_COMMENT = re.compile(r"(?<!\\)(?:\\\\)*+%")
+_MATHTYPE = re.compile(r"%\s*+MathType!MTEF!\S*+")
+
+
+def without_comments(tex: str) -> str:
+    r"""TeX without what `%` comments out up to the end of its line, and without MathType's copy in `% MathType!...`.
+
+    A `%` after which no line ends is kept: more often somebody forgot its backslash.
+    """
+    if "%" not in tex:
+        return tex
+    *lines, last = _LINE_ENDS.split(_MATHTYPE.sub("", tex))
+    read = ""
+    continued = False
+    for line in lines:
+        comment = _COMMENT.search(line)
+        code = line if comment is None else line[: comment.end() - 1]
+        read = _joined(read, code) if continued else read + code
+        continued = comment is not None
+        read += "" if continued else "\n"
+    return _joined(read, last) if continued else read + last
+
+
+def _joined(before: str, line: str) -> str:
+    """A line after one that ended in a comment: its indentation does not count."""
+    line = line.lstrip()
+    apart = before[-1:].isalpha() and line[:1].isalpha()
+    return f"{before} {line}" if apart else before + line
+
+
+def _without_last_row_end(tex: str) -> str:
+    r"""TeX without the `\\` after its last row, which shows nothing (Zhihu ends its displays so)."""
+    while tex.endswith("\\\\"):
+        rest = tex.rstrip("\\")
+        if (len(tex) - len(rest)) % 2:  # the last backslash escapes the space that was trimmed
+            return tex
+        tex = rest.rstrip()
+    return tex
+
+
 def clean_tex(tex: str) -> tuple[str, bool | None]:
     r"""TeX without delimiters, CDATA marks and outer \displaystyle; and whether delimiters said it is a display."""
     if "CDATA" in tex or "]]>" in tex:
@@ -166,7 +211,7 @@ def clean_tex(tex: str) -> tuple[str, bool | None]:
         tex = _BROKEN_LINE.sub(lambda match: f"{match[1]} " if match[1] else "", tex)
     if "pgfstrokecolor" in tex:
         tex = _STROKE_COLOUR.sub("", tex)
-    tex = trim(tex)
+    tex = _without_last_row_end(trim(without_comments(tex)))
     display: bool | None = None
     for opening, closing, is_display in _DELIMITERS:
         if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):

@@ -13,7 +13,7 @@ from mathwright.corpus.formulas.html_scripts import read_scripts
 from mathwright.corpus.formulas.macros import find_definitions
 from mathwright.corpus.formulas.page_config import SIGNS as CONFIG_SIGNS
 from mathwright.corpus.formulas.page_config import read_config
-from mathwright.corpus.formulas.placeholders import EMPHASIS, PROTECT, STRONG, Formulas
+from mathwright.corpus.formulas.placeholders import EMPHASIS, LINE_END, PROTECT, STRONG, Formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
 from mathwright.corpus.formulas.symbols import FILLER
 
@@ -55,6 +55,8 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         read_scripts(tree, formulas)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
+    if delimited and "%" in text and _COMMENTED_LINE.search(text) is not None:
+        _mark_comments(tree)
 
 
 def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False) -> None:
@@ -96,6 +98,17 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
             child.value = value.translate(PROTECT)
         elif child.type == ELEMENT and depth < 200 and processed.isdisjoint((child.getattr("class") or "").split()):
             _protect_below(child, processed, depth + 1)
+
+
+_COMMENTED_LINE = re.compile(r"%[^\n%]*+\n")
+
+
+def _mark_comments(tree: HTMLTree) -> None:
+    """Mark where a line ends behind a `%`: the text that comes out has spaces for the ends of lines."""
+    for leaf in list(tree.body) if tree.body is not None else ():
+        value = (leaf.value or "") if leaf.tag == "#text" else ""
+        if "%" in value and _COMMENTED_LINE.search(value) is not None:
+            leaf.value = _COMMENTED_LINE.sub(lambda match: match[0][:-1] + LINE_END, value)
 
 
 _MARKS = {"em": EMPHASIS, "strong": STRONG}

@@ -15,22 +15,24 @@ Selectors = Mapping[str, Sequence[str]]
 
 
 class Signs:
-    """Finds a set of signs in the sources of pages."""
+    """Finds a set of signs in the sources of pages, in capital or small letters alike."""
 
     def __init__(self, signs: Iterable[str]) -> None:
         self._signs = sorted(set(signs))
-        encoded = [sign.encode() for sign in self._signs]
+        forms = sorted({sign.lower() for sign in self._signs})
+        self._signs_of = [[sign for sign in self._signs if sign.lower() == form] for form in forms]
+        encoded = [form.encode() for form in forms]
         self._automaton = BytesAhoCorasick(encoded, implementation=Implementation.DFA)
         self._overlap = max(map(len, encoded)) - 1
 
     def find(self, source: str) -> frozenset[str]:
         """Those that a source holds."""
-        encoded = source.encode("utf-8", "replace")
+        encoded = source.encode("utf-8", "replace").lower()
         found: set[int] = set()
         for start in range(0, len(encoded), _PIECE):  # each place where a sign stands takes memory
             piece = encoded[start : start + _PIECE + self._overlap] if len(encoded) > _PIECE else encoded
             found.update(index for index, _, _ in self._automaton.find_matches_as_indexes(piece, overlapping=True))
-        return frozenset(self._signs[index] for index in found)
+        return frozenset(sign for index in found for sign in self._signs_of[index])
 
 
 _PIECE = 1 << 20
@@ -38,20 +40,13 @@ _PIECE = 1 << 20
 
 def tag_signs(*names: str) -> tuple[str, ...]:
     """How start tags of elements begin."""
-    return tuple("<" + form for name in names for form in _forms(name))
+    return tuple(f"<{name}" for name in names)
 
 
 def word_signs(name: str) -> tuple[str, ...]:
-    """A word of an attribute's value, such as one class, with what may stand around it.
-
-    Capital letters match, too, in pages without a document type.
-    """
-    forms, before, after = _forms(name), "\"'= \t\n", "\"'> \t\r\n"
-    return tuple(first + form + last for form in forms for first in before for last in after)
-
-
-def _forms(name: str) -> tuple[str, str, str]:
-    return name, name.upper(), name.capitalize()
+    """A word of an attribute's value, such as one class, with what may stand around it."""
+    before, after = "\"'= \t\n", "\"'> \t\r\n"
+    return tuple(first + name + last for first in before for last in after)
 
 
 def selector(selectors: Selectors, present: Set[str]) -> str:

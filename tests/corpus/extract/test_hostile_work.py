@@ -7,7 +7,7 @@ import pytest
 from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.documents import filters
-from mathwright.corpus.formulas import delimiters, elements, page_config, placeholders
+from mathwright.corpus.formulas import attributes, delimiters, elements, page_config, placeholders
 from mathwright.corpus.formulas.mathml import presentation
 from mathwright.corpus.formulas.placeholders import Formulas
 
@@ -130,8 +130,8 @@ LONG = 200_000
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
-        pytest.param(elements._SHORT_FORMULA, "a+" * LONG + "a  a", id="terms"),
-        pytest.param(elements._SHORT_FORMULA, "+" * LONG + "  ", id="operators"),
+        pytest.param(attributes._SHORT_FORMULA, "a+" * LONG + "a  a", id="terms"),
+        pytest.param(attributes._SHORT_FORMULA, "+" * LONG + "  ", id="operators"),
         pytest.param(presentation._MOD, "(\\mathrm{mod}" + "\\alpha" * LONG + "(", id="commands in a modulus"),
         pytest.param(presentation._MOD, "(\\mathrm{mod}" + " " * LONG + "(", id="spaces in a modulus"),
         pytest.param(placeholders._EQUATION, "\\begin{equation}" + " " * LONG + "x", id="equation without end"),
@@ -168,7 +168,7 @@ def test_a_long_word_between_dollars_is_read_once(judge: str, word: str) -> None
     ],
 )
 def test_short_formulas(text: str, short: bool) -> None:
-    assert (elements._SHORT_FORMULA.match(text) is not None) == short
+    assert (attributes._SHORT_FORMULA.match(text) is not None) == short
 
 
 def test_only_the_first_delimiters_that_a_page_defines_are_looked_for() -> None:
