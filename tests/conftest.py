@@ -30,10 +30,21 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first. The order within a file stays, and so do the files that follow."""
+    """The longest files first; the order within a file stays, and so do the files that follow. No CUDA without a GPU."""
     tests = Path(__file__).parent
     place = {tests / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+    _skip_without_gpu([item for item in items if item.get_closest_marker("cuda")])
+
+
+def _skip_without_gpu(items: list[pytest.Item]) -> None:
+    if not items:
+        return
+    import torch  # most test runs of a room do without it
+
+    if not torch.cuda.is_available():
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU with CUDA"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,18 +81,6 @@ def garbage_is_collected_by_the_main_thread() -> Iterator[None]:
     """
     yield
     gc.collect()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `cuda` where there is no GPU."""
-    marked = [item for item in items if item.get_closest_marker("cuda")]
-    if not marked:
-        return
-    import torch  # most test runs of a room do without it
-
-    if not torch.cuda.is_available():
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason="needs a GPU with CUDA"))
 
 
 @pytest.fixture(scope="session")
