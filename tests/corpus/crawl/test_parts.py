@@ -257,11 +257,11 @@ def test_a_page_with_a_hundred_thousand_links_is_read_in_part() -> None:
     html = "".join(
         f'<a href="/page/{i}/about-something-{i * 7}">Number {i} and so on</a><br>\n' for i in range(100_000)
     )
-    started = time.monotonic()
+    started = time.process_time()  # whatever else the machine does
     report = read_page(html.encode(), "http://a.org/", charset=None, classifier=None)
     assert len(report.links) == MAX_LINKS
     assert report.num_more_links == 100_000 - MAX_LINKS
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
