@@ -137,8 +137,8 @@ def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_p
     assert newest is not None
     assert newest.name == "step-00000004"
     (folder / "step-00000006.partial").mkdir()  # what a kill amid writing leaves
-    reread = tmp_path / "one_between" / "narrow" / "train" / CHECKPOINTS
-    write_again(newest, reread)
+    shutil.copytree(tmp_path / "narrow", tmp_path / "one_between" / "narrow")
+    write_again(newest, tmp_path / "one_between" / "narrow" / "train" / CHECKPOINTS)
     shutil.copytree(both[0] / "untied_begun", tmp_path / "untied")
     write_as_earlier(tmp_path / "untied" / "train" / CHECKPOINTS)
     resumed = torchrun("narrow,one_between/narrow,untied", tmp_path)
