@@ -79,6 +79,13 @@ def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFix
     assert "sft: 500 steps, 524,288,000 tokens" in out
 
 
+def test_a_plan_reads_the_models_that_the_stage_would_start_from(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "rl", "quickstart", "--dry-run", "--set", "sft=null", "--set", "pretrain=null")
+    assert "  reads  model/model\n" in out
+    _, out, _ = call(capsys, "rl", "quickstart", "--dry-run")
+    assert "  reads  sft/model\n" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
