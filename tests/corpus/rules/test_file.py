@@ -103,7 +103,7 @@ glob = "b.org/*"
 decision = "reject"
 by = "Bob"
 why = """
-OTHER_LAYOUT += '"""\nseveral\n[[rule]]\nlines"""\n'
+OTHER_LAYOUT += '"""\nseveral\n# lines\n\nin a row"""\n'
 
 
 def test_a_layout_of_ones_own_stays_byte_for_byte_around_a_change(tmp_path):
