@@ -266,6 +266,7 @@ def recipe() -> Recipe:
             group_size=64,  # §4.2: "64 outputs for each question"
             inner_updates=1,  # §4.2: "a single update following each exploration stage"
             clip_eps=0.2,  # paper silent: PPO's usual value; inactive with one update
+            clip_eps_high=None,  # Eq. 3 clips by one eps on both sides; concerns dapo
             kl_coef=0.04,  # §4.2: "KL coefficient is 0.04"
             advantage_std="population",  # paper silent: std(r) over the group itself, not an estimate for a larger one
             advantage_eps=1e-6,  # paper silent: keeps the division finite
