@@ -24,8 +24,8 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LONGEST = (
     "test_quickstart.py", "corpus/crawl/test_focused.py", "lm/test_parallel.py", "corpus/crawl/test_run.py",
     "corpus/documents/test_table.py", "chain/test_stories.py", "mutants/test_mutants.py",
-    "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py", "corpus/extract/test_page.py", "lm/test_folders.py",
-    "answers/test_check.py", "rl/test_train.py",
+    "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py", "corpus/extract/test_page.py",
+    "lm/test_folders.py", "answers/test_check.py", "rl/test_train.py",
 )  # fmt: skip
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 

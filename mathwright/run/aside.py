@@ -65,7 +65,7 @@ def is_barren(stage_path: Path) -> bool:
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
     marks = {BEGUN, f"{BEGUN}.partial", CLOCK, f"{CLOCK}.partial"}
-    return set(os.listdir(stage_path)) <= marks
+    return {entry.name for entry in stage_path.iterdir()} <= marks
 
 
 def begin_stage(path: Path, begun: dict[str, Any], *, kept: Path | None, beginning: Path | None = None) -> None:
