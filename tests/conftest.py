@@ -22,9 +22,10 @@ register_profiles()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 LONGEST = (
-    "test_quickstart.py", "corpus/documents/test_table.py", "corpus/crawl/test_run.py", "corpus/crawl/test_focused.py",
-    "chain/test_stories.py", "mutants/test_mutants.py", "corpus/extract/test_page.py", "lm/test_parallel.py",
-    "answers/test_check.py", "answers/test_pool.py", "tools/test_memory.py", "rl/test_train.py",
+    "test_quickstart.py", "corpus/crawl/test_focused.py", "lm/test_parallel.py", "corpus/crawl/test_run.py",
+    "corpus/documents/test_table.py", "chain/test_stories.py", "mutants/test_mutants.py",
+    "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py", "corpus/extract/test_page.py",
+    "lm/test_folders.py", "answers/test_check.py", "rl/test_train.py",
 )  # fmt: skip
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 
@@ -33,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the order within a file stays, and so do the files that follow. No CUDA without a GPU."""
     tests = Path(__file__).parent
     place = {tests / name: number for number, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in place), "a file of LONGEST has moved"
     items.sort(key=lambda item: place.get(item.path, len(place)))
     _skip_without_gpu([item for item in items if item.get_closest_marker("cuda")])
 

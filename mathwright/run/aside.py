@@ -54,7 +54,7 @@ def is_barren(stage_path: Path) -> bool:
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
     marks = {BEGUN, BEGUN + PARTIAL, CLOCK, CLOCK + PARTIAL}
-    return {entry.name for entry in Path(stage_path).iterdir()} <= marks
+    return {entry.name for entry in stage_path.iterdir()} <= marks
 
 
 def begin_stage(path: Path, begun: dict[str, Any], *, kept: Path | None, beginning: Path | None = None) -> None:

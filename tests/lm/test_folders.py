@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import subprocess
@@ -56,20 +57,49 @@ def with_code(folder: Path, model_type: str) -> Path:
     return mark
 
 
-@pytest.mark.parametrize("model_type", ["llama", "own_model"])
-@pytest.mark.parametrize("what", ["load", "load_tokenizer", "load_reward"])
-def test_code_of_a_folder_does_not_run_though_standard_input_says_yes(folder, model_type, what):
-    mark = with_code(folder, model_type)
-    call = {
-        "load": "from mathwright.lm.load import load; load({!r}, dtype='float32')",
-        "load_tokenizer": "from mathwright.lm.load import load_tokenizer; load_tokenizer({!r})",
-        "load_reward": "from mathwright.lm.heads import load; load({!r}, dtype='float32')",
-    }[what].format(str(folder))
-    done = subprocess.run([sys.executable, "-c", call], input="y\n" * 20, capture_output=True, text=True, check=False)
+READERS = ("load", "load_tokenizer", "load_reward")
+MODEL_TYPES = ("llama", "own_model")
+READ = """
+import json, sys
+from mathwright.lm import heads
+from mathwright.lm.load import load, load_tokenizer
+readers = {"load": load, "load_tokenizer": load_tokenizer, "load_reward": heads.load}
+errors = {}
+for case in sys.argv[1:]:
+    reader, folder = case.split("=", 1)
+    try:
+        readers[reader](folder, **({} if reader == "load_tokenizer" else {"dtype": "float32"}))
+    except Exception as error:
+        errors[case] = str(error)
+print(json.dumps(errors), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def folders_with_code(tmp_path_factory) -> dict[tuple[str, str], tuple[Path, str, str]]:
+    """(reader, model type) -> what code in the folder would have written, the error, and all that was printed.
+
+    All are read by one process, which answers yes to whatever is asked: importing transformers takes ten seconds.
+    """
+    folders_of = {}
+    for reader, model_type in itertools.product(READERS, MODEL_TYPES):
+        folder = tmp_path_factory.mktemp(f"{reader}-{model_type}") / "model"
+        save(tiny_lm(), folder)
+        folders_of[reader, model_type] = (with_code(folder, model_type), f"{reader}={folder}")
+    command = [sys.executable, "-c", READ, *(case for _, case in folders_of.values())]
+    done = subprocess.run(command, input="y\n" * 120, capture_output=True, text=True, check=True)
+    errors = json.loads(done.stderr.strip().splitlines()[-1])
+    said = done.stdout + done.stderr
+    return {key: (mark, errors.get(case, ""), said) for key, (mark, case) in folders_of.items()}
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("reader", READERS)
+def test_code_of_a_folder_does_not_run_though_standard_input_says_yes(folders_with_code, model_type, reader):
+    mark, error, said = folders_with_code[reader, model_type]
     assert not mark.exists()
-    assert "Do you wish to run" not in done.stdout + done.stderr
+    assert "Do you wish to run" not in said
     if model_type == "own_model":
-        error = done.stderr.strip().splitlines()[-1]
         assert "code of its own for this architecture, which was not run" in error
         assert folders.TRUST in error
 

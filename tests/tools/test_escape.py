@@ -39,9 +39,9 @@ def attack(sandbox, code, *, timeout_s=10.0):
         "/proc/self/environ",
         "/proc/self/mem",
         "/proc/self/maps",
-        f"/proc/{PARENT}/environ",
-        f"/proc/{PARENT}/mem",
-        f"/proc/{PARENT}/cmdline",
+        "/proc/PARENT/environ",
+        "/proc/PARENT/mem",
+        "/proc/PARENT/cmdline",
         "/proc/1/cmdline",
         "/proc/meminfo",
         "/dev/mem",
@@ -49,6 +49,7 @@ def attack(sandbox, code, *, timeout_s=10.0):
     ],
 )
 def test_reads_nothing_that_is_not_python(sandbox, path):
+    path = path.replace("PARENT", str(PARENT))  # not in the test's name, which is the same in every process
     execution = attack(sandbox, f"print(open({path!r}, 'rb').read(10))")
     assert execution.status in ("forbidden", "error")
     assert ("PermissionError" if Path(path).exists() else "FileNotFoundError") in execution.error
