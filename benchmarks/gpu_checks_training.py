@@ -13,12 +13,14 @@ from gpu_tiny import DRAWN, LARGEST, Skip, close, gradients, relative_gap, respo
 from mathwright.errors import MathwrightError
 from mathwright.lm import lora, parallel
 from mathwright.lm.activations import checkpoint_activations
-from mathwright.lm.load import LanguageModel, load, save
+from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses, response_logprobs
-from mathwright.lm.loop import fit
+from mathwright.lm.loop import Training, fit
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import Example, GroupBatch, PackedRows, TokenGroup, pack_examples, pack_groups
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe
+from mathwright.lm.save import save
 from mathwright.run import RunDirectory
 
 ADAMW = OptimiserRecipe(
@@ -57,10 +59,10 @@ def train(lm: LanguageModel, folder: Path, *, stop_at: int | None = None) -> dic
         return batches(step)
 
     stage = RunDirectory(folder, recipe_name="check", recipe={}).stage("train")
-    fit(
-        lm, stage=stage, optimiser=ADAMW, num_steps=6, batches=until_stopped, loss=loss, checkpoint_every=2,
-        description="training",
-    )  # fmt: skip
+    training = Training(
+        optimiser=ADAMW, num_steps=6, batches=until_stopped, loss=loss, checkpoint_every=2, description="training"
+    )
+    fit(lm, stage, training)
     return {name: value.detach().clone() for name, value in lm.model.state_dict().items()}
 
 

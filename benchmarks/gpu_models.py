@@ -85,7 +85,7 @@ def main() -> None:
     stand_in()
     from gpu_results import add
 
-    from mathwright.lm.load import save
+    from mathwright.lm.save import save
 
     for name in SHAPES:
         began = time.perf_counter()

@@ -11,8 +11,9 @@ stand_in()
 import torch  # noqa: E402
 
 from mathwright.lm.generate import Generator  # noqa: E402
-from mathwright.lm.load import LanguageModel, from_scratch  # noqa: E402
+from mathwright.lm.model import LanguageModel  # noqa: E402
 from mathwright.lm.recipe import SamplingRecipe, ScratchRecipe  # noqa: E402
+from mathwright.lm.scratch import from_scratch  # noqa: E402
 
 TEXTS = ["Tom has 12 apples and buys 30 more.", "The answer is 42. So x = 7."] * 5
 VOCABULARY = 300

@@ -6,8 +6,8 @@
 A step is generation, rewards, log-probabilities of policy and reference, and one update; it lasts from the end of the
 step before to its own end. Each measurement is a process of its own (a warm-up step, then `--steps` steps of one case);
 the sides take turns, so that a busy machine disturbs both alike, and ratios are of medians of one run. Nobody stops
-early: our tokenizer has no end token, TRL's may not draw it (min_new_tokens). Both keep weights, reference and AdamW;
-peak memory is ru_maxrss of the process, on a GPU that of its tensors there. Ours runs through
+early: no token ends our responses, TRL may not draw one that would (min_new_tokens). Both keep weights, reference and
+AdamW; peak memory is ru_maxrss of the process, on a GPU that of its tensors there. Ours runs through
 `mathwright.rl.train.run`.
 
 TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
@@ -126,7 +126,7 @@ def main() -> None:
     compare(options)
 
 
-def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
+def sides(options: argparse.Namespace) -> dict[str, tuple[str, Any, dict[str, Any]]]:
     """By label: the side, its python, and what it is told beside the job."""
     ours = {"ours": False, **({"ours, checkpointing": True} if options.also_checkpointing else {})}
     theirs = options.trl_weights if options.trl_python is not None else []

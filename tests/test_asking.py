@@ -16,8 +16,11 @@ from mathwright.cli import chat as chatting
 from mathwright.engines.engine import Answer
 from mathwright.eval import run as evaluation
 from mathwright.eval.recipe import EvalRecipe
-from mathwright.lm.load import LanguageModel, from_scratch, load, save
+from mathwright.lm.load import load
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.records import Completion, Part, Problem, Ranking, RolloutGroup, Solution, SolutionFormat, from_json
 from mathwright.reward import rankings
 from mathwright.reward.recipe import RewardRecipe

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from mathwright.chain.compare import run
-from mathwright.lm.load import from_scratch, save
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.save import save
+from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode
 from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe

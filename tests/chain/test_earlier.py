@@ -42,7 +42,7 @@ def finished(recipe: Recipe, run: Path) -> list[str]:
 
 
 def test_what_asked_problems_from_a_file_without_their_options_is_not_finished(run: Path) -> None:
-    take_over(run, decisions="")
+    take_over(run, STAGES, decisions="")
     assert finished(from_json(Recipe, WRITTEN["recipe"]["recipe"]), run) == ["problems", "model"]
 
 

@@ -14,7 +14,7 @@ from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.tokenise import train_tokenizer
-from mathwright.recipe import override
+from mathwright.recipe import Recipe, override
 from mathwright.records import from_json, to_json
 from mathwright.run import RunDirectory, read_manifest
 from tests.cli.test_verbs import call
@@ -59,7 +59,7 @@ def write_web(folder, sites):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_build_and_survive_json(path):
     built = recipes.find(str(path))()
-    assert from_json(recipes.Recipe, json.loads(json.dumps(to_json(built)))) == built
+    assert from_json(Recipe, json.loads(json.dumps(to_json(built)))) == built
     assert built.corpus is not None and built.name == path.stem
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mathwright.engines.choose import EngineOptions, device_of, open_engine, with_dtype
 from mathwright.engines.local import LocalEngine
-from mathwright.lm.load import save
+from mathwright.lm.save import save
 from tests.engines.asking import GREEDY, answers, request
 from tests.lm.conftest import tiny_lm
 

@@ -165,10 +165,10 @@ def _read_slashed(tree: HTMLTree, formulas: Formulas) -> None:
     """Fractions written as `<sup>1</sup>⁄<sub>2</sub>`: without their markup `3¹⁄₂` would be 31⁄2."""
     nodes = tree.document.query_selector_all("sup").values() if tree.document is not None else []
     for node in nodes[:MAX_SCRIPTS]:
-        slash = node.next_sibling
+        slash: Any = node.next_sibling
         if slash is None or slash.tag != "#text" or (slash.value or "").strip() not in _SLASHES:
             continue
-        below = slash.next_sibling
+        below: Any = slash.next_sibling
         if below is None or below.tag != "sub" or formulas.full():
             continue
         parts = [(part.text or "").strip() for part in (node, below)]

@@ -199,7 +199,7 @@ class _Supervisor:
             while running:
                 wait([worker.process.sentinel for worker in running.values()], timeout=_WATCH_S)
                 for worker_number, worker in list(running.items()):
-                    worker.listen()
+                    worker.receive()
                     if worker.process.is_alive():
                         self._kill_if_stalled(worker, self.slots[worker_number])
                         continue
@@ -242,7 +242,7 @@ class _Supervisor:
         """
         worker.process.join()
         code = worker.process.exitcode
-        worker.listen()
+        worker.receive()
         worker.connection.close()
         if isinstance(worker.message, dict):
             return worker.message
