@@ -31,7 +31,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; the order within a file stays, and so do the files that follow. No CUDA without a GPU."""
+    """The longest files first; the order within a file stays. Without a GPU, tests that need one are skipped."""
     tests = Path(__file__).parent
     place = {tests / name: number for number, name in enumerate(LONGEST)}
     assert all(path.is_file() for path in place), "a file of LONGEST has moved"
