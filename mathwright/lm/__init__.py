@@ -1,0 +1,1 @@
+"""Language models: weights, log-probabilities, generation and the machinery of every training."""

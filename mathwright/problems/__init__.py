@@ -1,0 +1,1 @@
+"""What is asked, and how it is written: sources, prompts, formats of solutions, chat templates."""

@@ -1,0 +1,1 @@
+"""§4.1: reward models, from ranked samples."""

@@ -1,0 +1,1 @@
+"""§3: fine-tuning on worked solutions."""

@@ -1,0 +1,1 @@
+"""People decide about URL paths: the page they do it on, and the iterations around it."""

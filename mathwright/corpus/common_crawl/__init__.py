@@ -1,0 +1,1 @@
+"""Pages of chosen sites out of Common Crawl, by its index."""

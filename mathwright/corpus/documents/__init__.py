@@ -1,0 +1,1 @@
+"""Documents as tables: filters, deduplication, sorting, and corpora of other people."""

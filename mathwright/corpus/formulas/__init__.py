@@ -1,0 +1,1 @@
+"""Formulas of a page, in whatever markup, as TeX."""

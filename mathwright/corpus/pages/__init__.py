@@ -1,0 +1,1 @@
+"""Pages of many archives as documents, by worker processes that a page may kill."""

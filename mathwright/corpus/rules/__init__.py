@@ -1,0 +1,1 @@
+"""URL rules: which paths of which domains belong to the corpus, and how they are proposed."""
