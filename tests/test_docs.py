@@ -40,3 +40,14 @@ def test_every_stage_of_the_readme_has_its_verb() -> None:
     for stage in STAGE_NAMES:
         if stage not in ("problems", "model"):
             assert f"`mathwright {stage} RECIPE`" in readme
+
+
+def test_the_tree_of_the_architecture_has_every_room() -> None:
+    tree = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("mathwright/\n")[1].split("\n\n")[0]
+    named = {line.split()[0].rstrip("/") for line in tree.splitlines()}
+    folders = [ROOT / "mathwright", *(ROOT / "mathwright" / room for room in ("corpus", "rl", "chain"))]
+    rooms = {path.name for folder in folders for path in folder.iterdir() if (path / "__init__.py").is_file()}
+    ground = {path.name for path in (ROOT / "mathwright").glob("*.py") if path.name != "__init__.py"}
+    assert rooms | ground <= named
+    files = {path.name for path in (ROOT / "mathwright").rglob("*")}
+    assert named <= files
