@@ -81,11 +81,11 @@ def product_tflops(device: str) -> float:
 
     size, times = (8192, 20) if device == "cuda" else (256, 2)
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    torch.mm(left, right)  # the first loads the kernel
+    torch.matmul(left, right)  # the first loads the kernel
     synchronise(device)
     began = time.perf_counter()
     for _ in range(times):
-        torch.mm(left, right)
+        torch.matmul(left, right)
     synchronise(device)
     return round(2 * size**3 * times / (time.perf_counter() - began) / 1e12, 3)
 

@@ -129,10 +129,11 @@ def main() -> None:
 def sides(options: argparse.Namespace) -> dict[str, tuple[str, Any, dict[str, Any]]]:
     """By label: the side, its python, and what it is told beside the job."""
     ours = {"ours": False, **({"ours, checkpointing": True} if options.also_checkpointing else {})}
-    theirs = options.trl_weights if options.trl_python is not None else []
+    trl_python: str = options.trl_python or ""
+    theirs = options.trl_weights if trl_python else []
     return {
         **{label: ("ours", sys.executable, {"checkpointing": on}) for label, on in ours.items()},
-        **{trl_label(w, options): ("trl", options.trl_python, {"trl_weights": w}) for w in theirs},
+        **{trl_label(w, options): ("trl", trl_python, {"trl_weights": w}) for w in theirs},
     }
 
 
