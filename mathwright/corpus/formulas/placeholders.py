@@ -20,7 +20,7 @@ PROTECT = str.maketrans({"$": _DOLLAR, "\\": _BACKSLASH, "`": _BACKTICK})
 EMPHASIS, STRONG = "\ue005", "\ue006"
 """Where an element of emphasis began or ended, in pages whose Markdown may have taken it out of a formula."""
 LINE_END = "\ue008"
-"""Where a line ended behind a `%`: in TeX the comment ends there, in the text of a page it is a space."""
+"""Stands before the end of a line that has a `%`: the text of a page has a space there, and in TeX a comment ends."""
 RESERVED = re.compile(f"[\ue000-\ue008{FILLER}]")
 """Characters of the private use area that placeholders are made of; pages that hold them lose them."""
 _BLANK_LINES = re.compile(r"\n\s*\n+")
@@ -113,8 +113,6 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         text = text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
     if _BACKTICK in text:
         text = text.replace(_BACKTICK, "`")
-    if LINE_END in text:
-        text = text.replace(LINE_END, " ")
     if definitions:
         text = _with_definitions(text, kept, formulas, counts)
     return RESERVED.sub("", text), counts
@@ -173,6 +171,8 @@ def without_comments(tex: str) -> str:
     continued = False
     for line in lines:
         comment = _COMMENT.search(line)
+        if comment is not None and line.count("}", comment.end()) > line.count("{", comment.end()):
+            comment = None  # `\text{ %*% }`: what ends there began before it
         code = line if comment is None else line[: comment.end() - 1]
         read = _joined(read, code) if continued else read + code
         continued = comment is not None

@@ -108,7 +108,7 @@ def _mark_comments(tree: HTMLTree) -> None:
     for leaf in list(tree.body) if tree.body is not None else ():
         value = (leaf.value or "") if leaf.tag == "#text" else ""
         if "%" in value and _COMMENTED_LINE.search(value) is not None:
-            leaf.value = _COMMENTED_LINE.sub(lambda match: match[0][:-1] + LINE_END, value)
+            leaf.value = _COMMENTED_LINE.sub(lambda match: f"{match[0][:-1]}{LINE_END}\n", value)
 
 
 _MARKS = {"em": EMPHASIS, "strong": STRONG}

@@ -102,6 +102,7 @@ OWN = """<script>MathJax = {tex: {inlineMath: [['@@', '@@']], displayMath: [['@@
         ),
         pytest.param("<p>$$a = b % why\n  + c$$</p>", "$$a = b + c$$", id="comment in TeX"),
         pytest.param(r"<p>\[x = 5\% \\ % half" + "\ny\\]</p>", r"$$x = 5\% \\ y$$", id="comment after a row end"),
+        pytest.param("<p>$$A \\text{ %*% } B\n= C$$</p>", r"$$A \text{ %*% } B = C$$", id="percent in a text"),
         pytest.param("<p>The sign \\(+\\) is plus.</p>", "The sign $+$ is plus.", id="operator alone"),
         pytest.param(
             "<p>Takes 4<span class='frac'><span class='num'>3</span>⁄<span class='den'>8</span></span> h</p>",
@@ -142,6 +143,7 @@ def test_the_longest_delimiter_of_a_page_opens() -> None:
         ("<p>In math <img alt='Fig. 3' class='figure' src='b.png'> 3</p>", "In math 3"),
         ("<p>Of <span data-formula='see the table below'></span> things</p>", "Of things"),
         ("<p>Has 100% of\nthem, $5 and $6</p>", "Has 100% of them, $5 and $6"),
+        ("<p>Costs $x$:</p><pre>a = b % c\n  d = e % f\n\ng</pre>", "Costs $x$:\n\na = b % c\n  d = e % f\n\ng"),
         ("<p>A <span class='frac'>fraction</span> of it</p>", "A fraction of it"),
         ("<p>2<span class='sfrac'><span class='sr-only'>+</span><span class='num'>1</span>/<span class='den'>2</span>"
          "</span></p>", "2+1/2"),
