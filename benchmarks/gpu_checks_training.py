@@ -120,7 +120,7 @@ def masters(device: str) -> dict[str, float]:
         wide.grad = grad.float()
         plain.step()
     upper = narrow.weight.detach().view(torch.int16).int() << 16
-    copies = (upper + ours.state_dict()["lower"][0]).view(torch.float32)
+    copies = (upper + ours.state_dict()["weight/lower"]).view(torch.float32)
     moved = float((wide.detach() - start.float()).abs().mean())
     gap = float((copies - wide.detach()).abs().max())
     assert gap <= moved / 20, f"copies are {gap:.3g} off, having moved {moved:.3g}"

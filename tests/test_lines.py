@@ -130,5 +130,5 @@ def test_lines_of_json_are_told_apart_by_line_feeds_only() -> None:
             if "json.dump" in source and "ensure_ascii=False" in source and "is_text(" not in source:
                 found.append(f"{path.relative_to(PACKAGE)}: {function.name} writes JSON by itself")
     # for hashes and for the console, not for files
-    allowed = ("earlier.py: _hash", "inputs.py: _short", "run.py: fingerprint")
+    allowed = ("chain/earlier.py: _hash", "run/inputs.py: _short", "run/inputs.py: fingerprint")
     assert sorted(found) == [f"{where} writes JSON by itself" for where in allowed]

@@ -41,7 +41,7 @@ def run(
             seed=seed,
             device=device,
         )
-        parts[component.name] = work.finish(stage.part(component.name), train_alone)
+        parts[component.name] = work.finish(stage.part(component.name), train_alone, parallel=True)
     manifests = read_manifests(stage.path)
     table: list[dict[str, Any]] = [{"corpus": name, **manifests[name]["summary"]} for name in parts]
     for row in table:

@@ -237,10 +237,10 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _remove(path: Path) -> None:
     """Remove a checkpoint, a part of one, or nothing."""
     if path.is_dir():
-        if path.suffix != ".partial":
+        if path.suffix not in (".partial", ".removed"):
             # not in place: a folder half removed would pass for a checkpoint
-            _remove(partial := path.with_suffix(".partial"))
-            path = path.replace(partial)
+            _remove(removed := path.with_suffix(".removed"))
+            path = path.replace(removed)
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -32,7 +32,8 @@ def write_report(run: Path) -> Path:
         raise MathwrightError(f"{run} holds no run", hint="name the folder given to `mathwright run --out`")
     recipe = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
     finished = read_manifests(run)
-    manifests = {name: finished[name] for name in recipe["recipe"] if name in finished}
+    in_order = [name for name in recipe["recipe"] if name in finished]
+    manifests = {name: finished[name] for name in [*in_order, *sorted(finished.keys() - in_order)]}
     evaluation = manifests.get("eval", {}).get("summary", {})
     table = evaluation.get("table", [])
     sections = [s for s in (_training(run, manifests, name) for name in ("pretrain", "sft", "reward")) if s]

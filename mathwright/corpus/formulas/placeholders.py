@@ -143,7 +143,7 @@ def _bare(match: re.Match[str], formulas: Formulas) -> str:
 # --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------
 
 # LaTeXML breaks long lines behind a comment sign, and writes out the colours it has set.
-_BROKEN_LINE = re.compile(r"(\\[A-Za-z]+)%\n(?=[A-Za-z])|(?<!\\)%\n")
+_BROKEN_LINE_END = re.compile(f"([\n{LINE_END}])")
 _STROKE_COLOUR = re.compile(
     r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
 )
@@ -154,7 +154,7 @@ _WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTAL
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
 
 
-_LINE_ENDS = re.compile(f"[\n{LINE_END}]")
+_LINE = re.compile(f"([^\n{LINE_END}]*+)([\n{LINE_END}]|\\Z)")
 _COMMENT = re.compile(r"(?<!\\)(?:\\\\)*+%")
 _MATHTYPE = re.compile(r"%\s*+MathType!MTEF!\S*+")
 
@@ -166,17 +166,17 @@ def without_comments(tex: str) -> str:
     """
     if "%" not in tex:
         return tex
-    *lines, last = _LINE_ENDS.split(_MATHTYPE.sub("", tex))
+    *pieces, last = _LINE_END.split(_MATHTYPE.sub("", tex))
     read = ""
     continued = False
-    for line in lines:
+    for line, end in zip(pieces[::2], pieces[1::2], strict=True):
         comment = _COMMENT.search(line)
         if comment is not None and line.count("}", comment.end()) > line.count("{", comment.end()):
             comment = None  # `\text{ %*% }`: what ends there began before it
         code = line if comment is None else line[: comment.end() - 1]
         read = _joined(read, code) if continued else read + code
         continued = comment is not None
-        read += "" if continued else "\n"
+        read += "\n" if end == "\n" and not continued else ""
     return _joined(read, last) if continued else read + last
 
 

@@ -72,7 +72,7 @@ def test_expressions_are_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.M
 READ_ALL = """
 import sys, pyarrow
 from pathlib import Path
-from mathwright.corpus import documents
+from mathwright.corpus.documents import compute as documents
 documents.BATCH_ROWS = 64
 assert sum(1 for _ in documents.read_rows(Path(sys.argv[1]), ["text"])) == 6000
 print(pyarrow.default_memory_pool().max_memory())

@@ -178,7 +178,7 @@ def test_nesting_of_any_element_comes_back_in_time_with_a_reason(tag: str) -> No
 @pytest.mark.parametrize("tag", ["p", "li", "td", "br", "dd", "option"])
 def test_elements_that_close_each_other_do_not_nest(tag: str) -> None:
     document = extract(f"<main>{f'<{tag}>x' * 1500}</main>".encode(), "u")
-    assert document.problem == ""
+    assert "nest" not in document.problem
 
 
 CUT = {
