@@ -143,7 +143,7 @@ def _bare(match: re.Match[str], formulas: Formulas) -> str:
 # --- TeX, cleaned of what surrounds it in markup -----------------------------------------------------
 
 # LaTeXML breaks long lines behind a comment sign, and writes out the colours it has set.
-_BROKEN_LINE_END = re.compile(f"([\n{LINE_END}])")
+_BROKEN_LINE = re.compile(r"(\\[A-Za-z]+)%\n(?=[A-Za-z])|(?<!\\)%\n")
 _STROKE_COLOUR = re.compile(
     r"(?:\\color\[rgb\]\{[^{}]*\})?\\definecolor\[named\]\{pgfstrokecolor\}\{rgb\}\{[^{}]*\}(?:%?\s)?"
 )
@@ -154,7 +154,7 @@ _WRAPPED = re.compile(r"\{\\(?:displaystyle|textstyle)\s++(.*)\}\s*\Z", re.DOTAL
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle)(?![A-Za-z])\s*")
 
 
-_LINE = re.compile(f"([^\n{LINE_END}]*+)([\n{LINE_END}]|\\Z)")
+_LINE_END = re.compile(f"([\n{LINE_END}])")
 _COMMENT = re.compile(r"(?<!\\)(?:\\\\)*+%")
 _MATHTYPE = re.compile(r"%\s*+MathType!MTEF!\S*+")
 
