@@ -30,7 +30,6 @@ _CONSTANTS = {"pi": r"\pi", "infinity": r"\infty", "exponentiale": "e", "imagina
               "true": r"\text{true}", "false": r"\text{false}", "eulergamma": r"\gamma", "notanumber": r"\text{NaN}",
               "integers": r"\mathbb{Z}", "reals": r"\mathbb{R}", "rationals": r"\mathbb{Q}",
               "naturalnumbers": r"\mathbb{N}", "complexes": r"\mathbb{C}", "primes": r"\mathbb{P}"}  # fmt: skip
-_FUNCTION_NAMES = {"arcsin": "arcsin", "arccos": "arccos", "arctan": "arctan", "ln": "ln", "exp": "exp"}
 _QUALIFIERS = frozenset({"bvar", "lowlimit", "uplimit", "condition", "domainofapplication", "degree", "logbase"})
 _SUM = re.compile(r"\A-|[+=<>]|(?<!^)(?<![{(,])-")
 
