@@ -292,3 +292,13 @@ def test_a_stage_that_would_train_nothing_is_said_before_the_first_stage(tmp_pat
     with pytest.raises(MathwrightError, match=setting.split("=")[0].replace(".", r"\.")):
         chain.run()
     assert not (tmp_path / "run/problems").exists()
+
+
+def test_a_field_that_came_later_leaves_earlier_runs_valid_until_it_is_set() -> None:
+    rl = recipes.find("quickstart")().rl
+    assert rl is not None
+    assert "clip_eps_high" not in affects.result_of(rl)
+    assert all(leaf.path != "clip_eps_high" for leaf in affects.leaves(rl))
+    chosen = dataclasses.replace(rl, clip_eps_high=0.3)
+    assert affects.result_of(chosen) == {**affects.result_of(rl), "clip_eps_high": 0.3}
+    assert fingerprint(chosen) != fingerprint(rl)

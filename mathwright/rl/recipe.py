@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
-from mathwright.run.affects import DISPLAY, GUARD, MEMORY, RESULT, SPEED, Grows
+from mathwright.run.affects import ADDED, DISPLAY, GUARD, MEMORY, RESULT, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class RLRecipe:
     """Held-out problems they ask."""
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
-    clip_eps_high: float | None = None
+    clip_eps_high: Annotated[float | None, ADDED] = None
     """Under dapo the upper side of the clip, of which clip_eps is the lower; None is its 0.28."""
     truncated_sampling: Annotated[Literal["refuse", "whole_vocabulary"], GUARD] = "refuse"
     """What happens where `sampling` draws from a part of the vocabulary (top_p below 1, top_k above 0), which is not

@@ -3,6 +3,7 @@
     num_steps: Annotated[int, Grows(unless="optimiser.decay")]
     micro_batch_tokens: Annotated[int, MEMORY]
     saved_groups: Annotated[int, DISPLAY] = 2
+    clip_eps_high: Annotated[float | None, ADDED] = None
 
 A field without a mark changes the result: under another value the stage is another one. The marked kinds leave the
 fingerprint of a stage alone, so they may differ when a run goes on, and take effect then.
@@ -47,6 +48,14 @@ class Grows:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """A field that runs on disk do not know yet: while it is None it does not count, and they stay valid."""
+
+
+ADDED = Added()
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A value of a recipe."""
 
@@ -71,9 +80,24 @@ def _mark(hint: Any) -> tuple[Affects, Grows | None]:
     return affects, next((mark for mark in given if isinstance(mark, Grows)), None)
 
 
+@functools.cache
+def _added(cls: type) -> frozenset[str]:
+    """The fields that are ADDED."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if ADDED in typing.get_args(hint)[1:])
+
+
+def _counted(record: Any) -> Iterator[tuple[str, Affects, Grows | None]]:
+    """The fields of a record with their marks, without those that came later and are not set."""
+    cls = type(record)
+    for name, (affects, grows) in marks(cls).items():
+        if name not in _added(cls) or getattr(record, name) is not None:
+            yield name, affects, grows
+
+
 def leaves(record: Any, prefix: str = "") -> Iterator[Leaf]:
     """Every value of a recipe or of a part of it; a mark on a field that holds records is that of all they have."""
-    for name, (affects, grows) in marks(type(record)).items():
+    for name, affects, grows in _counted(record):
         value, path = getattr(record, name), f"{prefix}{name}"
         for leaf in _leaves_of(value, path):
             may_grow = grows is not None and not (grows.unless and _at(record, grows.unless))
@@ -97,7 +121,7 @@ def _at(record: Any, path: str) -> Any:
 def result_of(value: Any) -> Any:
     """A value with its records as dictionaries of what changes the result: equal for recipes that give the same."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kept = (name for name, (affects, _) in marks(type(value)).items() if affects is RESULT)
+        kept = (name for name, affects, _ in _counted(value) if affects is RESULT)
         return {name: result_of(getattr(value, name)) for name in kept}
     if isinstance(value, Mapping):
         return {key: result_of(item) for key, item in value.items()}
