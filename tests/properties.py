@@ -11,11 +11,17 @@ def register_profiles() -> None:
     """`fixed`, which is loaded, and `fuzz` (pytest --hypothesis-profile=fuzz).
 
     Neither looks at the clock: a busy machine must not fail a test. Neither keeps a database: what was found on one
-    machine would be drawn again on that machine only.
+    machine would be drawn again on that machine only. Every setting is named: what is not is inherited from a profile
+    that hypothesis chooses by the environment (where `CI` is set, it draws the same examples each time).
     """
-    common = {"deadline": None, "database": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-    hypothesis.settings.register_profile("fixed", derandomize=True, **common)
-    hypothesis.settings.register_profile("fuzz", max_examples=100 * FUZZ_FACTOR, print_blob=True, **common)
+    common = {
+        "deadline": None, "database": None, "print_blob": True,
+        "suppress_health_check": [hypothesis.HealthCheck.too_slow], "phases": tuple(hypothesis.Phase),
+        "stateful_step_count": 50, "report_multiple_bugs": True, "verbosity": hypothesis.Verbosity.normal,
+        "backend": "hypothesis",
+    }  # fmt: skip
+    hypothesis.settings.register_profile("fixed", max_examples=100, derandomize=True, **common)
+    hypothesis.settings.register_profile("fuzz", max_examples=100 * FUZZ_FACTOR, derandomize=False, **common)
     hypothesis.settings.load_profile("fixed")
     draw_no_constants_of_modules()
 
