@@ -167,8 +167,13 @@ class StepLabels:
     response: str
     step_ends: tuple[int, ...]
     """End of each step as a character offset into the response (exclusive)."""
-    labels: tuple[float, ...]
-    """1.0 right, 0.0 wrong, or the share of completions that reached the answer (soft estimate)."""
+    labels: tuple[float | None, ...]
+    """1.0 right, 0.0 wrong, or the share of completions that reached the answer (soft estimate); None: not labelled."""
+    hits: tuple[int | None, ...] = ()
+    """Completions from the end of each step that reached the right answer; None where the step was not labelled. Empty
+    where the labels are not estimated by completions."""
+    completions: tuple[int | None, ...] = ()
+    """Completions from the end of each step that could be judged: hard labels are hits > 0, soft ones hits / this."""
 
 
 # --- generation and reinforcement learning --------------------------------------------------------

@@ -1,8 +1,14 @@
-"""The outcome reward model: a language model with one number in the place of the next token.
+"""Models with a scalar head: a language model with one number in the place of the next token.
 
-r_phi(q, o) is a linear map of the last hidden state at the last token of the response, the end token, which has seen
-the whole of it (the paper does not describe its head; this is InstructGPT's choice). Its folder is one of a
-transformers `...ForSequenceClassification` with one label, so that other tools can load it too.
+One head, a linear map of the last hidden state, is read at three places:
+
+    outcome reward   r_phi(q, o)   at the last token of the response, the end token, which has seen the whole of it
+                                   (the paper does not describe its head; this is InstructGPT's choice)
+    process reward   of a step     at the token with which the step ends, which has seen the step
+    value            V_t           at the token before o_t, which has seen what o_t continues
+
+Their folder is one of a transformers `...ForSequenceClassification` with one label, so that other tools can load the
+outcome reward model too.
 
 Those read the last token that is not the padding token. So the end token must never be the padding token, as it is for
 most models as published: the folder names another one, in the configuration and in the tokenizer alike.
@@ -25,7 +31,7 @@ from mathwright.lm import parallel
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.folders import open_model
 from mathwright.lm.load import load_tokenizer
-from mathwright.lm.logprobs import gather_last, hidden_states
+from mathwright.lm.logprobs import gather_hidden, gather_last, hidden_states
 from mathwright.lm.model import HEAD, LanguageModel, RewardModel, torch_dtype
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.probe import findings
@@ -140,10 +146,28 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
 
 def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, " B"]:
     """r_phi of each response of a packed batch, differentiable, in float32 (float64 for a float64 model)."""
-    hidden = gather_last(hidden_states(reward_model.model, batch), batch)
-    # a bfloat16 score would have 8 bits, too coarse to tell good responses of one group apart
+    return _read(reward_model, gather_last(hidden_states(reward_model.model, batch), batch))
+
+
+def token_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, "B T"]:
+    """The head at every response token itself, for scores of steps; differentiable, anything after a response's end."""
+    return _read(reward_model, gather_hidden(hidden_states(reward_model.model, batch), batch))
+
+
+def token_values(value_model: RewardModel, batch: GroupBatch) -> Float[Tensor, "B T"]:
+    """V_t of each response token: the head at the token before it, the last of the prompt for the first.
+
+    Differentiable; anything may stand after a response's end.
+    """
+    hidden = hidden_states(value_model.model, batch)
+    return _read(value_model, hidden.flatten(0, 1)[batch.source_index.to(hidden.device)])
+
+
+def _read(model: RewardModel, hidden: Float[Tensor, "*N D"]) -> Float[Tensor, "*N"]:
+    """The head's number for each hidden state, in float32 (float64 for a float64 model)."""
+    # in bfloat16 it would have 8 bits, too coarse to tell good responses of one group apart
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    return (hidden.to(wide) @ getattr(reward_model.model, HEAD).weight.to(wide).T).squeeze(-1)
+    return (hidden.to(wide) @ getattr(model.model, HEAD).weight.to(wide).T).squeeze(-1)
 
 
 def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
