@@ -2,7 +2,8 @@
 
 Corpus:      Page (HTML) -> Document (text) -> token shards on disk.
 Problems:    Problem (what is asked), Solution (how it is answered, as parts).
-Judging:     Verdict (one answer), Ranking (for the reward model), StepLabels (process supervision).
+Judging:     Verdict (one answer), JudgedGroup (all of a prompt), Ranking (for the reward model), StepLabels (process
+             supervision).
 RL:          Completion -> Rollout -> RolloutGroup; ToolCall (a program that a response runs).
 Evaluation:  EvalRecord.
 
@@ -156,6 +157,22 @@ class Ranking:
     responses: tuple[str, ...]
     ranks: tuple[int, ...]
     """Rank of each response, 0 the best; equal ranks are not compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedGroup:
+    """All sampled responses to one prompt with their verdicts, those that are all right or all wrong too.
+
+    What rankings are made of, and what the pointwise part of a reward model and a value model learn from.
+    """
+
+    problem_id: str
+    prompt: str
+    responses: tuple[str, ...]
+    correct: tuple[bool | None, ...]
+    """None where the answer could not be judged."""
+    truncated: tuple[bool, ...]
+    """True where a response ran into a limit: no end token follows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
