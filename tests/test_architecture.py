@@ -10,7 +10,7 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"children", "errors", "files", "lines", "records", "run", "terminal"}
+BASE = {"children", "errors", "files", "functions", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "lines": set(),
     "files": {"lines"},
+    "functions": {"errors"},
     "records": {"errors", "files", "lines"},
     "stats": set(),
     "terminal": set(),

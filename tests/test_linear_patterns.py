@@ -24,7 +24,8 @@ READ_TEXT_OF_MODELS = (
     "mathwright.problems.programs",
     "mathwright.engines.server_replies",
     "mathwright.problems.formats",
-    "mathwright.rl.arithmetic",
+    "mathwright.problems.steps",
+    "mathwright.answers.arithmetic",
     "mathwright.tools.fences",
     "mathwright.tools.loop",
 )
@@ -140,7 +141,7 @@ def test_the_patterns_are_found():
     assert len(CASES) >= 60
     assert {case[0] for case in CASES} >= {
         "mathwright.answers.extract",
-        "mathwright.rl.arithmetic",
+        "mathwright.answers.arithmetic",
         "mathwright.tools.fences",
     }
 

@@ -31,6 +31,14 @@ class Prefix:
         return self.keys.shape[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What has been computed of a sequence, and the hidden state its next token is drawn from."""
+
+    prefix: Prefix
+    hidden: Tensor  # [D]
+
+
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where the boolean mask is True, -inf elsewhere.
 
@@ -63,6 +71,28 @@ def extend(
 
     Returns the prefixes with the tokens in them, and [rows, D] hidden states of the last token of each row.
     """
+    result, hidden = _run(model, prefixes, tokens)
+    last = torch.tensor([len(row) - 1 for row in tokens], device=hidden.device)
+    return result, hidden[torch.arange(len(tokens), device=hidden.device), last]
+
+
+def beginnings(
+    model: Any, sequences: Sequence[Sequence[int]], lengths: Sequence[Sequence[int]]
+) -> list[list[Computed]]:
+    """What each sequence has computed after its first n tokens, for each n of its row of `lengths`.
+
+    One forward pass over a sequence has it all: the keys and values of a beginning are the first ones of the whole,
+    since a token sees none that follows. They are not copied.
+    """
+    whole, hidden = _run(model, [None] * len(sequences), sequences)
+    return [
+        [Computed(Prefix(prefix.keys[:, :, :n], prefix.values[:, :, :n]), states[n - 1]) for n in row]
+        for prefix, states, row in zip(whole, hidden, lengths, strict=True)
+    ]
+
+
+def _run(model: Any, prefixes: Sequence[Prefix | None], tokens: Sequence[Sequence[int]]) -> tuple[list[Prefix], Tensor]:
+    """`extend`, with the hidden states of all tokens: [rows, tokens of the longest row, D]."""
     device, rows = model.device, len(tokens)
     lengths = torch.tensor([len(row) for row in tokens])
     past_lengths = torch.tensor([p.length if p is not None else 0 for p in prefixes])
@@ -102,7 +132,7 @@ def extend(
             new_keys = torch.cat([prefix.keys, new_keys], dim=2)
             new_values = torch.cat([prefix.values, new_values], dim=2)
         result.append(Prefix(new_keys, new_values))
-    return result, hidden[torch.arange(rows, device=device), (lengths - 1).to(device)]
+    return result, hidden
 
 
 def seen_through(model: Any, mask: Tensor | None, query_positions: Tensor, key_positions: Tensor) -> dict[str, Seen]:

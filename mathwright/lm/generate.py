@@ -8,14 +8,14 @@ run together is decided by counts alone, never by the clock, so a run repeats to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from mathwright.lm.cache import Prefix, SlotCache, extend
+from mathwright.lm.cache import Computed, Prefix, SlotCache, beginnings, extend
 from mathwright.lm.decode import ModuleDecoder, decoder
 from mathwright.lm.growing import GrowingText
 from mathwright.lm.model import LanguageModel, attention_window, require_embedded, sequence_limits
@@ -118,6 +118,7 @@ class Generator:
         max_tool_rounds: int = 0,
         on_finished: Callable[[int], None] | None = None,
         on_completion: Callable[[int, int, Completion], None] | None = None,
+        computed: Sequence[Computed] | None = None,
     ) -> list[list[Completion]]:
         """Sample len(seeds[i]) responses to each prompt i.
 
@@ -130,6 +131,7 @@ class Generator:
             max_tool_rounds: calls a response may make; one more ends it with "tool_limit".
             on_finished: called with the number of responses finished since the last call.
             on_completion: called with i, j and the completion as the j-th response to prompt i is finished.
+            computed: what has been computed of each prompt (`beginnings`); none of them is computed again.
 
         Returns the completions in the order of prompts and seeds. A prompt that leaves no room in the context gets
         empty completions with finish "length".
@@ -147,11 +149,41 @@ class Generator:
             max_tool_rounds=max_tool_rounds,
             on_finished=on_finished,
             on_completion=on_completion,
+            computed=computed,
         )
         try:
             return _Run(self.lm, call, max_batch=self.max_batch, whole_logprobs=self.whole_logprobs).complete()
         finally:
             self.lm.model.train(training)
+
+    @torch.inference_mode()
+    def beginnings(self, sequences: Sequence[Sequence[int]], lengths: Sequence[Sequence[int]]) -> list[list[Computed]]:
+        """What each sequence has computed after its first n tokens, for each n of its row of `lengths`.
+
+        For `generate`: a response is read once, and goes on from any place of it. All of it is kept in memory: keys
+        and values of every token of the sequences.
+        """
+        training = self.lm.model.training
+        self.lm.model.eval()
+        try:
+            found: list[list[Computed]] = []
+            for rows in _batches(sequences):
+                found += beginnings(self.lm.model, sequences[rows], lengths[rows])
+            return found
+        finally:
+            self.lm.model.train(training)
+
+
+def _batches(sequences: Sequence[Sequence[int]]) -> Iterator[slice]:
+    """Sequences next to each other, of at most PREFILL_TOKENS together, padding included."""
+    start, width = 0, 0
+    for i, sequence in enumerate(sequences):
+        width = max(width, len(sequence))
+        if i > start and width * (i + 1 - start) > PREFILL_TOKENS:
+            yield slice(start, i)
+            start, width = i, len(sequence)
+    if sequences:
+        yield slice(start, len(sequences))
 
 
 def check_prompts(prompts: Sequence[Sequence[int]], seeds: Sequence[Sequence[int]]) -> None:
@@ -174,6 +206,7 @@ class _GenerateCall:
     max_tool_rounds: int
     on_finished: Callable[[int], None] | None
     on_completion: Callable[[int, int, Completion], None] | None
+    computed: Sequence[Computed] | None
 
 
 class _Run:
@@ -268,10 +301,15 @@ class _Run:
             wanted -= len(self.seeds[batch[-1]])
         if not batch:
             return False
-        prefixes, hidden = extend(self.lm.model, [None] * len(batch), [self.prompts[i] for i in batch])
-        for i, prefix, state in zip(batch, prefixes, hidden, strict=True):
-            self.ready.extend(_Ready(sequence, prefix, state) for sequence in self._sequences(i))
+        for i, computed in zip(batch, self._computed(batch), strict=True):
+            self.ready.extend(_Ready(sequence, computed.prefix, computed.hidden) for sequence in self._sequences(i))
         return True
+
+    def _computed(self, batch: Sequence[int]) -> list[Computed]:
+        if self.call.computed is not None:
+            return [self.call.computed[i] for i in batch]
+        prefixes, hidden = extend(self.lm.model, [None] * len(batch), [self.prompts[i] for i in batch])
+        return [Computed(prefix, state) for prefix, state in zip(prefixes, hidden, strict=True)]
 
     # -- one token --
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mathwright.errors import MathwrightError
+from mathwright.functions import EACH, TOGETHER, import_function
 from mathwright.lm.checks import check_lowest, check_optimiser
-from mathwright.rl.functions import EACH, TOGETHER, import_function
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
 

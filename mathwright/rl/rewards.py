@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 from mathwright import answers, judge
 from mathwright.errors import MathwrightError
+from mathwright.functions import Outcome, call_batched, call_each, import_function
 from mathwright.lm.heads import score
 from mathwright.lm.model import RewardModel
 from mathwright.problems.programs import program_of
 from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Verdict
-from mathwright.rl.functions import Outcome, call_batched, call_each, import_function
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
 from mathwright.tools.sandbox import Sandbox
 

@@ -16,13 +16,14 @@ from mathwright.errors import MathwrightError
 from mathwright.judge import needs_sandbox
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.steps import step_end_tokens
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt
 from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
 from mathwright.rl.rewards import Reward, Sample, judged, weighted_sum
 from mathwright.rl.step_scorers import StepScorer
-from mathwright.rl.steps import StepScores, step_end_tokens
+from mathwright.rl.steps import StepScores
 from mathwright.run import Stage
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox

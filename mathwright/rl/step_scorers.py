@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mathwright.answers.arithmetic import arithmetic_holds
 from mathwright.errors import MathwrightError
+from mathwright.functions import call_each, import_function
 from mathwright.judge import undecided
-from mathwright.rl.arithmetic import arithmetic_holds
-from mathwright.rl.functions import call_each, import_function
 from mathwright.rl.rewards import Sample, as_number
 from mathwright.rl.steps import Step, StepScores
 

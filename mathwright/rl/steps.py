@@ -1,9 +1,8 @@
-"""Process supervision (§4.1.3): the steps of a response and the tokens they end with."""
+"""Process supervision (§4.1.3): the scored steps of a response."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Step(NamedTuple):
@@ -19,24 +18,3 @@ class StepScores(NamedTuple):
 
     steps: list[Step]
     reason: str = ""
-
-
-def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int], text_length: int) -> list[int]:
-    """index(j): for each character offset (exclusive end, ascending) the token that holds the last character before it.
-
-    A step that reaches the end of the text, `text_length`, ends at the last token: the end token belongs to it.
-    """
-    indices = []
-    for end in ends:
-        if end >= text_length:
-            indices.append(len(tokens) - 1)
-            continue
-        low, high = 0, len(tokens) - 1  # the first token whose prefix decodes to at least `end` characters
-        while low < high:
-            middle = (low + high) // 2
-            if len(tokenizer.decode(tokens[: middle + 1], skip_special_tokens=True)) >= end:
-                high = middle
-            else:
-                low = middle + 1
-        indices.append(low)
-    return indices

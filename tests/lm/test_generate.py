@@ -339,3 +339,34 @@ def test_learned_positions_are_supported_too():
     (completion,) = Generator(lm).generate([[5, 6, 7]], GREEDY, seeds=[[0]])[0]
     expected = lm.model.generate(torch.tensor([[5, 6, 7]]), max_new_tokens=12, do_sample=False, eos_token_id=1)
     assert list(completion.tokens) == expected[0, 3:].tolist()
+
+
+@pytest.mark.parametrize("make", [None, qwen3], ids=["llama", "qwen3"])
+def test_what_follows_a_beginning_is_what_follows_it_computed_alone(make):
+    """One forward pass over a sequence has the keys and values of all its beginnings."""
+    torch.manual_seed(1)
+    tiny = tiny_lm(torch.float64)
+    lm = tiny if make is None else LanguageModel(exact(make().double().eval()), tiny.tokenizer)
+    sequences = [[token % 90 for token in row] for row in ([5, 6, 7, 40, 41, 12, 9], [3] * 11, [100, 3, 50])]
+    lengths = [[2, 5, 7], [1, 4], []]
+    generator = Generator(lm, max_batch=4)
+    computed = [c for row in generator.beginnings(sequences, lengths) for c in row]
+    prompts = [sequence[:n] for sequence, row in zip(sequences, lengths, strict=True) for n in row]
+    assert [c.prefix.length for c in computed] == [len(prompt) for prompt in prompts]
+    seeds = [[i, 10 + i] for i in range(len(prompts))]
+    alone = generator.generate(prompts, SAMPLED, seeds=seeds)
+    again = generator.generate(prompts, SAMPLED, seeds=seeds, computed=computed)
+    assert [c.tokens for c in flat(again)] == [c.tokens for c in flat(alone)]
+    assert len({c.tokens for c in flat(alone)}) > 5
+
+
+def test_beginnings_are_computed_some_sequences_at_a_time(monkeypatch):
+    lm = tiny_lm(torch.float64)
+    sequences, lengths = [[5, 6, 7, 8], [9, 10], [11, 12, 13]], [[1, 4], [2], [3]]
+    at_once = Generator(lm).beginnings(sequences, lengths)
+    monkeypatch.setattr(generate, "PREFILL_TOKENS", 5)
+    apart = Generator(lm).beginnings(sequences, lengths)
+    for one, other in zip(at_once, apart, strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a.hidden, b.hidden)
+            torch.testing.assert_close(a.prefix.keys, b.prefix.keys)

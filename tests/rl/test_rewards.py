@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from mathwright import functions
 from mathwright.errors import MathwrightError
 from mathwright.records import Completion, FinishReason, Problem, Verdict
-from mathwright.rl import functions, rewards
+from mathwright.rl import rewards
 from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judged, weighted_sum
 from tests.rl import toy
 

@@ -23,7 +23,7 @@ def reads(recipe: Recipe) -> Sequence[str]:
 
 
 def check(context: Context) -> None:
-    from mathwright.rl.functions import import_function
+    from mathwright.functions import import_function
     from mathwright.rl.step_scorers import step_scorer
 
     recipe = context.recipe.rl

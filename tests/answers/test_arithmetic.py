@@ -2,7 +2,7 @@
 
 import pytest
 
-from mathwright.rl.arithmetic import arithmetic_holds
+from mathwright.answers.arithmetic import arithmetic_holds
 
 
 @pytest.mark.parametrize(
