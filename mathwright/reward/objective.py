@@ -52,7 +52,7 @@ def objective(
     if recipe.loss == "plackett_luce":
         loss = plackett_luce_loss(scores, ranks, present, num_rankings=micro.num_rankings)
     else:
-        loss = ranking_loss(scores, ranks, present, num_rankings=micro.num_rankings, margin=recipe.margin or 0.0)
+        loss = ranking_loss(scores, ranks, present, num_rankings=micro.num_rankings, margin=recipe.margin)
     stats = {"ranking_loss": loss.item()}
     if recipe.pointwise_weight:
         pointwise = pointwise_loss(scores, ranks, present & judged, num_rankings=micro.num_rankings)

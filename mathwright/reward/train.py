@@ -67,7 +67,7 @@ def run(
     lm = load(model, dtype=dtype, device=device)
     end = turn(template, lm.tokenizer).end
     stop_at(lm, end)
-    files = read_files(recipe.files or (), template=template, tokenizer=lm.tokenizer, stage=stage)
+    files = read_files(recipe.files, template=template, tokenizer=lm.tokenizer, stage=stage)
     from_files = split_by_prompt(files, recipe.heldout_share, seed)
     sampled = _sample(recipe, stage, lm, problems, template=template, seed=seed)
     training, heldout = ([*ours, *theirs] for ours, theirs in zip(sampled, from_files, strict=True))
