@@ -35,28 +35,9 @@ def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int], 
     return [*indices, *[len(tokens) - 1] * (len(ends) - len(indices))]
 
 
-def response_step_tokens(
-    reward_model: RewardModel, tokens: Sequence[int], response: str, ends: Sequence[int], *, finished: bool
-) -> list[int]:
-    """The tokens at which a reward model reads the steps of a response, in `token_group`'s tokens.
-
-    finished: False where the response ran into a limit: its last step is read at its own last token, never at the end
-    token, which it did not write.
-    """
-    indices = step_end_tokens(reward_model.tokenizer, tokens, ends, len(response))
-    last = len(tokens) - 1
-    return indices if finished else [min(index, max(last - 1, 0)) for index in indices]
-
-
-def at_steps(scores_BT: Float[Tensor, "B T"], ends: Sequence[Sequence[int]]) -> Float[Tensor, "B S"]:
+def at_steps(scores_BT: Float[Tensor, "B T"], ends_BS: Int[Tensor, "B S"]) -> Float[Tensor, "B S"]:
     """The scores at the step-end tokens of each response, differentiable; anything after a response's last step."""
-    return scores_BT.gather(1, padded_ends(ends).to(scores_BT.device))
-
-
-def padded_ends(ends: Sequence[Sequence[int]]) -> Int[Tensor, "B S"]:
-    """Step-end tokens as a rectangle, 0 after the last of a response."""
-    most = max(map(len, ends), default=0)
-    return torch.tensor([[*row, *[0] * (most - len(row))] for row in ends], dtype=torch.long).reshape(len(ends), most)
+    return scores_BT.gather(1, ends_BS.to(scores_BT.device))
 
 
 @torch.no_grad()
@@ -76,7 +57,8 @@ def step_scores(
         prompts: what was asked, one a response; those that stand several times are computed once a micro-batch.
         responses: the texts.
         ends: the ends of their steps as character offsets (`problems.steps`).
-        finished: whether each response ended by itself.
+        finished: whether each response ended by itself; the last step of one that ran into a limit is read at its own
+            last token, not at an end token that it never wrote.
         micro_batch_tokens: bounds the memory.
 
     Returns a number a step; None where prompt and response do not fit the model's context, or it says NaN.
@@ -86,8 +68,10 @@ def step_scores(
     groups: list[TokenGroup] = []
     members: list[list[int]] = []
     for prompt, places in _by_prompt(prompts).items():
-        group = token_group(reward_model, prompt, [responses[i] for i in places])
-        fitting = [k for k, r in enumerate(group.responses) if len(group.prompt) + len(r) <= reward_model.max_length]
+        group = token_group(reward_model, prompt, [responses[i] for i in places], [not finished[i] for i in places])
+        fitting = [
+            k for k, r in enumerate(group.responses) if r and len(group.prompt) + len(r) <= reward_model.max_length
+        ]
         if fitting:
             groups.append(TokenGroup(group.prompt, [group.responses[k] for k in fitting]))
             members.append([places[k] for k in fitting])
@@ -97,8 +81,8 @@ def step_scores(
         scores = token_scores(reward_model, batch).sigmoid().cpu()
         for (group, row), values in zip(batch.rows, scores, strict=True):
             i = members[group][row]
-            tokens = response_step_tokens(
-                reward_model, groups[group].responses[row], responses[i], ends[i], finished=finished[i]
+            tokens = step_end_tokens(
+                reward_model.tokenizer, groups[group].responses[row], ends[i], len(responses[i])
             )
             said = values[torch.tensor(tokens, dtype=torch.long)].tolist()
             found[i] = said if all(value == value for value in said) else None

@@ -1,6 +1,6 @@
-"""Losses of the outcome reward model, and how often it orders a pair rightly.
+"""Losses of the reward models, and how often an outcome reward model orders a pair rightly.
 
-All take the scores of the K responses to each of N prompts; responses of different prompts are never compared. Each
+Those of outcomes take the scores of the K responses to each of N prompts; responses of different prompts are never compared. Each
 gives a sum over prompts, divided by `num_rankings`: the total of a step, where its micro-batches are to add up.
 
     scores_NK      [N, K] r(x, y_k), differentiable
@@ -106,6 +106,38 @@ def centring_loss(
     squares = torch.where(present_NK, scores_NK, 0.0) ** 2
     per_prompt = squares.sum(1) / present_NK.sum(1).clamp(min=1)
     return per_prompt.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
+
+
+def step_loss(
+    scores_BS: Float[Tensor, "B S"],
+    labels_BS: Float[Tensor, "B S"],
+    labelled_BS: Bool[Tensor, "B S"] | None = None,
+    *,
+    num_responses: int | None = None,
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of sigma(s_j) with the label of step j: the mean over the labelled steps of a response, then
+    over responses.
+
+    Math-Shepherd (Wang et al. 2024, Eq. 3): -sum_j y_j log r_j + (1 - y_j) log(1 - r_j), a mean here so that a response
+    of many steps weighs no more than another. With the share of completions that reached the answer as y_j it is the
+    likelihood of their counts but for a factor. A response without a labelled step contributes 0 and is counted.
+
+    Args:
+        scores_BS: s_j of the S steps of each of B responses, differentiable.
+        labels_BS: y_j in [0, 1]: 1 right, 0 wrong, or the share.
+        labelled_BS: False where there is no such step or it is not labelled; scores and labels there, NaN included,
+            play no part. None: where the label is NaN.
+        num_responses: divisor (default B); the total of the step for micro-batches, whose losses then add up.
+
+    Raises ValueError for a label outside [0, 1].
+    """
+    labelled = ~labels_BS.isnan() if labelled_BS is None else labelled_BS
+    labels = torch.where(labelled, labels_BS, 0.0)
+    if bool(((labels < 0) | (labels > 1) | labels.isnan()).any()):
+        raise ValueError("a label of a step lies outside [0, 1]")
+    losses = F.binary_cross_entropy_with_logits(torch.where(labelled, scores_BS, 0.0), labels, reduction="none")
+    per_response = torch.where(labelled, losses, 0.0).sum(1) / labelled.sum(1).clamp(min=1)
+    return per_response.sum() / (len(scores_BS) if num_responses is None else num_responses)
 
 
 def pair_accuracy(

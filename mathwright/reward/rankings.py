@@ -28,7 +28,7 @@ def sample_groups(
 
     What of them can be learned from is counted in two funnels, of responses and of rankings, by reason.
     """
-    prompts = _choose(recipe, stage, lm, problems, template=template, seed=seed)
+    prompts = choose_prompts(recipe, stage, lm, problems, template=template, seed=seed)
     training, heldout = split(prompts, recipe.heldout_share, seed)
     asked = [*training, *heldout]
     num_heldout_responses = recipe.heldout_responses or recipe.responses_per_problem
@@ -39,7 +39,7 @@ def sample_groups(
             completions = Generator(lm, max_batch=recipe.generation_batch).generate(
                 [encode_prompt(lm.tokenizer, prompt.text) for prompt in asked],
                 recipe.sampling,
-                seeds=[[_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)],
+                seeds=[[response_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)],
                 on_finished=advance,
             )
         pairs = [(prompt, c.text) for prompt, row in zip(asked, completions, strict=True) for c in row]
@@ -82,7 +82,7 @@ def _count(
     )
 
 
-def _choose(
+def choose_prompts(
     recipe: RewardRecipe, stage: Stage, lm: LanguageModel, problems: Sequence[Problem], *, template: str, seed: int
 ) -> list[Prompt]:
     """Prompts of num_problems of the problems at random, of those whose prompt and response fit the context."""
@@ -102,6 +102,6 @@ def _choose(
     return chosen
 
 
-def _seed(*parts: int) -> int:
-    """A seed for one response from (seed, place of the problem, g)."""
+def response_seed(*parts: int) -> int:
+    """A seed for one response from what names it: (seed, place of the problem, g)."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])

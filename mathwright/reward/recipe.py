@@ -9,12 +9,50 @@ from typing import Annotated, Literal
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
+from mathwright.problems.steps import StepRule
 from mathwright.run.affects import ADDED, MEMORY, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRecipe:
+    """A process reward model (§4.1.3): the steps of samples of the SFT model, labelled, and a score for each."""
+
+    responses_per_problem: int = 2
+    """Responses to each of `reward.num_problems` whose steps are labelled."""
+    steps: str = "line"
+    """What is taken for a step: line, paragraph, step ("Step 3: ..."), sentence, or `module:name` of a function of the
+    text of a response to the ends of its steps as character offsets (`problems.steps`)."""
+    max_steps: int = 64
+    """Steps of a response; what follows belongs to the last of them."""
+    labels: Literal["hard", "soft", "rule"] = "hard"
+    """hard: 1 where any completion of the response up to the step reaches the right answer; soft: the share of
+    completions that do (Math-Shepherd); rule: whether the arithmetic on the step holds, without any completion."""
+    num_completions: int = 8
+    """N: completions from the end of each step."""
+    completions_per_wave: int = 2
+    """Completions drawn before it is looked whether one was right, where the first hit is enough."""
+    early_stop: bool | None = None
+    """Draw no more completions of a step after the first right one: enough for hard labels, too few for soft ones.
+    None: for hard labels."""
+    binary_search: bool = False
+    """Look for the first wrong step by halves (OmegaPRM): about log2 S steps are completed, not all up to it."""
+    batch_responses: int = 32
+    """Responses of an update."""
+    files: tuple[str, ...] = ()
+    """Published step labels to train on besides the samples (docs/process_rewards.md has their layouts); with
+    reward.num_problems=0 on them alone."""
+    neutral: Literal["right", "wrong", "unlabelled"] = "right"
+    """What PRM800K's neutral steps count as. Its authors count them right, TRL wrong."""
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a step is done with at its first hit."""
+        return self.labels == "hard" if self.early_stop is None else self.early_stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewardRecipe:
-    """An outcome reward model trained on ranked samples of the SFT model."""
+    """Reward models: of outcomes, trained on judged samples of the SFT model, and of steps."""
 
     num_problems: int
     """Training problems sampled for rankings; 0 trains on `files` alone."""
@@ -52,17 +90,24 @@ class RewardRecipe:
     prompts is held out too. docs/reward.md lists the layouts."""
     judged_files: Annotated[tuple[str, ...], ADDED] = ()
     """The same of responses that are only scored, never trained on: test sets, samples of a later policy."""
+    kind: Annotated[Literal["outcome", "process", "both"], ADDED] = "outcome"
+    """Which reward models are trained. What rl.reward=model reads is the outcome model, rl.step_reward=model the
+    process model."""
+    process: Annotated[ProcessRecipe, ADDED] = ProcessRecipe()
+    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share and optimiser are those
+    of this part."""
 
 
 def check(recipe: RewardRecipe) -> None:
     """Raise MathwrightError for a recipe under which nothing would be ranked or trained."""
+    needs_problems = not recipe.files if recipe.kind != "process" else not recipe.process.files
     lowest = [
-        ("num_problems", 0 if recipe.files else 1), ("num_epochs", 1), ("batch_rankings", 1), ("micro_batch_tokens", 1),
+        ("num_problems", int(needs_problems)), ("num_epochs", 1), ("batch_rankings", 1), ("micro_batch_tokens", 1),
         ("checkpoint_every", 0), ("generation_batch", 1), ("heldout_responses", 0),
     ]  # fmt: skip
     check_lowest("reward", recipe, lowest)
     check_optimiser("reward", recipe.optimiser)
-    if recipe.responses_per_problem < 2:
+    if recipe.responses_per_problem < 2 and recipe.kind != "process":
         raise MathwrightError(
             f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",
             hint="--set reward.responses_per_problem=4, or another number of at least 2",
@@ -82,6 +127,33 @@ def check(recipe: RewardRecipe) -> None:
             f"reward.heldout_share is {recipe.heldout_share}", hint="it is a share between 0 and 1, 1 left out"
         )
     _check_loss(recipe)
+    _check_process(recipe)
+
+
+def _check_process(recipe: RewardRecipe) -> None:
+    process = recipe.process
+    if recipe.kind == "outcome":
+        if process != ProcessRecipe():
+            raise MathwrightError(
+                "reward.process has no part in reward.kind=outcome",
+                hint="set reward.kind=process, or both, to train a process reward model",
+            )
+        return
+    check_labelling(process, "reward.process")
+    lowest = [("responses_per_problem", 1), ("batch_responses", 1)]
+    check_lowest("reward.process", process, lowest)
+
+
+def check_labelling(process: ProcessRecipe, where: str) -> None:
+    """Raise MathwrightError for steps that cannot be cut, or labels that would not be what they are called."""
+    StepRule(by=process.steps, max_steps=process.max_steps).check(f"{where}.steps")
+    check_lowest(where, process, [("num_completions", 1), ("completions_per_wave", 1)])
+    for option, value in (("early_stop", process.early_stop), ("binary_search", process.binary_search)):
+        if value and process.labels == "soft":
+            raise MathwrightError(
+                f"{where}.{option} leaves too few completions for soft labels",
+                hint=f"set {where}.labels=hard, or {where}.{option}=false",
+            )
 
 
 def _check_loss(recipe: RewardRecipe) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from mathwright.lm.steps import response_step_tokens, step_end_tokens
+from mathwright.lm.steps import step_end_tokens
 from mathwright.lm.tokenise import encode
 from mathwright.problems.steps import StepRule
 from tests.problems.chat_templates import tokenizer
@@ -87,11 +87,3 @@ def test_the_token_of_a_step_is_the_first_with_which_its_text_is_complete(name, 
     prefixes = [made.decode(tokens[: k + 1], skip_special_tokens=True) for k in range(len(tokens))]
     expected = [next(k for k, p in enumerate(prefixes) if p[:end] == text[:end]) for end in ends[:-1]]
     assert found == [*expected, *[len(tokens) - 1] * bool(ends)]
-
-
-def test_an_end_that_was_not_written_is_not_read():
-    class Model:
-        tokenizer = Characters()
-
-    assert response_step_tokens(Model(), range(6), "3 + 4 = 7\nso 7", [9, 14], finished=True) == [2, 5]  # type: ignore[arg-type]
-    assert response_step_tokens(Model(), range(6), "3 + 4 = 7\nso 7", [9, 14], finished=False) == [2, 4]  # type: ignore[arg-type]
