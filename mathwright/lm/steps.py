@@ -40,6 +40,12 @@ def at_steps(scores_BT: Float[Tensor, "B T"], ends_BS: Int[Tensor, "B S"]) -> Fl
     return scores_BT.gather(1, ends_BS.to(scores_BT.device))
 
 
+def padded_ends(ends: Sequence[Sequence[int]]) -> Int[Tensor, "B S"]:
+    """Step-end tokens as a rectangle, 0 after the last of a response."""
+    most = max(map(len, ends), default=0)
+    return torch.tensor([[*row, *[0] * (most - len(row))] for row in ends], dtype=torch.long).reshape(len(ends), most)
+
+
 @torch.no_grad()
 def step_scores(
     reward_model: RewardModel,
@@ -81,9 +87,7 @@ def step_scores(
         scores = token_scores(reward_model, batch).sigmoid().cpu()
         for (group, row), values in zip(batch.rows, scores, strict=True):
             i = members[group][row]
-            tokens = step_end_tokens(
-                reward_model.tokenizer, groups[group].responses[row], ends[i], len(responses[i])
-            )
+            tokens = step_end_tokens(reward_model.tokenizer, groups[group].responses[row], ends[i], len(responses[i]))
             said = values[torch.tensor(tokens, dtype=torch.long)].tolist()
             found[i] = said if all(value == value for value in said) else None
     return found

@@ -1,7 +1,8 @@
 """Losses of the reward models, and how often an outcome reward model orders a pair rightly.
 
-Those of outcomes take the scores of the K responses to each of N prompts; responses of different prompts are never compared. Each
-gives a sum over prompts, divided by `num_rankings`: the total of a step, where its micro-batches are to add up.
+Those of outcomes take the scores of the K responses to each of N prompts; responses of different prompts are never
+compared. Each gives a sum over prompts, divided by `num_rankings`: the total of a step, where its micro-batches are to
+add up.
 
     scores_NK      [N, K] r(x, y_k), differentiable
     ranks_NK       [N, K] 0 is the best; of judged responses 0 is right and 1 wrong

@@ -1,0 +1,353 @@
+"""Labels of steps by Monte-Carlo completions (Math-Shepherd, Wang et al. 2024), after which §4.1.3 labels its steps.
+
+A step is right as far as the model can still reach the answer behind it: N completions of the response up to the step
+are drawn, and the hits among them counted. So a label is a value, not a judgement of the step: a model that mends a
+wrong step gives it hits.
+
+    response      step 1 ... step 2 ... step 3 ... the answer is 7 <end>
+                        |          |          └ the last step is labelled by the verdict, without completions
+                        └ n / N    └ n / N    after the first step without a hit nothing is labelled
+
+One forward pass over a response has the keys and values of all its beginnings, so no completion reads it again. Work is
+done some responses at a time, in waves: each asks for the next completions of one step of every response that is not
+done. A wave is a function of the waves before it, its completions of (seed, response, step, n), and the counts of a
+finished wave are kept: labelling that was killed goes on with the next wave, to the same labels to the bit on CPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from mathwright.answers.arithmetic import arithmetic_holds
+from mathwright.files import append_line, whole_lines
+from mathwright.judge import judge_all, needs_sandbox, undecided
+from mathwright.lines import json_text
+from mathwright.lm.cache import Computed
+from mathwright.lm.generate import Generator
+from mathwright.lm.model import LanguageModel
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.steps import step_end_tokens
+from mathwright.lm.tokenise import encode_prompt
+from mathwright.problems.steps import StepRule
+from mathwright.problems.templates import Prompt
+from mathwright.records import StepLabels
+from mathwright.reward.rankings import response_seed
+from mathwright.reward.recipe import ProcessRecipe
+from mathwright.run import Log
+from mathwright.tools.sandbox import Sandbox
+
+WAVES = "waves.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteppedResponse:
+    """A sampled response, cut into steps."""
+
+    place: int
+    """Of its problem among those asked."""
+    problem_id: str
+    prompt: str
+    tokens: tuple[int, ...]
+    text: str
+    finished: bool
+    """False where it ran into a limit: then it has no final answer, and its last step is not labelled."""
+    correct: bool | None
+    """None where its answer could not be judged."""
+    step_ends: tuple[int, ...]
+    step_tokens: tuple[int, ...]
+    """The token with which each step ends."""
+
+
+def sample_responses(
+    recipe: ProcessRecipe,
+    log: Log,
+    lm: LanguageModel,
+    prompts: Sequence[Prompt],
+    *,
+    sampling: SamplingRecipe,
+    generation_batch: int,
+    seed: int,
+) -> list[SteppedResponse]:
+    """Responses to some prompts, cut into steps; what has no steps is counted in a funnel by reason."""
+    total = len(prompts) * recipe.responses_per_problem
+    with sandbox_for(prompts) as sandbox:
+        with log.progress("sampling responses", total=total) as advance:
+            completions = Generator(lm, max_batch=generation_batch).generate(
+                [encode_prompt(lm.tokenizer, prompt.text) for prompt in prompts],
+                sampling,
+                seeds=[
+                    [response_seed(seed, p, g) for g in range(recipe.responses_per_problem)]
+                    for p in range(len(prompts))
+                ],
+                on_finished=advance,
+            )
+        drawn = [(place, c) for place, row in enumerate(completions) for c in row]
+        verdicts = judge_all([(prompts[place], c.text) for place, c in drawn], sandbox=sandbox)
+    cuts = StepRule(by=recipe.steps, max_steps=recipe.max_steps).cut([c.text for _, c in drawn])
+    responses: list[SteppedResponse] = []
+    dropped: Counter[str] = Counter()
+    for (place, completion), verdict, cut in zip(drawn, verdicts, cuts, strict=True):
+        if cut.reason:
+            dropped[cut.reason] += 1
+            continue
+        responses.append(
+            SteppedResponse(
+                place=place,
+                problem_id=prompts[place].problem.id,
+                prompt=prompts[place].text,
+                tokens=completion.tokens,
+                text=completion.text,
+                finished=completion.finish == "stop",
+                correct=None if undecided(verdict) else verdict.correct,
+                step_ends=cut.ends,
+                step_tokens=tuple(step_end_tokens(lm.tokenizer, completion.tokens, cut.ends, len(completion.text))),
+            )
+        )
+    log.funnel("responses", unit="responses", num_in=total, num_out=len(responses), dropped=dropped)
+    return responses
+
+
+def sandbox_for(prompts: Sequence[Prompt]) -> AbstractContextManager[Sandbox | None]:
+    """Where the programs in responses run as they are judged; None where there are none."""
+    return Sandbox() if needs_sandbox(prompts) else nullcontext()
+
+
+# --- the search for the first wrong step ----------------------------------------------------------
+
+
+class Request(NamedTuple):
+    """Completions to draw: of which step, and which of its N."""
+
+    step: int
+    first: int
+    stop: int
+
+
+@dataclass(slots=True)
+class Search:
+    """Where the labelling of one response stands: the steps before its last are looked at one after another, or by
+    halves."""
+
+    recipe: ProcessRecipe
+    num_steps: int
+    """Without the last."""
+    asked: list[int] = field(init=False)
+    judged: list[int] = field(init=False)
+    hits: list[int] = field(init=False)
+    first_wrong: int | None = None
+    _low: int = 0
+    _high: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked, self.judged, self.hits = ([0] * self.num_steps for _ in range(3))
+        self._high = self.num_steps - 1
+
+    def request(self) -> Request | None:
+        """The next completions; None where the response is done with."""
+        if self._low > self._high:
+            return None
+        step = (self._low + self._high) // 2 if self.recipe.binary_search else self._low
+        first, most = self.asked[step], self.recipe.num_completions
+        size = self.recipe.completions_per_wave if self.recipe.stops_early else most
+        return Request(step, first, min(first + size, most))
+
+    def note(self, request: Request, judged: int, hits: int) -> None:
+        """What came of a request: of its completions so many could be judged, and so many were right."""
+        step = request.step
+        self.asked[step] = request.stop
+        self.judged[step] += judged
+        self.hits[step] += hits
+        found = self.hits[step] > 0
+        if self.asked[step] < self.recipe.num_completions and not (found and self.recipe.stops_early):
+            return
+        if self.judged[step] and not found:
+            self.first_wrong, self._high = step, step - 1
+        else:  # right, or nothing could be judged, which says nothing against it
+            self._low = step + 1
+
+    def labels(self, response: SteppedResponse) -> StepLabels:
+        """The labels, once done."""
+        stop = self.num_steps if self.first_wrong is None else self.first_wrong + 1
+        measured = [j < stop and self.judged[j] > 0 for j in range(self.num_steps)]
+        hits: list[int | None] = [self.hits[j] if measured[j] else None for j in range(self.num_steps)]
+        completions: list[int | None] = [self.judged[j] if measured[j] else None for j in range(self.num_steps)]
+        # a search by halves leaves out steps before one that was right: they are right too, as it assumes
+        implied = [j < stop and not self.asked[j] for j in range(self.num_steps)]
+        last = self.first_wrong is None and response.finished and response.correct is not None
+        hits.append(int(bool(response.correct)) if last else None)  # the response is a completion of itself
+        completions.append(1 if last else None)
+        return StepLabels(
+            problem_id=response.problem_id,
+            prompt=response.prompt,
+            response=response.text,
+            step_ends=response.step_ends,
+            labels=tuple(
+                1.0 if guess else label
+                for guess, label in zip(
+                    [*implied, False], from_counts(hits, completions, self.recipe.labels), strict=True
+                )
+            ),
+            hits=tuple(hits),
+            completions=tuple(completions),
+        )
+
+
+def from_counts(
+    hits: Sequence[int | None], completions: Sequence[int | None], kind: Literal["hard", "soft", "rule"]
+) -> list[float | None]:
+    """Labels from counts: whether there was any hit, or the share of hits."""
+    return [
+        None if h is None or not n else h / n if kind == "soft" else float(h > 0)
+        for h, n in zip(hits, completions, strict=True)
+    ]
+
+
+def relabelled(record: StepLabels, kind: Literal["hard", "soft"]) -> StepLabels:
+    """The same counts as labels of the other kind. Labels without counts are as good as they are.
+
+    Raises ValueError where the counts are of another number of steps.
+    """
+    if not record.hits:
+        return record
+    kept = from_counts(record.hits, record.completions, kind)
+    labels = tuple(label if h is None else new for label, h, new in zip(record.labels, record.hits, kept, strict=True))
+    return StepLabels(
+        problem_id=record.problem_id,
+        prompt=record.prompt,
+        response=record.response,
+        step_ends=record.step_ends,
+        labels=labels,
+        hits=record.hits,
+        completions=record.completions,
+    )
+
+
+def rule_labels(text: str, ends: Sequence[int], correct: bool | None) -> list[float | None]:
+    """Whether the arithmetic on each step holds; None where there is none, so nothing is known for certain.
+
+    The last step is right where its arithmetic holds and the answer is right; None where that could not be judged.
+    """
+    labels: list[float | None] = []
+    start = 0
+    for end in ends:
+        found = [arithmetic_holds(line) for line in text[start:end].splitlines()]
+        known = [holds for holds in found if holds is not None]
+        labels.append(float(all(known)) if known else None)
+        start = end
+    labels[-1:] = [None if correct is None else float(correct and labels[-1] != 0.0)]
+    return labels
+
+
+# --- waves ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labeller:
+    """Labels the steps of responses by completions."""
+
+    recipe: ProcessRecipe
+    lm: LanguageModel
+    """What completes: the model that wrote the responses, or another of the same vocabulary."""
+    prompts: Sequence[Prompt]
+    """What `SteppedResponse.place` counts."""
+    sampling: SamplingRecipe
+    generation_batch: int
+    """Sequences drawn at one time, and responses kept in memory at one time."""
+    seed: int
+    sandbox: Sandbox | None
+    """Where the programs of completions run; None where there are none."""
+
+    def label(self, responses: Sequence[SteppedResponse], folder: Path, log: Log) -> list[StepLabels]:
+        """The labels of each response; the waves that `folder` holds already are not drawn again."""
+        kept = _kept_waves(folder / WAVES)
+        records: list[StepLabels] = []
+        with log.progress("labelling steps", total=len(responses)) as advance:
+            for start in range(0, len(responses), self.generation_batch):
+                part = responses[start : start + self.generation_batch]
+                records += self._part(start, part, kept.get((start, len(part)), []), folder)
+                advance(len(part))
+        return records
+
+    def _part(
+        self, start: int, responses: Sequence[SteppedResponse], kept: Sequence[Wave], folder: Path
+    ) -> list[StepLabels]:
+        searches = [Search(self.recipe, len(r.step_ends) - 1) for r in responses]
+        waves = iter(kept)
+        beginnings: list[list[Computed]] = []
+        while wave := [(i, r) for i, search in enumerate(searches) if (r := search.request()) is not None]:
+            counts = next(waves, None)
+            if counts is None:
+                beginnings = beginnings or self._beginnings(responses)
+                counts = self._draw(start, responses, beginnings, wave)
+                append_line(folder / WAVES, json_text({"start": start, "size": len(responses), "counts": counts}))
+            for (i, request), (judged, hits) in zip(wave, counts, strict=True):
+                searches[i].note(request, judged, hits)
+        return [search.labels(response) for search, response in zip(searches, responses, strict=True)]
+
+    def _beginnings(self, responses: Sequence[SteppedResponse]) -> list[list[Computed]]:
+        """What the model has computed at the end of each step but the last."""
+        prompts = [encode_prompt(self.lm.tokenizer, r.prompt) for r in responses]
+        return Generator(self.lm).beginnings(
+            [[*prompt, *r.tokens] for prompt, r in zip(prompts, responses, strict=True)],
+            [
+                [len(prompt) + last + 1 for last in r.step_tokens[:-1]]
+                for prompt, r in zip(prompts, responses, strict=True)
+            ],
+        )
+
+    def _draw(
+        self,
+        start: int,
+        responses: Sequence[SteppedResponse],
+        beginnings: Sequence[Sequence[Computed]],
+        wave: Sequence[tuple[int, Request]],
+    ) -> list[tuple[int, int]]:
+        """For each request of a wave, how many of its completions could be judged and how many were right."""
+        asked = [(responses[i], request) for i, request in wave]
+        drawn = Generator(self.lm, max_batch=self.generation_batch).generate(
+            [[*encode_prompt(self.lm.tokenizer, r.prompt), *r.tokens[: r.step_tokens[q.step] + 1]] for r, q in asked],
+            self.sampling,
+            seeds=[[response_seed(self.seed, start + i, q.step, n) for n in range(q.first, q.stop)] for i, q in wave],
+            computed=[beginnings[i][request.step] for i, request in wave],
+        )
+        # one without a token had no room left in the context: it says nothing
+        texts = [
+            (index, self._text(response, request.step, completion.tokens))
+            for index, ((response, request), row) in enumerate(zip(asked, drawn, strict=True))
+            for completion in row
+            if completion.tokens
+        ]
+        verdicts = judge_all(
+            [(self.prompts[asked[index][0].place], text) for index, text in texts], sandbox=self.sandbox
+        )
+        counts = [(0, 0)] * len(wave)
+        for (index, _), verdict in zip(texts, verdicts, strict=True):
+            if not undecided(verdict):
+                judged, hits = counts[index]
+                counts[index] = judged + 1, hits + verdict.correct
+        return counts
+
+    def _text(self, response: SteppedResponse, step: int, completion: Sequence[int]) -> str:
+        tokens = [*response.tokens[: response.step_tokens[step] + 1], *completion]
+        written = tokens[:-1] if tokens[-1] in self.lm.eos_token_ids else tokens
+        return self.lm.tokenizer.decode(written, skip_special_tokens=True)
+
+
+Wave = Sequence[tuple[int, int]]
+"""(judged, hits) of each of its requests."""
+
+
+def _kept_waves(path: Path) -> Mapping[tuple[int, int], list[Wave]]:
+    """The finished waves in their order, by the first response of the part they belong to and its size."""
+    kept: dict[tuple[int, int], list[Wave]] = {}
+    for line in whole_lines(path):
+        value = json.loads(line)
+        counts = [(judged, hits) for judged, hits in value["counts"]]
+        kept.setdefault((value["start"], value["size"]), []).append(counts)
+    return kept
