@@ -162,7 +162,6 @@ class Explorer:
             seconds_reward=time.monotonic() - generated,
         )
 
-
     def _seed(self, step: int, place: int, g: int) -> int:
         return response_seed(self.seed, self.steps_before + step, place, g)
 

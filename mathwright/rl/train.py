@@ -16,7 +16,8 @@
                                                                  grpo_loss, ...                       losses.py
 
 Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are in `chain/iterate.py`: this
-is one iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and in 11.
+is one iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and
+in 11.
 
 Everything random is a pure function of (seed, step) and of the position in the order of the problems, and explored
 waves are kept (`rl.buffer`): a run killed at any moment resumes from its last checkpoint without exploring anything
