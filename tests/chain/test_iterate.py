@@ -1,9 +1,9 @@
 """Algorithm 1 whole: what is new in each iteration, what goes on, and that a kill changes nothing."""
 
+import dataclasses
 import json
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,68 @@ import torch
 
 from mathwright import answers
 from mathwright.chain import iterate
+from mathwright.chain.iterate import RewardModelFiles
 from mathwright.lm import heads
-from mathwright.records import JudgedGroup, read_jsonl
+from mathwright.lm.recipe import SamplingRecipe
+from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh
+from mathwright.reward import train as reward_train
+from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl import train
 from mathwright.run import Stage, read_manifest, read_metrics
-from tests.chain.iterate_worker import PROBLEMS, iterated, train_reward_model
 from tests.rl import toy
 
-ROOT = Path(__file__).resolve().parents[2]
+PROBLEMS = [
+    Problem(id=f"p{i}", question=f"{i} + {i}", answer=str(2 * i), source="toy", split="train") for i in range(1, 21)
+]
+SAMPLING = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=2)
+REWARD = RewardRecipe(
+    num_problems=20, responses_per_problem=4, sampling=SAMPLING, num_epochs=2, batch_rankings=4, micro_batch_tokens=200,
+    heldout_share=0.25, optimiser=toy.recipe().optimiser,
+)  # fmt: skip
+
+
+def train_reward_model(folder: Path) -> None:
+    """What the iterations begin with: a random model and a reward model of its samples."""
+    toy.model_folder(folder / "model")
+    reward_train.run(
+        REWARD,
+        toy.stage(folder / "before", "reward"),
+        model=folder / "model",
+        problems=PROBLEMS,
+        template="short",
+        dtype="float32",
+        seed=1,
+    )
+
+
+def iterated(folder: Path, out: Path, *, reward: str = "model", **changes: Any) -> Stage:
+    """Two iterations of two steps, unless the changes say otherwise."""
+    recipe = toy.recipe(
+        **{
+            "reward": reward, "iterations": 2, "num_steps": 2, "problems_per_step": 6, "group_size": 4,
+            "sampling": SAMPLING, "extra_rewards": (), **changes,
+        }
+    )  # fmt: skip
+    stage, before = toy.stage(out), folder / "before" / "reward"
+    iterate.run(
+        recipe,
+        stage,
+        model=folder / "model",
+        reward=RewardModelFiles(
+            recipe=dataclasses.replace(REWARD, batch_rankings=2),
+            model=before / "model",
+            samples=before / "samples.jsonl",
+            heldout=before / "heldout.jsonl",
+        )
+        if reward == "model"
+        else None,
+        problems=PROBLEMS,
+        template="short",
+        dtype="float32",
+        seed=3,
+    )
+    return stage
 
 
 @pytest.fixture(autouse=True)
@@ -170,21 +223,33 @@ def test_an_iteration_without_a_pair_leaves_the_reward_model_and_says_so(
     assert "the reward model stays as it is" in capsys.readouterr().err
 
 
-def worker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.chain.iterate_worker", *arguments],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
+def killed_at(line: int, folder: Path, run: Path) -> bool:
+    """Run it in a fork of this process that kills itself as it writes that many lines of measurements."""
+    child = os.fork()
+    if child == 0:
+        log, left = Stage.log, line
+
+        def dying(self: Stage, *values: Any, **named: Any) -> None:
+            nonlocal left
+            log(self, *values, **named)
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            Stage.log = dying
+            iterated(folder, run)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 def test_killed_in_a_step_and_in_the_reward_models_training_it_goes_on_to_the_bit(
     folder: Path, whole: Path, tmp_path: Path
 ) -> None:
-    for lines in ("2", "3"):  # in the first iteration; then, gone on, as the reward model is trained further
-        assert worker(str(folder), str(tmp_path / "run"), lines).returncode == -9
-    done = worker(str(folder), str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
-    stage = tmp_path / "run" / "rl"
+    for line in (2, 3):  # in the first iteration; then, gone on, as the reward model is trained further
+        assert killed_at(line, folder, tmp_path / "run")
+    stage = iterated(folder, tmp_path / "run").path
     assert toy.same_weights(stage / "model", whole / "model")
     assert torch.equal(head(stage / "reward_2/model"), head(whole / "reward_2/model"))
     assert (stage / "iteration_2/samples.jsonl").read_bytes() == (whole / "iteration_2/samples.jsonl").read_bytes()

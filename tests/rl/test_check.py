@@ -106,10 +106,10 @@ def gamed(rewards: list[float], accuracies: list[float], num_questions: int = 32
 def test_a_reward_that_rises_while_correct_answers_fall_is_seen_once_it_is_beyond_chance():
     rising = [step / 100 for step in range(60)]
     falling = [0.8] * 30 + [0.8 - 0.02 * step for step in range(30)]
-    seen = gamed(rising, falling)
-    assert seen and seen[0] > 30 and seen == list(range(seen[0], 60)), "from then on"
-    later = gamed(rising, falling, num_questions=2)
-    assert later and later[0] > seen[0], "fewer questions say less"
+    (seen,) = gamed(rising, falling)  # it is said once
+    assert seen > 30
+    (later,) = gamed(rising, falling, num_questions=2)
+    assert later > seen, "fewer questions say less"
 
 
 @pytest.mark.parametrize(
