@@ -30,7 +30,7 @@ def plot(
 
 
 def reward_matrix(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """How well the reward model of each iteration of Algorithm 1 ranks the held-out samples of each: a map of shares."""
+    """How well the reward model of each iteration of Algorithm 1 ranks the held-out samples of each, as a map."""
     models = sorted({row["reward_model"] for row in rows})
     samples = sorted({row["samples"] for row in rows})
     accuracy = {(row["reward_model"], row["samples"]): row["pair_accuracy"] for row in rows}
