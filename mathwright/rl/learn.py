@@ -135,7 +135,9 @@ class Learner:
         values: Values = {"num_trained": sum(m.num_sequences for m in minibatches)}
         for minibatch in minibatches if self.method.uses_values else minibatches[1:]:
             for micro in minibatch.micro_batches:
-                micro.score(self._frozen_logprobs(self.lm, micro.batch))
+                scored = micro.score(self._frozen_logprobs(self.lm, micro.batch))
+                if not self.method.uses_values:
+                    self._weights(micro, scored)
         if self.method.uses_values:
             values |= self._weigh(minibatches)
         # the model the training began with has drawn what its first update is made on, too

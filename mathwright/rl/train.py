@@ -40,8 +40,8 @@ Measurements of kind "train", one a step:
     logprob_gap, _max           |log-probability in the generator - in training|, mean and maximum over tokens
     ratio, clip_fraction        pi / pi_old, and the share of tokens clipped; of the last update
     gradient_coefficient        mean |GC| of Eq. 5
-    explained_variance          1 - Var(R - V) / Var(R), returns R by values V, over the trained tokens, before the step's
-                                updates (of a method with a value model); none where all R are equal
+    explained_variance          1 - Var(R - V) / Var(R), returns R by values V, over the trained tokens, before the
+                                updates of the step (of a method with a value model); none where all R are equal
     value_loss                  1/2 (V - R)^2 before the updates, mean over tokens, then responses
     explained_variance_after, value_loss_after      the same after them
     value_gated                 1 where the mean reward of the group was the baseline instead (rl.value_gate)
