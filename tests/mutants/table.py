@@ -303,6 +303,34 @@ MUTANTS = [
         new="return better",
         killed_by="reward.test_losses:test_equals_the_loop_over_pairs",
     ),
+    Mutant(
+        mistake="margin given, not asked for",
+        module=RANKING,
+        old="- margin * gaps",
+        new="+ margin * gaps",
+        killed_by="reward.test_losses:test_margin_0_is_the_plain_loss_and_a_margin_asks_for_more_the_further_apart_two_ranks_are",
+    ),
+    Mutant(
+        mistake="Plackett-Luce: the other winners among the rivals",
+        module=RANKING,
+        old="below = _pairs(ranks_NK, present_NK)\n    chooses",
+        new="below = _pairs(ranks_NK, present_NK)\n    below = below | (_pairs(-ranks_NK, present_NK))\n    chooses",
+        killed_by="reward.test_losses:test_with_one_loser_plackett_luce_is_bradley_terry",
+    ),
+    Mutant(
+        mistake="Plackett-Luce: the chosen one left out of the normaliser",
+        module=RANKING,
+        old="F.softplus(rivals.logsumexp(2) - scores)",
+        new="rivals.logsumexp(2) - scores",
+        killed_by="reward.test_losses:test_with_one_loser_plackett_luce_is_bradley_terry",
+    ),
+    Mutant(
+        mistake="pointwise: right and wrong exchanged",
+        module=RANKING,
+        old="right = (ranks_NK == 0)",
+        new="right = (ranks_NK != 0)",
+        killed_by="reward.test_losses:test_a_pointwise_minimum_is_the_share_of_right_responses",
+    ),
     # packed attention
     Mutant(
         mistake="a token sees the next one",

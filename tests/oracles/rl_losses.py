@@ -52,12 +52,29 @@ def value(values, old_values, returns, *, clip_range):
     return total / len(values)
 
 
-def ranking(scores, ranks):
-    """Mean over the pairs of different rank of -log sigma(better - worse), for one ranking."""
+def ranking(scores, ranks, margin=0.0):
+    """Mean over the pairs of different rank of -log sigma(better - worse - margin * gap of ranks), for one ranking."""
     terms = [
-        -math.log(1 / (1 + math.exp(-(scores[i] - scores[j]))))
+        -math.log(1 / (1 + math.exp(-(scores[i] - scores[j] - margin * (ranks[j] - ranks[i])))))
         for i in range(len(scores))
         for j in range(len(scores))
         if ranks[i] < ranks[j]
     ]
+    return sum(terms) / len(terms) if terms else 0.0
+
+
+def plackett_luce(scores, ranks):
+    """Mean over the responses w with something below them of -log(e^r_w / (e^r_w + sum over those below of e^r_l))."""
+    terms = []
+    for w in range(len(scores)):
+        below = [math.exp(scores[j]) for j in range(len(scores)) if ranks[j] > ranks[w]]
+        if below:
+            terms.append(-math.log(math.exp(scores[w]) / (math.exp(scores[w]) + sum(below))))
+    return sum(terms) / len(terms) if terms else 0.0
+
+
+def pointwise(scores, ranks):
+    """Mean over responses of the cross-entropy of sigma(r) with whether the rank is 0."""
+    chances = [1 / (1 + math.exp(-score)) for score in scores]
+    terms = [-math.log(p if rank == 0 else 1 - p) for p, rank in zip(chances, ranks, strict=True)]
     return sum(terms) / len(terms) if terms else 0.0

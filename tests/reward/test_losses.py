@@ -1,4 +1,4 @@
-"""The ranking loss against its definition."""
+"""The losses of the outcome reward model against their definitions."""
 
 import math
 
@@ -58,3 +58,110 @@ def test_micro_batches_add_up():
 def test_a_wide_margin_does_not_overflow():
     loss = losses.ranking_loss(*padded([([-1e4, 1e4], [0, 1])]))
     assert loss.item() == pytest.approx(2e4)
+
+
+# --- the other terms ---
+
+LOSSES = {
+    "ranking": (losses.ranking_loss, oracle.ranking),
+    "ranking with a margin": (
+        lambda *args, **kwargs: losses.ranking_loss(*args, margin=0.7, **kwargs),
+        lambda scores, ranks: oracle.ranking(scores, ranks, margin=0.7),
+    ),
+    "Plackett-Luce": (losses.plackett_luce_loss, oracle.plackett_luce),
+    "pointwise": (losses.pointwise_loss, oracle.pointwise),
+    "centring": (
+        lambda scores, ranks, present, **kwargs: losses.centring_loss(scores, present, **kwargs),
+        lambda scores, ranks: sum(score**2 for score in scores) / len(scores),
+    ),
+}
+each_loss = pytest.mark.parametrize(("loss", "naive"), LOSSES.values(), ids=LOSSES)
+
+
+@each_loss
+def test_each_equals_the_loop_written_from_its_definition(loss, naive):
+    expected = sum(naive(scores, ranks) for scores, ranks in CASES) / len(CASES)
+    assert loss(*padded(CASES)).item() == pytest.approx(expected, rel=1e-12)
+
+
+@each_loss
+def test_nothing_of_an_absent_response_is_seen(loss, naive):
+    for filler in (math.nan, math.inf, 7.0):
+        scores, ranks, present = padded(CASES, filler=filler)
+        loss(scores, ranks, present).backward()
+        assert scores.grad is not None and scores.grad.isfinite().all()
+        assert (scores.grad[~present] == 0).all()
+
+
+@each_loss
+def test_the_losses_of_micro_batches_add_up(loss, naive):
+    scores, ranks, present = padded(CASES)
+    rows = [slice(i, i + 1) for i in range(len(CASES))]
+    parts = [loss(scores[row], ranks[row], present[row], num_rankings=len(CASES)) for row in rows]
+    torch.testing.assert_close(torch.stack(parts).sum(), loss(scores, ranks, present))
+
+
+@each_loss
+def test_prompts_do_not_mix(loss, naive):
+    """The gradient of a prompt's scores does not depend on what stands beside it."""
+
+    def gradient(beside):
+        scores, ranks, present = padded([CASES[1], beside])
+        loss(scores, ranks, present, num_rankings=1).backward()
+        assert scores.grad is not None
+        return scores.grad[0, :3]
+
+    torch.testing.assert_close(gradient(CASES[2]), gradient(([100.0, -50.0], [1, 0])), rtol=0, atol=0)
+
+
+def test_with_one_loser_plackett_luce_is_bradley_terry():
+    for scores, ranks in (([0.4, -1.3], [0, 1]), ([0.4, -1.3, 2.0, 0.1], [0, 0, 1, 0])):
+        arguments = padded([(scores, ranks)])
+        torch.testing.assert_close(losses.plackett_luce_loss(*arguments), losses.ranking_loss(*arguments))
+
+
+def test_without_ties_plackett_luce_is_the_likelihood_of_the_order():
+    scores = [0.3, -0.4, 1.1, 0.2]
+    loss = losses.plackett_luce_loss(*padded([(scores, [2, 0, 3, 1])])).item()
+    order = [scores[i] for i in (1, 3, 0, 2)]
+    likelihood = 1.0
+    for place in range(len(order)):
+        likelihood *= math.exp(order[place]) / sum(map(math.exp, order[place:]))
+    assert loss == pytest.approx(-math.log(likelihood) / 3)
+
+
+def test_margin_0_is_the_plain_loss_and_a_margin_asks_for_more_the_further_apart_two_ranks_are():
+    arguments = padded(CASES)
+    assert losses.ranking_loss(*arguments, margin=0.0).item() == losses.ranking_loss(*arguments).item()
+    scores, ranks, present = padded([([0.0, 0.0], [0, 1]), ([0.0, 0.0], [0, 3])])
+    losses.ranking_loss(scores, ranks, present, margin=1.0).backward()
+    assert scores.grad is not None
+    pulls = (-2 * scores.grad[:, 0]).tolist()
+    assert pulls == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(-3))])
+
+
+def test_a_pointwise_minimum_is_the_share_of_right_responses():
+    """All responses alike, two of three right: the loss is least where sigma(r) is 2/3."""
+    best = math.log(2)
+    found = {r: losses.pointwise_loss(*padded([([r] * 3, [0, 0, 1])])).item() for r in (best - 0.1, best, best + 0.1)}
+    assert min(found, key=found.__getitem__) == best
+
+
+def test_equal_verdicts_teach_the_pointwise_loss_alone():
+    for ranks in ([0, 0], [1, 1]):
+        values = {}
+        for name, (loss, _) in LOSSES.items():
+            scores, ranks_NK, present = padded([([0.5, -0.5], ranks)])
+            loss(scores, ranks_NK, present).backward()
+            assert scores.grad is not None
+            values[name] = scores.grad.abs().sum().item()
+        assert values["ranking"] == values["ranking with a margin"] == values["Plackett-Luce"] == 0
+        assert values["pointwise"] > 0.4
+
+
+@each_loss
+def test_far_scores_do_not_overflow(loss, naive):
+    scores, ranks, present = padded([([-1e4, 1e4], [0, 1])])
+    value = loss(scores, ranks, present)
+    value.backward()
+    assert value.isfinite() and scores.grad is not None and scores.grad.isfinite().all()

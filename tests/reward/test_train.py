@@ -15,8 +15,8 @@ from mathwright.lm.load import load
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
-from mathwright.records import Problem, Ranking, Verdict, VerdictStatus, read_jsonl
-from mathwright.reward import rankings, train
+from mathwright.records import JudgedGroup, Problem, Ranking, Verdict, VerdictStatus, read_jsonl
+from mathwright.reward import train
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import RunDirectory, affects
 
@@ -92,8 +92,12 @@ def test_it_learns_to_prefer_the_correct_response(tmp_path, model):
     assert found["num_rankings"] > 15
     assert found["num_heldout_pairs"] > 15
     assert found["heldout_accuracy_after"] > max(0.75, found["heldout_accuracy_before"] + 0.15)
+    groups = [list(read_jsonl(stage.path / name, JudgedGroup)) for name in ("samples.jsonl", "heldout.jsonl")]
+    assert list(map(len, groups)) == [60, 20], "every judged group is kept"
+    assert not {g.problem_id for g in groups[0]} & {g.problem_id for g in groups[1]}
+    assert {len(g.responses) for g in groups[0] + groups[1]} == {4}
     ranked = list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking))
-    assert len(ranked) == found["num_rankings"] + found["num_heldout"]
+    assert len(ranked) == found["num_rankings"] + found["num_heldout"] < 80
     for ranking in ranked:
         assert set(ranking.ranks) == {0, 1}
         assert len(set(ranking.responses)) == len(ranking.responses)
@@ -103,13 +107,15 @@ def test_it_learns_to_prefer_the_correct_response(tmp_path, model):
 def test_the_folder_loads_again_and_orders_as_the_summary_says(tmp_path, model):
     stage = run(tmp_path / "run", model)
     reward_model = heads.load(stage.path / "model", dtype="float32")
-    _, heldout = rankings.split_rankings(
-        list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking)), RECIPE.heldout_share, seed=1
-    )
+    held = {g.problem_id: g for g in read_jsonl(stage.path / "heldout.jsonl", JudgedGroup)}
+    rankings = list(read_jsonl(stage.path / "sampling/rankings.jsonl", Ranking))
+    heldout = [ranking for ranking in rankings if ranking.problem_id in held]
     accuracies = []
     for ranking in heldout:
+        group = held[ranking.problem_id]
+        cut = [group.truncated[group.responses.index(response)] for response in ranking.responses]
         scores = heads.score(
-            reward_model, [ranking.prompt] * len(ranking.ranks), ranking.responses, micro_batch_tokens=10_000
+            reward_model, [ranking.prompt] * len(cut), ranking.responses, truncated=cut, micro_batch_tokens=10_000
         )
         pairs = [
             (a > b) + (a == b) / 2
@@ -135,7 +141,7 @@ def test_an_interrupted_stage_goes_on_to_the_bit(tmp_path, model, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", model, checkpoint_every=2)
     monkeypatch.setattr(train, "pack_rankings", pack)
-    monkeypatch.setattr(train, "sample_rankings", None)  # sampled once, never again
+    monkeypatch.setattr(train, "sample_groups", None)  # sampled once, never again
     broken = run(tmp_path / "broken", model, checkpoint_every=2)
     first, second = (heads.load(s.path / "model", dtype="float32").model.state_dict() for s in (whole, broken))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -236,11 +242,6 @@ def test_a_folder_without_a_reward_head_is_an_error(model, tmp_path):
         heads.load(model, dtype="float32")
     with pytest.raises(MathwrightError, match="holds no reward model"):
         heads.load(tmp_path, dtype="float32")
-
-
-def test_brevity_as_a_judge():
-    ranking = Ranking(problem_id="p", prompt="?", responses=("ab", "abc", "ab", "a"), ranks=(0, 1, 1, 1))
-    assert train.shorter_accuracy([ranking]) == pytest.approx((1 + 0.5 + 0) / 3)
 
 
 def test_more_epochs_go_on_to_the_bit(tmp_path, model):
