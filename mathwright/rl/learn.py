@@ -31,8 +31,9 @@ from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
 from mathwright.rl.correction import importance_weights, without_truncated
 from mathwright.rl.critic import Critic, ValueBatch
+from mathwright.rl.divergence import k3
 from mathwright.rl.explore import Values
-from mathwright.rl.losses import LossStats
+from mathwright.rl.losses import LossStats, sequence_mean
 from mathwright.rl.methods.base import Method, ScoredBatch, TrainingGroup
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Frozen
@@ -50,6 +51,8 @@ class MicroBatch:
     sampled_logprobs: Tensor
     """What the generator says."""
     ref_logprobs: Tensor | None
+    initial_logprobs: Tensor | None
+    """Of the model the first iteration began with, where that is measured."""
     counts: bool
     """False where a process runs it only to keep the others company (`lm.parallel.share_of_rank`)."""
     baselines: Tensor | None = None
@@ -113,6 +116,8 @@ class Learner:
     lm: LanguageModel
     reference: Frozen | None
     method: Method
+    initial: Frozen | None = None
+    """The model the first iteration began with: the KL to it is measured, not trained."""
     critic: Critic | None = None
 
     def learn(
@@ -196,11 +201,14 @@ class Learner:
         for b, (g, i) in enumerate(batch.rows):
             logprobs = groups[g].sampled_logprobs[i]
             sampled[b, : len(logprobs)] = torch.tensor(logprobs)
-        ref = None
+        ref = initial = None
         if self.method.uses_reference:
             assert self.reference is not None
             with self.reference.use() as reference:
                 ref = self._frozen_logprobs(reference, batch)
+        if self.initial is not None:
+            with self.initial.use() as first:
+                initial = self._frozen_logprobs(first, batch)
         given = [groups[g].baselines for g, _ in batch.rows]
         baselines = [float(b[i]) for b, (_, i) in zip(given, batch.rows, strict=True) if b is not None]
         device = self.lm.device
@@ -209,6 +217,7 @@ class Learner:
             weights.to(device),
             sampled.to(device),
             ref,
+            initial,
             counts,
             baselines=torch.tensor(baselines, device=device) if baselines else None,
             values=self.critic.expected(batch) if self.critic is not None else None,
@@ -287,12 +296,17 @@ class Learner:
     def _update(self, step: int, minibatch: Minibatch, optimiser: Optimiser, gaps: Gaps | None) -> Values:
         """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
         sums = dict.fromkeys(("loss", *LossStats._fields), 0.0)
+        if self.initial is not None and gaps is not None:
+            sums["kl_initial"] = 0.0
         for micro in minibatch.micro_batches:
             policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
             scored = micro.score(policy.detach())
             weights = self._weights(micro, scored)
             if gaps is not None and micro.counts:
                 gaps.add(scored.behavior_logprobs, micro.sampled_logprobs, scored.response_mask)
+                if micro.initial_logprobs is not None:
+                    kl = k3(scored.behavior_logprobs, micro.initial_logprobs)
+                    sums["kl_initial"] += sequence_mean(kl, scored.response_mask, minibatch.num_sequences).item()
             result = self.method.loss(
                 policy,
                 scored,

@@ -83,6 +83,8 @@ class Models:
     """The model the training began with, where it is that which explores."""
     critic: Critic | None
     """The value model, where the method has one."""
+    initial: Frozen | None
+    """The model the first iteration of Algorithm 1 began with, where that is measured."""
     max_length: int
     """Most tokens of a prompt and its response."""
     _vllm: Any = field(default=None, init=False)
@@ -94,6 +96,7 @@ class Models:
         method: Method,
         model: str | Path,
         *,
+        initial: str | Path | None = None,
         template: str,
         dtype: str,
         device: str,
@@ -144,6 +147,10 @@ class Models:
             reference = start if start is not None and source == model else frozen(source)
             what = "teacher" if recipe.teacher else "reference"
             require_same_vocabulary(policy, reference.lm, f"the {what} {source}")
+        first = None
+        if initial is not None:
+            same = reference is not None and initial == recipe.reference
+            first = reference if same else frozen(initial)
         if recipe.checkpoint_activations:
             checkpoint_activations(policy, True)
         world = parallel.world()
@@ -152,7 +159,8 @@ class Models:
                 "rl.engine=vllm runs in one process, not under torchrun",
                 hint="set rl.engine=local, or start it without torchrun",
             )
-        for lm in {id(f.lm): f.lm for f in (Frozen(policy, False), reference, start) if f is not None}.values():
+        used = [f for f in (Frozen(policy, False), reference, start, first) if f is not None]
+        for lm in {id(f.lm): f.lm for f in used}.values():
             parallel.shard(lm, world)
         if critic is not None:
             critic.shard()
@@ -164,6 +172,7 @@ class Models:
             reference=reference,
             start=start,
             critic=critic,
+            initial=first,
             max_length=policy.max_length,
         )
 

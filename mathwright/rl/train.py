@@ -15,8 +15,9 @@
     11          update pi_theta to raise Eq. 3                   Method.loss                          methods/
                                                                  grpo_loss, ...                       losses.py
 
-Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are not here: a stage is one
-iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and in 11.
+Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are in `chain/iterate.py`: this
+is one iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and
+in 11.
 
 Everything random is a pure function of (seed, step) and of the position in the order of the problems, and explored
 waves are kept (`rl.buffer`): a run killed at any moment resumes from its last checkpoint without exploring anything
@@ -77,7 +78,8 @@ from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check, check_sources
 from mathwright.rl.explore import Exploration, Explorer, Values
-from mathwright.rl.guards import Guards, Idleness
+from mathwright.rl.guards import Gaming, Guards, Idleness
+from mathwright.rl.iteration import ONLY, Iteration, Samples
 from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models, Trained
@@ -110,6 +112,7 @@ def run(
     device: str = "cpu",
     value_model: str | Path | None = None,
     value_samples: Sequence[JudgedGroup] = (),
+    iteration: Iteration = ONLY,
 ) -> None:
     """Train `model` by reinforcement; outputs model and rollouts, and value_model of a method that has one.
 
@@ -127,6 +130,7 @@ def run(
         device: where the models live.
         value_model: folder of an earlier value model to go on from.
         value_samples: judged samples of `model` that the value model learns from before the first step.
+        iteration: where this training stands in Algorithm 1.
 
     Raises MathwrightError, before the first step, for a recipe, a reference or problems that cannot be trained on or
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
@@ -145,6 +149,7 @@ def run(
         seed=seed,
         reward_model=reward_model,
         value_model=value_model,
+        initial=iteration.initial,
     )
     lm = models.policy
     judge_model = None
@@ -162,7 +167,14 @@ def run(
         source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
     else:
         source = Explorer(
-            recipe=recipe, prompts=prompts, rewards=terms, steps=steps, tokenizer=lm.tokenizer, buffer=buffer, seed=seed
+            recipe=recipe,
+            prompts=prompts,
+            rewards=terms,
+            steps=steps,
+            tokenizer=lm.tokenizer,
+            buffer=buffer,
+            seed=seed,
+            steps_before=iteration.steps_before,
         )
     pretrained: Values = {}
     if models.critic is not None and value_model is None and value_samples and recipe.value_pretraining:
@@ -174,16 +186,18 @@ def run(
         stage=stage,
         models=models,
         source=source,
-        learner=Learner(recipe, stage, lm, models.reference, method, models.critic),
+        learner=Learner(recipe, stage, lm, models.reference, method, models.initial, models.critic),
         buffer=buffer,
         prompts=prompts,
         heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
+        iteration=iteration,
+        samples=Samples(stage.path, keeps=stage.writes and iteration.keeps_samples),
     )
     try:
-        training.complete()
+        position = training.complete()
     finally:
         models.close()
-    _finish(recipe, stage, models, template, pretrained)
+    _finish(recipe, stage, models, template, pretrained | {"position": position})
 
 
 def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
@@ -208,7 +222,7 @@ def _prompts_of(
     )
 
 
-def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, pretrained: Values) -> None:
+def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more: Values) -> None:
     outputs = {"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"}
     save(models.policy, outputs["model"])
     if models.critic is not None:
@@ -216,8 +230,7 @@ def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, pretr
         models.critic.save(outputs["value_model"])
     if stage.writes:
         write_template(stage.path / "model", template)
-    pretraining = {f"value_pretraining_{name}": value for name, value in pretrained.items()}
-    stage.finish(outputs=outputs, summary=summary_of(recipe, stage) | pretraining)
+    stage.finish(outputs=outputs, summary=summary_of(recipe, stage) | more)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     checkpoint.leave(stage.path / PART / CHECKPOINTS, recipe.optimiser, 0)  # the stage's own hold what came of it
     RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
@@ -235,12 +248,18 @@ class _Training:
     buffer: RolloutBuffer
     prompts: Sequence[EncodedPrompt]
     heldout: Sequence[EncodedPrompt]
+    iteration: Iteration
+    samples: Samples
     guards: Guards = field(default_factory=Guards)
+    gaming: Gaming = field(default_factory=Gaming)
     _told_unscored: bool = False
     _told_silent: set[str] = field(default_factory=set)
 
-    def complete(self) -> None:
-        """Train from the last checkpoint, or from the beginning, to the last step."""
+    def complete(self) -> int:
+        """Train from the last checkpoint, or from the beginning, to the last step.
+
+        Returns where the next iteration begins in the order of the problems.
+        """
         recipe, stage = self.recipe, self.stage
         per_step = recipe.inner_updates * recipe.num_minibatches
         num_updates = (recipe.num_steps - recipe.value_warmup_steps) * per_step
@@ -263,6 +282,8 @@ class _Training:
         ):
             advance(start)
             for step in range(start, recipe.num_steps):
+                if self._stops():
+                    break
                 if self.heldout and step % recipe.evaluate_every == 0:
                     self._evaluate(step, sandbox)
                 found = self._explore(step, position, sandbox)
@@ -274,10 +295,11 @@ class _Training:
                     raise
                 values = found.values | self.learner.learn(step, found.groups, optimiser, value_optimiser)
                 rollouts.append(step, found.groups[: recipe.saved_groups])
+                self.samples.append(step, found.groups)
                 self._report(step, values, found)
                 idleness.learned(values)
                 advance(1)
-                is_last = step + 1 == recipe.num_steps
+                is_last = step + 1 == recipe.num_steps or self._stops()
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
                     checkpoint.save(
                         folder,
@@ -293,13 +315,20 @@ class _Training:
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, sandbox)
+        self.samples.finish()
+        return position
+
+    def _stops(self) -> bool:
+        """Whether the learned reward is being gamed, and that ends the training."""
+        learned = self.recipe.reward == "model" or self.recipe.step_reward == "model"
+        return bool(self.gaming.found) and learned and self.recipe.when_gamed == "stop"
 
     def _resume(self, trained: Trained, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
         """Restore the last checkpoint, if there is one, and forget what was measured after it.
 
         Returns the next step, and where it begins in the order of the problems.
         """
-        stage, start, position = self.stage, 0, 0
+        stage, start, position = self.stage, 0, self.iteration.position
         parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(stage.path / CHECKPOINTS)) is not None:
             restored = checkpoint.restore(newest, parts=trained.parts, optimisers=trained.optimisers)
@@ -310,9 +339,11 @@ class _Training:
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
         rollouts.rewind(start)
+        self.samples.rewind(start)
         for earlier in stage.metrics():
             if earlier.get("kind") == "train" and earlier["step"] < start:
                 self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
+                self.gaming.learned(earlier, num_questions=self.recipe.problems_per_step)
                 idleness.explored(earlier, "")
                 idleness.learned(earlier)
         return start, position
@@ -345,9 +376,9 @@ class _Training:
         samples = judged(items, sandbox=sandbox)
         samples = parallel.gather(samples, world)
         scored = [s.verdict.correct for s in samples if s.verdict.scored]
-        self.stage.log(
+        self._log(
             step,
-            kind="eval",
+            "eval",
             accuracy=sum(scored) / len(scored) if scored else None,
             num_problems=len(scored),
             response_tokens=sum(len(s.completion.tokens) for s in samples) / len(samples),
@@ -363,17 +394,22 @@ class _Training:
                 f"{-(-num_asked // num_there)} times in a step; lower rl.problems_per_step, or give more problems",
             )
 
+    def _log(self, step: int, kind: str, **values: float | int | str | None) -> None:
+        self.stage.log(step, kind=kind, iteration=self.iteration.number, **values)
+
     def _warn(self, step: int, line: str) -> None:
-        self.stage.log(step, kind="warning", message=line)
+        self._log(step, "warning", message=line)
         self.stage.warn(line)
 
     def _report(self, step: int, values: Values, found: Exploration) -> None:
         for reason, count in found.unscored.most_common():
-            self.stage.log(step, kind="unscored", reason=reason, count=count)
-        self.stage.log(step, kind="train", **values)
+            self._log(step, "unscored", reason=reason, count=count)
+        self._log(step, "train", **values)
         numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
         for line in self.guards.warnings(step, numbers):
             self._warn(step, line)
+        if line := self.gaming.learned(numbers, num_questions=self.recipe.problems_per_step):
+            self._warn(step, f"step {step}: {line}")
         if found.unscored and not self._told_unscored:
             self._told_unscored = True
             self._warn(step, f"step {step}: responses without a reward: {_reasons(found)}")
