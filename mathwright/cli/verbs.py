@@ -18,6 +18,7 @@ from mathwright.chain.stages import STAGE_NAMES, STAGES
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
+from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
 
 Positional = tyro.conf.Positional
@@ -137,7 +138,8 @@ class Show:
     """Print every value of a recipe with its source; without a recipe, the names there are."""
 
     recipe: Positional[str] = ""
-    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
+    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust. `methods`
+    prints the methods of reinforcement (Table 10) instead."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
@@ -349,7 +351,10 @@ def report(run: Path) -> Path:
 
 
 def show(arguments: Show) -> None:
-    """Print a recipe, a value a line with its source."""
+    """Print a recipe, a value a line with its source, or the methods of reinforcement."""
+    if arguments.recipe == "methods":
+        print_rows(as_rows())
+        return
     if not arguments.recipe:
         for name in recipes.names():
             put(name)
@@ -366,6 +371,18 @@ def show(arguments: Show) -> None:
         return
     for path, value in leaves(recipe):
         put(f"{path} = {_plain(value)}\t# {_source(path, found, changed)}")
+
+
+def print_rows(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first row is its header: for people in columns, else with tabs."""
+    if not os.isatty(1):
+        for row in rows:
+            put("\t".join(row))
+        return
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*(Text(cell) for cell in row))
+    PlainConsole().print(table)
 
 
 def _source(path: str, found: dict[str, str], changed: set[str]) -> str:

@@ -133,6 +133,26 @@ def require_same_vocabulary(lm: LanguageModel, other: LanguageModel, what: str) 
         raise MathwrightError(f"{what} has {size} embeddings, the model has {needed}", hint=hint)
 
 
+def require_known_vocabulary(lm: LanguageModel, other: LanguageModel, what: str) -> None:
+    """Raise MathwrightError, naming the other model `what`, unless it reads every token of `lm` as `lm` does.
+
+    It may have more: a reward model may have got a token to pad with.
+    """
+    mine, theirs = lm.tokenizer.get_vocab(), other.tokenizer.get_vocab()
+    hint = "it reads the policy's own tokens: take a model that was made from the same one"
+    unknown = [token for token in mine if mine[token] != theirs.get(token)]
+    if unknown:
+        token = min(unknown, key=lambda token: mine[token])
+        raise MathwrightError(
+            f"{what} has another vocabulary: token {token!r} is {mine[token]} in the policy, "
+            f"{theirs.get(token, 'none')} there",
+            hint=hint,
+        )
+    size, needed = (m.model.get_input_embeddings().weight.shape[0] for m in (other, lm))
+    if size < needed:
+        raise MathwrightError(f"{what} has {size} embeddings, the policy has {needed}", hint=hint)
+
+
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """The type that is named so. Raises MathwrightError for an unknown name."""
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}

@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mathwright.rl.explained import Moments
+
 Std = Literal["population", "sample"]
 """population divides by n, sample by n - 1. The paper does not say which; recipes choose."""
 
@@ -89,7 +91,7 @@ def generalized_advantages(
     response_mask: Bool[Tensor, "B T"],
     *,
     gamma: float,
-    lam: float,
+    lam: float | Float[Tensor, " B"],
 ) -> Float[Tensor, "B T"]:
     """GAE (Schulman et al. 2016), cited by §4.1.1: A_t = sum_l (gamma lam)^l delta_{t+l}.
 
@@ -101,7 +103,7 @@ def generalized_advantages(
         values: V_t, the value before token t is drawn.
         response_mask: True where the policy drew the token.
         gamma: discount in [0, 1]; the paper does not give it.
-        lam: decay of the trace in [0, 1]; nor this.
+        lam: decay of the trace in [0, 1], one for all or one a response; the paper does not give it either.
     """
     advantages = torch.zeros_like(values)
     next_value = next_advantage = values.new_zeros(values.shape[0])
@@ -139,6 +141,37 @@ def kl_shaped_rewards(
     last = torch.where(response_mask, positions, -1).amax(1, keepdim=True)
     outcome = torch.where(positions == last, rewards[:, None], 0.0)
     return (outcome - kl_coef * (policy_logprobs - ref_logprobs)).where(response_mask, 0.0)
+
+
+def length_adaptive_lambda(response_mask: Bool[Tensor, "B T"], *, alpha: float) -> Float[Tensor, " B"]:
+    """lambda of GAE by the length of a response (Yue et al. 2025, VAPO): 1 - 1 / (alpha |o|), 0 where alpha |o| < 1.
+
+    With a constant below 1 the reward at the end of a long response hardly reaches its first tokens (0.95^100 is
+    0.006); so the sum of the weights of the trace, 1 / (1 - lambda), grows with |o|, the number of unmasked tokens.
+    """
+    return 1 - 1 / (alpha * response_mask.sum(1)).clamp(min=1)
+
+
+def whiten(
+    advantages: Float[Tensor, "B T"],
+    response_mask: Bool[Tensor, "B T"],
+    *,
+    moments: Moments | None = None,
+    eps: float = 1e-8,
+) -> Float[Tensor, "B T"]:
+    """(A - mean) / sqrt(variance + eps) over unmasked tokens, 0 on masked ones; the variance divides by their number.
+
+    An implementation detail of PPO (Huang et al. 2022, detail 7) that the paper does not mention. The targets of the
+    value model are made before, from advantages that are not whitened.
+
+    Args:
+        advantages: [B, T]; what stands in masked slots, NaN included, plays no part.
+        response_mask: True on the tokens that count.
+        moments: of all micro-batches of a step, in all processes; None is those of the tokens given here.
+        eps: > 0; advantages that are all equal become 0.
+    """
+    found = Moments.of(advantages, response_mask) if moments is None else moments
+    return ((advantages - found.mean) / (found.variance + eps) ** 0.5).where(response_mask, 0.0)
 
 
 def _standardise(rewards_PN: Float[Tensor, "P N"], *, std: Std, eps: float) -> Float[Tensor, "P N"]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mathwright.errors import MathwrightError
 from mathwright.functions import EACH, TOGETHER, import_function
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.value_check import check_values
 
 LOWEST = (
     ("num_steps", 1),
@@ -24,8 +27,17 @@ LOWEST = (
     ("wave_responses", 1),
     ("evaluate_every", 0),
     ("num_evaluated", 1),
+    ("value_updates", 1),
+    ("value_pretraining", 0),
+    ("value_warmup_steps", 0),
+    ("kl_horizon", 1),
+    ("importance_low", 0.0),
     ("iterations", 1),
 )
+CLIPS_HIGHER = ("dapo", "gspo", "cispo")
+"""Methods that `clip_eps_high` is of."""
+WEIGHS_TOKENS = ("grpo", "grpo_process", "ppo", "dr_grpo", "dapo", "cispo", "gdpo", "distill")
+"""Methods in which each token has a weight of its own, which an importance weight can be multiplied with."""
 
 
 def check(recipe: RLRecipe) -> None:
@@ -51,6 +63,31 @@ def check(recipe: RLRecipe) -> None:
     _check_method(recipe)
     _check_iterations(recipe)
     _check_parts(recipe)
+    check_values(recipe)
+    _check_responses(recipe)
+
+
+def check_sources(recipe: RLRecipe) -> None:
+    """Raise MathwrightError where a method lacks what it learns from, or it is named for one that reads nothing there.
+
+    What is named is opened where it is used.
+    """
+    if recipe.method == "distill" and not recipe.teacher:
+        raise MathwrightError(
+            "rl.method=distill has no teacher", hint="name a model of the same vocabulary: --set rl.teacher=FOLDER"
+        )
+    if recipe.teacher and recipe.method != "distill":
+        raise MathwrightError(
+            f"rl.teacher has no part in rl.method={recipe.method}", hint="set rl.method=distill, or rl.teacher="
+        )
+    if recipe.teacher and recipe.reference:
+        raise MathwrightError(
+            "rl.reference has no part in rl.method=distill, whose reference is the teacher", hint="set rl.reference="
+        )
+    if recipe.pairs and recipe.method not in ("dpo", "dpo_sum"):
+        raise MathwrightError(f"rl.pairs has no part in rl.method={recipe.method}", hint="set rl.method=dpo")
+    if recipe.pairs and not Path(recipe.pairs).is_file():
+        raise MathwrightError(f"rl.pairs: {recipe.pairs}: no such file", hint="name a file of JSON lines (docs/rl.md)")
 
 
 def _check_sampling(recipe: RLRecipe) -> None:
@@ -76,17 +113,22 @@ def _check_sampling(recipe: RLRecipe) -> None:
             hint="--set rl.sampling.top_p=1 --set rl.sampling.top_k=0, or, knowing the bias (docs/rl.md), "
             "--set rl.truncated_sampling=whole_vocabulary",
         )
-    if recipe.engine == "vllm":
+    if recipe.truncated_sampling == "importance" and recipe.importance == "off":
+        raise MathwrightError(
+            f"{cut} with rl.truncated_sampling=importance, but rl.importance=off: nothing would weigh the tokens",
+            hint="--set rl.importance=truncate",
+        )
+    if recipe.engine == "vllm" and recipe.truncated_sampling != "importance":
         raise MathwrightError(
             f"{cut} does not go with rl.engine=vllm: it does not say how probable a token was over the whole "
             "vocabulary, so generator and training could not be compared",
-            hint="set rl.engine=local, or --set rl.sampling.top_p=1 --set rl.sampling.top_k=0",
+            hint="set rl.engine=local, or --set rl.truncated_sampling=importance --set rl.importance=truncate",
         )
 
 
 def _check_method(recipe: RLRecipe) -> None:
     method, row = recipe.method, TABLE_10[recipe.method]
-    if row.compares and recipe.group_size < 2:
+    if row.compares and recipe.group_size < 2 and not recipe.pairs:
         raise MathwrightError(
             f"rl.group_size is {recipe.group_size}: {method} compares the responses to one question",
             hint="--set rl.group_size=8, or another number of at least 2",
@@ -117,10 +159,10 @@ def _check_method(recipe: RLRecipe) -> None:
             "rl.method=rloo makes one update of each exploration: its loss has no ratio to the policy that explored",
             hint="set rl.inner_updates=1 and rl.num_minibatches=1, or rl.method=grpo",
         )
-    if recipe.clip_eps_high is not None and method != "dapo":
+    if recipe.clip_eps_high is not None and method not in CLIPS_HIGHER:
         raise MathwrightError(
             f"rl.clip_eps_high has no part in rl.method={method}, which clips by rl.clip_eps on both sides",
-            hint="set rl.clip_eps_high=None, or rl.method=dapo",
+            hint=f"set rl.clip_eps_high=None, or rl.method to one of {', '.join(CLIPS_HIGHER)}",
         )
     if recipe.clip_eps_high is not None and recipe.clip_eps_high <= 0:
         raise MathwrightError(
@@ -167,3 +209,24 @@ def _check_parts(recipe: RLRecipe) -> None:
             )
     if ":" in recipe.step_reward:
         import_function(recipe.step_reward, "step reward", takes=EACH)
+
+
+def _check_responses(recipe: RLRecipe) -> None:
+    """What any method may do with its responses, if it can."""
+    generates = TABLE_10[recipe.method].data == "policy"
+    if recipe.mask_truncated and not generates:
+        raise MathwrightError(
+            f"rl.mask_truncated has no part in rl.method={recipe.method}, whose responses are chosen",
+            hint="set rl.mask_truncated=false",
+        )
+    if recipe.importance != "off" and recipe.method not in WEIGHS_TOKENS:
+        raise MathwrightError(
+            f"rl.importance={recipe.importance} has no part in rl.method={recipe.method}, which weighs whole responses",
+            hint=f"set rl.importance=off, or rl.method to one of {', '.join(WEIGHS_TOKENS)}",
+        )
+    if not recipe.importance_low < 1 < recipe.importance_high:
+        raise MathwrightError(
+            f"rl.importance_low is {recipe.importance_low} and rl.importance_high {recipe.importance_high}: a token "
+            "that both find equally probable, whose weight is 1, would be cut",
+            hint="--set rl.importance_low=0.5 --set rl.importance_high=5",
+        )

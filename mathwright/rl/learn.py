@@ -5,7 +5,9 @@
                                                                                  ┘
 log pi_old are those of the policy as it explored: of the first minibatch they are those of its first forward pass,
 which no update precedes; of the others they are computed before the first update. As soon as they are known the method
-gives each token its weight (`Method.weights`): no update moves it.
+gives each token its weight (`Method.weights`): no update moves it. A method with a value model weighs all tokens of the
+step at once (`Method.targets`), so that everything is computed before the first update; then the value model makes its
+updates on a minibatch before the policy makes its own.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
+from mathwright.rl.correction import importance_weights, without_truncated
+from mathwright.rl.critic import Critic, ValueBatch
 from mathwright.rl.divergence import k3
 from mathwright.rl.explore import Values
 from mathwright.rl.losses import LossStats, sequence_mean
@@ -51,13 +55,19 @@ class MicroBatch:
     """Of the model the first iteration began with, where that is measured."""
     counts: bool
     """False where a process runs it only to keep the others company (`lm.parallel.share_of_rank`)."""
+    baselines: Tensor | None = None
+    """[B]: those of the training groups."""
+    values: Tensor | None = None
+    """Of the value model before the first update."""
     scored: ScoredBatch | None = None
     weights: Tensor | None = None
     """What the method made of `scored`."""
+    returns: Tensor | None = None
+    """What the values are to become."""
 
-    def score(self, behavior_logprobs: Tensor, method: Method) -> tuple[ScoredBatch, Tensor]:
-        """What the loss takes as constant, and the weights: computed the first time, from log pi_old, then kept."""
-        if self.scored is None or self.weights is None:
+    def score(self, behavior_logprobs: Tensor) -> ScoredBatch:
+        """What the loss takes as constant: from log pi_old the first time, then kept."""
+        if self.scored is None:
             device = behavior_logprobs.device
             self.scored = ScoredBatch(
                 groups=torch.tensor([g for g, _ in self.batch.rows], device=device),
@@ -65,9 +75,23 @@ class MicroBatch:
                 group_weights=self.group_weights,
                 behavior_logprobs=behavior_logprobs,
                 ref_logprobs=self.ref_logprobs,
+                values=self.values,
+                baselines=self.baselines,
+                counts=self.counts,
             )
-            self.weights = method.weights(self.scored)
-        return self.scored, self.weights
+        return self.scored
+
+    @property
+    def value_batch(self) -> ValueBatch:
+        """What the value model learns from."""
+        assert self.scored is not None and self.scored.values is not None and self.returns is not None
+        return ValueBatch(
+            batch=self.batch,
+            old=self.scored.values,
+            returns=self.returns,
+            mask=self.scored.response_mask,
+            counts=self.counts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,7 @@ class Minibatch:
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """Updates a policy on the groups of a step."""
+    """Updates a policy, and a value model where the method has one, on the groups of a step."""
 
     recipe: RLRecipe
     stage: Stage
@@ -94,33 +118,53 @@ class Learner:
     method: Method
     initial: Frozen | None = None
     """The model the first iteration began with: the KL to it is measured, not trained."""
+    critic: Critic | None = None
 
-    def learn(self, step: int, groups: Sequence[RolloutGroup], optimiser: Optimiser) -> Values:
+    def learn(
+        self,
+        step: int,
+        groups: Sequence[RolloutGroup],
+        optimiser: Optimiser,
+        value_optimiser: Optimiser | None = None,
+    ) -> Values:
         """The updates of a step. Where the method finds nothing to train on (DPO without a pair) there is none.
 
         Raises MathwrightError, the batch saved, where loss or gradient is not finite, or the generator and the training
         disagree by more than the recipe allows about the log-probabilities of the drawn tokens.
         """
         began = time.monotonic()
-        chosen = self.method.training_groups(groups) if groups else []
-        if not any(group.tokens.responses for group in chosen):
+        chosen = self.method.training_groups(self._unmasked(groups)) if groups else []
+        if not any(_has_trained_token(group) for group in chosen):
             return {"num_trained": 0}
         minibatches = [self._minibatch(part) for part in _parts(chosen, self.recipe.num_minibatches)]
-        for minibatch in minibatches[1:]:
-            for micro in minibatch.micro_batches:
-                micro.score(self._frozen_logprobs(self.lm, micro.batch), self.method)
         values: Values = {"num_trained": sum(m.num_sequences for m in minibatches)}
+        for minibatch in minibatches if self.method.uses_values else minibatches[1:]:
+            for micro in minibatch.micro_batches:
+                scored = micro.score(self._frozen_logprobs(self.lm, micro.batch))
+                if not self.method.uses_values:
+                    self._weights(micro, scored)
+        if self.method.uses_values:
+            values |= self._weigh(minibatches)
         # the model the training began with has drawn what its first update is made on, too
         data = TABLE_10[self.recipe.method].data
-        compares = data == "policy" or (data == "sft" and optimiser.num_updates == 0)
-        measured = gaps = Gaps() if compares else None
+        is_drawn = not self.recipe.pairs and (data == "policy" or (data == "sft" and optimiser.num_updates == 0))
+        measured = gaps = Gaps() if is_drawn else None
+        trains_policy = step >= self.recipe.value_warmup_steps
         for update in range(self.recipe.inner_updates):
             for minibatch in minibatches:
+                values |= self._update_values(step, minibatch, value_optimiser)
+                first = gaps if update == 0 else None
+                if not trains_policy:
+                    self._compare(step, minibatch, first)
+                    continue
                 lr = optimiser.lr
-                values |= self._update(step, minibatch, optimiser, gaps if update == 0 else None)
+                values |= self._update(step, minibatch, optimiser, first)
                 values["lr"] = lr
                 if data == "sft":
                     gaps = None  # from the second update on it is another model
+        values |= self._fit_after(minibatches)
+        if trains_policy and self.method.kl_coefficient is not None and isinstance(kl := values["kl_response"], float):
+            self.method.kl_coefficient.follow(kl, sum(m.num_sequences for m in minibatches))
         if measured is not None:
             values |= measured.everywhere(self.lm).values()
         seconds = time.monotonic() - began
@@ -129,6 +173,10 @@ class Learner:
             "seconds_train": round(seconds, 3),
             "trained_tokens_per_s": round(num_tokens / seconds, 1),
         }
+
+    def _unmasked(self, groups: Sequence[RolloutGroup]) -> Sequence[RolloutGroup]:
+        """The groups, truncated responses without a trained token where the recipe says so."""
+        return [without_truncated(group) for group in groups] if self.recipe.mask_truncated else groups
 
     # -- batches --
 
@@ -161,13 +209,89 @@ class Learner:
         if self.initial is not None:
             with self.initial.use() as first:
                 initial = self._frozen_logprobs(first, batch)
-        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref, initial, counts)
+        given = [groups[g].baselines for g, _ in batch.rows]
+        baselines = [float(b[i]) for b, (_, i) in zip(given, batch.rows, strict=True) if b is not None]
+        device = self.lm.device
+        return MicroBatch(
+            batch,
+            weights.to(device),
+            sampled.to(device),
+            ref,
+            initial,
+            counts,
+            baselines=torch.tensor(baselines, device=device) if baselines else None,
+            values=self.critic.expected(batch) if self.critic is not None else None,
+        )
 
     @torch.no_grad()
     def _frozen_logprobs(self, lm: LanguageModel, batch: GroupBatch) -> Tensor:
         return response_logprobs(lm, batch, self.recipe.sampling.temperature)
 
+    # -- weights --
+
+    def _weigh(self, minibatches: Sequence[Minibatch]) -> Values:
+        """Give all tokens of a step their weights and returns at once; what was measured of them."""
+        micros = [micro for minibatch in minibatches for micro in minibatch.micro_batches]
+        targets = self.method.targets([micro.scored for micro in micros if micro.scored is not None])
+        for micro, weights, returns in zip(micros, targets.weights, targets.returns, strict=True):
+            micro.weights, micro.returns = self._corrected(micro, weights), returns
+        return targets.values | {"value_loss": self._value_fit(minibatches, before=True)[1]}
+
+    def _weights(self, micro: MicroBatch, scored: ScoredBatch) -> Tensor:
+        """The weight of each token: made the first time, then kept."""
+        if micro.weights is None:
+            micro.weights = self._corrected(micro, self.method.weights(scored))
+        return micro.weights
+
+    def _corrected(self, micro: MicroBatch, weights: Tensor) -> Tensor:
+        """Times the importance weights of the tokens, where the recipe has some."""
+        recipe, scored = self.recipe, micro.scored
+        if recipe.importance == "off":
+            return weights
+        assert scored is not None
+        return weights * importance_weights(
+            scored.behavior_logprobs,
+            micro.sampled_logprobs,
+            scored.response_mask,
+            mode=recipe.importance,
+            lowest=recipe.importance_low,
+            highest=recipe.importance_high,
+        )
+
     # -- updates --
+
+    def _update_values(self, step: int, minibatch: Minibatch, optimiser: Optimiser | None) -> Values:
+        """The updates of the value model that come with one of the policy."""
+        if self.critic is None:
+            return {}
+        assert optimiser is not None
+        batches = [micro.value_batch for micro in minibatch.micro_batches]
+        norm, lr = 0.0, optimiser.lr
+        for _ in range(self.recipe.value_updates):
+            norm = self.critic.update(self.stage, step, batches, minibatch.num_sequences, optimiser)
+        return {"value_grad_norm": norm, "value_lr": lr}
+
+    def _fit_after(self, minibatches: Sequence[Minibatch]) -> Values:
+        """How well the values explain the returns after the updates of the step."""
+        if self.critic is None:
+            return {}
+        explained, loss = self._value_fit(minibatches, before=False)
+        return {"explained_variance_after": explained, "value_loss_after": loss}
+
+    def _value_fit(self, minibatches: Sequence[Minibatch], *, before: bool) -> tuple[float | None, float]:
+        assert self.critic is not None
+        batches = [micro.value_batch for minibatch in minibatches for micro in minibatch.micro_batches]
+        num_sequences = sum(minibatch.num_sequences for minibatch in minibatches)
+        return self.critic.fit(batches, num_sequences, [batch.old for batch in batches] if before else None)
+
+    def _compare(self, step: int, minibatch: Minibatch, gaps: Gaps | None) -> None:
+        """Compare generator and training where the policy makes no update that would do it."""
+        if gaps is None:
+            return
+        for micro in minibatch.micro_batches:
+            if micro.counts and (scored := micro.scored) is not None:
+                gaps.add(scored.behavior_logprobs, micro.sampled_logprobs, scored.response_mask)
+        self._require_agreement(step, gaps.everywhere(self.lm), minibatch)
 
     def _update(self, step: int, minibatch: Minibatch, optimiser: Optimiser, gaps: Gaps | None) -> Values:
         """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
@@ -176,7 +300,8 @@ class Learner:
             sums["kl_initial"] = 0.0
         for micro in minibatch.micro_batches:
             policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
-            scored, weights = micro.score(policy.detach(), self.method)
+            scored = micro.score(policy.detach())
+            weights = self._weights(micro, scored)
             if gaps is not None and micro.counts:
                 gaps.add(scored.behavior_logprobs, micro.sampled_logprobs, scored.response_mask)
                 if micro.initial_logprobs is not None:
@@ -257,6 +382,12 @@ class Gaps:
             "logprob_gap": self.mean,
             "logprob_gap_max": self.largest,
         }
+
+
+def _has_trained_token(group: TrainingGroup) -> bool:
+    """Whether anything in a group is trained."""
+    tokens = group.tokens
+    return any(map(any, tokens.trained)) if tokens.trained is not None else any(map(len, tokens.responses))
 
 
 def _parts(groups: Sequence[TrainingGroup], num_parts: int) -> list[Sequence[TrainingGroup]]:

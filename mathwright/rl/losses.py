@@ -124,12 +124,16 @@ def ppo_policy_loss(
     *,
     clip_eps: float,
     num_sequences: int | None = None,
+    ref_logprobs: Float[Tensor, "B T"] | None = None,
 ) -> PolicyLoss:
-    """PPO, the negative of Eq. 1: -1/|o| sum_t min(rho A, clip(rho, 1-eps, 1+eps) A); the KL is in the reward."""
+    """PPO, the negative of Eq. 1: -1/|o| sum_t min(rho A, clip(rho, 1-eps, 1+eps) A); the KL is in the reward.
+
+    A reference, where one is given, is measured and has no weight.
+    """
     return grpo_loss(
         policy_logprobs,
         behavior_logprobs,
-        policy_logprobs,  # no reference: its k3 is 0 and has no weight
+        policy_logprobs if ref_logprobs is None else ref_logprobs,
         advantages,
         response_mask,
         clip_eps=clip_eps,

@@ -1,4 +1,4 @@
-"""The models of a training: the policy, and what it is compared with or began as.
+"""The models of a training: the policy, what it is compared with or began as, and what values its responses.
 
 pi_ref and the model the training began with are models of their own that are only read, or, under LoRA, the policy with
 its adapters off. Which of the two is nobody's business outside: `Frozen.use` gives a model.
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mathwright.engines.engine import TokenEngine
 from mathwright.errors import MathwrightError
 from mathwright.lm import lora, parallel
@@ -20,7 +22,9 @@ from mathwright.lm.ending import stop_at
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import load
 from mathwright.lm.model import LanguageModel, require_same_vocabulary
+from mathwright.lm.optimise import Optimiser
 from mathwright.problems.turns import turn
+from mathwright.rl.critic import Critic
 from mathwright.rl.methods.base import Method
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
@@ -42,6 +46,28 @@ class Frozen:
             yield self.lm
 
 
+POLICY, CRITIC = "policy", "critic"
+"""Their names in the checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What is trained, and its optimisers, by their names in the checkpoints."""
+
+    parts: dict[str, torch.nn.Module]
+    optimisers: dict[str, Optimiser]
+
+    @classmethod
+    def of(
+        cls, policy: LanguageModel, optimiser: Optimiser, critic: Critic | None, value_optimiser: Optimiser | None
+    ) -> Trained:
+        """A policy, and a value model where there is one."""
+        if critic is None or value_optimiser is None:
+            return cls({POLICY: policy.model}, {POLICY: optimiser})
+        parts = {POLICY: policy.model, CRITIC: critic.model.model}
+        return cls(parts, {POLICY: optimiser, CRITIC: value_optimiser})
+
+
 @dataclass(slots=True, kw_only=True)
 class Models:
     """The policy and the frozen models its method needs."""
@@ -55,6 +81,8 @@ class Models:
     """pi_ref."""
     start: Frozen | None
     """The model the training began with, where it is that which explores."""
+    critic: Critic | None
+    """The value model, where the method has one."""
     initial: Frozen | None
     """The model the first iteration of Algorithm 1 began with, where that is measured."""
     max_length: int
@@ -73,16 +101,33 @@ class Models:
         dtype: str,
         device: str,
         seed: int,
+        reward_model: str | Path | None = None,
+        value_model: str | Path | None = None,
     ) -> Models:
         """Load what is needed, attach adapters, and shard over the processes where there are several.
 
-        What generates stops at the end token of `template`.
+        What generates stops at the end token of `template`. `reward_model` and `value_model` are folders that a value
+        model may begin as (`Critic.load`).
 
-        Raises MathwrightError where a source cannot be loaded, or the reference has another vocabulary.
+        Raises MathwrightError where a source cannot be loaded, or the reference, the teacher or the value model has
+        another vocabulary.
         """
         policy = load(model, dtype=dtype, device=device)
         end = turn(template, policy.tokenizer).end
         stop_at(policy, end)
+        critic = None
+        if method.uses_values:
+            critic = Critic.load(
+                recipe,
+                policy,
+                model=model,
+                reward_model=reward_model,
+                value_model=value_model,
+                dtype=dtype,
+                device=device,
+                seed=seed,
+                end=end,
+            )
         if recipe.lora is not None:
             lora.attach(policy, recipe.lora, seed=seed)
 
@@ -98,8 +143,10 @@ class Models:
         start = frozen(model) if TABLE_10[recipe.method].data == "sft" else None
         reference = None
         if method.uses_reference:
-            reference = start if start is not None and not recipe.reference else frozen(recipe.reference or model)
-            require_same_vocabulary(policy, reference.lm, f"the reference {recipe.reference or model}")
+            source = recipe.teacher or recipe.reference or model
+            reference = start if start is not None and source == model else frozen(source)
+            what = "teacher" if recipe.teacher else "reference"
+            require_same_vocabulary(policy, reference.lm, f"the {what} {source}")
         first = None
         if initial is not None:
             same = reference is not None and initial == recipe.reference
@@ -115,6 +162,8 @@ class Models:
         used = [f for f in (Frozen(policy, False), reference, start, first) if f is not None]
         for lm in {id(f.lm): f.lm for f in used}.values():
             parallel.shard(lm, world)
+        if critic is not None:
+            critic.shard()
         return cls(
             recipe=recipe,
             source=model,
@@ -122,6 +171,7 @@ class Models:
             policy=policy,
             reference=reference,
             start=start,
+            critic=critic,
             initial=first,
             max_length=policy.max_length,
         )
@@ -134,7 +184,7 @@ class Models:
         """
         if self.start is not None:
             with self.start.use() as lm, parallel.unsharded(lm):
-                yield Generator(lm, max_batch=self.recipe.generation_batch, whole_logprobs=True)
+                yield self._generator(lm)
         elif self.recipe.engine == "vllm":
             yield self._updated_vllm()
         else:
@@ -145,7 +195,12 @@ class Models:
     def generator(self) -> Iterator[Generator]:
         """Our own generator on the policy's weights. To be entered by all processes."""
         with parallel.unsharded(self.policy):
-            yield Generator(self.policy, max_batch=self.recipe.generation_batch, whole_logprobs=True)
+            yield self._generator(self.policy)
+
+    def _generator(self, lm: LanguageModel) -> Generator:
+        """It says how probable a token was over the whole vocabulary, or, where that is to be weighed, as drawn."""
+        whole = self.recipe.truncated_sampling != "importance"
+        return Generator(lm, max_batch=self.recipe.generation_batch, whole_logprobs=whole)
 
     def _updated_vllm(self) -> TokenEngine:
         from mathwright.engines.vllm_generator import VllmGenerator

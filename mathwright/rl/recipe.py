@@ -31,7 +31,10 @@ class RewardTermRecipe:
 class RLRecipe:
     """GRPO (§4.1) and its relatives (§5.2)."""
 
-    method: Literal["grpo", "grpo_process", "online_rft", "rft", "dpo", "sft", "dr_grpo", "dapo", "rloo", "dpo_sum"]
+    method: Literal[
+        "grpo", "grpo_process", "ppo", "online_rft", "rft", "dpo", "sft",
+        "dr_grpo", "dapo", "rloo", "gspo", "cispo", "gdpo", "distill", "dpo_sum",
+    ]  # fmt: skip
     """A row of `rl.methods.table`."""
     reward: Literal["rule", "model"]
     """rule: 1 for a correct answer, 0 for another; model: the score of the reward model."""
@@ -45,7 +48,7 @@ class RLRecipe:
     """mu: updates per exploration."""
     clip_eps: float
     kl_coef: float
-    """beta of Eq. 3, of Eq. 12 under dpo, and of the KL in the reward under rloo."""
+    """beta of Eq. 3, of Eq. 12 under dpo, and of the KL in the reward under ppo (Eq. 2) and rloo."""
     advantage_std: Literal["population", "sample"]
     advantage_eps: float
     sampling: SamplingRecipe
@@ -82,11 +85,13 @@ class RLRecipe:
     lora: LoraRecipe | None = None
     """Train adapters in place of the weights; pi_ref is then the model without them."""
     clip_eps_high: Annotated[float | None, ADDED] = None
-    """Under dapo the upper side of the clip, of which clip_eps is the lower; None is its 0.28."""
-    truncated_sampling: Annotated[Literal["refuse", "whole_vocabulary"], GUARD] = "refuse"
+    """Under dapo the upper side of the clip, of which clip_eps is the lower, and None is its 0.28; under gspo the same,
+    and None is clip_eps; under cispo the ratio counts as at most 1 + this, and None is 4."""
+    truncated_sampling: Annotated[Literal["refuse", "whole_vocabulary", "importance"], GUARD] = "refuse"
     """What happens where `sampling` draws from a part of the vocabulary (top_p below 1, top_k above 0), which is not
     the distribution that is trained. refuse: the run does not start; whole_vocabulary: the log-probabilities of the
-    loss are those over the whole vocabulary all the same, as in most trainers (docs/rl.md)."""
+    loss are those over the whole vocabulary all the same, as in most trainers (docs/rl.md); importance: the same, and
+    the generator says how probable a token was as it was drawn, so that `importance` weighs it."""
     checkpoint_activations: Annotated[bool, MEMORY] = False
     """Compute each layer again in the backward pass: 6 to 20% more time, a fraction of the memory (docs/speed.md)."""
     engine: Annotated[Literal["local", "vllm"], RESULT] = "local"
@@ -103,3 +108,52 @@ class RLRecipe:
     """Share of each batch of that training which is drawn from the samples of before ("10% of historical data")."""
     when_gamed: Annotated[Literal["stop", "warn"], GUARD] = "stop"
     """What happens where a learned reward rises while correct answers fall (`rl.guards.Gaming`)."""
+
+    # --- the value model of ppo; without a meaning elsewhere ---
+
+    value_init: Annotated[Literal["reward", "policy"] | None, ADDED] = None
+    """What the value model begins as. reward: the run's reward model, brought to mean 0 and deviation 1 where its
+    folder says how; policy: the model the training begins with, with a head of zeros; None: reward where the run has
+    one."""
+    value_lr: Annotated[float | None, ADDED] = None
+    """Peak rate of its AdamW, whose other settings are those of `optimiser`; None is five times that of the policy."""
+    value_updates: Annotated[int, ADDED] = 2
+    """Updates of the value model for one of the policy, on the same responses."""
+    value_trainable: Annotated[Literal["all", "mlp", "head"], ADDED] = "all"
+    """What of it is trained. mlp: all but embeddings and attention; head: the head alone."""
+    value_pretraining: Annotated[int, ADDED] = 1
+    """Passes over the stored samples of the reward stage, where there are any, before the first step."""
+    value_warmup_steps: Annotated[int, ADDED] = 0
+    """So many of the first steps train the value model alone."""
+    value_clip: Annotated[float | None, ADDED] = None
+    """A value may move so far from what it was when the step began (`rl.losses.value_loss`); None is any distance."""
+    value_gate: Annotated[Literal["off", "ev"], ADDED] = "off"
+    """ev: in a step in which the values do not explain the returns (explained_variance is not above 0, or there is
+    none) the mean reward of a response's group is the baseline."""
+    lambda_policy: Annotated[float, ADDED] = 1.0
+    """lambda of GAE for the advantages; gamma is 1."""
+    lambda_value: Annotated[float, ADDED] = 1.0
+    """lambda of GAE for what the values are trained towards."""
+    lambda_alpha: Annotated[float | None, ADDED] = None
+    """Where given, lambda_policy is 1 - 1 / (alpha times the length of the response): 0.05 in VAPO, 1.5 in SAO."""
+    kl_target: Annotated[float | None, ADDED] = None
+    """Where given, kl_coef is only where beta begins; it then follows the KL to stay near this, in nats a response (the
+    sum over its tokens)."""
+    kl_horizon: Annotated[int, ADDED] = 10_000
+    """Responses in which beta changes by a fifth where the KL is far from kl_target."""
+
+    # --- what any method may do with its responses ---
+
+    mask_truncated: Annotated[bool, ADDED] = False
+    """Responses that ran into a limit are not trained on; they keep their part in the mean of their group."""
+    importance: Annotated[Literal["off", "truncate", "mask"], ADDED] = "off"
+    """Weigh tokens by what training says of them over what the generator said, pi_old(o_t) / q(o_t), which may be
+    another engine's or over another support (docs/rl.md). truncate: at most importance_high; mask: a token outside of
+    importance_low to importance_high is not trained on."""
+    importance_low: Annotated[float, ADDED] = 0.5
+    importance_high: Annotated[float, ADDED] = 5.0
+    teacher: Annotated[str, ADDED] = ""
+    """Under distill: a model folder or hub id of the same vocabulary."""
+    pairs: Annotated[str, ADDED] = ""
+    """Under dpo and dpo_sum: a file of pairs to train on in place of generated responses, a JSON object a line with
+    `chosen`, `rejected` and either `question` or `prompt` (a whole prompt as it stands)."""

@@ -1,4 +1,4 @@
-"""P_sft(Q, O): worked solutions in the place of generated responses, the data source of SFT in Table 10."""
+"""Responses that are given, in the place of generated ones: worked solutions, P_sft(Q, O) of Table 10."""
 
 from __future__ import annotations
 
@@ -19,18 +19,34 @@ from mathwright.run import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Solutions:
-    """Solutions as groups of one response each, in the run's random order."""
+class Given:
+    """Groups of given responses, in the run's random order."""
 
     groups: Sequence[RolloutGroup]
     num_per_step: int
     seed: int
-    items: ClassVar[str] = "solutions"
+    items: ClassVar[str]
 
     @property
     def num_items(self) -> int:
         """How many there are to draw from."""
         return len(self.groups)
+
+    def explore(self, step: int, position: int) -> Exploration:
+        """The groups of a step, from `position` of their order on."""
+        stop = position + self.num_per_step
+        groups = [self.groups[i] for i in drawn_indices(len(self.groups), position, stop, self.seed)]
+        lengths = [len(rollout.completion.tokens) for group in groups for rollout in group.rollouts]
+        return Exploration(
+            groups=groups, position=stop, values={"response_tokens": sum(lengths) / len(lengths)}, unscored=Counter()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solutions(Given):
+    """Worked solutions, each a group of one response."""
+
+    items: ClassVar[str] = "solutions"
 
     @classmethod
     def prepare(
@@ -73,31 +89,23 @@ class Solutions:
             )
         return cls(groups=groups, num_per_step=recipe.problems_per_step * recipe.group_size, seed=seed)
 
-    def explore(self, step: int, position: int) -> Exploration:
-        """The solutions of a step, from `position` of their order on."""
-        stop = position + self.num_per_step
-        groups = [self.groups[i] for i in drawn_indices(len(self.groups), position, stop, self.seed)]
-        num_tokens = sum(len(group.rollouts[0].completion.tokens) for group in groups)
-        return Exploration(
-            groups=groups, position=stop, values={"response_tokens": num_tokens / len(groups)}, unscored=Counter()
-        )
-
 
 def _group(lm: LanguageModel, asked: EncodedPrompt, solution: Solution, around: Turn) -> RolloutGroup:
     prefix, segments = around.require_prefix(), around.segments(solution)
     tokens, sampled = encode_response(
         lm.tokenizer, asked.prompt.text, segments, prefix=prefix, gap=around.gap, end=around.end
     )
-    completion = Completion(
-        tokens=tuple(tokens),
-        logprobs=(0.0,) * len(tokens),  # nobody drew them
-        sampled=tuple(sampled),
-        text=prefix + "".join(text for text, _ in segments),
-        finish="stop",
-    )
+    completion = given_completion(tokens, sampled, prefix + "".join(text for text, _ in segments))
     return RolloutGroup(
         problem=asked.prompt.problem,
         prompt=asked.prompt.text,
         prompt_tokens=asked.tokens,
         rollouts=(Rollout(completion=completion, verdict=None, reward=None),),
+    )
+
+
+def given_completion(tokens: Sequence[int], trained: Sequence[bool], text: str) -> Completion:
+    """A response that no generator has drawn."""
+    return Completion(
+        tokens=tuple(tokens), logprobs=(0.0,) * len(tokens), sampled=tuple(trained), text=text, finish="stop"
     )

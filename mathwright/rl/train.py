@@ -41,6 +41,15 @@ Measurements of kind "train", one a step:
     logprob_gap, _max           |log-probability in the generator - in training|, mean and maximum over tokens
     ratio, clip_fraction        pi / pi_old, and the share of tokens clipped; of the last update
     gradient_coefficient        mean |GC| of Eq. 5
+    explained_variance          1 - Var(R - V) / Var(R), returns R by values V, over the trained tokens, before the
+                                updates of the step (of a method with a value model); none where all R are equal
+    value_loss                  1/2 (V - R)^2 before the updates, mean over tokens, then responses
+    explained_variance_after, value_loss_after      the same after them
+    value_gated                 1 where the mean reward of the group was the baseline instead (rl.value_gate)
+    value_grad_norm, value_lr   of the last update of the value model
+    return_mean, advantage_std  of returns, and of advantages before they are whitened, over the trained tokens
+    kl_coef                     beta of Eq. 2 at this step
+    kl_response                 sum of log pi_old - log pi_ref over a response, mean over responses (rl.kl_target)
     loss, grad_norm, lr         of the last update
     num_trained                 responses trained on
     seconds_generate, seconds_reward, seconds_train, generated_tokens_per_s, trained_tokens_per_s
@@ -51,7 +60,7 @@ held-out problems, response_tokens and truncated of them; of kind "unscored": re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -63,27 +72,29 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.save import save
 from mathwright.problems.templates import write_template
-from mathwright.records import Problem, Solution
+from mathwright.problems.turns import turn
+from mathwright.records import JudgedGroup, Problem, Solution
 from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
-from mathwright.rl.check import check
+from mathwright.rl.check import check, check_sources
 from mathwright.rl.explore import Exploration, Explorer, Values
 from mathwright.rl.guards import Gaming, Guards, Idleness
 from mathwright.rl.iteration import ONLY, Iteration, Samples
 from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
-from mathwright.rl.models import Models
+from mathwright.rl.models import Models, Trained
+from mathwright.rl.pairs import Pairs
+from mathwright.rl.pretrain_values import PART, pretrain_values, scores, verdicts
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
 from mathwright.rl.rollout import EncodedPrompt, prepare_prompts, respond, sandbox_for
-from mathwright.rl.solutions import Solutions
+from mathwright.rl.solutions import Given, Solutions
 from mathwright.rl.step_scorers import step_scorer
+from mathwright.rl.summary import summary_of
 from mathwright.run import Stage
 from mathwright.tools.sandbox import Sandbox
 
 BUFFER = "buffer"
-POLICY = "policy"
-"""Its name in the checkpoints."""
 
 
 def run(
@@ -99,15 +110,17 @@ def run(
     solutions: Sequence[Solution] = (),
     heldout: Sequence[Problem] = (),
     device: str = "cpu",
+    value_model: str | Path | None = None,
+    value_samples: Sequence[JudgedGroup] = (),
     iteration: Iteration = ONLY,
 ) -> None:
-    """Train `model` by reinforcement; outputs model and rollouts.
+    """Train `model` by reinforcement; outputs model and rollouts, and value_model of a method that has one.
 
     Args:
         recipe: method, reward and sizes.
         stage: where to write.
         model: the SFT model; also the reference pi_ref where the recipe names no other, kept frozen in `dtype`.
-        reward_model: folder of the reward stage; needed where recipe.reward is model.
+        reward_model: folder of the reward stage; needed where recipe.reward is model, and what a value model begins as.
         problems: questions with reference answers.
         template: prompt template, that of SFT.
         dtype: type of the weights.
@@ -115,26 +128,42 @@ def run(
         solutions: worked solutions of the problems; what method sft trains on.
         heldout: problems whose accuracy is measured on the way, if the recipe says so.
         device: where the models live.
+        value_model: folder of an earlier value model to go on from.
+        value_samples: judged samples of `model` that the value model learns from before the first step.
         iteration: where this training stands in Algorithm 1.
 
     Raises MathwrightError, before the first step, for a recipe, a reference or problems that cannot be trained on or
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
     """
     check(recipe)
+    check_sources(recipe)
     _require_heldout(recipe, heldout)
     method = methods.from_recipe(recipe)
     models = Models.load(
-        recipe, method, model, initial=iteration.initial, template=template, dtype=dtype, device=device, seed=seed
+        recipe,
+        method,
+        model,
+        template=template,
+        dtype=dtype,
+        device=device,
+        seed=seed,
+        reward_model=reward_model,
+        value_model=value_model,
+        initial=iteration.initial,
     )
     lm = models.policy
-    judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
+    judge_model = None
+    if recipe.reward == "model" and reward_model is not None:
+        judge_model = heads.load(reward_model, dtype=dtype, device=device)
     terms = rewards.from_recipe(recipe, judge_model)
     steps = step_scorer(recipe.step_reward) if TABLE_10[recipe.method].reward == "steps" else None
     prompts_of = partial(_prompts_of, recipe, stage, lm, template)
     prompts = prompts_of(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
-    if TABLE_10[recipe.method].data == "solutions":
+    if recipe.pairs:
+        source = Pairs.prepare(recipe, lm, recipe.pairs, template=template, seed=seed, stage=stage)
+    elif TABLE_10[recipe.method].data == "solutions":
         source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
     else:
         source = Explorer(
@@ -147,12 +176,17 @@ def run(
             seed=seed,
             steps_before=iteration.steps_before,
         )
+    pretrained: Values = {}
+    if models.critic is not None and value_model is None and value_samples and recipe.value_pretraining:
+        reward_of = verdicts if judge_model is None else partial(scores, judge_model, recipe.micro_batch_tokens)
+        end = turn(template, lm.tokenizer).end
+        pretrained = pretrain_values(models.critic, stage, value_samples, reward_of, end=end, seed=seed)
     training = _Training(
         recipe=recipe,
         stage=stage,
         models=models,
         source=source,
-        learner=Learner(recipe, stage, lm, models.reference, method, models.initial),
+        learner=Learner(recipe, stage, lm, models.reference, method, models.initial, models.critic),
         buffer=buffer,
         prompts=prompts,
         heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
@@ -163,7 +197,7 @@ def run(
         position = training.complete()
     finally:
         models.close()
-    _finish(recipe, stage, lm, template, position)
+    _finish(recipe, stage, models, template, pretrained | {"position": position})
 
 
 def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
@@ -188,15 +222,17 @@ def _prompts_of(
     )
 
 
-def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, position: int) -> None:
-    save(lm, stage.path / "model")
+def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more: Values) -> None:
+    outputs = {"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"}
+    save(models.policy, outputs["model"])
+    if models.critic is not None:
+        outputs["value_model"] = stage.path / "value_model"
+        models.critic.save(outputs["value_model"])
     if stage.writes:
         write_template(stage.path / "model", template)
-    stage.finish(
-        outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
-        summary=_summary(recipe, stage) | {"position": position},
-    )
+    stage.finish(outputs=outputs, summary=summary_of(recipe, stage) | more)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
+    checkpoint.leave(stage.path / PART / CHECKPOINTS, recipe.optimiser, 0)  # the stage's own hold what came of it
     RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
 
 
@@ -207,7 +243,7 @@ class _Training:
     recipe: RLRecipe
     stage: Stage
     models: Models
-    source: Explorer | Solutions
+    source: Explorer | Given
     learner: Learner
     buffer: RolloutBuffer
     prompts: Sequence[EncodedPrompt]
@@ -225,13 +261,18 @@ class _Training:
         Returns where the next iteration begins in the order of the problems.
         """
         recipe, stage = self.recipe, self.stage
-        num_updates = recipe.num_steps * recipe.inner_updates * recipe.num_minibatches
-        lm = self.models.policy
+        per_step = recipe.inner_updates * recipe.num_minibatches
+        num_updates = (recipe.num_steps - recipe.value_warmup_steps) * per_step
+        lm, critic = self.models.policy, self.models.critic
         optimiser = Optimiser(lm.model, recipe.optimiser, num_steps=num_updates)
+        value_optimiser = None
+        if critic is not None:
+            value_optimiser = critic.optimiser(recipe.num_steps * per_step * recipe.value_updates)
+        trained = Trained.of(lm, optimiser, critic, value_optimiser)
         folder = stage.path / CHECKPOINTS
         rollouts = RolloutFile(stage.path / "rollouts.jsonl", writes=stage.writes)
         idleness = Idleness(recipe.method)
-        start, position = self._resume(optimiser, rollouts, idleness)
+        start, position = self._resume(trained, rollouts, idleness)
         if start == 0:
             self._warn_of_repetition()
         lm.model.eval()
@@ -252,7 +293,7 @@ class _Training:
                 except MathwrightError:
                     self.buffer.drop(step)  # to be scored again
                     raise
-                values = found.values | self.learner.learn(step, found.groups, optimiser)
+                values = found.values | self.learner.learn(step, found.groups, optimiser, value_optimiser)
                 rollouts.append(step, found.groups[: recipe.saved_groups])
                 self.samples.append(step, found.groups)
                 self._report(step, values, found)
@@ -262,10 +303,10 @@ class _Training:
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
                     checkpoint.save(
                         folder,
-                        parts={POLICY: lm.model},
-                        optimisers={POLICY: optimiser},
+                        parts=trained.parts,
+                        optimisers=trained.optimisers,
                         step=step + 1,
-                        extra={"position": position},
+                        extra={"position": position} | self._coefficient(),
                     )
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             idleness.finished()
@@ -282,7 +323,7 @@ class _Training:
         learned = self.recipe.reward == "model" or self.recipe.step_reward == "model"
         return bool(self.gaming.found) and learned and self.recipe.when_gamed == "stop"
 
-    def _resume(self, optimiser: Optimiser, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
+    def _resume(self, trained: Trained, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
         """Restore the last checkpoint, if there is one, and forget what was measured after it.
 
         Returns the next step, and where it begins in the order of the problems.
@@ -290,10 +331,10 @@ class _Training:
         stage, start, position = self.stage, 0, self.iteration.position
         parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(stage.path / CHECKPOINTS)) is not None:
-            restored = checkpoint.restore(
-                newest, parts={POLICY: self.models.policy.model}, optimisers={POLICY: optimiser}
-            )
+            restored = checkpoint.restore(newest, parts=trained.parts, optimisers=trained.optimisers)
             start, position = restored.step, restored.extra["position"]
+            if (kl := self.learner.method.kl_coefficient) is not None:
+                kl.beta = restored.extra["kl_coef"]
             stage.say(f"resuming after step {start} of {self.recipe.num_steps}")
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
@@ -307,8 +348,13 @@ class _Training:
                 idleness.learned(earlier)
         return start, position
 
+    def _coefficient(self) -> dict[str, float]:
+        """beta, for the checkpoint, where it may change from step to step."""
+        kl = self.learner.method.kl_coefficient
+        return {} if kl is None else {"kl_coef": kl.beta}
+
     def _explore(self, step: int, position: int, sandbox: Sandbox | None) -> Exploration:
-        if isinstance(self.source, Solutions):
+        if isinstance(self.source, Given):
             return self.source.explore(step, position)
         return self.source.explore(step, position, self.models.exploring_generator, sandbox)
 
@@ -385,29 +431,3 @@ def _reasons(found: Exploration) -> str:
     others = len(found.unscored) - 1
     more = f" (and {others} other reason{'s' if others > 1 else ''})" if others else ""
     return f"{reason}, {count} times{more}"
-
-
-def _summary(recipe: RLRecipe, stage: Stage) -> Values:
-    """How it began and how it ended: means over the first and the last fifth of the steps."""
-    measured = [m for m in stage.metrics() if m.get("kind") == "train"]
-    window = max(1, len(measured) // 5)
-    summary: Values = {
-        "method": recipe.method,
-        "reward": recipe.reward,
-        "num_steps": len(measured),
-        "num_responses": len(measured) * recipe.problems_per_step * recipe.group_size,
-        "num_warnings": sum(m.get("kind") == "warning" for m in stage.metrics()),
-    }
-    for name in ("reward_mean", "accuracy", "response_tokens"):
-        for moment, part in (("begin", measured[:window]), ("end", measured[-window:])):
-            summary[f"{name}_{moment}"] = _mean(m.get(name) for m in part)
-    for name in ("kl", "truncated", "equal_reward_groups", "logprob_gap"):
-        summary[f"{name}_end"] = _mean(m.get(name) for m in measured[-window:])
-    for name in ("seconds_generate", "seconds_reward", "seconds_train"):
-        summary[name] = round(sum(m.get(name) or 0.0 for m in measured), 1)
-    return summary
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return round(sum(known) / len(known), 6) if known else None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mathwright.lm.pack import TokenGroup
 from mathwright.records import Rollout, RolloutGroup
+from mathwright.rl.kl_control import KlCoefficient
 from mathwright.rl.losses import LossStats, PolicyLoss
 
 
@@ -25,6 +26,8 @@ class TrainingGroup:
     """[n, T]: advantages, or whatever `Method.weights` takes; T is the longest response of the step."""
     sampled_logprobs: tuple[tuple[float, ...], ...]
     """What the generator says of each token, for the comparison with training."""
+    baselines: Tensor | None = None
+    """[n]: the reward that each response's group lets expect, for a method that may use it in place of values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,24 @@ class ScoredBatch:
     """log pi_old."""
     ref_logprobs: Tensor | None
     """log pi_ref; None where the method has no reference."""
+    values: Tensor | None = None
+    """V_t, what the value model expects before it sees the token; None where the method has none."""
+    baselines: Tensor | None = None
+    """[B]: those of the training groups."""
+    counts: bool = True
+    """False where this process runs the batch only to keep others company: then it is in no sum over the step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What the batches of a step are trained towards, in their order; all tensors [B, T]."""
+
+    weights: list[Tensor]
+    """Of the tokens, as `Method.weights` gives them."""
+    returns: list[Tensor]
+    """What the values are to become."""
+    values: dict[str, float | int | str | None]
+    """Measurements of the step."""
 
 
 class Method(ABC):
@@ -52,11 +73,18 @@ class Method(ABC):
     __slots__ = ()
     unsplittable: ClassVar[bool] = False
     """Whether the responses of a training group must share a micro-batch."""
+    uses_values: ClassVar[bool] = False
+    """Whether a value model is needed: then `targets` makes the weights of a whole step at once."""
 
     @property
     def uses_reference(self) -> bool:
         """Whether log pi_ref is needed."""
         return False
+
+    @property
+    def kl_coefficient(self) -> KlCoefficient | None:
+        """beta where it may change from step to step."""
+        return None
 
     @abstractmethod
     def training_groups(self, groups: Sequence[RolloutGroup]) -> list[TrainingGroup]:
@@ -65,9 +93,16 @@ class Method(ABC):
     def weights(self, scored: ScoredBatch) -> Tensor:
         """The weight of each token [B, T], made once before the first update: those of the training groups.
 
-        A method whose weights need the models' own numbers (a KL in the reward, a value model) makes them here.
+        A method whose weights need the models' own numbers (a KL in the reward) makes them here.
         """
         return scored.group_weights
+
+    def targets(self, batches: Sequence[ScoredBatch]) -> Targets:
+        """Weights and returns of all batches of a step, of a method with a value model; called by all processes alike.
+
+        Each process gives its own batches; sums over the step are to be taken over all of them (`rl.explained`).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no value model")
 
     @abstractmethod
     def loss(
@@ -92,8 +127,10 @@ def all_responses(groups: Sequence[RolloutGroup], weights_PGT: Tensor) -> list[T
     return [training_group(group, group.rollouts, w) for group, w in zip(groups, weights_PGT, strict=True)]
 
 
-def training_group(group: RolloutGroup, rollouts: Sequence[Rollout], weights: Tensor) -> TrainingGroup:
-    """Some responses of a group, with their weights [n, T]."""
+def training_group(
+    group: RolloutGroup, rollouts: Sequence[Rollout], weights: Tensor, baselines: Tensor | None = None
+) -> TrainingGroup:
+    """Some responses of a group, with their weights [n, T] and baselines [n]."""
     return TrainingGroup(
         tokens=TokenGroup(
             group.prompt_tokens,
@@ -102,6 +139,7 @@ def training_group(group: RolloutGroup, rollouts: Sequence[Rollout], weights: Te
         ),
         weights=weights,
         sampled_logprobs=tuple(r.completion.logprobs for r in rollouts),
+        baselines=baselines,
     )
 
 
