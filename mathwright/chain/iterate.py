@@ -68,6 +68,7 @@ def run(
     seed: int,
     heldout: Sequence[Problem] = (),
     device: str = "cpu",
+    process_model: str | Path | None = None,
 ) -> None:
     """Train `model` by `recipe.iterations` iterations; outputs model, rollouts and, where one is used, reward_model.
 
@@ -92,6 +93,7 @@ def run(
             seed=seed,
             heldout=heldout,
             device=device,
+            process_model=process_model,
             iteration=Iteration(
                 number=number,
                 steps_before=steps_before,

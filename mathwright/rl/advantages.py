@@ -59,13 +59,90 @@ def process_advantages(
     Raises ValueError where the end of a scored step lies outside 0 <= index < num_tokens.
     """
     P, G, S = step_rewards_PGS.shape
+    normalised = _standardise(step_rewards_PGS.reshape(P, G * S), std=std, eps=eps).reshape(P, G, S)
+    return _from_steps_on(normalised, ~step_rewards_PGS.isnan(), step_ends_PGS, num_tokens)
+
+
+def min_process_advantages(
+    step_rewards_PGS: Float[Tensor, "P G S"],
+    step_ends_PGS: Int[Tensor, "P G S"],
+    *,
+    num_tokens: int,
+    std: Std,
+    eps: float,
+    temperature: float = 0.1,
+) -> Float[Tensor, "P G {num_tokens}"]:
+    """A response is worth its worst step, and that step and what leads to it are held to account for it.
+
+    PURE (Cheng et al. 2025, Eq. 7-8): the reward of step j becomes w_j r_j, w_j = softmax(-r / T)_j over the steps of
+    the response, so that their sum R_i = sum_j w_j r_j is the least reward as T goes to 0. Here, with the baseline of
+    GRPO in the place of theirs, A_{i,t} = sum over steps j with index(j) >= t of w_j (r_j - mean(R)) / (std(R) + eps):
+    at the first token the advantage of outcome supervision for rewards R, and near 0 after the worst step. The number
+    of steps has no part in it, which is what is gamed in the sum of §4.1.3.
+
+    Args:
+        step_rewards_PGS, step_ends_PGS, num_tokens, std, eps: as in `process_advantages`; std is that of R.
+        temperature: T > 0, for rewards between 0 and 1.
+
+    Raises ValueError as `process_advantages` does, or for a temperature that is not above 0.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}; it must be above 0")
+    shares = (-step_rewards_PGS / temperature).where(~step_rewards_PGS.isnan(), -torch.inf).softmax(2)
+    return _shared_advantages(step_rewards_PGS, shares, step_ends_PGS, num_tokens=num_tokens, std=std, eps=eps)
+
+
+def mean_process_advantages(
+    step_rewards_PGS: Float[Tensor, "P G S"],
+    step_ends_PGS: Int[Tensor, "P G S"],
+    *,
+    num_tokens: int,
+    std: Std,
+    eps: float,
+) -> Float[Tensor, "P G {num_tokens}"]:
+    """A response is worth the mean R_i of the rewards of its S_i steps, to which each contributes an equal share.
+
+    A_{i,t} = sum over steps j with index(j) >= t of (r_j - mean(R)) / (std(R) + eps) / S_i. Arguments and errors as in
+    `process_advantages`; std is that of R.
+    """
     scored = ~step_rewards_PGS.isnan()
-    outside = scored & ((step_ends_PGS < 0) | (step_ends_PGS >= num_tokens))
+    shares = scored.to(step_rewards_PGS.dtype) / scored.sum(2, keepdim=True).clamp(min=1)
+    return _shared_advantages(step_rewards_PGS, shares, step_ends_PGS, num_tokens=num_tokens, std=std, eps=eps)
+
+
+def _shared_advantages(
+    step_rewards_PGS: Float[Tensor, "P G S"],
+    shares_PGS: Float[Tensor, "P G S"],
+    step_ends_PGS: Int[Tensor, "P G S"],
+    *,
+    num_tokens: int,
+    std: Std,
+    eps: float,
+) -> Float[Tensor, "P G {num_tokens}"]:
+    """Advantages where a response is worth R_i = sum_j w_j r_j, the shares w_j of its steps adding up to 1."""
+    scored = ~step_rewards_PGS.isnan()
+    shares = shares_PGS.where(scored, 0.0).double()
+    rewards = step_rewards_PGS.where(scored, 0.0).double()
+    # rounded: sums of equal rewards in equal shares differ in their last bits by the number of steps
+    worth = (shares * rewards).sum(2).where(scored.any(2), torch.nan).round(decimals=6)
+    mean, divisor, differ = _statistics(worth, std=std, eps=eps)
+    normalised = shares * (rewards - mean[:, :, None]) / divisor[:, :, None]
+    normalised = normalised.where(differ[:, :, None] & scored, 0.0).to(step_rewards_PGS.dtype)
+    return _from_steps_on(normalised, scored, step_ends_PGS, num_tokens)
+
+
+def _from_steps_on(
+    normalised_PGS: Float[Tensor, "P G S"],
+    scored_PGS: Bool[Tensor, "P G S"],
+    step_ends_PGS: Int[Tensor, "P G S"],
+    num_tokens: int,
+) -> Float[Tensor, "P G {num_tokens}"]:
+    """At each token the sum of what the steps have that end there or after it."""
+    outside = scored_PGS & ((step_ends_PGS < 0) | (step_ends_PGS >= num_tokens))
     if outside.any():
         raise ValueError(f"step_ends: {step_ends_PGS[outside][0].item()} lies outside the {num_tokens} tokens")
-    normalised = _standardise(step_rewards_PGS.reshape(P, G * S), std=std, eps=eps).reshape(P, G, S)
-    at_step_end = step_rewards_PGS.new_zeros(P, G, num_tokens)
-    at_step_end.scatter_add_(2, step_ends_PGS.where(scored, 0), normalised)  # unscored steps add 0 to token 0
+    at_step_end = normalised_PGS.new_zeros(*normalised_PGS.shape[:2], num_tokens)
+    at_step_end.scatter_add_(2, step_ends_PGS.where(scored_PGS, 0), normalised_PGS)  # unscored ones add 0 to token 0
     return at_step_end.flip(2).cumsum(2).flip(2)
 
 
@@ -176,6 +253,13 @@ def whiten(
 
 def _standardise(rewards_PN: Float[Tensor, "P N"], *, std: Std, eps: float) -> Float[Tensor, "P N"]:
     """(r - mean) / (std + eps) over the scored rewards of each row; 0 where unscored or where all are equal."""
+    mean, divisor, differ = _statistics(rewards_PN, std=std, eps=eps)
+    return torch.where(differ, (rewards_PN - mean) / divisor, 0.0)
+
+
+def _statistics(rewards_PN: Float[Tensor, "P N"], *, std: Std, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [P, 1] and std + eps [P, N] (1 where nothing is to be divided) of the scored rewards of each row, and where
+    [P, N] a reward is scored and not all of its row are equal."""
     if std not in ("population", "sample"):
         raise ValueError(f"std is {std!r}; it must be 'population' or 'sample'")
     if eps < 0:
@@ -189,4 +273,4 @@ def _standardise(rewards_PN: Float[Tensor, "P N"], *, std: Std, eps: float) -> F
     highest = rewards_PN.where(scored, -torch.inf).amax(1, keepdim=True)
     lowest = rewards_PN.where(scored, torch.inf).amin(1, keepdim=True)
     differ = scored & (highest > lowest)
-    return torch.where(differ, centred / (deviation + eps).where(differ, 1.0), 0.0)
+    return mean, (deviation + eps).where(differ, 1.0), differ

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
@@ -138,7 +139,8 @@ def _check_method(recipe: RLRecipe) -> None:
     if row.reward != "any" and recipe.reward == "model":
         raise MathwrightError(
             f"rl.reward=model does not go with rl.method={method}",
-            hint="set rl.reward=rule: " + ("steps are scored by rule" if row.reward == "steps" else "Table 10"),
+            hint="set rl.reward=rule: "
+            + ("steps have a model of their own, rl.step_reward=model" if row.reward == "steps" else "Table 10"),
         )
     if row.reward != "any" and recipe.extra_rewards:
         raise MathwrightError(
@@ -153,6 +155,18 @@ def _check_method(recipe: RLRecipe) -> None:
     if row.reward != "steps" and recipe.step_reward != "arithmetic":
         raise MathwrightError(
             f"rl.step_reward has no part in rl.method={method}", hint="set rl.method=grpo_process, which rewards steps"
+        )
+    for name, silent in (("outcome_weight", 0), ("process_credit", "sum")):
+        if row.reward != "steps" and getattr(recipe, name) != silent:
+            raise MathwrightError(
+                f"rl.{name} has no part in rl.method={method}", hint="set rl.method=grpo_process, which rewards steps"
+            )
+    if not 0 <= recipe.outcome_weight < math.inf:
+        raise MathwrightError(f"rl.outcome_weight is {recipe.outcome_weight}", hint="it is a number of at least 0")
+    if recipe.outcome_weight and recipe.step_reward == "arithmetic":
+        raise MathwrightError(
+            "rl.outcome_weight counts the verdict twice: the last step of rl.step_reward=arithmetic is the verdict",
+            hint="set rl.outcome_weight=0, or rl.step_reward=model",
         )
     if method == "rloo" and (recipe.inner_updates > 1 or recipe.num_minibatches > 1):
         raise MathwrightError(

@@ -71,12 +71,24 @@ LIMITS = (
 )
 
 
+DRIFT_SHARE = 0.3
+"""How far a metric of `DRIFTS` may be from its first value."""
+_STEPS_GAMED = (
+    "the policy may have found that the number of steps pays: set rl.process_credit=min or mean, raise rl.kl_coef, or "
+    "give the verdict a weight (rl.outcome_weight)"
+)
+DRIFTS = {"steps_per_response": _STEPS_GAMED, "tokens_per_step": _STEPS_GAMED}
+"""Metrics that stay near their first value where nothing is gamed, with advice."""
+
+
 @dataclass(slots=True)
 class Guards:
     """Warns when a metric crosses its limit, and again only after it has come back."""
 
     limits: tuple[Limit, ...] = LIMITS
+    drifts: Mapping[str, str] = field(default_factory=lambda: DRIFTS)
     _beyond: set[str] = field(default_factory=set)
+    _first: dict[str, float] = field(default_factory=dict)
 
     def warnings(self, step: int, values: Mapping[str, float | int | None]) -> list[str]:
         """A line for each metric that crossed its limit at this step."""
@@ -88,6 +100,21 @@ class Guards:
                 self._beyond.add(limit.metric)
                 value = values[limit.metric]
                 lines.append(f"step {step}: {limit.metric} {value:.3g} is {limit.side} {limit.limit:g}: {limit.advice}")
+        return lines + self._drifted(step, values)
+
+    def _drifted(self, step: int, values: Mapping[str, float | int | None]) -> list[str]:
+        """A line for each metric that has left the neighbourhood of its first value."""
+        lines = []
+        for metric, advice in self.drifts.items():
+            value = values.get(metric)
+            if value is None:
+                continue
+            first = self._first.setdefault(metric, value)
+            if abs(value - first) <= DRIFT_SHARE * first:
+                self._beyond.discard(metric)
+            elif metric not in self._beyond:
+                self._beyond.add(metric)
+                lines.append(f"step {step}: {metric} {value:.3g} was {first:.3g} at the beginning: {advice}")
         return lines
 
 

@@ -66,8 +66,9 @@ class RLRecipe:
     saved_groups: Annotated[int, DISPLAY] = 2
     """Groups of each step written in full to rollouts.jsonl."""
     step_reward: str = "arithmetic"
-    """What scores the steps under grpo_process: arithmetic (`rl.step_scorers`), or `module:name` of a function of
-    (Problem, Completion) that returns pairs (end as a character offset, reward)."""
+    """What scores the steps under grpo_process: arithmetic (`rl.step_scorers`); model, the process reward model of the
+    run; or `module:name` of a function of (Problem, Completion) that returns pairs (end as a character offset,
+    reward)."""
     reference: str = ""
     """pi_ref: a model folder or hub id of the same vocabulary; "" is the model the training begins with."""
     num_minibatches: int = 1
@@ -106,6 +107,14 @@ class RLRecipe:
     """Whether the reward model is trained further after each iteration (line 12); False keeps it as it is."""
     replay_share: Annotated[float, ADDED] = 0.1
     """Share of each batch of that training which is drawn from the samples of before ("10% of historical data")."""
+    outcome_weight: Annotated[float, ADDED] = 0.0
+    """Under grpo_process, with a model or a function for the steps: the verdict counts as a last step of its own, with
+    this reward where it is right and 0 where it is wrong. 0 leaves it out, as the paper does. (Of arithmetic the verdict
+    is the last step already.)"""
+    process_credit: Annotated[Literal["sum", "min", "mean"], ADDED] = "sum"
+    """How the rewards of steps become advantages. sum: those of this and later steps add up (§4.1.3), so that a policy
+    may gain by writing more or fewer steps; min: a response is worth its worst step (PURE); mean: what its steps are
+    worth on average."""
     when_gamed: Annotated[Literal["stop", "warn"], GUARD] = "stop"
     """What happens where a learned reward rises while correct answers fall (`rl.guards.Gaming`)."""
 

@@ -196,7 +196,7 @@ def group_statistics(groups: Sequence[RolloutGroup], *, by_step: bool = False) -
     rewards = [r.reward for r in rollouts if r.reward is not None]
     verdicts = [r.verdict for r in rollouts if r.verdict is not None and r.verdict.scored]
     mean = sum(rewards) / len(rewards) if rewards else None
-    return {
+    return (_step_statistics(rollouts) if by_step else {}) | {
         "reward_mean": mean,
         "reward_std": (sum((r - mean) ** 2 for r in rewards) / len(rewards)) ** 0.5 if mean is not None else None,
         "accuracy": sum(v.correct for v in verdicts) / len(verdicts) if verdicts else None,
@@ -205,6 +205,19 @@ def group_statistics(groups: Sequence[RolloutGroup], *, by_step: bool = False) -
         "tool_calls": sum(r.completion.num_tool_calls for r in rollouts) / len(rollouts),
         "equal_reward_groups": sum(nothing_to_prefer(group) for group in groups) / len(groups),
         "unscored": sum(not r.step_rewards if by_step else r.reward is None for r in rollouts) / len(rollouts),
+    }
+
+
+def _step_statistics(rollouts: Sequence[Rollout]) -> dict[str, float | None]:
+    """Of responses with scored steps: their number and their rewards, and the tokens a step."""
+    stepped = [r for r in rollouts if r.step_ends]
+    # two rewards at one token, such as a last step's and the verdict's, are of one step
+    num_steps = sum(len(set(r.step_ends)) for r in stepped)
+    rewards = [reward for r in stepped for reward in r.step_rewards]
+    return {
+        "step_reward_mean": sum(rewards) / len(rewards) if rewards else None,
+        "steps_per_response": num_steps / len(stepped) if stepped else None,
+        "tokens_per_step": sum(len(r.completion.tokens) for r in stepped) / num_steps if num_steps else None,
     }
 
 

@@ -38,6 +38,9 @@ Measurements of kind "train", one a step:
     equal_reward_groups         share of groups in which there is nothing to prefer
     resampled_groups            further groups explored instead of such ones (dynamic sampling)
     unscored                    share of responses without a reward (under grpo_process: without a scored step)
+    step_reward_mean            over all scored steps, under grpo_process
+    steps_per_response, tokens_per_step
+                                under grpo_process; a warning where they leave their first values by 30%
     logprob_gap, _max           |log-probability in the generator - in training|, mean and maximum over tokens
     ratio, clip_fraction        pi / pi_old, and the share of tokens clipped; of the last update
     gradient_coefficient        mean |GC| of Eq. 5
@@ -74,7 +77,7 @@ from mathwright.lm.save import save
 from mathwright.problems.templates import write_template
 from mathwright.problems.turns import turn
 from mathwright.records import JudgedGroup, Problem, Solution
-from mathwright.rl import methods, rewards
+from mathwright.rl import methods, rewards, step_scorers
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check, check_sources
 from mathwright.rl.explore import Exploration, Explorer, Values
@@ -89,7 +92,6 @@ from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
 from mathwright.rl.rollout import EncodedPrompt, prepare_prompts, respond, sandbox_for
 from mathwright.rl.solutions import Given, Solutions
-from mathwright.rl.step_scorers import step_scorer
 from mathwright.rl.summary import summary_of
 from mathwright.run import Stage
 from mathwright.tools.sandbox import Sandbox
@@ -113,6 +115,7 @@ def run(
     value_model: str | Path | None = None,
     value_samples: Sequence[JudgedGroup] = (),
     iteration: Iteration = ONLY,
+    process_model: str | Path | None = None,
 ) -> None:
     """Train `model` by reinforcement; outputs model and rollouts, and value_model of a method that has one.
 
@@ -131,6 +134,7 @@ def run(
         value_model: folder of an earlier value model to go on from.
         value_samples: judged samples of `model` that the value model learns from before the first step.
         iteration: where this training stands in Algorithm 1.
+        process_model: folder of the process reward model; needed where recipe.step_reward is model.
 
     Raises MathwrightError, before the first step, for a recipe, a reference or problems that cannot be trained on or
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
@@ -156,7 +160,9 @@ def run(
     if recipe.reward == "model" and reward_model is not None:
         judge_model = heads.load(reward_model, dtype=dtype, device=device)
     terms = rewards.from_recipe(recipe, judge_model)
-    steps = step_scorer(recipe.step_reward) if TABLE_10[recipe.method].reward == "steps" else None
+    steps = None
+    if TABLE_10[recipe.method].reward == "steps":
+        steps = step_scorers.from_recipe(recipe, process_model, dtype=dtype, device=device)
     prompts_of = partial(_prompts_of, recipe, stage, lm, template)
     prompts = prompts_of(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens

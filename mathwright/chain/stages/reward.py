@@ -1,4 +1,4 @@
-"""Stage `reward` (§4.1): a reward model trained on ranked samples."""
+"""Stage `reward` (§4.1): reward models of outcomes and of steps, trained on samples of the SFT model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, training_bytes
 from mathwright.chain.spec import StageSpec
 from mathwright.recipe import Recipe
+from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.recipe import check as check_reward
 from mathwright.run import Stage
 
@@ -31,22 +32,41 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.reward
     assert part is not None
-    samples = part.num_problems * part.responses_per_problem
-    steps = part.num_epochs * max(1, round(part.num_problems * (1 - part.heldout_share)) // part.batch_rankings)
+    kept = part.num_problems * (1 - part.heldout_share)
+    samples = steps = 0
+    notes: list[str] = []
+    if part.kind != "process":
+        samples += part.num_problems * part.responses_per_problem
+        steps += part.num_epochs * max(1, round(kept) // part.batch_rankings)
+        notes.append(f"{samples:,} samples; steps and tokens are upper bounds (equal verdicts are dropped)")
+    if part.kind != "outcome":
+        process = part.process
+        responses = part.num_problems * process.responses_per_problem
+        samples += responses
+        steps += part.num_epochs * max(1, round(kept * process.responses_per_problem) // process.batch_responses)
+        each = "by the arithmetic on them" if process.labels == "rule" else f"by {process.num_completions} completions"
+        notes.append(f"{responses:,} responses whose steps are labelled {each}, which are not among the tokens")
     return Plan(
         reads=(f"{models(recipe)[0]}/model", "problems/train.jsonl"),
-        writes=("reward/rankings.jsonl", "reward/model"),
+        writes=_writes(part),
         num_steps=steps,
         num_tokens=samples * part.sampling.max_new_tokens,
         memory_bytes=training_bytes(
             recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens
         ),
-        notes=(f"{samples:,} samples; steps and tokens are upper bounds (equal verdicts are dropped)",),
+        notes=tuple(notes),
     )
 
 
+def _writes(part: RewardRecipe) -> tuple[str, ...]:
+    if part.kind == "outcome":
+        return ("reward/rankings.jsonl", "reward/model")
+    outcome = ("reward/outcome/rankings.jsonl", "reward/outcome/model") if part.kind == "both" else ()
+    return (*outcome, "reward/process/labels.jsonl", "reward/process/model")
+
+
 def run(context: Context, stage: Stage) -> None:
-    from mathwright.reward.train import run
+    from mathwright.reward.stage import run
 
     assert context.recipe.reward is not None
     run(
@@ -63,7 +83,7 @@ def run(context: Context, stage: Stage) -> None:
 
 REWARD = StageSpec(
     name="reward",
-    about="§4.1 Train a reward model on ranked samples.",
+    about="§4.1 Train reward models: of outcomes on ranked samples, of steps on labelled ones.",
     run=run,
     check=check,
     plan=plan,

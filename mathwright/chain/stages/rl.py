@@ -19,7 +19,8 @@ from mathwright.run import Stage
 
 def reads(recipe: Recipe) -> Sequence[str]:
     assert recipe.rl is not None
-    return ("problems", "reward") if recipe.rl.reward == "model" else ("problems",)
+    by_model = recipe.rl.reward == "model" or recipe.rl.step_reward == "model"
+    return ("problems", "reward") if by_model else ("problems",)
 
 
 def check(context: Context) -> None:
@@ -33,14 +34,32 @@ def check(context: Context) -> None:
     for term in recipe.extra_rewards:
         if term.kind == "function":
             import_function(term.function)
-    if TABLE_10[recipe.method].reward == "steps":
+    if TABLE_10[recipe.method].reward == "steps" and recipe.step_reward != "model":
         step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
-    if recipe.reward == "model" and context.recipe.reward is None:
-        raise MathwrightError(
-            "rl.reward is model, but the recipe has no reward part", hint="give it one, or set rl.reward=rule"
-        )
+    _check_reward_models(context.recipe)
+
+
+def _check_reward_models(recipe: Recipe) -> None:
+    """Raise MathwrightError where what is to reward is not what the recipe's reward part trains."""
+    assert recipe.rl is not None
+    asked = (
+        ("reward", recipe.rl.reward, "outcome", "rl.reward=rule"),
+        ("step_reward", recipe.rl.step_reward, "process", "rl.step_reward=arithmetic"),
+    )
+    for name, value, kind, otherwise in asked:
+        if value != "model":
+            continue
+        if recipe.reward is None:
+            raise MathwrightError(
+                f"rl.{name} is model, but the recipe has no reward part", hint=f"give it one, or set {otherwise}"
+            )
+        if recipe.reward.kind not in (kind, "both"):
+            raise MathwrightError(
+                f"rl.{name} is model, but reward.kind={recipe.reward.kind} trains no {kind} reward model",
+                hint=f"set reward.kind={kind} (or both), or {otherwise}",
+            )
 
 
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
@@ -48,9 +67,9 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     assert part is not None
     check_rl(part)
     batch = part.problems_per_step * part.group_size
-    by_model = part.reward == "model"
+    by_model = bool(_reward_models(recipe))
     return Plan(
-        reads=(f"{models(recipe)[0]}/model", *(("reward/model",) if by_model else ()), "problems/train.jsonl"),
+        reads=(f"{models(recipe)[0]}/model", *_reward_models(recipe), "problems/train.jsonl"),
         writes=("rl/model", "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
         num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
@@ -66,6 +85,17 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
             rates(part.optimiser, part.num_steps),
             *((f"{part.iterations} iterations of {part.num_steps:,} steps",) if part.iterations > 1 else ()),
         ),
+    )
+
+
+def _reward_models(recipe: Recipe) -> Sequence[str]:
+    """Where the reward models lie that are read."""
+    part, reward = recipe.rl, recipe.reward
+    assert part is not None
+    outcome = "reward/model" if reward is None or reward.kind == "outcome" else "reward/outcome/model"
+    return (
+        *((outcome,) if part.reward == "model" else ()),
+        *(("reward/process/model",) if part.step_reward == "model" else ()),
     )
 
 
@@ -89,7 +119,13 @@ def run(context: Context, stage: Stage) -> None:
         solutions=context.solutions() if part.method == "sft" else (),
         heldout=context.problems("test") if part.evaluate_every else (),
         device=context.device,
+        process_model=_process_model(context),
     )
+
+
+def _process_model(context: Context) -> Path | None:
+    part = context.recipe.rl
+    return context.output("reward", "process_model") if part is not None and part.step_reward == "model" else None
 
 
 def _iterate(context: Context, stage: Stage) -> None:
@@ -117,6 +153,7 @@ def _iterate(context: Context, stage: Stage) -> None:
         seed=context.recipe.seed,
         heldout=context.problems("test") if part.evaluate_every else (),
         device=context.device,
+        process_model=_process_model(context),
     )
 
 

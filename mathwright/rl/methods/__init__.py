@@ -33,7 +33,7 @@ def from_recipe(recipe: RLRecipe) -> Method:
         case "grpo":
             return Grpo(recipe.clip_eps, recipe.kl_coef, *deviation)
         case "grpo_process":
-            return GrpoProcess(recipe.clip_eps, recipe.kl_coef, *deviation)
+            return GrpoProcess(recipe.clip_eps, recipe.kl_coef, *deviation, recipe.process_credit)
         case "dr_grpo":
             return DrGrpo(recipe.clip_eps, recipe.kl_coef, recipe.sampling.max_new_tokens)
         case "dapo":

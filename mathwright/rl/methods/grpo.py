@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mathwright.records import RolloutGroup
-from mathwright.rl.advantages import Std, outcome_advantages, process_advantages
+from mathwright.rl.advantages import (
+    Std,
+    mean_process_advantages,
+    min_process_advantages,
+    outcome_advantages,
+    process_advantages,
+)
 from mathwright.rl.losses import PolicyLoss, grpo_loss
 from mathwright.rl.methods.base import (
     Method,
@@ -60,14 +67,20 @@ class Grpo(Method):
 
 @dataclass(frozen=True, slots=True)
 class GrpoProcess(Grpo):
-    """A_{i,t} is the sum of the normalised rewards of the steps that end at token t or after it; the same loss."""
+    """A_{i,t} is the sum of the normalised rewards of the steps that end at token t or after it; the same loss.
+
+    That is credit sum, the paper's; the others are in `rl.advantages`.
+    """
+
+    credit: Literal["sum", "min", "mean"] = "sum"
 
     def advantages(self, groups: Sequence[RolloutGroup]) -> Tensor:
         """[P, G, T]."""
         most = max(1, *(len(r.step_ends) for group in groups for r in group.rollouts))
         rewards = [[_padded(r.step_rewards, most, math.nan) for r in group.rollouts] for group in groups]
         ends = [[_padded(r.step_ends, most, 0) for r in group.rollouts] for group in groups]
-        return process_advantages(
+        advantages = {"sum": process_advantages, "min": min_process_advantages, "mean": mean_process_advantages}
+        return advantages[self.credit](
             torch.tensor(rewards),
             torch.tensor(ends, dtype=torch.long),
             num_tokens=longest(groups),
