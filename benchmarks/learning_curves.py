@@ -1,25 +1,34 @@
-"""Does reinforcement lift a fine-tuned model, and which of the paper's methods lifts it most? (Figures 5 and 7, small.)
+"""Does reinforcement lift a fine-tuned model, which of the paper's methods lifts it most, and what do a learned reward,
+a value model and iterations add? (Figures 5, 6 and 7, small.)
 
-    python benchmarks/learning_curves.py --out runs/curves                          # about an hour on one core
-    python benchmarks/learning_curves.py --out runs/curves --arms grpo --seeds 0    # one arm
+    python benchmarks/learning_curves.py --out runs/curves                          # Figure 5: about two hours
+    python benchmarks/learning_curves.py --out runs/curves --arms grpo ppo --seeds 0 1 2
+    python benchmarks/learning_curves.py --out runs/curves --arms grpo ppo --seeds 10 11 --rates 1 3    # tuning
+    ... --arms iterated iterated_frozen iterated_kept iterated_neither                                  # Algorithm 1
 
 A Llama of 0.9M parameters from scratch is fine-tuned on worked solutions of questions about single digits (chain of
-thought, a line a step), then each arm goes on from it: GRPO with outcome and with process supervision, online RFT and
-RFT, all on the same number of samples of the same questions, none of which fine-tuning has seen. Held-out questions are
-further ones of the same templates; those of "new numbers" also have numbers that stand in no training question. Greedy
-accuracy is measured on the way; Maj@K and Pass@K (16 samples at 0.7, §5.2.2) before and after. The folder resumes; the
-same command prints the tables again.
+thought, a line a step), then each arm goes on from it, all on the same number of samples of the same questions, none of
+which fine-tuning has seen. Arms whose reward is learned share one outcome and one process reward model, trained on
+samples of the fine-tuned model. Held-out questions are further ones of the same templates; those of "new numbers" also
+have numbers that stand in no training question. Greedy accuracy is measured on the way; Maj@K and Pass@K (16 samples at
+0.7, §5.2.2) before and after. Arms of iterations are half as long as the others, in two iterations. The folder resumes;
+the same command prints the tables again.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mathwright.chain import iterate
+from mathwright.chain.iterate import RewardModelFiles
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.eval.run import EvaluatedModel
 from mathwright.eval.run import run as evaluate
@@ -30,6 +39,8 @@ from mathwright.problems.formats import response_text
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems
 from mathwright.records import Problem, Solution, to_json
+from mathwright.reward.recipe import RewardRecipe
+from mathwright.reward.stage import run as train_reward_models
 from mathwright.rl import train as rl
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import RunDirectory, Stage, read_manifest, read_metrics
@@ -39,7 +50,6 @@ from mathwright.sft.recipe import SFTRecipe
 QUESTIONS = "add_two,subtract_two,multiply_two,gets_more,gives_away,plus_equation"
 NUM_SFT, NUM_RL, NUM_HELDOUT = 1_000, 2_500, 400
 TEMPLATE = "short"
-ARMS = ("grpo", "grpo_process", "online_rft", "rft")
 SCRATCH = ScratchRecipe(vocab_size=512, width=128, num_layers=4, num_heads=4, num_kv_heads=4, ffn_width=352)
 
 
@@ -71,6 +81,18 @@ SFT = SFTRecipe(
     optimiser=adamw(2e-3, warmup_steps=20, weight_decay=0.1, decay=((0.8, 0.316),)),
     checkpoint_every=0,
 )
+REWARD = RewardRecipe(
+    kind="both",
+    num_problems=1_000,
+    responses_per_problem=8,
+    sampling=sampling(1.0),
+    num_epochs=2,
+    batch_rankings=16,
+    micro_batch_tokens=4_096,
+    heldout_share=0.25,
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.8, 0.316),)),
+    pointwise_weight=0.5,
+)
 EVAL = EvalRecipe(
     modes=("cot",),
     start_template=TEMPLATE,
@@ -84,9 +106,9 @@ EVAL = EvalRecipe(
 )
 
 
-def rl_recipe(method: Any, num_steps: int) -> RLRecipe:
+def rl_recipe(num_steps: int) -> RLRecipe:
     return RLRecipe(
-        method=method,
+        method="grpo",
         reward="rule",
         mode="cot",
         num_steps=num_steps,
@@ -105,6 +127,58 @@ def rl_recipe(method: Any, num_steps: int) -> RLRecipe:
         evaluate_every=50,
         num_evaluated=200,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """How an arm differs from GRPO with outcome supervision by rule."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 1
+
+    @property
+    def judged_by_model(self) -> bool:
+        """Whether it needs the reward models."""
+        return "model" in (self.changes.get("reward"), self.changes.get("step_reward"))
+
+    def recipe(self, num_steps: int, rate: float) -> RLRecipe:
+        if self.iterations > 1:
+            num_steps = num_steps // 2 // self.iterations
+        plain = rl_recipe(num_steps)
+        faster = replace(plain.optimiser, lr=rate * plain.optimiser.lr)
+        return replace(plain, optimiser=faster, iterations=self.iterations, **self.changes)
+
+
+LEARNED = {"reward": "model"}
+ARMS = {
+    # Figure 5
+    "grpo": Arm(),
+    "grpo_process": Arm(changes={"method": "grpo_process"}),
+    "online_rft": Arm(changes={"method": "online_rft"}),
+    "rft": Arm(changes={"method": "rft"}),
+    # the same with learned rewards, as the paper has them
+    "grpo_model": Arm(changes=LEARNED),
+    "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
+    # PPO: as many samples, of 32 questions x 8 or of 256 x 1
+    "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
+    "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy", "problems_per_step": 256, "group_size": 1}),
+    "ppo_from_reward": Arm(changes={"method": "ppo", "value_init": "reward"}),
+    "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "policy", "lambda_policy": 0.95}),
+    # Algorithm 1: the reward model refreshed or frozen, pi_ref reset or kept
+    "iterated": Arm(changes=LEARNED, iterations=2),
+    "iterated_frozen": Arm(changes={**LEARNED, "refresh_reward": False}, iterations=2),
+    "iterated_kept": Arm(changes={**LEARNED, "reset_reference": False}, iterations=2),
+    "iterated_neither": Arm(changes={**LEARNED, "refresh_reward": False, "reset_reference": False}, iterations=2),
+}
+FIGURE_5 = ("grpo", "grpo_process", "online_rft", "rft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardModels:
+    """The two that learned rewards read."""
+
+    outcome: RewardModelFiles
+    process: Path
 
 
 class Experiment:
@@ -131,21 +205,48 @@ class Experiment:
             fine_tune(stage, self.sft_problems, self.solutions)
         return stage.path / "model"
 
-    def arm(self, method: str, seed: int) -> Stage:
-        recipe = rl_recipe(method, self.num_steps)
-        stage = self.run.stage(f"{method}-{seed}", recipe, SFT)
+    def reward_models(self) -> RewardModels:
+        """Of outcomes and of steps, trained on samples of the fine-tuned model."""
+        stage = self.run.stage("reward", REWARD, SFT)
         if not stage.finished:
-            rl.run(
-                recipe,
+            train_reward_models(
+                REWARD,
                 stage,
                 model=self.fine_tuned(),
-                reward_model=None,
                 problems=self.rl_problems,
                 template=TEMPLATE,
                 dtype="float32",
-                seed=seed,
-                heldout=self.sets["heldout"],
+                seed=0,
             )
+        files = RewardModelFiles(
+            recipe=REWARD,
+            model=stage.output("model"),
+            samples=stage.output("samples"),
+            heldout=stage.output("heldout"),
+        )
+        return RewardModels(outcome=files, process=stage.output("process_model"))
+
+    def arm(self, name: str, seed: int, rate: float) -> Stage:
+        arm = ARMS[name]
+        recipe = arm.recipe(self.num_steps, rate)
+        needs_reward = arm.judged_by_model or recipe.value_init == "reward"
+        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *([REWARD] if needs_reward else []))
+        if stage.finished:
+            return stage
+        judges = self.reward_models() if needs_reward else None
+        given: dict[str, Any] = {
+            "model": self.fine_tuned(),
+            "problems": self.rl_problems,
+            "template": TEMPLATE,
+            "dtype": "float32",
+            "seed": seed,
+            "heldout": self.sets["heldout"],
+            "process_model": judges.process if judges and recipe.step_reward == "model" else None,
+        }
+        if recipe.iterations > 1:
+            iterate.run(recipe, stage, reward=judges.outcome if judges else None, **given)
+        else:
+            rl.run(recipe, stage, reward_model=judges.outcome.model if judges else None, **given)
         return stage
 
     def evaluation(self, name: str, model: Path) -> dict[str, dict[str, Any]]:
@@ -160,6 +261,10 @@ class Experiment:
             assert manifest is not None
             rows[kind] = manifest["summary"]["table"][0]
         return rows
+
+
+def named(arm: str, seed: int, rate: float) -> str:
+    return f"{arm}-{seed}" + (f"-rate{rate:g}" if rate != 1 else "")
 
 
 def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution]) -> None:
@@ -200,11 +305,56 @@ def print_tables(rows: dict[str, dict[str, dict[str, Any]]], curves: dict[str, d
         print(f"| {name} | " + " | ".join(percent(curve[s]) if s in curve else "" for s in steps) + " |")
 
 
+def training(stage: Stage) -> dict[str, Any]:
+    """What a training cost and how it ended, means over its last tenth."""
+    manifest = read_manifest(stage.path)
+    assert manifest is not None
+    steps = [m for m in read_metrics(stage.path) if m.get("kind") == "train"]
+    last = steps[-max(1, len(steps) // 10) :]
+
+    def mean(name: str) -> float | None:
+        values = [m[name] for m in last if m.get(name) is not None]
+        return sum(values) / len(values) if values else None
+
+    return {
+        "seconds": manifest["seconds"],
+        "peak_memory_bytes": manifest["peak_memory_bytes"],
+        "num_steps": len(steps),
+        # the KL to the fine-tuned model, whatever the reference is by then
+        "kl": mean("kl_initial") if mean("kl_initial") is not None else mean("kl"),
+        "reward": mean("reward_mean"),
+        "accuracy": mean("accuracy"),
+        "explained_variance": mean("explained_variance"),
+        "reward_matrix": manifest["summary"].get("reward_matrix"),
+    }
+
+
+def print_trainings(trainings: Mapping[str, Mapping[str, Any]]) -> None:
+    print(
+        "\n| training | steps | minutes | peak GB | reward | correct | KL | explained variance |\n" + "|---" * 8 + "|"
+    )
+    for name, t in trainings.items():
+        shown = (
+            "" if t[key] is None else f"{t[key]:.3f}" for key in ("reward", "accuracy", "kl", "explained_variance")
+        )
+        cost = f"{t['num_steps']} | {t['seconds'] / 60:.1f} | {t['peak_memory_bytes'] / 1e9:.2f}"
+        print(f"| {name} | {cost} | {' | '.join(shown)} |")
+    for name, t in trainings.items():
+        for row in t["reward_matrix"] or ():
+            if row["pair_accuracy"] is not None:
+                low, high = row["pair_accuracy_interval"]
+                print(
+                    f"{name}: reward model {row['reward_model']} on samples of iteration {row['samples']}: "
+                    f"{percent(row['pair_accuracy'])} ({percent(low)} to {percent(high)}) of pairs"
+                )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--arms", nargs="+", default=FIGURE_5, choices=ARMS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[1.0], help="times the learning rate of 3e-4")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
@@ -213,13 +363,17 @@ def main() -> None:
     experiment = Experiment(arguments.out, arguments.steps)
     rows = {"sft": experiment.evaluation("sft", experiment.fine_tuned())}
     curves: dict[str, dict[int, float]] = {}
-    for seed in arguments.seeds:
-        for method in arguments.arms:
-            stage, name = experiment.arm(method, seed), f"{method}, seed {seed}"
-            curves[name] = {m["step"]: m["accuracy"] for m in read_metrics(stage.path) if m.get("kind") == "eval"}
-            rows[name] = experiment.evaluation(f"{method}-{seed}", stage.path / "model")
-    (arguments.out / "tables.json").write_text(json.dumps({"rows": rows, "curves": curves}, indent=2))
+    trainings: dict[str, dict[str, Any]] = {}
+    for seed, rate, arm in itertools.product(arguments.seeds, arguments.rates, arguments.arms):
+        stage, name = experiment.arm(arm, seed, rate), named(arm, seed, rate)
+        curves[name] = {m["step"]: m["accuracy"] for m in read_metrics(stage.path) if m.get("kind") == "eval"}
+        trainings[name] = training(stage)
+        rows[name] = experiment.evaluation(name, stage.output("model"))
+    (arguments.out / "tables.json").write_text(
+        json.dumps({"rows": rows, "curves": curves, "trainings": trainings}, indent=2)
+    )
     print_tables(rows, curves)
+    print_trainings(trainings)
 
 
 if __name__ == "__main__":
