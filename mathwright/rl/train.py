@@ -122,7 +122,8 @@ def run(
     models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
     lm = models.policy
     judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
-    terms = rewards.from_recipe(recipe, judge_model)
+    standardised = recipe.standardise_reward and reward_model is not None
+    terms = rewards.from_recipe(recipe, judge_model, heads.read_scale(reward_model) if standardised else None)
     steps = step_scorer(recipe.step_reward) if TABLE_10[recipe.method].reward == "steps" else None
     prompts_of = partial(_prompts_of, recipe, stage, lm, template)
     prompts = prompts_of(problems, "prompts")
