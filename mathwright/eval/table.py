@@ -40,8 +40,8 @@ def tabulate(records: Sequence[EvalRecord], num_samples: int, *, by_task: bool =
 
     Shares are between 0 and 1, each with its 95% interval. Problems whose reference cannot be read are counted as
     `unscored` and are in no other figure. Accuracy and rates are those of the greedy answers; where a row has none,
-    those of its samples (`measured_on` says which). Maj@K, Pass@K, best-of-K and the weighted vote are given for K = 1, 2, 4, ... and
-    `num_samples` (0: as many as there are), each over the problems that have K samples.
+    those of its samples (`measured_on` says which). Maj@K, Pass@K, best-of-K and the weighted vote are given for K = 1,
+    2, 4, ... and `num_samples` (0: as many as there are), each over the problems that have K samples.
     """
     groups: dict[tuple[str, str, str], list[EvalRecord]] = {}
     for record in records:

@@ -17,6 +17,7 @@ from mathwright.records import JudgedGroup
 from mathwright.reward.examples import CORRECT, WRONG, Group
 from mathwright.reward.judges import Scores, final_answers
 from mathwright.reward.scoring import truncated
+from mathwright.run import Stage
 from mathwright.selection import (
     best_of_k,
     cluster_answers,
@@ -54,6 +55,29 @@ def evaluation(groups: Sequence[Group], judges: Mapping[str, Scores]) -> dict[st
         **_verdict_figures(judged),
         "best_of_n": best_of_n([s for s in judged if s.num_unscored == 0]),
     }
+
+
+def summary_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an evaluation stands in the manifest; nothing of pairs where there are none."""
+    pairs, equal, best = found["pairs"], found["equal_pairs"], found["best_of_n"]
+    summary: dict[str, Any] = {}
+    if pairs["num_pairs"]:
+        summary["pair_accuracy"] = pairs["accuracy"][MODEL]
+        summary["pair_accuracy_interval"] = pairs["interval"][MODEL]
+        summary |= {f"pair_accuracy_of_{name}": pairs["accuracy"][name] for name in pairs["difference"]}
+    if equal["num_pairs"]:
+        summary["equal_pairs"] = equal
+    summary |= {name: found[name] for name in ("auc", "calibration_error", "length_correlation") if name in found}
+    if best:
+        summary["best_of_n"] = {**best["rows"][-1], "ahead_at": best["n"], "ahead_of": best["ahead_of"]}
+    return summary
+
+
+def log_best_of_n(stage: Stage, found: Mapping[str, Any]) -> None:
+    """A measurement a row of the curve over N, of kind "best_of_n", in place of earlier ones."""
+    stage.rewind_metrics(0, "best_of_n")
+    for row in found["best_of_n"].get("rows", ()):
+        stage.log(row["n"], kind="best_of_n", **{k: v for k, v in row.items() if not k.endswith("_interval")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +201,7 @@ def _verdict_figures(judged: Sequence[_Scored]) -> dict[str, Any]:
 
 
 def auc(scores: np.ndarray, right: np.ndarray) -> float | None:
-    """Area under the ROC curve: the chance that a right response scores above a wrong one, of any prompt; a tie is half.
+    """Area under the ROC curve: how often a right response scores above a wrong one, of any prompt; a tie is half.
 
     scores [N]; right [N] bool. None unless both kinds are there.
     """
@@ -205,11 +229,11 @@ def calibration_error(scores: np.ndarray, right: np.ndarray) -> float | None:
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
     """Spearman's rank correlation; None where fewer than three values, or all alike, leave it undefined."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(spearmanr(first, second)[0])
+    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 # --- best of N ------------------------------------------------------------------------------------

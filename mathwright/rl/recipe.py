@@ -93,7 +93,7 @@ class RLRecipe:
     """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave (where
     the model the training began with explores, it is ours)."""
     truncation_reward: Annotated[float | None, ADDED] = None
-    """What a response that ran into its limit has in place of `reward`; no reward model is asked about it then. None: it
-    is rewarded like the others, and a reward model reads it at its last token, without an end token."""
+    """What a response that ran into its limit has in place of `reward`; no reward model is asked about it then. None:
+    as the others, and a reward model reads it at its last token, without an end token."""
     standardise_reward: Annotated[bool, ADDED] = False
     """Whether a reward model's scores are given mean 0 and deviation 1 on the held-out samples they were fitted on."""
