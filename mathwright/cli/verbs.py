@@ -16,8 +16,8 @@ from rich.text import Text
 from mathwright import recipes
 from mathwright.chain.stages import STAGE_NAMES, STAGES
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
-from mathwright.cli.steps import STEP_VERBS
-from mathwright.cli.steps import perform as perform_steps
+from mathwright.cli.reward import REWARD_VERBS
+from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.rl.methods.table import as_rows
@@ -183,7 +183,7 @@ VERBS: Mapping[str, type] = {
 Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
 
 
-BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "reward": STEP_VERBS}
+BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "reward": REWARD_VERBS}
 """Verbs that stand behind the name of a stage, which otherwise takes a recipe."""
 
 
@@ -255,8 +255,8 @@ def _perform(command: Any) -> None:
             )
         case EvalArguments() if command.tasks:
             evaluate(command)
-        case _ if type(command) in STEP_VERBS.values():
-            perform_steps(command)
+        case _ if type(command) in REWARD_VERBS.values():
+            perform_reward(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:

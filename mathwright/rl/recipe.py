@@ -117,6 +117,11 @@ class RLRecipe:
     worth on average."""
     when_gamed: Annotated[Literal["stop", "warn"], GUARD] = "stop"
     """What happens where a learned reward rises while correct answers fall (`rl.guards.Gaming`)."""
+    truncation_reward: Annotated[float | None, ADDED] = None
+    """What a response that ran into its limit has in place of `reward`; no reward model is asked about it then. None:
+    as the others, and a reward model reads it at its last token, without an end token."""
+    standardise_reward: Annotated[bool, ADDED] = False
+    """Whether a reward model's scores are given mean 0 and deviation 1 on the held-out samples they were fitted on."""
 
     # --- the value model of ppo; without a meaning elsewhere ---
 

@@ -12,7 +12,7 @@ from mathwright.lm import heads
 from mathwright.lm.pack import pack_groups
 from mathwright.lm.save import save
 from mathwright.problems.steps import StepRule, write_rule
-from mathwright.records import Completion, Verdict
+from mathwright.records import Completion, FinishReason, Verdict, VerdictStatus
 from mathwright.reward.recipe import ProcessRecipe
 from mathwright.rl import train
 from mathwright.rl.check import check
@@ -47,7 +47,7 @@ def process_model(model, tmp_path_factory) -> Path:
     return folder
 
 
-def sample(text: str, finish="stop", status="correct") -> Sample:
+def sample(text: str, finish: FinishReason = "stop", status: VerdictStatus = "correct") -> Sample:
     return Sample(
         prompt=toy.asked(toy.PROBLEMS[0], "1 + 1 ="),
         completion=Completion(tokens=(1,), logprobs=(0.0,), sampled=(True,), text=text, finish=finish),
@@ -154,12 +154,13 @@ def test_recipes_that_do_not_fit_are_named(changes, message):
 
 def test_the_reward_model_must_be_of_the_kind_that_is_read(tmp_path):
     small = small_run.recipe(tmp_path)
-    assert small.rl is not None and small.reward is not None
+    small_rl, small_reward = small.rl, small.reward
+    assert small_rl is not None and small_reward is not None
 
     def with_(kind, **rl):
         process = ProcessRecipe() if kind == "outcome" else dataclasses.replace(ProcessRecipe(), max_steps=8)
-        reward = None if kind is None else dataclasses.replace(small.reward, kind=kind, process=process)
-        return dataclasses.replace(small, reward=reward, rl=dataclasses.replace(small.rl, **rl))
+        reward = None if kind is None else dataclasses.replace(small_reward, kind=kind, process=process)
+        return dataclasses.replace(small, reward=reward, rl=dataclasses.replace(small_rl, **rl))
 
     for kind in ("process", "both"):
         _check_reward_models(with_(kind, **BY_MODEL))
