@@ -11,7 +11,7 @@ import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
 BASE = {"children", "errors", "files", "functions", "lines", "records", "run", "terminal"}
-SHARED = BASE | {"stats", "lm", "problems", "answers", "tools", "judge", "engines"}
+SHARED = BASE | {"selection", "stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "children": {"errors"},
@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"lines"},
     "functions": {"errors"},
     "records": {"errors", "files", "lines"},
+    "selection": set(),
     "stats": set(),
     "terminal": set(),
     "run": {"errors", "files", "lines", "terminal"},

@@ -16,6 +16,8 @@ from rich.text import Text
 from mathwright import recipes
 from mathwright.chain.stages import STAGE_NAMES, STAGES
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
+from mathwright.cli.reward import REWARD_VERBS
+from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.rl.methods.table import as_rows
@@ -181,15 +183,19 @@ VERBS: Mapping[str, type] = {
 Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
 
 
+BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "reward": REWARD_VERBS}
+"""Verbs that stand behind the name of a stage, which otherwise takes a recipe."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
     130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    verb = CORPUS_VERBS.get(given[1]) if given[:1] == ["corpus"] and len(given) > 1 else None
+    verb = BEHIND.get(given[0], {}).get(given[1]) if len(given) > 1 else None
     command = tyro.cli(
         verb or Command,
         args=given[2:] if verb else given,
-        prog=f"mathwright corpus {given[1]}" if verb else "mathwright",
+        prog=f"mathwright {given[0]} {given[1]}" if verb else "mathwright",
         description=verb.__doc__ if verb else sys.modules["mathwright"].__doc__,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
@@ -249,6 +255,8 @@ def _perform(command: Any) -> None:
             )
         case EvalArguments() if command.tasks:
             evaluate(command)
+        case _ if type(command) in REWARD_VERBS.values():
+            perform_reward(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
         case _:

@@ -28,6 +28,7 @@ def with_scores(
         model,
         [records[i].prompt for i in places],
         [records[i].response for i in places],
+        truncated=[records[i].finish != "stop" for i in places],
         micro_batch_tokens=micro_batch_tokens,
     )
     scored = list(records)

@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mathwright.answers import check_answer
-from mathwright.eval.metrics import best_of_k, cluster_answers, expected_majority, pass_at_k
+from mathwright.eval.metrics import (
+    best_of_k,
+    cluster_answers,
+    expected_majority,
+    expected_weighted_vote,
+    pass_at_k,
+    vote_weights,
+)
 from mathwright.records import EvalRecord
 from mathwright.stats import Interval, mcnemar, mean_interval, paired_bootstrap, paired_difference, wilson_interval
 
@@ -33,8 +40,8 @@ def tabulate(records: Sequence[EvalRecord], num_samples: int, *, by_task: bool =
 
     Shares are between 0 and 1, each with its 95% interval. Problems whose reference cannot be read are counted as
     `unscored` and are in no other figure. Accuracy and rates are those of the greedy answers; where a row has none,
-    those of its samples (`measured_on` says which). Maj@K, Pass@K and best-of-K are given for K = 1, 2, 4, ... and
-    `num_samples` (0: as many as there are), each over the problems that have K samples.
+    those of its samples (`measured_on` says which). Maj@K, Pass@K, best-of-K and the weighted vote are given for K = 1,
+    2, 4, ... and `num_samples` (0: as many as there are), each over the problems that have K samples.
     """
     groups: dict[tuple[str, str, str], list[EvalRecord]] = {}
     for record in records:
@@ -138,9 +145,19 @@ def _sampled_figures(samples: Sequence[EvalRecord], num_samples: int) -> dict[st
         largest = str(ks[-1])
         figures["maj_at_k"] = figures["maj_at"][largest]
         figures["maj_at_k_interval"] = figures["maj_at_interval"][largest]
-    scored = [mine for mine in problems if any(r.score is not None for r in mine)]
-    best = {k: [best_of_k(_scores(mine), _verdicts(mine), k) for mine in scored if len(mine) >= k] for k in ks}
-    return figures | (_curve("best_of", best) if scored else {})
+    scored = [(mine, c) for mine, c in voted if any(r.score is not None for r in mine)]
+    if not scored:
+        return figures
+    best = {k: [best_of_k(_scores(mine), _verdicts(mine), k) for mine, _ in scored if len(mine) >= k] for k in ks}
+    weighted = {
+        k: [
+            expected_weighted_vote(c, vote_weights(_scores(mine)), _verdicts(mine), k)
+            for mine, c in scored
+            if len(mine) >= k
+        ]
+        for k in ks
+    }
+    return figures | _curve("best_of", best) | _curve("weighted_vote", weighted)
 
 
 def _curve(name: str, values: Mapping[int, Sequence[float]]) -> dict[str, dict[str, Any]]:
@@ -314,7 +331,12 @@ def markdown(rows: Sequence[Mapping[str, Any]], *, breakdown: bool = True) -> st
         "accuracy": lambda row: _percent(row["accuracy"], row["accuracy_interval"]),
         **{
             title: lambda row, key=key: _last(row, key)
-            for title, key in (("Maj@K", "maj_at"), ("Pass@K", "pass_at"), ("best-of-K", "best_of"))
+            for title, key in (
+                ("Maj@K", "maj_at"),
+                ("Pass@K", "pass_at"),
+                ("best-of-K", "best_of"),
+                ("weighted vote", "weighted_vote"),
+            )
             if any(row.get(key) for row in rows)
         },
         "truncated": lambda row: f"{100 * row['truncated']:.1f}",

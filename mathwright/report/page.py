@@ -15,6 +15,7 @@ from mathwright.lines import file_lines, readable
 from mathwright.report.corpus import corpus_headline, corpus_section
 from mathwright.report.plots import plot, reward_matrix
 from mathwright.report.policy import csp_hash
+from mathwright.report.reward import judged_parts
 from mathwright.run import read_manifests, read_metrics
 
 STAGE_TITLES = {"model": "start", "pretrain": "before SFT", "sft": "after SFT", "rl": "after RL"}
@@ -149,7 +150,10 @@ def _training(run: Path, manifests: Mapping[str, Any], name: str) -> dict[str, A
     if any("lr" in m for m in metrics):
         plots.append(plot(f"{name}-lr", metrics, ["lr"], "learning rate"))
     facts = [(key.replace("_", " "), value) for key, value in manifests[name]["summary"].items() if _is_fact(value)]
-    return {"anchor": name, "title": titles[name], "text": "", "facts": facts, "plots": plots}
+    tables, more = judged_parts(run / name) if name == "reward" else ([], [])
+    return {
+        "anchor": name, "title": titles[name], "text": "", "facts": facts, "tables": tables, "plots": [*plots, *more]
+    }  # fmt: skip
 
 
 def _is_fact(value: Any) -> bool:
@@ -180,7 +184,7 @@ def _reinforcement(run: Path, manifests: Mapping[str, Any]) -> dict[str, Any] | 
     if matrix := summary.get("reward_matrix"):
         plots.append(reward_matrix(matrix))
     facts = [(key.replace("_", " "), value) for key, value in summary.items() if _is_fact(value)]
-    return {"anchor": "rl", "title": "Reinforcement (§4)", "text": "", "facts": facts, "plots": plots}
+    return {"anchor": "rl", "title": "Reinforcement (§4)", "text": "", "facts": facts, "tables": [], "plots": plots}
 
 
 # --- texts ----------------------------------------------------------------------------------------

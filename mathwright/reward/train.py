@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.files import write_json
 from mathwright.lm import checkpoint, heads
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
@@ -24,11 +25,15 @@ from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.lm.save import save
 from mathwright.problems.turns import turn
 from mathwright.records import JudgedGroup, Problem, read_jsonl, write_jsonl
+from mathwright.reward import judges
+from mathwright.reward.evaluate import MODEL, evaluation, log_best_of_n, summary_of
 from mathwright.reward.examples import Example, Group, examples_of, split_by_prompt, trainable
+from mathwright.reward.judges import Scores
 from mathwright.reward.layouts import read_files
 from mathwright.reward.objective import RankingBatch, objective, pack_rankings
 from mathwright.reward.rankings import sample_groups
 from mathwright.reward.recipe import RewardRecipe, check
+from mathwright.reward.scoring import keep_scale, score_groups
 from mathwright.run import Stage
 
 SAMPLES, HELDOUT, RANKINGS = "samples.jsonl", "heldout.jsonl", "rankings.jsonl"
@@ -45,9 +50,10 @@ def run(
     seed: int,
     device: str = "cpu",
 ) -> None:
-    """Sample, judge, train and measure; outputs model, samples, heldout and rankings.
+    """Sample, judge, train and measure; outputs model, evaluation, samples, heldout and rankings.
 
-    samples.jsonl and heldout.jsonl hold every judged group (`JudgedGroup`), those of equal verdicts too.
+    samples.jsonl and heldout.jsonl hold every judged group (`JudgedGroup`), those of equal verdicts too;
+    evaluation.json what `evaluate.evaluation` finds on the held-out groups, and on each of the judged files.
 
     Args:
         recipe: sizes and loss.
@@ -68,44 +74,75 @@ def run(
     end = turn(template, lm.tokenizer).end
     stop_at(lm, end)
     files = read_files(recipe.files, template=template, tokenizer=lm.tokenizer, stage=stage)
-    from_files = split_by_prompt(files, recipe.heldout_share, seed)
+    judged_files = {
+        path: read_files([path], template=template, tokenizer=lm.tokenizer, stage=stage) for path in recipe.judged_files
+    }
     sampled = _sample(recipe, stage, lm, problems, template=template, seed=seed)
+    from_files = split_by_prompt(files, recipe.heldout_share, seed)
     training, heldout = ([*ours, *theirs] for ours, theirs in zip(sampled, from_files, strict=True))
-    examples, held = usable(recipe, lm, training), usable(recipe, lm, heldout)
+    examples = usable(recipe, lm, training)
     require_pairs(
         examples,
         "hardly a problem has both correct and wrong responses",
         hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
         "or choose problems the model solves sometimes",
     )
+    on = {"heldout": heldout, **judged_files}
+    # before the training, which changes the weights
+    nothing_known = stage.once("judges", lambda _: _judges(recipe, lm, end, examples, on))
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
-    per_epoch = math.ceil(len(examples) / recipe.batch_rankings)
-
-    def chosen(step: int) -> list[Example]:
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((seed, epoch)).permutation(len(examples))
-        return [examples[i] for i in order[place * recipe.batch_rankings : (place + 1) * recipe.batch_rankings]]
-
-    fit_reward_model(
-        recipe,
-        stage,
-        reward_model,
-        optimiser=recipe.optimiser,
-        num_steps=per_epoch * recipe.num_epochs,
-        chosen=chosen,
-        measured={"heldout": held},
-    )
+    measured = {"heldout": usable(recipe, lm, heldout)}
+    _train(recipe, stage, reward_model, examples, measured, seed)
     save(reward_model, stage.path / "model")
-    stage.finish(
-        outputs={
-            "model": stage.path / "model",
-            "samples": stage.path / SAMPLES,
-            "heldout": stage.path / HELDOUT,
-            "rankings": stage.path / "sampling" / RANKINGS,
-        },
-        summary={"num_rankings": sum(e.num_pairs > 0 for e in examples), **accuracies(stage, {"heldout": held})},
-    )
+    keep_scale(recipe, reward_model, stage.path / "model", sampled[1] or heldout)
+    found = {
+        name: evaluation(groups, {MODEL: score_groups(recipe, reward_model, groups), **nothing_known[name]})
+        for name, groups in on.items()
+    }
+    _finish(stage, examples, measured, found)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
+
+
+def _finish(
+    stage: Stage,
+    examples: Sequence[Example],
+    measured: Mapping[str, Sequence[Example]],
+    found: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write what was found, and the manifest."""
+    write_json(stage.path / "evaluation.json", found)
+    log_best_of_n(stage, found["heldout"])
+    outputs = {
+        "model": stage.path / "model",
+        "evaluation": stage.path / "evaluation.json",
+        "samples": stage.path / SAMPLES,
+        "heldout": stage.path / HELDOUT,
+        "rankings": stage.path / "sampling" / RANKINGS,
+    }
+    stage.finish(
+        outputs={name: path for name, path in outputs.items() if path.exists()},
+        summary={
+            "num_rankings": sum(e.num_pairs > 0 for e in examples),
+            "num_pairs": sum(e.num_pairs for e in examples),
+            **accuracies(stage, measured),
+            **summary_of(found["heldout"]),
+        },
+    )
+
+
+def _judges(
+    recipe: RewardRecipe, lm: LanguageModel, end: int, examples: Sequence[Example], on: Mapping[str, Sequence[Group]]
+) -> dict[str, dict[str, Scores]]:
+    """What each of the judges that know nothing gives the responses of each set of groups."""
+    sign = judges.length_sign(examples)
+    return {
+        name: {
+            "length": judges.by_length(groups, sign),
+            "logprob": judges.mean_logprobs(lm, groups, end=end, micro_batch_tokens=recipe.micro_batch_tokens),
+            "answer": judges.by_answer(groups),
+        }
+        for name, groups in on.items()
+    }
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -144,6 +181,33 @@ def require_pairs(examples: Sequence[Example], what: str, hint: str) -> None:
 
 
 # --- training -------------------------------------------------------------------------------------
+
+
+def _train(
+    recipe: RewardRecipe,
+    stage: Stage,
+    reward_model: RewardModel,
+    examples: Sequence[Example],
+    measured: Mapping[str, Sequence[Example]],
+    seed: int,
+) -> None:
+    """All epochs, each in an order of its own."""
+    per_epoch = math.ceil(len(examples) / recipe.batch_rankings)
+
+    def chosen(step: int) -> list[Example]:
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng((seed, epoch)).permutation(len(examples))
+        return [examples[i] for i in order[place * recipe.batch_rankings : (place + 1) * recipe.batch_rankings]]
+
+    fit_reward_model(
+        recipe,
+        stage,
+        reward_model,
+        optimiser=recipe.optimiser,
+        num_steps=per_epoch * recipe.num_epochs,
+        chosen=chosen,
+        measured=measured,
+    )
 
 
 def fit_reward_model(

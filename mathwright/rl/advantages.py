@@ -88,7 +88,7 @@ def min_process_advantages(
     """
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0")
-    shares = (-step_rewards_PGS / temperature).where(~step_rewards_PGS.isnan(), -torch.inf).softmax(2)
+    shares = (-step_rewards_PGS / temperature).double().where(~step_rewards_PGS.isnan(), -torch.inf).softmax(2)
     return _shared_advantages(step_rewards_PGS, shares, step_ends_PGS, num_tokens=num_tokens, std=std, eps=eps)
 
 
@@ -106,7 +106,7 @@ def mean_process_advantages(
     `process_advantages`; std is that of R.
     """
     scored = ~step_rewards_PGS.isnan()
-    shares = scored.to(step_rewards_PGS.dtype) / scored.sum(2, keepdim=True).clamp(min=1)
+    shares = scored.double() / scored.sum(2, keepdim=True).clamp(min=1)
     return _shared_advantages(step_rewards_PGS, shares, step_ends_PGS, num_tokens=num_tokens, std=std, eps=eps)
 
 
@@ -121,10 +121,10 @@ def _shared_advantages(
 ) -> Float[Tensor, "P G {num_tokens}"]:
     """Advantages where a response is worth R_i = sum_j w_j r_j, the shares w_j of its steps adding up to 1."""
     scored = ~step_rewards_PGS.isnan()
-    shares = shares_PGS.where(scored, 0.0).double()
+    shares = shares_PGS.where(scored, 0.0)
     rewards = step_rewards_PGS.where(scored, 0.0).double()
     # rounded: sums of equal rewards in equal shares differ in their last bits by the number of steps
-    worth = (shares * rewards).sum(2).where(scored.any(2), torch.nan).round(decimals=6)
+    worth = (shares * rewards).sum(2).where(scored.any(2), torch.nan).round(decimals=9)
     mean, divisor, differ = _statistics(worth, std=std, eps=eps)
     normalised = shares * (rewards - mean[:, :, None]) / divisor[:, :, None]
     normalised = normalised.where(differ[:, :, None] & scored, 0.0).to(step_rewards_PGS.dtype)

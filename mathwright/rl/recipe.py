@@ -109,14 +109,19 @@ class RLRecipe:
     """Share of each batch of that training which is drawn from the samples of before ("10% of historical data")."""
     outcome_weight: Annotated[float, ADDED] = 0.0
     """Under grpo_process, with a model or a function for the steps: the verdict counts as a last step of its own, with
-    this reward where it is right and 0 where it is wrong. 0 leaves it out, as the paper does. (Of arithmetic the verdict
-    is the last step already.)"""
+    this reward where it is right and 0 where it is wrong. 0 leaves it out, as the paper does. (Of arithmetic the
+    verdict is the last step already.)"""
     process_credit: Annotated[Literal["sum", "min", "mean"], ADDED] = "sum"
     """How the rewards of steps become advantages. sum: those of this and later steps add up (§4.1.3), so that a policy
     may gain by writing more or fewer steps; min: a response is worth its worst step (PURE); mean: what its steps are
     worth on average."""
     when_gamed: Annotated[Literal["stop", "warn"], GUARD] = "stop"
     """What happens where a learned reward rises while correct answers fall (`rl.guards.Gaming`)."""
+    truncation_reward: Annotated[float | None, ADDED] = None
+    """What a response that ran into its limit has in place of `reward`; no reward model is asked about it then. None:
+    as the others, and a reward model reads it at its last token, without an end token."""
+    standardise_reward: Annotated[bool, ADDED] = False
+    """Whether a reward model's scores are given mean 0 and deviation 1 on the held-out samples they were fitted on."""
 
     # --- the value model of ppo; without a meaning elsewhere ---
 

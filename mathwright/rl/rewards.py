@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from mathwright import answers, judge
 from mathwright.errors import MathwrightError
 from mathwright.functions import Outcome, call_batched, call_each, import_function
-from mathwright.lm.heads import score
+from mathwright.lm.heads import Scale, score
 from mathwright.lm.model import RewardModel
 from mathwright.problems.programs import program_of
 from mathwright.problems.templates import Prompt
@@ -178,21 +178,53 @@ class FunctionReward:
 
 @dataclass(frozen=True, slots=True)
 class ModelReward:
-    """r_phi(q, o): the score of the outcome reward model (§4.1.2)."""
+    """r_phi(q, o): the score of the outcome reward model (§4.1.2). A response that was cut has no end token to read."""
 
     model: RewardModel
     micro_batch_tokens: int
     name: str = "model"
+    scale: Scale | None = None
+    """Of the model's scores: the reward is (r_phi - mean) / std then."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Unscored: the response does not fit the reward model's context."""
+        """Unscored: the response does not fit the reward model's context, or the score is no finite number."""
         values = score(
             self.model,
             [s.prompt.text for s in samples],
             [s.completion.text for s in samples],
+            truncated=[was_cut(s) for s in samples],
             micro_batch_tokens=self.micro_batch_tokens,
         )
-        return [Score(value, "" if value is not None else "too long for the reward model") for value in values]
+        return [self._score(value) for value in values]
+
+    def _score(self, value: float | None) -> Score:
+        if value is None:
+            return Score(None, "too long for the reward model")
+        if not math.isfinite(value):
+            return Score(None, f"the reward model gave {value}")
+        return Score(value if self.scale is None else self.scale.standardised(value))
+
+
+def was_cut(sample: Sample) -> bool:
+    """Whether a response ran into a limit, so that it has no end of its own."""
+    return sample.completion.finish != "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class TruncationReward:
+    """A fixed reward for responses that were cut, and another reward for those that ended by themselves."""
+
+    value: float
+    ended: Reward
+
+    @property
+    def name(self) -> str:
+        """That of the reward it stands in for."""
+        return self.ended.name
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        scores = iter(self.ended.score([s for s in samples if not was_cut(s)]))
+        return [Score(self.value) if was_cut(s) else next(scores) for s in samples]
 
 
 # --- sums -----------------------------------------------------------------------------------------
@@ -229,8 +261,10 @@ def weighted_sum(rewards: Sequence[tuple[Reward, float]], samples: Sequence[Samp
     return results
 
 
-def from_recipe(recipe: RLRecipe, reward_model: RewardModel | None) -> list[tuple[Reward, float]]:
-    """The rewards a recipe names, with their weights.
+def from_recipe(
+    recipe: RLRecipe, reward_model: RewardModel | None, scale: Scale | None = None
+) -> list[tuple[Reward, float]]:
+    """The rewards a recipe names, with their weights; `scale`: of the reward model, where scores are standardised.
 
     Raises MathwrightError where a reward model is asked for and missing, or a function cannot be imported.
     """
@@ -240,10 +274,12 @@ def from_recipe(recipe: RLRecipe, reward_model: RewardModel | None) -> list[tupl
                 "rl.reward is model, but the run has no reward model",
                 hint="give the recipe a reward part, or set rl.reward=rule",
             )
-        rewards: list[tuple[Reward, float]] = [(ModelReward(reward_model, recipe.micro_batch_tokens), 1.0)]
+        reward: Reward = ModelReward(reward_model, recipe.micro_batch_tokens, scale=scale)
     else:
-        rewards = [(AnswerReward(), 1.0)]
-    return rewards + [(_term(term, recipe), term.weight) for term in recipe.extra_rewards]
+        reward = AnswerReward()
+    if recipe.truncation_reward is not None:
+        reward = TruncationReward(recipe.truncation_reward, reward)
+    return [(reward, 1.0)] + [(_term(term, recipe), term.weight) for term in recipe.extra_rewards]
 
 
 def _term(term: RewardTermRecipe, recipe: RLRecipe) -> Reward:

@@ -156,10 +156,11 @@ def run(
         initial=iteration.initial,
     )
     lm = models.policy
-    judge_model = None
+    judge_model, scale = None, None
     if recipe.reward == "model" and reward_model is not None:
         judge_model = heads.load(reward_model, dtype=dtype, device=device)
-    terms = rewards.from_recipe(recipe, judge_model)
+        scale = heads.read_scale(reward_model) if recipe.standardise_reward else None
+    terms = rewards.from_recipe(recipe, judge_model, scale)
     steps = None
     if TABLE_10[recipe.method].reward == "steps":
         steps = step_scorers.from_recipe(recipe, process_model, dtype=dtype, device=device)

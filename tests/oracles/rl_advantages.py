@@ -36,6 +36,31 @@ def process_group(steps, num_tokens, std, eps):
     return advantages
 
 
+def shared_process_group(steps, num_tokens, std, eps, share):
+    """Credit by shares for one group: share(rewards of a response) gives w_j; R_i = sum_j w_j r_j is standardised."""
+    shares = [share([reward for _, reward in response]) for response in steps]
+    worths = [
+        sum(w * reward for w, (_, reward) in zip(row, response, strict=True)) if response else None
+        for row, response in zip(shares, steps, strict=True)
+    ]
+    scored = [worth for worth in worths if worth is not None]
+    if not scored or max(scored) - min(scored) < 1e-9:
+        return [[0.0] * num_tokens for _ in steps]
+    divisor = deviation(scored, std) + eps
+    return [
+        [
+            sum(w * (r - mean(scored)) / divisor for w, (end, r) in zip(row, response, strict=True) if end >= t)
+            for t in range(num_tokens)
+        ]
+        for row, response in zip(shares, steps, strict=True)
+    ]
+
+
+def softmin_shares(rewards, temperature):
+    weights = [math.exp(-r / temperature) for r in rewards]
+    return [w / sum(weights) for w in weights]
+
+
 def leave_one_out_group(rewards):
     result = []
     for i, reward in enumerate(rewards):

@@ -118,6 +118,62 @@ def test_a_step_end_outside_the_response_is_an_error():
         advantages.process_advantages(*pad_steps([[(7, 1.0)]]), num_tokens=7, std="sample", eps=0.0)
 
 
+# --- credit by the worst step, by the mean ---
+
+
+@examples(60)
+@given(group=groups_of_steps(), std=std_kind)
+def test_min_and_mean_equal_the_loop_written_from_the_definition(group, std):
+    rewards, ends = pad_steps(group)
+    given_ = {"num_tokens": 7, "std": std, "eps": EPS}
+    shares = [
+        (advantages.min_process_advantages, lambda r: oracle.softmin_shares(r, 0.1)),
+        (advantages.mean_process_advantages, lambda r: [1 / max(1, len(r))] * len(r)),
+    ]
+    for function, share in shares:
+        expected = tensor(oracle.shared_process_group(group, 7, std, EPS, share))
+        torch.testing.assert_close(function(rewards, ends, **given_)[0], expected, rtol=1e-6, atol=1e-6)
+
+
+BY_WORTH = [advantages.min_process_advantages, advantages.mean_process_advantages]
+
+
+@pytest.mark.parametrize("function", BY_WORTH)
+def test_the_number_of_steps_pays_nothing_where_a_response_has_one_worth(function):
+    """The sum of §4.1.3 gives a response of many good steps more than one of few; these do not."""
+    group = [[(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0)], [(3, 1.0)], [(1, 0.0), (3, 0.0)]]
+    computed = function(*pad_steps(group), num_tokens=4, std="population", eps=0.0)[0]
+    torch.testing.assert_close(computed[0, 0], computed[1, 0])
+    summed = advantages.process_advantages(*pad_steps(group), num_tokens=4, std="population", eps=0.0)[0]
+    assert summed[0, 0] > 2 * summed[1, 0]
+
+
+@pytest.mark.parametrize("function", BY_WORTH)
+def test_equal_worth_by_other_numbers_of_steps_is_nothing_to_prefer(function):
+    for worth in (0.1, 0.3, 0.7, 0.9):
+        group = [[(end, worth) for end in range(count)] for count in (1, 3, 6, 7)]  # sums that round apart
+        computed = function(*pad_steps(group), num_tokens=7, std="population", eps=0.0)
+        assert computed.abs().max() == 0
+
+
+@pytest.mark.parametrize("function", [advantages.process_advantages, *BY_WORTH])
+def test_one_step_at_the_last_token_is_outcome_supervision_whatever_the_credit(function):
+    outcomes = [1.0, 0.0, 0.0, 0.25]
+    computed = function(*pad_steps([[(5, r)] for r in outcomes]), num_tokens=6, std="sample", eps=EPS)
+    outcome = advantages.outcome_advantages(tensor([outcomes]), std="sample", eps=EPS)
+    torch.testing.assert_close(computed, outcome[:, :, None].expand(1, 4, 6))
+
+
+def test_after_the_worst_step_a_response_is_held_to_account_for_nothing():
+    group = [[(1, 1.0), (3, 0.0), (5, 1.0)], [(1, 1.0), (3, 1.0), (5, 1.0)]]
+    computed = advantages.min_process_advantages(*pad_steps(group), num_tokens=6, std="population", eps=0.0)[0]
+    assert computed[0, 0].item() == pytest.approx(-1.0, abs=1e-3)
+    assert computed[0, 3].item() == pytest.approx(-1.0, abs=1e-2)
+    assert abs(computed[0, 4].item()) < 1e-2
+    with pytest.raises(ValueError, match="temperature is 0"):
+        advantages.min_process_advantages(*pad_steps(group), num_tokens=6, std="sample", eps=0.0, temperature=0.0)
+
+
 # --- leave-one-out, centred ---
 
 
