@@ -12,14 +12,22 @@ from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
+from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
+from mathwright.rl.check import check_sources
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.run import Stage
 
 
 def reads(recipe: Recipe) -> Sequence[str]:
     assert recipe.rl is not None
-    return ("problems", "reward") if recipe.rl.reward == "model" else ("problems",)
+    return ("problems", "reward") if recipe.rl.reward == "model" or _values_read_reward(recipe) else ("problems",)
+
+
+def _values_read_reward(recipe: Recipe) -> bool:
+    """Whether a value model learns from what the reward stage leaves: its model, its judged samples."""
+    part = recipe.rl
+    return part is not None and part.method == "ppo" and recipe.reward is not None
 
 
 def check(context: Context) -> None:
@@ -29,6 +37,7 @@ def check(context: Context) -> None:
     recipe = context.recipe.rl
     assert recipe is not None
     check_rl(recipe)
+    check_sources(recipe)
     require_template("template", context.recipe.template)
     for term in recipe.extra_rewards:
         if term.kind == "function":
@@ -37,6 +46,13 @@ def check(context: Context) -> None:
         step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
+    if recipe.teacher:
+        require_model(recipe.teacher, "rl.teacher")
+    if recipe.value_init == "reward" and context.recipe.reward is None:
+        raise MathwrightError(
+            "rl.value_init is reward, but the recipe has no reward part",
+            hint="give it one, or set rl.value_init=policy",
+        )
     if recipe.reward == "model" and context.recipe.reward is None:
         raise MathwrightError(
             "rl.reward is model, but the recipe has no reward part", hint="give it one, or set rl.reward=rule"
@@ -48,10 +64,11 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     assert part is not None
     check_rl(part)
     batch = part.problems_per_step * part.group_size
-    by_model = part.reward == "model"
+    by_model, has_values = part.reward == "model", part.method == "ppo"
+    reads_reward = by_model or _values_read_reward(recipe)
     return Plan(
-        reads=(f"{models(recipe)[0]}/model", *(("reward/model",) if by_model else ()), "problems/train.jsonl"),
-        writes=("rl/model", "rl/rollouts.jsonl", "rl/checkpoints"),
+        reads=(f"{models(recipe)[0]}/model", *(("reward/model",) if reads_reward else ()), "problems/train.jsonl"),
+        writes=("rl/model", *(("rl/value_model",) if has_values else ()), "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
         num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
         memory_bytes=training_bytes(
@@ -59,6 +76,7 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
             frozen=1 + by_model + (part.iterations > 1),
+            trained=1 + has_values,
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
@@ -77,11 +95,13 @@ def run(context: Context, stage: Stage) -> None:
         return
     from mathwright.rl.train import run
 
+    reward_model, value_samples = _of_reward_stage(context)
     run(
         part,
         stage,
         model=Path(context.start_model("rl")),
-        reward_model=context.output("reward", "model") if part.reward == "model" else None,
+        reward_model=reward_model,
+        value_samples=value_samples,
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
@@ -90,6 +110,17 @@ def run(context: Context, stage: Stage) -> None:
         heldout=context.problems("test") if part.evaluate_every else (),
         device=context.device,
     )
+
+
+def _of_reward_stage(context: Context) -> tuple[Path | None, list[JudgedGroup]]:
+    """The reward model, and the judged samples that a value model learns from; nothing where neither is asked for."""
+    part, values = context.recipe.rl, _values_read_reward(context.recipe)
+    assert part is not None
+    if part.reward != "model" and not values:
+        return None, []
+    samples = context.output("reward", "samples")
+    wanted = values and part.value_pretraining and samples.is_file()  # none were sampled for rankings from files
+    return context.output("reward", "model"), list(read_jsonl(samples, JudgedGroup)) if wanted else []
 
 
 def _iterate(context: Context, stage: Stage) -> None:
@@ -111,6 +142,7 @@ def _iterate(context: Context, stage: Stage) -> None:
         stage,
         model=Path(context.start_model("rl")),
         reward=files,
+        value_start=_of_reward_stage(context),
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
