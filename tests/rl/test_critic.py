@@ -83,12 +83,11 @@ def test_it_begins_as_the_reward_model_where_there_is_one(model, judge):
         critic_of(model, value_init="reward")
 
 
-def test_a_reward_model_of_another_vocabulary_is_refused(tmp_path, model):
+def test_a_reward_model_of_another_vocabulary_is_refused(tmp_path, model, judge):
     scratch = dataclasses.replace(toy.SCRATCH, vocab_size=270)
-    other = from_scratch(scratch, ["another text of other merges " * 3, "than the first"], max_length=96, seed=0)
-    save(heads.from_language_model(other, seed=0), tmp_path / "other")
+    save(from_scratch(scratch, ["a text of other merges " * 3], max_length=96, seed=0), tmp_path / "policy")
     with pytest.raises(MathwrightError, match=r"the value model .* has another vocabulary: token"):
-        critic_of(model, reward_model=tmp_path / "other")
+        critic_of(tmp_path / "policy", reward_model=judge)
     with pytest.raises(MathwrightError, match="holds no reward model"):
         critic_of(model, reward_model=tmp_path / "missing")
 
@@ -163,6 +162,7 @@ KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
+from mathwright.rl import train
 from tests.rl import test_critic, toy
 report = train._Training._report
 def kill(self, step, values, found):
@@ -200,7 +200,7 @@ def test_a_killed_run_goes_on_to_the_bit_with_both_models_and_beta(tmp_path, mod
 
 
 def test_values_are_learnt_from_stored_samples_before_the_first_step(tmp_path, model):
-    changes = {"num_steps": 1, "value_pretraining": 30, "value_lr": 3e-3}
+    changes = {"num_steps": 1, "value_pretraining": 15, "value_lr": 5e-3}
     stage = run(tmp_path / "run", model, value_samples=SAMPLES, **PPO | changes)
     summary = json.loads((stage.path / "manifest.json").read_text())["summary"]
     assert summary["value_pretraining_num_prompts"] == 12

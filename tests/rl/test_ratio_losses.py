@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from mathwright.rl import ratio_losses
 from mathwright.rl.losses import dapo_loss, grpo_loss
-from mathwright.rl.ratio_losses import cispo_loss, gspo_loss
 
 T = torch.float64
 MASK = torch.tensor([[True, True, True, False], [True, False, True, True], [True, False, False, False]])
@@ -33,7 +33,7 @@ GSPO = {"clip_eps_low": 0.1, "clip_eps_high": 0.3, "kl_coef": 0.0}
 
 def test_gspo_is_grpo_where_nothing_has_moved():
     policy, _, ref = logprobs(0.0)
-    ours = gspo_loss(policy, policy, ref, ADVANTAGES, MASK, **(GSPO | {"kl_coef": 0.1}))
+    ours = ratio_losses.gspo_loss(policy, policy, ref, ADVANTAGES, MASK, **(GSPO | {"kl_coef": 0.1}))
     theirs = grpo_loss(policy, policy, ref, ADVANTAGES, MASK, clip_eps=0.2, kl_coef=0.1)
     torch.testing.assert_close(gradient(ours.loss, policy), gradient(theirs.loss, policy))
     for name in ("kl", "ratio", "clip_fraction", "gradient_coefficient"):
@@ -42,7 +42,7 @@ def test_gspo_is_grpo_where_nothing_has_moved():
 
 def test_gspo_weighs_every_token_by_the_ratio_of_its_response():
     policy, behavior, ref = logprobs(0.05)
-    found = gradient(gspo_loss(policy, behavior, ref, ADVANTAGES, MASK, **GSPO).loss, policy)
+    found = gradient(ratio_losses.gspo_loss(policy, behavior, ref, ADVANTAGES, MASK, **GSPO).loss, policy)
     for b, (row, advantage) in enumerate(zip(MASK, ADVANTAGES.tolist(), strict=True)):
         tokens = row.nonzero().squeeze(1).tolist()
         ratio = math.exp(sum((policy - behavior)[b, t].item() for t in tokens) / len(tokens))
@@ -56,7 +56,7 @@ def test_gspo_weighs_every_token_by_the_ratio_of_its_response():
 def test_gspo_clips_a_response_as_one(shift, clipped):
     _, behavior, ref = logprobs(0.0)
     policy = (behavior + shift).requires_grad_()
-    result = gspo_loss(policy, behavior, ref, ADVANTAGES, MASK, **GSPO)
+    result = ratio_losses.gspo_loss(policy, behavior, ref, ADVANTAGES, MASK, **GSPO)
     moves = gradient(result.loss, policy).abs().sum(1) > 0
     assert moves.tolist() == [not c for c in clipped]
     assert result.stats.clip_fraction.item() == pytest.approx(sum(clipped) / 3)
@@ -65,7 +65,9 @@ def test_gspo_clips_a_response_as_one(shift, clipped):
 def test_cispo_keeps_the_gradient_of_every_token():
     """GC = min(rho, 1 + eps) A, also where Eq. 3 would have dropped the token; a mean over all tokens."""
     policy, behavior, ref = logprobs(1.0)
-    found = gradient(cispo_loss(policy, behavior, ref, ON_TOKENS, MASK, clip_eps_high=0.5, kl_coef=0.0).loss, policy)
+    found = gradient(
+        ratio_losses.cispo_loss(policy, behavior, ref, ON_TOKENS, MASK, clip_eps_high=0.5, kl_coef=0.0).loss, policy
+    )
     ratio = (policy - behavior).exp().detach()
     assert (ratio[MASK] > 1.5).any() and (ratio[MASK] < 0.8).any()
     expected = -(ratio.clamp(max=1.5) * ON_TOKENS).where(MASK, 0.0) / MASK.sum()
@@ -74,7 +76,7 @@ def test_cispo_keeps_the_gradient_of_every_token():
 
 def test_cispo_is_dapo_where_nothing_has_moved():
     policy, _, ref = logprobs(0.0)
-    ours = cispo_loss(policy, policy, ref, ON_TOKENS, MASK, clip_eps_high=4.0, kl_coef=0.1)
+    ours = ratio_losses.cispo_loss(policy, policy, ref, ON_TOKENS, MASK, clip_eps_high=4.0, kl_coef=0.1)
     theirs = dapo_loss(policy, policy, ref, ON_TOKENS, MASK, clip_eps_low=0.2, clip_eps_high=0.3, kl_coef=0.1)
     torch.testing.assert_close(gradient(ours.loss, policy), gradient(theirs.loss, policy))
 
@@ -86,11 +88,11 @@ def whole(name: str, rows: slice, junk: float | None = None):
         policy, behavior, ref = (tensor.where(MASK[rows], junk) for tensor in (policy, behavior, ref))
     policy = policy.clone().requires_grad_()
     if name == "gspo":
-        result = gspo_loss(
+        result = ratio_losses.gspo_loss(
             policy, behavior, ref, ADVANTAGES[rows], MASK[rows], **GSPO | {"kl_coef": 0.1}, num_sequences=3
         )
     else:
-        result = cispo_loss(
+        result = ratio_losses.cispo_loss(
             policy, behavior, ref, ON_TOKENS[rows], MASK[rows],
             clip_eps_high=0.5, kl_coef=0.1, num_tokens=7, num_sequences=3,
         )  # fmt: skip
@@ -113,5 +115,7 @@ def test_micro_batches_add_up_and_masked_slots_change_nothing(name):
 def test_a_response_without_a_trained_token_adds_nothing():
     nothing = torch.zeros(1, 4, dtype=torch.bool)
     policy, behavior, ref = (tensor[:1] for tensor in logprobs(0.3))
-    assert gspo_loss(policy, behavior, ref, ADVANTAGES[:1], nothing, **GSPO).loss == 0
-    assert cispo_loss(policy, behavior, ref, ON_TOKENS[:1], nothing, clip_eps_high=4.0, kl_coef=0.0).loss == 0
+    assert ratio_losses.gspo_loss(policy, behavior, ref, ADVANTAGES[:1], nothing, **GSPO).loss == 0
+    assert (
+        ratio_losses.cispo_loss(policy, behavior, ref, ON_TOKENS[:1], nothing, clip_eps_high=4.0, kl_coef=0.0).loss == 0
+    )

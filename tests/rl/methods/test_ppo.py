@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from mathwright.rl import methods
+from mathwright.rl import explained, kl_control, losses, methods
 from mathwright.rl.advantages import (
     centred_advantages,
     generalized_advantages,
@@ -16,21 +16,23 @@ from mathwright.rl.advantages import (
     length_adaptive_lambda,
     whiten,
 )
-from mathwright.rl.explained import Moments, add_up, explained_variance
-from mathwright.rl.kl_control import KlCoefficient
-from mathwright.rl.losses import value_loss
+from mathwright.rl.explained import Moments, add_up
+from mathwright.rl.methods import ppo
 from mathwright.rl.methods.base import ScoredBatch
-from mathwright.rl.methods.ppo import Ppo
 from tests.rl import toy
 from tests.rl.methods.test_rows import GROUPS, rollout
 
 T = torch.float64
-PLAIN = Ppo(clip_eps=0.2, kl=KlCoefficient(0.0), lambda_policy=1.0, lambda_value=1.0, lambda_alpha=None, gate="off")
 
 
-def made(**changes: Any) -> Ppo:
-    """The plain one with changes, and with a coefficient of its own."""
-    return dataclasses.replace(PLAIN, **{"kl": KlCoefficient(0.0), **changes})
+def made(**changes: Any) -> ppo.Ppo:
+    """The plain one with changes: lambda 1, no KL, no gate."""
+    plain = {"clip_eps": 0.2, "kl": beta(0.0), "lambda_policy": 1.0, "lambda_value": 1.0}
+    return ppo.Ppo(**{**plain, "lambda_alpha": None, "gate": "off", **changes})
+
+
+def beta(*values: float, **options: Any) -> kl_control.KlCoefficient:
+    return kl_control.KlCoefficient(*values, **options)
 
 
 def batch(rewards, lengths, *, values=None, seed: int = 0, holes: bool = False, baselines=None) -> ScoredBatch:
@@ -57,8 +59,8 @@ REWARDS, LENGTHS = [1.0, 0.0, 0.25, 2.0], [5, 1, 3, 4]
 
 
 def test_at_lambda_1_an_advantage_is_the_reward_to_go_minus_the_value():
-    scored, ppo = batch(REWARDS, LENGTHS, holes=True), made(kl=KlCoefficient(0.3))
-    found = ppo.estimate(scored)
+    scored, method = batch(REWARDS, LENGTHS, holes=True), made(kl=beta(0.3))
+    found = method.estimate(scored)
     for b, row in enumerate(scored.response_mask):
         tokens = row.nonzero().squeeze(1).tolist()
         for place, t in enumerate(tokens):
@@ -151,8 +153,8 @@ def with_junk(scored: ScoredBatch) -> ScoredBatch:
 
 
 def test_what_stands_in_masked_slots_changes_nothing():
-    scored, ppo = batch(REWARDS, LENGTHS, holes=True), made(kl=KlCoefficient(0.3), lambda_policy=0.9)
-    clean, junk = ppo.targets([scored]), ppo.targets([with_junk(scored)])
+    scored, method = batch(REWARDS, LENGTHS, holes=True), made(kl=beta(0.3), lambda_policy=0.9)
+    clean, junk = method.targets([scored]), method.targets([with_junk(scored)])
     assert torch.equal(clean.weights[0], junk.weights[0])
     assert torch.equal(clean.returns[0], junk.returns[0])
     assert clean.values == junk.values
@@ -169,9 +171,9 @@ def test_inserted_tokens_are_no_actions():
         fields[name] = spread
     mask = torch.zeros(1, 6, dtype=torch.bool)
     mask[:, keep] = True
-    ppo = made(kl=KlCoefficient(0.3), lambda_policy=0.8)
+    method = made(kl=beta(0.3), lambda_policy=0.8)
     holes = dataclasses.replace(whole, response_mask=mask, **{**fields, "group_weights": torch.ones(1, 6, dtype=T)})
-    torch.testing.assert_close(ppo.estimate(holes).advantages[:, keep], ppo.estimate(whole).advantages)
+    torch.testing.assert_close(method.estimate(holes).advantages[:, keep], method.estimate(whole).advantages)
 
 
 def split(scored: ScoredBatch) -> list[ScoredBatch]:
@@ -184,8 +186,8 @@ def split(scored: ScoredBatch) -> list[ScoredBatch]:
 
 
 def test_micro_batches_change_nothing():
-    scored, ppo = batch(REWARDS, LENGTHS, holes=True), made(kl=KlCoefficient(0.3), lambda_policy=0.9)
-    whole, parts = ppo.targets([scored]), ppo.targets(split(scored))
+    scored, method = batch(REWARDS, LENGTHS, holes=True), made(kl=beta(0.3), lambda_policy=0.9)
+    whole, parts = method.targets([scored]), method.targets(split(scored))
     torch.testing.assert_close(whole.weights[0], torch.cat(parts.weights))
     torch.testing.assert_close(whole.returns[0], torch.cat(parts.returns))
     for name, value in whole.values.items():
@@ -193,22 +195,22 @@ def test_micro_batches_change_nothing():
 
 
 def test_a_batch_that_only_keeps_company_is_in_no_sum():
-    scored, ppo = batch(REWARDS, LENGTHS), made(kl=KlCoefficient(0.3))
+    scored, method = batch(REWARDS, LENGTHS), made(kl=beta(0.3))
     company = dataclasses.replace(batch([9.0, -9.0], [3, 3], seed=5), counts=False)
-    alone, both = ppo.targets([scored]), ppo.targets([scored, company])
+    alone, both = method.targets([scored]), method.targets([scored, company])
     assert torch.equal(alone.weights[0], both.weights[0])
     assert alone.values == both.values
 
 
 def test_advantages_are_white_over_the_step_and_returns_are_not():
-    ppo = made(kl=KlCoefficient(0.3))
+    method = made(kl=beta(0.3))
     parts = [batch(REWARDS, LENGTHS), batch([5.0, -3.0], [2, 6], seed=1)]
-    found = ppo.targets(parts)
+    found = method.targets(parts)
     tokens = torch.cat([w[b.response_mask] for w, b in zip(found.weights, parts, strict=True)])
     assert tokens.mean().item() == pytest.approx(0, abs=1e-9)
     assert tokens.var(correction=0).item() == pytest.approx(1, abs=1e-6)
     for scored, returns in zip(parts, found.returns, strict=True):
-        torch.testing.assert_close(returns, ppo.estimate(scored).returns)
+        torch.testing.assert_close(returns, method.estimate(scored).returns)
         assert returns.abs().max() > 0.9, "in the units of the reward"
 
 
@@ -231,7 +233,7 @@ def test_explained_variance_adds_up_and_is_what_it_says():
             pieces = [slice(a, b) for a, b in itertools.pairwise(cuts)]
             return add_up(Moments.of(numbers[piece], everything[piece]) for piece in pieces)
 
-        return explained_variance(moments(returns), moments(returns - values))
+        return explained.explained_variance(moments(returns), moments(returns - values))
 
     noisy = returns + torch.randn(50, generator=generator, dtype=T)
     expected = 1 - (returns - noisy).var(correction=0) / returns.var(correction=0)
@@ -239,7 +241,9 @@ def test_explained_variance_adds_up_and_is_what_it_says():
     assert of(noisy, (0, 1, 17, 17, 50)) == pytest.approx(expected.item())
     assert of(returns) == pytest.approx(1.0)
     assert of(torch.full_like(returns, 9.0)) == pytest.approx(0.0)
-    assert explained_variance(Moments.of(torch.full((7,), 0.1), everything[:7]), Moments(7.0, 1.0, 1.0)) is None
+    assert (
+        explained.explained_variance(Moments.of(torch.full((7,), 0.1), everything[:7]), Moments(7.0, 1.0, 1.0)) is None
+    )
 
 
 def test_the_gate_takes_the_mean_of_the_group_where_values_explain_nothing():
@@ -284,19 +288,19 @@ def test_a_response_without_a_trained_token_has_no_part():
 
 def test_the_gradient_at_theta_old_is_the_advantage():
     """Eq. 18: GC = A_t; Eq. 1 means over the tokens of a response, then over responses."""
-    scored, ppo = batch(REWARDS, LENGTHS), made(kl=KlCoefficient(0.3))
-    (weights,) = ppo.targets([scored]).weights
+    scored, method = batch(REWARDS, LENGTHS), made(kl=beta(0.3))
+    (weights,) = method.targets([scored]).weights
     policy = scored.behavior_logprobs.clone().requires_grad_()
-    ppo.loss(policy, scored, weights, num_sequences=4, num_tokens=13).loss.backward()
+    method.loss(policy, scored, weights, num_sequences=4, num_tokens=13).loss.backward()
     lengths = scored.response_mask.sum(1, keepdim=True)
     assert policy.grad is not None
     torch.testing.assert_close(policy.grad, -weights / (4 * lengths))
-    stats = ppo.loss(policy, scored, weights, num_sequences=4, num_tokens=13).stats
+    stats = method.loss(policy, scored, weights, num_sequences=4, num_tokens=13).stats
     assert stats.kl > 0, "measured, though it has no weight"
 
 
 def test_unscored_responses_are_left_out():
-    first, second = PLAIN.training_groups(GROUPS)
+    first, second = made().training_groups(GROUPS)
     assert len(first.tokens.responses) == 3, "one of four is unscored"
     assert first.baselines is not None and second.baselines is not None
     assert first.baselines.tolist() == pytest.approx([1.25 / 3] * 3)
@@ -308,16 +312,16 @@ def test_alone_in_its_group_a_response_is_compared_with_all():
     groups = [
         dataclasses.replace(g, rollouts=(rollout(2, reward),)) for g, reward in zip(GROUPS, (1.0, 0.0), strict=True)
     ]
-    for group in PLAIN.training_groups(groups):
+    for group in made().training_groups(groups):
         assert group.baselines is not None and group.baselines.tolist() == [0.5]
 
 
 def test_beta_follows_the_kl_of_a_response():
-    fixed, steered = KlCoefficient(0.1), KlCoefficient(0.1, target=6.0, horizon=1000)
+    fixed, steered = beta(0.1), beta(0.1, target=6.0, horizon=1000)
     for coefficient in (fixed, steered):
         coefficient.follow(60.0, 100)
     assert (fixed.beta, steered.beta) == (0.1, pytest.approx(0.1 * (1 + 0.2 * 100 / 1000)))
-    steered = KlCoefficient(0.1, target=6.0, horizon=1000)
+    steered = beta(0.1, target=6.0, horizon=1000)
     steered.follow(6.0, 100)
     assert steered.beta == pytest.approx(0.1)
     steered.follow(5.7, 100)
@@ -327,7 +331,7 @@ def test_beta_follows_the_kl_of_a_response():
 def test_the_kl_that_is_steered_is_a_sum_over_a_response():
     scored = batch(REWARDS, LENGTHS)
     expected = (scored.behavior_logprobs - scored.ref_logprobs).where(scored.response_mask, 0.0).sum(1).mean()
-    found = made(kl=KlCoefficient(0.3)).targets([scored])
+    found = made(kl=beta(0.3)).targets([scored])
     assert found.values["kl_response"] == pytest.approx(expected.item())
     assert made().targets([scored]).values["kl_response"] is None, "beta 0 has no reference"
 
@@ -339,7 +343,7 @@ def test_the_value_is_clipped_towards_what_it_was():
     old = torch.zeros(1, 1, dtype=T)
     for value, returned, moves in [(0.5, 1.0, False), (0.5, -1.0, True), (0.1, 1.0, True), (-0.5, -1.0, False)]:
         values = torch.full((1, 1), value, dtype=T, requires_grad=True)
-        value_loss(values, old, torch.full((1, 1), returned, dtype=T), mask, clip_range=0.2).backward()
+        losses.value_loss(values, old, torch.full((1, 1), returned, dtype=T), mask, clip_range=0.2).backward()
         assert values.grad is not None and bool(values.grad.abs() > 0) is moves, (value, returned)
 
 
@@ -347,7 +351,6 @@ def test_a_recipe_names_all_of_it():
     recipe = toy.recipe(
         method="ppo", lambda_policy=0.9, lambda_value=0.95, value_gate="ev", kl_target=2.0, kl_horizon=50, kl_coef=0.2
     )
-    ppo = methods.from_recipe(recipe)
-    assert ppo == Ppo(
-        clip_eps=0.2, kl=KlCoefficient(0.2, 2.0, 50), lambda_policy=0.9, lambda_value=0.95, lambda_alpha=None, gate="ev"
+    assert methods.from_recipe(recipe) == made(
+        clip_eps=0.2, kl=beta(0.2, 2.0, 50), lambda_policy=0.9, lambda_value=0.95, lambda_alpha=None, gate="ev"
     )

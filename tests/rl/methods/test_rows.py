@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from mathwright.records import Completion, Rollout, RolloutGroup, Verdict
-from mathwright.rl import methods
-from mathwright.rl.correction import importance_weights, without_truncated
+from mathwright.rl import correction, methods
 from mathwright.rl.methods import base
 from mathwright.rl.methods.base import ScoredBatch
 from mathwright.rl.methods.table import TABLE_10
@@ -277,7 +276,7 @@ def test_truncated_responses_keep_their_part_in_the_mean_and_are_not_trained():
     first = GROUPS[1].rollouts[0]
     cut = dataclasses.replace(first, completion=dataclasses.replace(first.completion, finish="length"))
     group = dataclasses.replace(GROUPS[1], rollouts=(cut, *GROUPS[1].rollouts[1:]))
-    (trained,) = row_of("grpo").training_groups([without_truncated(group)])
+    (trained,) = row_of("grpo").training_groups([correction.without_truncated(group)])
     (plain,) = row_of("grpo").training_groups([group])
     assert torch.equal(trained.weights, plain.weights)
     assert trained.tokens.trained is not None
@@ -292,7 +291,9 @@ def test_importance_weights_make_the_mean_that_of_the_policy():
     mask = torch.ones(6, 1, dtype=torch.bool)
 
     def weights(mode: str, low: float, high: float) -> torch.Tensor:
-        return importance_weights(policy[:, None], drawn[:, None], mask, mode=mode, lowest=low, highest=high)[:, 0]
+        return correction.importance_weights(
+            policy[:, None], drawn[:, None], mask, mode=mode, lowest=low, highest=high
+        )[:, 0]
 
     free = weights("truncate", 0.0, 1e9)
     torch.testing.assert_close((drawn.exp() * free * values).sum(), (policy.exp() * values).sum())
@@ -301,4 +302,6 @@ def test_importance_weights_make_the_mean_that_of_the_policy():
     torch.testing.assert_close(weights("mask", 0.5, 2.0), free.where((free >= 0.5) & (free <= 2.0), 0.0))
     nothing = torch.zeros(6, 1, dtype=torch.bool)
     nan = torch.full((6, 1), float("nan"))
-    assert importance_weights(nan, nan, nothing, mode="mask", lowest=0.5, highest=2.0).tolist() == [[0.0]] * 6
+    assert (
+        correction.importance_weights(nan, nan, nothing, mode="mask", lowest=0.5, highest=2.0).tolist() == [[0.0]] * 6
+    )
