@@ -29,6 +29,8 @@ PART = "value"
 """Folder of what is measured and kept meanwhile, in that of the stage."""
 HELD_OUT = 0.1
 """Share of the prompts on which the values are measured."""
+PROMPTS = 8
+"""Of an update."""
 
 RewardOf = Callable[[JudgedGroup], Sequence[float | None]]
 """The reward of each response; None where there is none."""
@@ -78,12 +80,12 @@ def pretrain_values(
     training = [groups[i] for i in order[num_heldout:]]
     if not training:
         return {"num_prompts": 0}
-    per_pass = math.ceil(len(training) / recipe.problems_per_step)
+    per_pass = math.ceil(len(training) / PROMPTS)
 
     def batches(step: int) -> list[tuple[ValueBatch, int]]:
         epoch, place = divmod(step, per_pass)
         shuffled = np.random.default_rng((seed, 1, epoch)).permutation(len(training))
-        chosen = shuffled[place * recipe.problems_per_step : (place + 1) * recipe.problems_per_step]
+        chosen = shuffled[place * PROMPTS : (place + 1) * PROMPTS]
         return packed(critic, [training[i] for i in chosen])
 
     def loss(_: LanguageModel, micro: tuple[ValueBatch, int]) -> tuple[Tensor, dict[str, float]]:

@@ -135,7 +135,7 @@ class RLRecipe:
     """Updates of the value model for one of the policy, on the same responses."""
     value_trainable: Annotated[Literal["all", "mlp", "head"], ADDED] = "all"
     """What of it is trained. mlp: all but embeddings and attention; head: the head alone."""
-    value_pretraining: Annotated[int, ADDED] = 1
+    value_pretraining: Annotated[int, ADDED] = 2
     """Passes over the stored samples of the reward stage, where there are any, before the first step."""
     value_warmup_steps: Annotated[int, ADDED] = 0
     """So many of the first steps train the value model alone."""

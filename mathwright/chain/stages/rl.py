@@ -12,7 +12,9 @@ from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
+from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
+from mathwright.rl.check import check_sources
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.run import Stage
 
@@ -20,7 +22,14 @@ from mathwright.run import Stage
 def reads(recipe: Recipe) -> Sequence[str]:
     assert recipe.rl is not None
     by_model = recipe.rl.reward == "model" or recipe.rl.step_reward == "model"
-    return ("problems", "reward") if by_model else ("problems",)
+    return ("problems", "reward") if by_model or _values_read_reward(recipe) else ("problems",)
+
+
+def _values_read_reward(recipe: Recipe) -> bool:
+    """Whether a value model learns from what the reward stage leaves: its outcome model, its judged samples."""
+    part = recipe.rl
+    has_outcome = recipe.reward is not None and recipe.reward.kind != "process"
+    return part is not None and part.method == "ppo" and has_outcome
 
 
 def check(context: Context) -> None:
@@ -30,6 +39,7 @@ def check(context: Context) -> None:
     recipe = context.recipe.rl
     assert recipe is not None
     check_rl(recipe)
+    check_sources(recipe)
     require_template("template", context.recipe.template)
     for term in recipe.extra_rewards:
         if term.kind == "function":
@@ -38,6 +48,8 @@ def check(context: Context) -> None:
         step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
+    if recipe.teacher:
+        require_model(recipe.teacher, "rl.teacher")
     _check_reward_models(context.recipe)
 
 
@@ -45,19 +57,21 @@ def _check_reward_models(recipe: Recipe) -> None:
     """Raise MathwrightError where what is to reward is not what the recipe's reward part trains."""
     assert recipe.rl is not None
     asked = (
-        ("reward", recipe.rl.reward, "outcome", "rl.reward=rule"),
-        ("step_reward", recipe.rl.step_reward, "process", "rl.step_reward=arithmetic"),
+        ("reward", recipe.rl.reward == "model", "outcome", "rl.reward=rule"),
+        ("step_reward", recipe.rl.step_reward == "model", "process", "rl.step_reward=arithmetic"),
+        ("value_init", recipe.rl.value_init == "reward", "outcome", "rl.value_init=policy"),
     )
-    for name, value, kind, otherwise in asked:
-        if value != "model":
+    for name, is_asked, kind, otherwise in asked:
+        if not is_asked:
             continue
+        value = getattr(recipe.rl, name)
         if recipe.reward is None:
             raise MathwrightError(
-                f"rl.{name} is model, but the recipe has no reward part", hint=f"give it one, or set {otherwise}"
+                f"rl.{name} is {value}, but the recipe has no reward part", hint=f"give it one, or set {otherwise}"
             )
         if recipe.reward.kind not in (kind, "both"):
             raise MathwrightError(
-                f"rl.{name} is model, but reward.kind={recipe.reward.kind} trains no {kind} reward model",
+                f"rl.{name} is {value}, but reward.kind={recipe.reward.kind} trains no {kind} reward model",
                 hint=f"set reward.kind={kind} (or both), or {otherwise}",
             )
 
@@ -67,17 +81,19 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     assert part is not None
     check_rl(part)
     batch = part.problems_per_step * part.group_size
-    by_model = bool(_reward_models(recipe))
+    has_values = part.method == "ppo"
+    scorers = (part.reward == "model") + (part.step_reward == "model")
     return Plan(
         reads=(f"{models(recipe)[0]}/model", *_reward_models(recipe), "problems/train.jsonl"),
-        writes=("rl/model", "rl/rollouts.jsonl", "rl/checkpoints"),
+        writes=("rl/model", *(("rl/value_model",) if has_values else ()), "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
         num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
         memory_bytes=training_bytes(
             recipe.model.scratch,
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
-            frozen=1 + by_model + (part.iterations > 1),
+            frozen=1 + scorers + (part.iterations > 1),
+            trained=1 + has_values,
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
@@ -94,7 +110,7 @@ def _reward_models(recipe: Recipe) -> Sequence[str]:
     assert part is not None
     outcome = "reward/model" if reward is None or reward.kind == "outcome" else "reward/outcome/model"
     return (
-        *((outcome,) if part.reward == "model" else ()),
+        *((outcome,) if part.reward == "model" or _values_read_reward(recipe) else ()),
         *(("reward/process/model",) if part.step_reward == "model" else ()),
     )
 
@@ -107,11 +123,13 @@ def run(context: Context, stage: Stage) -> None:
         return
     from mathwright.rl.train import run
 
+    reward_model, value_samples = _of_reward_stage(context)
     run(
         part,
         stage,
         model=Path(context.start_model("rl")),
-        reward_model=context.output("reward", "model") if part.reward == "model" else None,
+        reward_model=reward_model,
+        value_samples=value_samples,
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
@@ -126,6 +144,17 @@ def run(context: Context, stage: Stage) -> None:
 def _process_model(context: Context) -> Path | None:
     part = context.recipe.rl
     return context.output("reward", "process_model") if part is not None and part.step_reward == "model" else None
+
+
+def _of_reward_stage(context: Context) -> tuple[Path | None, list[JudgedGroup]]:
+    """The reward model, and the judged samples that a value model learns from; nothing where neither is asked for."""
+    part, values = context.recipe.rl, _values_read_reward(context.recipe)
+    assert part is not None
+    if part.reward != "model" and not values:
+        return None, []
+    samples = context.output("reward", "samples")
+    wanted = values and part.value_pretraining and samples.is_file()  # none were sampled for rankings from files
+    return context.output("reward", "model"), list(read_jsonl(samples, JudgedGroup)) if wanted else []
 
 
 def _iterate(context: Context, stage: Stage) -> None:
@@ -147,6 +176,7 @@ def _iterate(context: Context, stage: Stage) -> None:
         stage,
         model=Path(context.start_model("rl")),
         reward=files,
+        value_start=_of_reward_stage(context),
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
