@@ -189,7 +189,32 @@ class Import:
     """Processes; one a core by default."""
 
 
-CORPUS_VERBS: dict[str, type] = {"annotate": Annotate, "import": Import, "recall": Recall, "where": Where}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stats:
+    """What a corpus is made of: tokens, bytes, notation, languages, hosts, and what it shares with another.
+
+    `mathwright corpus stats corpora/owm --against corpora/mine`
+    """
+
+    corpus: Positional[Path]
+    """A folder that `mathwright corpus import` or a run's corpus stage (RUN/corpus) has written, or one file of it."""
+    against: Path | None = None
+    """Another one, to count what both have."""
+    similarity: float = 0.8
+    """Jaccard similarity of 5-word shingles from which two documents are nearly the same."""
+    sample: int = 10_000
+    """Documents whose language and formulas are told; 0 is all."""
+    json: Path | None = None
+    """Write the figures to this file too."""
+
+
+CORPUS_VERBS: dict[str, type] = {
+    "annotate": Annotate,
+    "import": Import,
+    "recall": Recall,
+    "stats": Stats,
+    "where": Where,
+}
 """Verbs behind `mathwright corpus`, which otherwise takes a recipe."""
 
 
@@ -203,6 +228,7 @@ def perform(command: Any) -> None:
         Recall: recall,
         Where: where,
         Import: import_corpus,
+        Stats: stats,
     }
     actions[type(command)](command)
 
@@ -362,6 +388,33 @@ def import_corpus(arguments: Import) -> None:
         similarity=arguments.similarity,
     )
     put(str(run(options, arguments.out, num_workers=arguments.workers)))
+
+
+def stats(arguments: Stats) -> None:
+    """Print what a corpus is made of, a figure a line."""
+    from mathwright.corpus.importing.statistics import measure
+    from mathwright.files import write_json
+
+    with console.status("reading the corpus"):
+        found = measure(
+            arguments.corpus,
+            against=arguments.against,
+            sample=arguments.sample,
+            similarity=arguments.similarity,
+        )
+    put(f"documents\t{found.num_documents:,}\nbytes\t{found.num_bytes:,}\nwords\t{found.num_words:,}")
+    if found.num_tokens is not None:
+        put(f"tokens\t{found.num_tokens:,}\nbytes a token\t{found.bytes_per_token:.3f}")
+    put(f"with formulas\t{found.with_formulas:,} of {found.num_sampled:,} looked at")
+    for name, counts in (("formulas", found.formulas), ("markup", found.markup), ("languages", found.languages)):
+        put(f"{name}\t" + (", ".join(f"{key} {count:,}" for key, count in counts.items()) or "none"))
+    hosts = ", ".join(f"{host} {count:,}" for host, count in list(found.hosts.items())[:10])
+    put(f"hosts\t{found.num_hosts:,}: {hosts}")
+    if found.overlap is not None:
+        put(f"in {found.overlap.corpus} too\t{found.overlap.near_duplicates:,} nearly the same")
+        put(f"of the same address\t{found.overlap.same_address:,}")
+    if arguments.json is not None:
+        write_json(arguments.json, found)
 
 
 def contamination(arguments: Contamination) -> None:

@@ -81,13 +81,16 @@ class NearIndex:
         signatures = np.memmap(self._paths[file], dtype=np.uint32, mode="r", shape=(num, NUM_HASHES))
         return band_keys(signatures, band, self.width)
 
-    def find(self, documents: Path) -> np.ndarray:
-        """For each row of a documents file [N] the number of the document that it is nearly the same as, or -1."""
+    def find(self, documents: Path, scratch: Path) -> np.ndarray:
+        """For each row of a documents file [N] the number of the document that it is nearly the same as, or -1.
+
+        `scratch`: a folder for the signatures of the file, which are removed again.
+        """
         num = open_documents(documents).metadata.num_rows
         found = np.full(num, -1, dtype=np.int64)
         if num == 0:
             return found
-        own = documents.with_name(documents.name + ".signatures")
+        own = scratch / f"{documents.name}.signatures"
         try:
             text_signatures(documents, own, NUM_HASHES, self.seed)
             signatures = np.memmap(own, dtype=np.uint32, mode="r", shape=(num, NUM_HASHES))

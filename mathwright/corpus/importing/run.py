@@ -245,7 +245,7 @@ class _Import:
 
     def _leave_out_near_of(self, number: int, index: NearIndex) -> None:
         documents = self._read(number)
-        found = index.find(documents)
+        found = index.find(documents, self.out / WORK)
         start, rows, num_bytes = 0, [], 0
         names = index.names([int(n) for n in found if n >= 0])
         with DocumentWriter(self._documents(number), schema=IMPORT_SCHEMA) as writer:

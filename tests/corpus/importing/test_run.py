@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,14 @@ def test_tokenising_goes_on_where_it_was_stopped(
     counts = summary(tmp_path / "whole")
     assert counts["shards"]["num_documents"] + counts["heldout"]["num_documents"] == 180
     assert 5 < counts["heldout"]["num_documents"] < 40
-    replace, left = Path.replace, 0
+    moved, left = Path.replace, 0
 
     def stopping(self: Path, target: Path) -> Path:
         nonlocal left
         left -= 1
         if left == 0:
             raise KeyboardInterrupt
-        return replace(self, target)
+        return moved(self, target)
 
     monkeypatch.setattr(Path, "replace", stopping)
     stops = 0
@@ -133,19 +134,20 @@ def test_tokenising_goes_on_where_it_was_stopped(
 
 def test_a_tokenizer_may_come_later_and_other_options_not(tmp_path: Path, tokenizer: Path) -> None:
     PUBLISHERS["openwebmath"](tmp_path / "in")
-    options = {"layout": "openwebmath", "path": str(tmp_path / "in")}
-    import_corpus(Options(**options), tmp_path / "out")
-    import_corpus(Options(**options, tokenizer=str(tokenizer)), tmp_path / "out")
+    options = Options(layout="openwebmath", path=str(tmp_path / "in"))
+    with_tokens = replace(options, tokenizer=str(tokenizer))
+    import_corpus(options, tmp_path / "out")
+    import_corpus(with_tokens, tmp_path / "out")
     assert TokenShards(tmp_path / "out/shards").num_documents == 5
     with pytest.raises(MathwrightError, match="begun with another layout"):
-        import_corpus(Options(**{**options, "layout": "text"}), tmp_path / "out")
+        import_corpus(replace(options, layout="text"), tmp_path / "out")
     (tmp_path / "in/data/train-2").write_bytes(lines([{"text": "more"}]))
     with pytest.raises(MathwrightError, match=r"files .* are others"):
-        import_corpus(Options(**options, tokenizer=str(tokenizer)), tmp_path / "out")
+        import_corpus(with_tokens, tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").touch()
     with pytest.raises(MathwrightError, match="holds something else"):
-        import_corpus(Options(**options), tmp_path / "mine")
+        import_corpus(options, tmp_path / "mine")
 
 
 def test_benchmarks_and_near_copies_of_another_corpus_are_kept_out_and_logged(tmp_path: Path) -> None:
