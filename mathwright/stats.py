@@ -143,29 +143,49 @@ def crossed_effects(values: np.ndarray) -> Crossed:
     """
     from scipy.stats import t
 
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or min(values.shape) < 2:
-        raise ValueError(f"crossed_effects needs two problems and two seeds at least, got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("crossed_effects got a value that is not finite")
-    n, num_seeds = values.shape
-    mean = float(values.mean())
-    by_problem, by_seed = values.mean(axis=1), values.mean(axis=0)
-    rest = values - by_problem[:, None] - by_seed[None, :] + mean
-    squares = (
-        (num_seeds * float(((by_problem - mean) ** 2).sum()), n - 1),
-        (n * float(((by_seed - mean) ** 2).sum()), num_seeds - 1),
-        (float((rest**2).sum()), (n - 1) * (num_seeds - 1)),
-    )
-    ms_problem, ms_seed, ms_rest = (total / df for total, df in squares)
-    numerator = max(ms_problem + ms_seed - ms_rest, ms_problem, ms_seed)
-    if numerator == 0.0:
-        return Crossed(mean, Interval(mean, mean), 0.0, float(num_seeds - 1), 0.0 if mean else 1.0)
-    df = numerator**2 / sum((total / df) ** 2 / df for total, df in squares)
-    df = max(float(num_seeds - 1), df)
-    error = math.sqrt(numerator / values.size)
+    mean = float(np.mean(values))
+    error, df = _crossed_error(_mean_squares(values), *np.shape(values))
+    if error == 0.0:
+        return Crossed(mean, Interval(mean, mean), 0.0, df, 0.0 if mean else 1.0)
     half = float(t.ppf(0.975, df)) * error
     return Crossed(mean, Interval(mean - half, mean + half), error, df, float(2 * t.sf(abs(mean) / error, df)))
+
+
+def foresee_error(values: np.ndarray, num_seeds: int) -> tuple[float, float]:
+    """(standard error, its degrees of freedom) that `crossed_effects` would have with so many seeds in place of those
+    of values [problems, seeds], as far as these tell. Raises ValueError as `crossed_effects`."""
+    n, pilot_seeds = np.shape(values)
+    ms_problem, ms_seed, ms_rest = _mean_squares(values)
+    of_problem, of_seed = max(0.0, ms_problem - ms_rest) / pilot_seeds, max(0.0, ms_seed - ms_rest) / n
+    return _crossed_error((num_seeds * of_problem + ms_rest, n * of_seed + ms_rest, ms_rest), n, num_seeds)
+
+
+def _mean_squares(values: np.ndarray) -> tuple[float, float, float]:
+    """Of problems, of seeds and of the rest, of values [problems, seeds]."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(f"crossed effects need two problems and two seeds at least, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("crossed effects of a value that is not finite")
+    n, num_seeds = values.shape
+    mean, by_problem, by_seed = values.mean(), values.mean(axis=1), values.mean(axis=0)
+    rest = values - by_problem[:, None] - by_seed[None, :] + mean
+    return (
+        num_seeds * float(((by_problem - mean) ** 2).sum()) / (n - 1),
+        n * float(((by_seed - mean) ** 2).sum()) / (num_seeds - 1),
+        float((rest**2).sum()) / ((n - 1) * (num_seeds - 1)),
+    )
+
+
+def _crossed_error(mean_squares: tuple[float, float, float], n: int, num_seeds: int) -> tuple[float, float]:
+    """Standard error of the mean, and its degrees of freedom."""
+    ms_problem, ms_seed, ms_rest = mean_squares
+    numerator = max(ms_problem + ms_seed - ms_rest, ms_problem, ms_seed)
+    if numerator == 0.0:
+        return 0.0, float(num_seeds - 1)
+    dfs = (n - 1, num_seeds - 1, (n - 1) * (num_seeds - 1))
+    df = numerator**2 / sum(ms**2 / own for ms, own in zip(mean_squares, dfs, strict=True))
+    return math.sqrt(numerator / (n * num_seeds)), max(float(num_seeds - 1), df)
 
 
 def two_way_bootstrap(values: np.ndarray, num: int = 2000, seed: int = 0) -> Interval:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.pack import Example, pack_examples
+from mathwright.lm.pack import Example, pack_rows
 from mathwright.lm.shards import TokenShards
 
 
@@ -44,24 +44,29 @@ def token_bytes(tokenizer: Any) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentScore:
-    """How well a model predicts a document."""
+class TextScore:
+    """How well a model predicts a text."""
 
     nats: float
-    """-log p of its text, without its end token."""
+    """-log p of the text."""
     num_tokens: int
     num_bytes: int
     """UTF-8 bytes of the text."""
+    parts: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    """Nats and bytes of its kinds of text, where it was split."""
 
     @property
     def bits_per_byte(self) -> float:
         return self.nats / math.log(2) / max(1, self.num_bytes)
 
 
-@torch.no_grad()
-def score_documents(
-    lm: LanguageModel, shards: TokenShards, *, context: int, max_tokens: int
-) -> Iterator[DocumentScore]:
+def mean_bits(scores: Sequence[TextScore]) -> float:
+    """Bits per byte over the bytes of all texts together."""
+    num_bytes = sum(score.num_bytes for score in scores)
+    return sum(score.nats for score in scores) / math.log(2) / max(1, num_bytes)
+
+
+def score_documents(lm: LanguageModel, shards: TokenShards, *, context: int, max_tokens: int) -> Iterator[TextScore]:
     """The documents of shards in order, each whole, until `max_tokens` are scored, at least one.
 
     A document stands behind an end token, as in training. One longer than `context` is read in windows; of each the
@@ -72,14 +77,27 @@ def score_documents(
         if scored >= max_tokens:
             return
         tokens = [shards.eos_token, *shards.read(document.start, document.num_tokens - 1).tolist()]
-        nats = 0.0
-        for start in range(0, len(tokens) - 1, context):
-            window = tokens[start : start + context + 1]
-            example = Example(tokens=window, trained=[False, *[True] * (len(window) - 1)])
-            for rows in pack_examples([example], len(window), None):
-                nats += float(next_token_losses(lm, rows).sum())
+        windows = [tokens[start : start + context + 1] for start in range(0, len(tokens) - 1, context)]
+        examples = [Example(tokens=window, trained=[False, *[True] * (len(window) - 1)]) for window in windows]
+        nats = sum(float(losses.sum()) for losses in losses_of(lm, examples, context + 1))
         scored += len(tokens) - 1
-        yield DocumentScore(nats=nats, num_tokens=len(tokens) - 1, num_bytes=document.num_bytes)
+        yield TextScore(nats=nats, num_tokens=len(tokens) - 1, num_bytes=document.num_bytes)
+
+
+@torch.no_grad()
+def losses_of(lm: LanguageModel, examples: Sequence[Example], row_tokens: int) -> list[np.ndarray]:
+    """-log p of the trained tokens of each example, in nats; short ones share a row of at most `row_tokens`."""
+    rows: list[list[Example]] = []
+    for example in examples:
+        if rows and sum(len(e.tokens) for e in rows[-1]) + len(example.tokens) <= row_tokens:
+            rows[-1].append(example)
+        else:
+            rows.append([example])
+    found: list[np.ndarray] = []
+    for row in rows:
+        losses = next_token_losses(lm, pack_rows([row])).double().cpu()
+        found += [part.numpy() for part in losses.split([sum(example.trained) for example in row])]
+    return found
 
 
 def bits_per_byte(lm: LanguageModel, shards: TokenShards, *, context: int, max_tokens: int) -> float:
@@ -87,6 +105,4 @@ def bits_per_byte(lm: LanguageModel, shards: TokenShards, *, context: int, max_t
 
     Independent of the tokenizer, and of where windows are cut: bytes are those of the text and not of decoded windows.
     """
-    scores = list(score_documents(lm, shards, context=context, max_tokens=max_tokens))
-    num_bytes = sum(score.num_bytes for score in scores)
-    return sum(score.nats for score in scores) / math.log(2) / max(1, num_bytes)
+    return mean_bits(list(score_documents(lm, shards, context=context, max_tokens=max_tokens)))

@@ -55,6 +55,7 @@ class Mixture:
     def __init__(self, recipe: PretrainRecipe, shards: Mapping[str, TokenShards], *, num_steps: int, seed: int) -> None:
         self.context = recipe.context
         self.names = [component.name for component in recipe.mixture]
+        self._orders_by = [component.order or component.name for component in recipe.mixture]
         self.shards = [shards[name] for name in self.names]
         self.seed = seed
         self.num_steps = num_steps
@@ -89,7 +90,7 @@ class Mixture:
         epoch, place = divmod(index, num_windows)
         order = self._orders.get((corpus, epoch))
         if order is None:
-            order = Permutation(num_windows, key_of("windows", self.seed, self.names[corpus], epoch))
+            order = Permutation(num_windows, key_of("windows", self.seed, self._orders_by[corpus], epoch))
             self._orders = {key: known for key, known in self._orders.items() if key[0] != corpus}
             self._orders[corpus, epoch] = order
         return np.asarray(shard.read(order[place] * self.context, self.context + 1))

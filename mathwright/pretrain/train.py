@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,15 @@ from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
-from mathwright.pretrain.bits import bits_per_byte
+from mathwright.pretrain.bits import TextScore, mean_bits, score_documents
 from mathwright.pretrain.mixture import MixedRows, Mixture, note_on_weights
 from mathwright.pretrain.recipe import PretrainRecipe, check
-from mathwright.run import Stage
+from mathwright.pretrain.targets import Target, score_targets
+from mathwright.run import Stage, write_json
+
+SCORES = "scores.json"
+"""How well each held-out text and solution is predicted, before and after, in the folder of a training."""
+HELDOUT = "held-out"
 
 
 def run(
@@ -33,13 +38,17 @@ def run(
     dtype: str,
     seed: int,
     device: str = "cpu",
+    targets: Mapping[str, Sequence[Target]] | None = None,
 ) -> None:
     """Train `model` on the mixture for the token budget; bits per byte of held-out text before and after.
+
+    The score of each held-out document and solution goes to `scores.json`.
 
     Args:
         model: folder, hub id or wheel of the start model.
         corpora: folder of token shards for each component of `recipe.mixture`, by name.
         heldout: folder of token shards that are not trained on, or None.
+        targets: worked solutions, by name, that are scored before and after too.
 
     Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
@@ -53,12 +62,13 @@ def run(
         stage.warn(warning)
     test = _open_shards(heldout, lm) if heldout is not None else None
 
-    def measure(step: int) -> dict[str, float]:
-        assert test is not None
-        value = bits_per_byte(lm, test, context=recipe.context, max_tokens=recipe.heldout_tokens)
-        return {"heldout_bits_per_byte": value}
+    def measure() -> dict[str, list[dict[str, Any]]]:
+        scores = {name: score_targets(lm, own, context=recipe.context) for name, own in (targets or {}).items()}
+        if test is not None:
+            scores[HELDOUT] = list(score_documents(lm, test, context=recipe.context, max_tokens=recipe.heldout_tokens))
+        return {name: [asdict(score) for score in own] for name, own in scores.items()}
 
-    before = stage.once("before", lambda _: measure(0)) if test is not None else {}
+    before = stage.once("scores-before", lambda _: measure())
 
     def loss(lm: LanguageModel, batch: MixedRows) -> tuple[torch.Tensor, dict[str, float]]:
         losses = next_token_losses(lm, batch.rows)
@@ -76,7 +86,9 @@ def run(
             description="pre-training",
         ),
     )
-    after = measure(num_steps) if test is not None else {}
+    after = measure()
+    if stage.writes:
+        write_json(stage.path / SCORES, {"before": before, "after": after})
     save(lm, stage.path / "model")
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     achieved = mixture.achieved(num_steps)
@@ -93,15 +105,18 @@ def run(
         )
     )
     if test is not None:
-        summary |= {
-            "bits_per_byte_before": before["heldout_bits_per_byte"],
-            "bits_per_byte_after": after["heldout_bits_per_byte"],
+        bits = {
+            f"bits_per_byte_{when}": _mean_bits(found[HELDOUT])
+            for when, found in (("before", before), ("after", after))
         }
-        stage.say(
-            f"held-out mathematics: {before['heldout_bits_per_byte']:.3f} bits per byte before, "
-            f"{after['heldout_bits_per_byte']:.3f} after"
-        )
+        summary |= bits
+        first, last = bits.values()
+        stage.say(f"held-out mathematics: {first:.3f} bits per byte before, {last:.3f} after")
     stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
+
+
+def _mean_bits(scores: Sequence[Mapping[str, Any]]) -> float:
+    return mean_bits([TextScore(**score) for score in scores])
 
 
 def _open_shards(path: Path, lm: LanguageModel) -> TokenShards:

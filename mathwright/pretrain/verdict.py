@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mathwright.stats import Interval, crossed_effects, holm, least_detectable, two_way_bootstrap
+from mathwright.stats import Interval, crossed_effects, foresee_error, holm, least_detectable, two_way_bootstrap
 
 LEVEL = 0.05
 
@@ -86,6 +86,18 @@ def judge(bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray)
     # To be ahead at every rate each of its tests must pass, so the largest p-value is that of all (Berger 1982).
     adjusted = holm([max(result.p_value for result in found[pair]) for pair in pairs])
     return [_verdict(pair, found[pair], p) for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def foresee(bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray, *, num_seeds: int) -> float:
+    """The largest, over all pairs of arms, of the differences that `judge` could see with so many seeds, in bits per
+    byte: from a pilot of two seeds or more, before the others are paid for. Arguments as for `judge`."""
+    pairs = list(itertools.combinations(bits, 2))
+    least = []
+    for (first, second), rate in itertools.product(pairs, bits[next(iter(bits))]):
+        values = (bits[first][rate] - bits[second][rate]) * len(num_bytes) / num_bytes.sum()
+        error, df = foresee_error(values, num_seeds)
+        least.append(least_detectable(error, df, alpha=LEVEL / len(pairs)))
+    return max(least)
 
 
 def _at_rate(rate: float, differences: np.ndarray, num_bytes: np.ndarray, num_pairs: int) -> RateResult:

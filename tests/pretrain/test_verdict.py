@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mathwright.pretrain.verdict import judge
-from mathwright.stats import crossed_effects, holm, least_detectable, two_way_bootstrap
+from mathwright.stats import crossed_effects, foresee_error, holm, least_detectable, two_way_bootstrap
 
 
 def simulate(
@@ -84,6 +84,16 @@ def test_the_least_detectable_difference_is_found_four_times_in_five() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.09)
 
 
+def test_two_seeds_foretell_what_more_would_show() -> None:
+    """The forecast from a pilot is, on average over pilots, near the error that the whole comparison then has."""
+    rng = np.random.default_rng(6)
+    truth = np.sqrt(0.1**2 / 100 + 0.02**2 / 6 + 0.05**2 / 600)
+    pilots = [simulate(rng, 100, 2, mean=0, problem=0.1, seed=0.02, rest=0.05) for _ in range(400)]
+    forecasts = [foresee_error(pilot, 6) for pilot in pilots]
+    assert np.sqrt(np.mean([error**2 for error, _ in forecasts])) == pytest.approx(truth, rel=0.1)
+    assert all(df >= 5 for _, df in forecasts)
+
+
 @pytest.mark.parametrize("shape", [(1, 5), (5, 1), (4,)])
 def test_one_problem_or_one_seed_shows_nothing(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="two problems and two seeds"):
@@ -117,7 +127,7 @@ def trainings(rng: np.random.Generator, gains: dict[str, float], *, depends: str
 
 def test_false_verdicts_among_equal_arms_are_at_most_one_in_twenty() -> None:
     rng = np.random.default_rng(11)
-    num = 300
+    num = 120
     wrong = sum(
         any(verdict.ahead for verdict in judge(*trainings(rng, {"a": 0.0, "b": 0.0, "c": 0.0}))) for _ in range(num)
     )
