@@ -15,6 +15,7 @@ import codecs
 import io
 import json
 import lzma
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _SKIPPABLE_FRAME = b"\x2a\x4d\x18"
 """Behind one byte from 0x50 to 0x5f: a frame of zstd without data, with which some writers begin."""
 _ARROW_FILE, _ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
+_ARRAY, _OBJECT = re.compile(rb"\s*\[\s*[{\[\]]"), re.compile(rb'\s*\{\s*["}]')
+"""Prose may begin with a bracket or a brace too."""
 HEAD_BYTES = 4096
 MAX_ROW_BYTES = 256 << 20
 """A longer row is set aside, so that a file without line ends does not fill the memory."""
@@ -85,10 +88,10 @@ def recognise(path: Path) -> Container:
         return Container("arrow")
     if b"\x00" in head or _compression(head):
         raise DamagedFileError("neither Parquet, Arrow, JSON nor text")
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if start == b"[":
+    start = head.removeprefix(b"\xef\xbb\xbf")
+    if _ARRAY.match(start):
         return Container("json values", compression)
-    if start == b"{":
+    if _OBJECT.match(start):
         with _open(path, compression) as file:
             return Container("json lines" if _has_lines(file) else "json values", compression)
     return Container("text", compression)
@@ -355,7 +358,7 @@ def _text_rows(file: io.BufferedReader) -> Iterator[dict[str, Any] | BadRow]:
     while piece := source.read(PIECE_CHARS):
         text += piece
         while len(text) > PIECE_CHARS:
-            cut = text.rfind("\n\n", 0, PIECE_CHARS) + 1 or PIECE_CHARS
+            cut = max(0, text.rfind("\n\n", 0, PIECE_CHARS)) or PIECE_CHARS
             yield {"text": text[:cut]}
             text = text[cut:].lstrip("\n")
     if text:

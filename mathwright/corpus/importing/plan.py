@@ -19,7 +19,7 @@ from mathwright.errors import MathwrightError
 from mathwright.files import write_json
 from mathwright.records import from_json
 
-JOB_BYTES = 256 << 20
+JOB_BYTES = 64 << 20
 """Of files, as they lie on disk, that make a job; a larger Parquet file is cut between its row groups."""
 LOOKED_AT = 8
 """JSON files whose first rows are looked at before an import begins: fields may be missing in some."""
@@ -108,7 +108,10 @@ def make_plan(options: Options) -> Plan:
     unread: dict[str, str] = {}
     for file in files.chosen:
         try:
-            sources += _sources(file)
+            found = list(_sources(file))
+            if found and found[0].kind == "text" and layout.name != "text":
+                raise DamagedFileError(f"plain text, where {layout.name} has rows; the layout text reads it")
+            sources += found
         except DamagedFileError as error:
             unread[str(file)] = str(error)
     if not sources:
@@ -154,10 +157,6 @@ def _jobs(sources: list[Source]) -> Iterator[tuple[Source, ...]]:
 def _require_fields(layout: Layout, sources: list[Source]) -> None:
     """Every Parquet or Arrow file, and one of the first others, must have one of the layout's fields."""
     files = list({source.path: source for source in sources}.values())
-    if layout.name != "text" and (plain := [file for file in files if file.kind == "text"]):
-        raise MathwrightError(
-            f"{plain[0].path}: plain text, where {layout.name} has rows", hint="the layout text reads plain text"
-        )
     tables = [file for file in files if file.kind in ("parquet", "arrow")]
     others = [file for file in files if file.kind.startswith("json")][:LOOKED_AT]
     named = {file.path: columns_of(Path(file.path), file.container) for file in (*tables, *others)}
@@ -165,7 +164,8 @@ def _require_fields(layout: Layout, sources: list[Source]) -> None:
     for file in tables:
         if not wanted & set(named[file.path]):
             _refuse(layout, file.path, named[file.path])
-    if others and not any(wanted & set(named[file.path]) for file in others):
+    has_text = any(file.kind == "text" for file in files)
+    if others and not has_text and not any(wanted & set(named[file.path]) for file in others):
         _refuse(layout, others[0].path, named[others[0].path])
 
 

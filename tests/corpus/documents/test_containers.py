@@ -110,6 +110,13 @@ def test_plain_text_is_a_row_or_pieces_that_hold_all_of_it(tmp_path: Path, monke
     assert [p for row in rows for p in row["text"].split("\n\n") if p.strip()] == paragraphs
 
 
+@pytest.mark.parametrize("text", ["[1] A reference.", "{\\rm x} is", "[sic] he said", "{ x : x > 1 }"])
+def test_prose_that_begins_as_json_does_is_prose(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text(text)
+    assert all_rows(path) == ([{"text": text}], "")
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [

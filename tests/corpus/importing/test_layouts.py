@@ -120,6 +120,14 @@ def test_a_folder_without_files_and_a_path_that_is_not_there_are_refused(tmp_pat
         make_plan(Options(layout="openwebmath", path=str(tmp_path), subset="arxiv"))
 
 
+def test_plain_text_beside_the_rows_of_a_corpus_is_left_alone_and_said(tmp_path: Path) -> None:
+    PUBLISHERS["dclm"](tmp_path / "in")
+    (tmp_path / "in/filelist").write_text("shard_00000000\n")
+    plan = make_plan(Options(layout="dclm", path=str(tmp_path / "in")))
+    assert list(plan.unread.values()) == ["plain text, where dclm has rows; the layout text reads it"]
+    assert len(plan.jobs[0]) == 2
+
+
 def test_a_large_parquet_file_is_cut_between_its_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = PUBLISHERS["openwebmath"](tmp_path / "in")
     whole, _ = read(Options(layout="openwebmath", path=str(tmp_path / "in")), tmp_path / "whole")
