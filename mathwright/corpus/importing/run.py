@@ -42,6 +42,8 @@ from mathwright.run import Stage, fingerprint, read_manifest
 
 SMALL_BYTES = 4 << 20
 """Files of less than that in all are read by this process: workers take seconds to start."""
+WARNINGS = 5
+"""Files that are named on the terminal; the manifest names all."""
 WORK = "work"
 _WORKER = "mathwright.corpus.importing.worker"
 
@@ -192,8 +194,12 @@ class _Import:
             )
             merged = _merged([record["contamination"] for record in records])
             write_text(self.out / "contamination.json", summary_json(merged))
-        for path, why in self.plan.unread.items():
+        for path, why in list(self.plan.unread.items())[:WARNINGS]:
             self.stage.warn(f"{path} is not read: {why}")
+        if len(self.plan.unread) > WARNINGS:
+            self.stage.warn(
+                f"{len(self.plan.unread) - WARNINGS:,} more files are not read: see files_not_read in manifest.json"
+            )
         for path, why in self._damaged().items():
             self.stage.warn(f"{path}: {why}; the rows before that are kept; download it again for the others")
         self._write_aside()
