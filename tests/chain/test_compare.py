@@ -89,7 +89,7 @@ def planted(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     recipe = replace(
         RECIPE,
         corpora=tuple(MixtureRecipe(name=name, path="", weight=1.0) for name in arms),
-        training=replace(RECIPE.training, num_tokens=4_096, checkpoint_every=0, heldout_tokens=3_000),
+        training=replace(RECIPE.training, num_tokens=4_096, checkpoint_every=0, heldout_tokens=1_500),
         seeds=(0, 1), rates=(1e-3, 3e-3), targets=(str(folder / "solutions.jsonl"),), with_start=True,
     )  # fmt: skip
     stage = RunDirectory(folder / "run", recipe_name="t", recipe={}).stage("compare")

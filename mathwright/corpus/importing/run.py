@@ -13,23 +13,21 @@ from __future__ import annotations
 
 import json
 import os
-import queue
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from mathwright.children import LineWorker, WorkerDiedError, run_module
 from mathwright.corpus.claims import Claim
 from mathwright.corpus.decontaminate.report import summary_json
 from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.corpus.documents.compute import BATCH_ROWS, DocumentWriter, open_documents
 from mathwright.corpus.documents.containers import DamagedFileError, recognise
 from mathwright.corpus.documents.containers import read_rows as read_file
+from mathwright.corpus.importing.crew import Crew
 from mathwright.corpus.importing.layouts import find_layout
 from mathwright.corpus.importing.near import NearIndex, documents_files
 from mathwright.corpus.importing.plan import Options, Plan, make_plan
@@ -45,7 +43,6 @@ SMALL_BYTES = 4 << 20
 WARNINGS = 5
 """Files that are named on the terminal; the manifest names all."""
 WORK = "work"
-_WORKER = "mathwright.corpus.importing.worker"
 
 
 def import_corpus(options: Options, out: Path, *, num_workers: int | None = None) -> Path:
@@ -174,7 +171,7 @@ class _Import:
                 for job in asked:
                     worker.do(job)
             else:
-                _Crew(self.out, min(self.num_workers, len(left)), asked, advance).work()
+                Crew(self.out, min(self.num_workers, len(left)), asked, advance).work()
 
     # -- what is counted --
 
@@ -372,82 +369,3 @@ def _merged(summaries: Iterable[dict[str, Any]]) -> dict[str, Any]:
             for (b, text), pages in frequent
         ],
     }
-
-
-# --- workers --------------------------------------------------------------------------------------
-
-
-class _Crew:
-    """Worker processes that take jobs until none is left."""
-
-    def __init__(self, out: Path, num: int, jobs: list[dict[str, Any]], advance: Callable[[int], None]) -> None:
-        self.out, self.num, self.advance = out, num, advance
-        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        for job in jobs:
-            self._jobs.put(job)
-        self._workers: set[LineWorker] = set()
-        self._lock = threading.Lock()
-        self._error: BaseException | None = None
-
-    def work(self) -> None:
-        """Until all jobs are done. Raises what a worker met; the others are ended then."""
-        threads = [threading.Thread(target=self._one) for _ in range(self.num)]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except BaseException as error:
-            self._fail(error)
-            raise
-        if self._error is not None:
-            raise self._error
-
-    def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            self._error = self._error or error
-            for worker in self._workers:
-                worker.stop()
-
-    def _one(self) -> None:
-        worker: LineWorker | None = None
-        try:
-            while self._error is None:
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                worker = self._do(worker, job)
-        except BaseException as error:  # given to the thread that waits
-            self._fail(error)
-        finally:
-            if worker is not None:
-                with self._lock:
-                    self._workers.discard(worker)
-                worker.kill()
-
-    def _do(self, worker: LineWorker | None, job: dict[str, Any]) -> LineWorker:
-        """One job, by another worker where the first one dies of it; returns the one that lives."""
-        for attempt in (1, 2):
-            if worker is None:
-                worker = LineWorker("a worker of the import", run_module(_WORKER, str(self.out)))
-                with self._lock:
-                    self._workers.add(worker)
-            try:
-                worker.tell(job)
-                while not (message := worker.hear()).get("done"):
-                    self.advance(message.get("rows", 0))
-                return worker
-            except WorkerDiedError as error:
-                with self._lock:
-                    self._workers.discard(worker)
-                worker.kill()
-                worker = None
-                if self._error is not None:
-                    raise
-                if attempt == 2:
-                    raise MathwrightError(
-                        f"job {job['number']} ended two workers: {error}",
-                        hint=f"its files are in {self.out / WORK / 'plan.json'}; is there memory enough?",
-                    ) from error
-        raise AssertionError("a job is done or fails")

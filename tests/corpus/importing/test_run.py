@@ -188,7 +188,7 @@ def test_a_corpus_without_a_document_is_refused_with_its_reasons(tmp_path: Path)
 
 def test_a_worker_that_ends_twice_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "in/a.jsonl", lines([{"text": "a"}]))
-    monkeypatch.setattr("mathwright.corpus.importing.run._WORKER", "tests.corpus.importing.no_worker")
+    monkeypatch.setattr("mathwright.corpus.importing.crew.WORKER", "tests.corpus.importing.no_worker")
     with pytest.raises(MathwrightError, match="job 0 ended two workers"):
         import_corpus(Options(layout="text", path=str(tmp_path / "in")), tmp_path / "out", num_workers=1)
 
@@ -197,7 +197,7 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, monkeypatch: pytest
     for number in range(3):
         write(tmp_path / f"in/{number}.jsonl", lines([{"text": text(number)}]))
     monkeypatch.setattr(plan, "JOB_BYTES", 1)
-    monkeypatch.setattr("mathwright.corpus.importing.run._WORKER", "tests.corpus.importing.mortal_worker")
+    monkeypatch.setattr("mathwright.corpus.importing.crew.WORKER", "tests.corpus.importing.mortal_worker")
     import_corpus(Options(layout="text", path=str(tmp_path / "in")), tmp_path / "out", num_workers=1)
     assert (tmp_path / "out/died").is_file()
     rows = [row for path in sorted((tmp_path / "out").glob("documents*")) for row in read_rows(path)]
