@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import queue
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import tee
@@ -240,12 +242,27 @@ class _Counts:
         }
 
 
+def _jobs() -> Iterator[dict[str, Any]]:
+    """The jobs that are asked for. The process ends with its parent, in the middle of a job too: the command that goes
+    on must not find it writing the same files."""
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            asked.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield json.loads(asked.get())
+
+
 def main() -> None:
     """Answer jobs until standard input ends."""
     try:
         worker = Worker(Path(sys.argv[1]), lambda rows: say(rows=rows))
-        for line in sys.stdin:
-            worker.do(json.loads(line))
+        for job in _jobs():
+            worker.do(job)
             say(done=True)
     except MathwrightError as error:
         say_error(error)

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from mathwright.children import LineWorker, run_module
 from mathwright.cli import main
 from mathwright.corpus.documents.compute import read_rows
 from mathwright.corpus.importing import plan
-from mathwright.corpus.importing.plan import Options
+from mathwright.corpus.importing.plan import Options, make_plan
 from mathwright.corpus.importing.run import import_corpus
 from mathwright.errors import MathwrightError
 from mathwright.lm.shards import TokenShards
@@ -98,6 +99,21 @@ def test_a_killed_import_goes_on_and_gives_the_same(tmp_path: Path) -> None:
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
     assert summary(tmp_path / "whole") == summary(tmp_path / "killed")
     assert summary(tmp_path / "killed")["num_documents"] == 1800
+
+
+def test_a_worker_ends_with_its_parent_in_the_middle_of_a_job(tmp_path: Path) -> None:
+    """Else the command that goes on would find it writing the same files."""
+    write(tmp_path / "in/a.jsonl", lines([{"text": "a"}]))
+    make_plan(Options(layout="text", path=str(tmp_path / "in"))).write(tmp_path / "out/work")
+    worker = LineWorker("a worker", run_module("tests.corpus.importing.slow_worker", str(tmp_path / "out")))
+    worker.tell({"step": "read", "number": 0, "output": str(tmp_path / "out/documents.parquet")})
+    assert worker.hear(60) == {"rows": 1}
+    worker.end_input()
+    deadline = time.monotonic() + 20
+    while worker.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    worker.kill()
 
 
 def test_tokenising_goes_on_where_it_was_stopped(
