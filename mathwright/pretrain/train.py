@@ -95,7 +95,7 @@ def run(
     summary: dict[str, Any] = {
         "num_steps": num_steps,
         "num_tokens": sum(found.tokens for found in achieved.values()),
-        "corpora": {name: asdict(found) for name, found in achieved.items()},
+        **{f"{what}/{name}": value for name, found in achieved.items() for what, value in asdict(found).items()},
     }
     stage.say(
         "read: "
