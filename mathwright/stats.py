@@ -117,6 +117,107 @@ def _require_pairs(name: str, before: Sequence[float], after: Sequence[float]) -
         raise ValueError(f"{name} needs two lists of one length, got {len(before)} and {len(after)}")
 
 
+# --- two trainings, over problems and seeds ---------------------------------------------------------
+
+
+class Crossed(NamedTuple):
+    """A mean over problems and seeds, both of which are samples."""
+
+    mean: float
+    interval: Interval
+    standard_error: float
+    df: float
+    """Satterthwaite's degrees of freedom of the standard error."""
+    p_value: float
+    """Two-sided, that the mean is 0."""
+
+
+def crossed_effects(values: np.ndarray) -> Crossed:
+    """The mean of values [problems, seeds] with its 95% interval, problems and seeds being crossed random effects.
+
+    x[i, s] = mean + problem[i] + seed[s] + rest[i, s], so Var(mean) = s2_problem/n + s2_seed/S + s2_rest/(n S), which
+    the mean squares of a two-way layout estimate as (MS_problem + MS_seed - MS_rest) / (n S); t with Satterthwaite's
+    degrees of freedom (1946). Never less than the larger of the two alone: the difference may come out too small by
+    chance. Values of problems are never pooled over seeds, as if each seed brought new problems.
+    Raises ValueError for fewer than two problems or two seeds, and for values that are not finite.
+    """
+    from scipy.stats import t
+
+    mean = float(np.mean(values))
+    error, df = _crossed_error(_mean_squares(values), *np.shape(values))
+    if error == 0.0:
+        return Crossed(mean, Interval(mean, mean), 0.0, df, 0.0 if mean else 1.0)
+    half = float(t.ppf(0.975, df)) * error
+    return Crossed(mean, Interval(mean - half, mean + half), error, df, float(2 * t.sf(abs(mean) / error, df)))
+
+
+def foresee_error(values: np.ndarray, num_seeds: int) -> tuple[float, float]:
+    """(standard error, its degrees of freedom) that `crossed_effects` would have with so many seeds in place of those
+    of values [problems, seeds], as far as these tell. Raises ValueError as `crossed_effects`."""
+    n, pilot_seeds = np.shape(values)
+    ms_problem, ms_seed, ms_rest = _mean_squares(values)
+    of_problem, of_seed = max(0.0, ms_problem - ms_rest) / pilot_seeds, max(0.0, ms_seed - ms_rest) / n
+    return _crossed_error((num_seeds * of_problem + ms_rest, n * of_seed + ms_rest, ms_rest), n, num_seeds)
+
+
+def _mean_squares(values: np.ndarray) -> tuple[float, float, float]:
+    """Of problems, of seeds and of the rest, of values [problems, seeds]."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(f"crossed effects need two problems and two seeds at least, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("crossed effects of a value that is not finite")
+    n, num_seeds = values.shape
+    mean, by_problem, by_seed = values.mean(), values.mean(axis=1), values.mean(axis=0)
+    rest = values - by_problem[:, None] - by_seed[None, :] + mean
+    return (
+        num_seeds * float(((by_problem - mean) ** 2).sum()) / (n - 1),
+        n * float(((by_seed - mean) ** 2).sum()) / (num_seeds - 1),
+        float((rest**2).sum()) / ((n - 1) * (num_seeds - 1)),
+    )
+
+
+def _crossed_error(mean_squares: tuple[float, float, float], n: int, num_seeds: int) -> tuple[float, float]:
+    """Standard error of the mean, and its degrees of freedom."""
+    ms_problem, ms_seed, ms_rest = mean_squares
+    numerator = max(ms_problem + ms_seed - ms_rest, ms_problem, ms_seed)
+    if numerator == 0.0:
+        return 0.0, float(num_seeds - 1)
+    dfs = (n - 1, num_seeds - 1, (n - 1) * (num_seeds - 1))
+    df = numerator**2 / sum(ms**2 / own for ms, own in zip(mean_squares, dfs, strict=True))
+    return math.sqrt(numerator / (n * num_seeds)), max(float(num_seeds - 1), df)
+
+
+def two_way_bootstrap(values: np.ndarray, num: int = 2000, seed: int = 0) -> Interval:
+    """95% interval of the mean of values [problems, seeds], both drawn again at a time (Owen 2007; percentiles)."""
+    values = np.asarray(values, dtype=np.float64)
+    n, num_seeds = values.shape
+    rng = np.random.default_rng(seed)
+    problems = rng.multinomial(n, np.full(n, 1 / n), size=num)
+    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=num)
+    means = ((problems @ values) * seeds).sum(axis=1) / values.size
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(low), float(high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests, adjusted so that the chance of any false one stays below the level (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def least_detectable(standard_error: float, df: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The difference that a two-sided t-test at level `alpha` would have found with probability `power`."""
+    from scipy.stats import t
+
+    return float(t.ppf(1 - alpha / 2, df) + t.ppf(power, df)) * standard_error
+
+
 # --- rankings -------------------------------------------------------------------------------------
 
 

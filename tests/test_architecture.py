@@ -57,6 +57,7 @@ CORPUS: dict[str, set[str]] = {
     "crawl": {"archive", "classifier", "extract", "recipe", "rules", "urls"},
     "decontaminate": {"documents", "recipe", "text"},
     "pages": {"archive", "claims", "classifier", "documents", "extract"},
+    "importing": {"claims", "decontaminate", "documents", "urls"},
     "mining": {"classifier", "documents", "recipe", "rules", "urls"},
     "stage": {
         "archive",

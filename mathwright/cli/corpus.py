@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.table import Table
 
+from mathwright.cli.corpora import Import, Stats, import_corpus, split_names, stats
 from mathwright.errors import MathwrightError
 from mathwright.terminal import console, put
 
@@ -148,7 +149,13 @@ class Contamination:
     """Report a problem only if this share of its question stands in a text; the paper's rule is one 10-gram."""
 
 
-CORPUS_VERBS: dict[str, type] = {"annotate": Annotate, "recall": Recall, "where": Where}
+CORPUS_VERBS: dict[str, type] = {
+    "annotate": Annotate,
+    "import": Import,
+    "recall": Recall,
+    "stats": Stats,
+    "where": Where,
+}
 """Verbs behind `mathwright corpus`, which otherwise takes a recipe."""
 
 
@@ -161,6 +168,8 @@ def perform(command: Any) -> None:
         Annotate: annotate,
         Recall: recall,
         Where: where,
+        Import: import_corpus,
+        Stats: stats,
     }
     actions[type(command)](command)
 
@@ -256,15 +265,15 @@ def recall(arguments: Recall) -> None:
 
 def where(arguments: Where) -> None:
     """Print a token's document, a field a line, and its text by option."""
-    document, token = _find_token(arguments.place)
+    document, token, shards = _find_token(arguments.place)
     put(f"url\t{document.url}\narchive\t{document.archive}\noffset\t{document.offset}")
     put(f"token\t{token:,} of {document.num_tokens:,} of the document")
     if arguments.page:
-        put(_page_text(document.archive, document.offset, document.url))
+        put(_page_text(shards, document.archive, document.offset, document.url))
 
 
-def _find_token(place: str) -> tuple[Any, int]:
-    """The document of a token given as SHARD:POSITION, and the token's number in it."""
+def _find_token(place: str) -> tuple[Any, int, Path]:
+    """The document of a token given as SHARD:POSITION, the token's number in it, and the folder of the shards."""
     from mathwright.lm.shards import TokenShards
 
     name, _, number = place.rpartition(":")
@@ -279,10 +288,14 @@ def _find_token(place: str) -> tuple[Any, int]:
     if position >= size:
         raise MathwrightError(f"{name} has {size:,} tokens, no token {position:,}", hint="they are counted from 0")
     document = shards.document_at(start + position)
-    return document, start + position - document.start
+    return document, start + position - document.start, shards.folder
 
 
-def _page_text(archive: str, offset: int, url: str) -> str:
+def _page_text(shards: Path, archive: str, offset: int, url: str) -> str:
+    from mathwright.corpus.importing.run import is_import, read_again
+
+    if is_import(shards.parent):
+        return read_again(shards.parent, archive, offset)
     from mathwright.corpus.archive.pages import is_wet, read_documents, read_pages
     from mathwright.corpus.extract.page import extract
     from mathwright.records import Damage, Document
@@ -308,8 +321,3 @@ def contamination(arguments: Contamination) -> None:
         counts = find(arguments.corpus, problems, arguments.out, min_share=arguments.min_share)
     for task, count in counts.items():
         put(f"{task}\t{count}")
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """The names in a comma-separated list."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())

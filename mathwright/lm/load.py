@@ -58,8 +58,12 @@ def fast_dtype(device: str | torch.device) -> Literal["bfloat16", "float32"]:
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """Load the tokenizer of a source as `load` takes it. Raises MathwrightError where there is none."""
-    folder = resolve(source)
+    """Load the tokenizer of a source as `load` takes it, or of a folder that holds a tokenizer and no model.
+
+    Raises MathwrightError where there is none.
+    """
+    alone = Path(source)
+    folder = alone if (alone / "tokenizer_config.json").is_file() else resolve(source)
     if isinstance(folder, Path) and not any(
         (folder / name).is_file()
         for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")

@@ -171,7 +171,7 @@ def pack_examples(
         rng.shuffle(order)
     rows = _first_fit([(index, len(examples[index].tokens)) for index in order], row_tokens)
     batches = [rows[start : start + rows_per_batch] for start in range(0, len(rows), rows_per_batch)]
-    return [_packed_rows([[examples[index] for index in row] for row in batch]) for batch in batches]
+    return [pack_rows([[examples[index] for index in row] for row in batch]) for batch in batches]
 
 
 def _first_fit(sizes: Sequence[tuple[int, int]], capacity: int) -> list[list[int]]:
@@ -192,7 +192,8 @@ def _first_fit(sizes: Sequence[tuple[int, int]], capacity: int) -> list[list[int
     return bins
 
 
-def _packed_rows(rows: Sequence[Sequence[Example]]) -> PackedRows:
+def pack_rows(rows: Sequence[Sequence[Example]]) -> PackedRows:
+    """Lay the examples of each row end to end, as given; none sees another."""
     length = max(sum(len(example.tokens) for example in row) for row in rows)
     tokens = torch.zeros(len(rows), length, dtype=torch.long)
     positions = torch.zeros_like(tokens)

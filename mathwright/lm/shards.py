@@ -53,6 +53,7 @@ class ShardWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         if any(self.folder.glob("shard-*.json")):
             raise MathwrightError(f"{folder} holds shards already", hint="choose another folder, or remove them")
+        self.num_documents = 0
         self.num_tokens = 0
         self.num_bytes = 0
         self._vocab_size, self._eos, self._shard_tokens = vocab_size, eos_token, shard_tokens
@@ -83,6 +84,7 @@ class ShardWriter:
             }
         )
         self._written += len(array)
+        self.num_documents += 1
         self.num_tokens += len(array)
         self.num_bytes += num_bytes
         if self._written >= self._shard_tokens:

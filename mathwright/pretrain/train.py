@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
@@ -16,11 +15,17 @@ from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
+from mathwright.pretrain.bits import TextScore, mean_bits, score_documents
+from mathwright.pretrain.mixture import MixedRows, Mixture, note_on_weights
 from mathwright.pretrain.recipe import PretrainRecipe, check
-from mathwright.run import Stage
+from mathwright.pretrain.targets import Target, score_targets
+from mathwright.run import Stage, write_json
+
+SCORES = "scores.json"
+"""How well each held-out text and solution is predicted, before and after, in the folder of a training."""
+HELDOUT = "held-out"
 
 
 def run(
@@ -33,38 +38,41 @@ def run(
     dtype: str,
     seed: int,
     device: str = "cpu",
+    targets: Mapping[str, Sequence[Target]] | None = None,
 ) -> None:
     """Train `model` on the mixture for the token budget; bits per byte of held-out text before and after.
+
+    The score of each held-out document and solution goes to `scores.json`.
 
     Args:
         model: folder, hub id or wheel of the start model.
         corpora: folder of token shards for each component of `recipe.mixture`, by name.
         heldout: folder of token shards that are not trained on, or None.
+        targets: worked solutions, by name, that are scored before and after too.
 
     Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
     check(recipe)
     lm = load(str(model), dtype=dtype, device=device)
     num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
-    shards = {name: TokenShards(path) for name, path in corpora.items()}
+    shards = {name: _open_shards(path, lm) for name, path in corpora.items()}
     mixture = Mixture(recipe, shards, num_steps=num_steps, seed=seed)
     stage.say(mixture.describe())
-    test = TokenShards(heldout) if heldout is not None else None
+    for warning in filter(None, (note_on_weights(recipe), *mixture.warnings())):
+        stage.warn(warning)
+    test = _open_shards(heldout, lm) if heldout is not None else None
 
-    def measure(step: int) -> dict[str, float]:
-        assert test is not None
-        value = bits_per_byte(lm, test, context=recipe.context, max_tokens=recipe.heldout_tokens)
-        return {"heldout_bits_per_byte": value}
+    def measure() -> dict[str, list[dict[str, Any]]]:
+        scores = {name: score_targets(lm, own, context=recipe.context) for name, own in (targets or {}).items()}
+        if test is not None:
+            scores[HELDOUT] = list(score_documents(lm, test, context=recipe.context, max_tokens=recipe.heldout_tokens))
+        return {name: [asdict(score) for score in own] for name, own in scores.items()}
 
-    before = stage.once("before", lambda _: measure(0)) if test is not None else {}
+    before = stage.once("scores-before", lambda _: measure())
 
-    def batches(step: int) -> list[PackedRows]:
-        return _micro_batches(mixture.rows(step), recipe.micro_batch_tokens)
-
-    num_targets = mixture.rows_per_batch * recipe.context
-
-    def loss(lm: LanguageModel, rows: PackedRows) -> tuple[torch.Tensor, dict[str, float]]:
-        return next_token_losses(lm, rows).sum() / num_targets, {}
+    def loss(lm: LanguageModel, batch: MixedRows) -> tuple[torch.Tensor, dict[str, float]]:
+        losses = next_token_losses(lm, batch.rows)
+        return losses.sum() / sum(batch.targets_of_step.values()), _loss_by_corpus(losses, batch)
 
     fit(
         lm,
@@ -72,123 +80,64 @@ def run(
         Training(
             optimiser=recipe.optimiser,
             num_steps=num_steps,
-            batches=batches,
+            batches=lambda step: mixture.micro_batches(step, recipe.micro_batch_tokens),
             loss=loss,
             checkpoint_every=recipe.checkpoint_every,
             description="pre-training",
         ),
     )
-    after = measure(num_steps) if test is not None else {}
+    after = measure()
+    if stage.writes:
+        write_json(stage.path / SCORES, {"before": before, "after": after})
     save(lm, stage.path / "model")
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
-    summary: dict[str, float | int] = {"num_steps": num_steps, "num_tokens": num_steps * num_targets}
-    if test is not None:
-        summary |= {
-            "bits_per_byte_before": before["heldout_bits_per_byte"],
-            "bits_per_byte_after": after["heldout_bits_per_byte"],
-        }
-        stage.say(
-            f"held-out mathematics: {before['heldout_bits_per_byte']:.3f} bits per byte before, "
-            f"{after['heldout_bits_per_byte']:.3f} after"
+    achieved = mixture.achieved(num_steps)
+    summary: dict[str, Any] = {
+        "num_steps": num_steps,
+        "num_tokens": sum(found.tokens for found in achieved.values()),
+        **{f"{what}/{name}": value for name, found in achieved.items() for what, value in asdict(found).items()},
+    }
+    stage.say(
+        "read: "
+        + ", ".join(
+            f"{name} {found.tokens:,} tokens, {found.bytes:,} bytes, {found.epochs:.2f} epochs"
+            for name, found in achieved.items()
         )
+    )
+    if test is not None:
+        bits = {
+            f"bits_per_byte_{when}": _mean_bits(found[HELDOUT])
+            for when, found in (("before", before), ("after", after))
+        }
+        summary |= bits
+        first, last = bits.values()
+        stage.say(f"held-out mathematics: {first:.3f} bits per byte before, {last:.3f} after")
     stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
 
 
-class Mixture:
-    """Rows of `context` + 1 tokens drawn from several corpora in given shares, each row a pure function of its number.
-
-    A corpus is cut into windows, which come in a seeded random order, all of them once before any comes again.
-    """
-
-    def __init__(self, recipe: PretrainRecipe, shards: Mapping[str, TokenShards], *, num_steps: int, seed: int) -> None:
-        self.context = recipe.context
-        self.names = [component.name for component in recipe.mixture]
-        self.shards = [shards[name] for name in self.names]
-        self.seed = seed
-        weights = np.array([component.weight for component in recipe.mixture], dtype=np.float64)
-        if not (weights > 0).all():
-            raise MathwrightError("a mixture weight is not positive", hint="leave the component out instead")
-        for name, shard in zip(self.names, self.shards, strict=True):
-            if shard.num_tokens <= recipe.context:
-                raise MathwrightError(
-                    f"corpus {name!r} has {shard.num_tokens:,} tokens, less than one row of {recipe.context:,}",
-                    hint="collect more text or set a smaller pretrain.context",
-                )
-        shape = (num_steps, max(1, recipe.batch_tokens // recipe.context))
-        rng = np.random.default_rng(seed)
-        self.components = rng.choice(len(weights), size=shape, p=weights / weights.sum()).astype(np.int8)
-        """[num_steps, rows]: which corpus each row of each step comes from."""
-        used = np.stack([(self.components == c).sum(axis=1) for c in range(len(weights))], axis=1)
-        self.used_before = np.cumsum(used, axis=0) - used
-        """[num_steps, corpora]: rows of each corpus used before each step."""
-
-    @property
-    def rows_per_batch(self) -> int:
-        return self.components.shape[1]
-
-    def rows(self, step: int) -> list[np.ndarray]:
-        """The rows of a step, each of `context` + 1 tokens."""
-        used = self.used_before[step].copy()
-        rows = []
-        for component in self.components[step]:
-            rows.append(self._row(int(component), int(used[component])))
-            used[component] += 1
-        return rows
-
-    def _row(self, component: int, index: int) -> np.ndarray:
-        shard = self.shards[component]
-        num_windows = (shard.num_tokens - 1) // self.context
-        epoch, place = divmod(index, num_windows)
-        order = _permutation(num_windows, self.seed * 7919 + component * 104_729 + epoch)
-        return np.asarray(shard.read(int(order[place]) * self.context, self.context + 1))
-
-    def describe(self) -> str:
-        """How much is read of what: shares, tokens and epochs."""
-        parts = []
-        for component, (name, shard) in enumerate(zip(self.names, self.shards, strict=True)):
-            tokens = int((self.components == component).sum()) * self.context
-            share = tokens / (self.components.size * self.context)
-            epochs = tokens / shard.num_tokens
-            parts.append(f"{name} {share:.0%} ({epochs:.2f} epochs of {shard.num_tokens:,} tokens)")
-        return f"{len(self.components)} steps, {self.components.size * self.context:,} tokens: " + ", ".join(parts)
+def _mean_bits(scores: Sequence[Mapping[str, Any]]) -> float:
+    return mean_bits([TextScore(**score) for score in scores])
 
 
-@functools.lru_cache(maxsize=16)
-def _permutation(length: int, seed: int) -> np.ndarray:
-    """A random order of the windows of a corpus; kept, since every row of an epoch asks for it."""
-    return np.random.default_rng(seed).permutation(length)
+def _open_shards(path: Path, lm: LanguageModel) -> TokenShards:
+    """Shards of the model's own tokens. Raises MathwrightError where they are another tokenizer's."""
+    shards = TokenShards(path)
+    size, eos = len(lm.tokenizer), lm.tokenizer.eos_token_id
+    if (shards.vocab_size, shards.eos_token) != (size, eos):
+        raise MathwrightError(
+            f"{path}: tokens of another tokenizer ({shards.vocab_size:,} in the vocabulary, end token "
+            f"{shards.eos_token}; the model's has {size:,}, {eos})",
+            hint="tokenise the corpus with the tokenizer of this model",
+        )
+    return shards
 
 
-def _micro_batches(rows: Sequence[np.ndarray], micro_batch_tokens: int) -> list[PackedRows]:
-    row_tokens = len(rows[0])
-    examples = [_example(row) for row in rows]
-    return pack_examples(examples, row_tokens, None, rows_per_batch=max(1, micro_batch_tokens // (row_tokens - 1)))
-
-
-def _example(tokens: np.ndarray) -> Example:
-    """A stretch of a corpus: every token but the first is predicted."""
-    return Example(tokens=tokens.tolist(), trained=[False, *[True] * (len(tokens) - 1)])
-
-
-@torch.no_grad()
-def bits_per_byte(
-    lm: LanguageModel,
-    shards: TokenShards,
-    *,
-    context: int,
-    max_tokens: int,
-) -> float:
-    """Mean negative log2 likelihood per UTF-8 byte of held-out text; independent of the tokenizer.
-
-    The text is read in windows of `context` tokens, without overlap: the first token of a window is given, not scored.
-    """
-    length = min(shards.num_tokens, max_tokens)
-    nats, num_bytes = 0.0, 0
-    for start in range(0, max(1, length - 1), context):
-        tokens = np.asarray(shards.read(start, min(context + 1, shards.num_tokens - start)))
-        if len(tokens) < 2:
-            break
-        for rows in pack_examples([_example(tokens)], len(tokens), None):
-            nats += float(next_token_losses(lm, rows).sum())
-        num_bytes += len(lm.tokenizer.decode(tokens[1:].tolist(), skip_special_tokens=True).encode())
-    return nats / math.log(2) / max(1, num_bytes)
+def _loss_by_corpus(losses: torch.Tensor, batch: MixedRows) -> dict[str, float]:
+    """What a micro-batch adds to the mean loss of each corpus in its step; losses [N] in the order of the rows."""
+    if len(batch.targets_of_step) < 2:
+        return {}
+    parts = {f"loss/{name}": 0.0 for name, count in batch.targets_of_step.items() if count}
+    for name, own in zip(batch.corpora, losses.detach().split(list(batch.targets)), strict=True):
+        if len(own):
+            parts[f"loss/{name}"] += float(own.sum()) / batch.targets_of_step[name]
+    return parts

@@ -155,10 +155,12 @@ def recipe() -> Recipe:
                 max_length=4096,  # §2.2: "context length of 4K"
             ),
             corpora=(
-                MixtureRecipe(name="mathpile", path="corpora/mathpile", weight=1.0),  # §2.2: MathPile, 8.9B tokens
-                MixtureRecipe(name="openwebmath", path="corpora/openwebmath", weight=1.0),  # §2.2: 13.6B tokens
                 MixtureRecipe(
-                    name="proof_pile_2", path="corpora/proof_pile_2", weight=1.0
+                    name="mathpile", path="corpora/mathpile/shards", weight=1.0
+                ),  # §2.2: MathPile, 8.9B tokens
+                MixtureRecipe(name="openwebmath", path="corpora/openwebmath/shards", weight=1.0),  # §2.2: 13.6B tokens
+                MixtureRecipe(
+                    name="proof_pile_2", path="corpora/proof_pile_2/shards", weight=1.0
                 ),  # §2.2: arXiv:Web:Code 2:4:1
                 MixtureRecipe(name="mined", path="run:corpus", weight=1.0),  # §2.2: the corpus of §2.1
             ),
@@ -187,10 +189,10 @@ def recipe() -> Recipe:
         pretrain=PretrainRecipe(
             mixture=(
                 MixtureRecipe(name="deepseekmath_corpus", path="run:corpus", weight=0.56),  # §2.3: "56%"
-                MixtureRecipe(name="algebraic_stack", path="corpora/algebraic_stack", weight=0.04),  # §2.3: "4%"
-                MixtureRecipe(name="arxiv", path="corpora/arxiv", weight=0.10),  # §2.3: "10%"
-                MixtureRecipe(name="github_code", path="corpora/github_code", weight=0.20),  # §2.3: "20%"
-                MixtureRecipe(name="cc_natural_language", path="corpora/cc_en_zh", weight=0.10),  # §2.3: "10%"
+                MixtureRecipe(name="algebraic_stack", path="corpora/algebraic_stack/shards", weight=0.04),  # §2.3: "4%"
+                MixtureRecipe(name="arxiv", path="corpora/arxiv/shards", weight=0.10),  # §2.3: "10%"
+                MixtureRecipe(name="github_code", path="corpora/github_code/shards", weight=0.20),  # §2.3: "20%"
+                MixtureRecipe(name="cc_natural_language", path="corpora/cc_en_zh/shards", weight=0.10),  # §2.3: "10%"
             ),
             num_tokens=500_000_000_000,  # §2.3: "500B tokens"
             batch_tokens=10_000_000,  # §2.3: "batch size of 10M tokens"

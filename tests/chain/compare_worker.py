@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from mathwright.chain.compare import run
+from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
@@ -43,9 +44,14 @@ def write_inputs(folder: Path) -> None:
     save(lm, folder / "model")
     corpora = {"like": TEXTS[::2] * 3, "noise": ["".join(sorted(text)) for text in TEXTS] * 2, "held": TEXTS[1::2]}
     for name, texts in corpora.items():
-        with ShardWriter(folder / name, vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
-            for text in texts:
-                writer.write(encode(lm.tokenizer, text), num_bytes=len(text.encode()))
+        write_texts(folder / name, lm, texts)
+
+
+def write_texts(folder: Path, lm: LanguageModel, texts: list[str]) -> None:
+    """Texts as token shards."""
+    with ShardWriter(folder, vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
+        for text in texts:
+            writer.write(encode(lm.tokenizer, text), num_bytes=len(text.encode()))
 
 
 def compare(inputs: Path, out: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mathwright.chain.checks import require_model, require_shards
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, rates, training_bytes
 from mathwright.chain.spec import StageSpec
 from mathwright.errors import MathwrightError
-from mathwright.pretrain.recipe import check as check_training
+from mathwright.pretrain.recipe import check_comparison, trainings
 from mathwright.recipe import Recipe
 from mathwright.run import Stage
 
@@ -23,11 +24,15 @@ def models(recipe: Recipe) -> Sequence[str]:
 
 
 def check(context: Context) -> None:
+    from mathwright.pretrain.targets import read_targets
+
     recipe = context.recipe.compare
     assert recipe is not None
     if context.recipe.corpus is None:
         raise MathwrightError("a comparison needs held-out text", hint="give the recipe a corpus part")
-    check_training(recipe.training)
+    check_comparison(recipe)
+    for path in recipe.targets or ():
+        read_targets(Path(path), limit=1)
     require_shards(context, [component.path for component in recipe.corpora])
     if recipe.model is not None:
         require_model(recipe.model.source, "compare.model.source")
@@ -38,14 +43,18 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     assert part is not None
     shape = (part.model or recipe.model).scratch
     training, num_corpora = part.training, len(part.corpora)
+    todo = trainings(part, recipe.seed)
     steps = training.num_tokens // training.batch_tokens
     return Plan(
         reads=tuple(f"{c.name}: {c.path}" for c in part.corpora),
-        writes=tuple(f"compare/{c.name}/model" for c in part.corpora),
-        num_steps=steps * num_corpora,
-        num_tokens=steps * training.batch_tokens * num_corpora,
+        writes=tuple(f"compare/{t.name}/model" for t in todo),
+        num_steps=steps * len(todo),
+        num_tokens=steps * training.batch_tokens * len(todo),
         memory_bytes=training_bytes(shape, num_gpus=num_gpus, micro_batch_tokens=training.micro_batch_tokens),
-        notes=(f"{num_corpora} corpora, {steps:,} steps each", rates(training.optimiser, steps)),
+        notes=(
+            f"{num_corpora} corpora, {len(todo)} trainings of {steps:,} steps",
+            rates(training.optimiser, steps),
+        ),
     )
 
 

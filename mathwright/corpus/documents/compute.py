@@ -68,11 +68,12 @@ def with_text(row: dict[str, Any], text: str) -> dict[str, Any]:
 class DocumentWriter:
     """Writes rows to a Parquet file; the file bears its name only when it is complete."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, schema: pa.Schema = SCHEMA) -> None:
         self.path = path
+        self._schema = schema
         self._open = ExitStack()
         partial = self._open.enter_context(atomic(path))
-        self._file = self._open.enter_context(pq.ParquetWriter(partial, SCHEMA, compression="zstd"))
+        self._file = self._open.enter_context(pq.ParquetWriter(partial, schema, compression="zstd"))
         self._open.push(self._flush_unless_failed)
         self._rows: list[dict[str, Any]] = []
         self._num_bytes = 0
@@ -91,12 +92,12 @@ class DocumentWriter:
         while start < batch.num_rows:
             before = int(ends[start - 1]) if start else 0
             end = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-            self._file.write_table(pa.Table.from_batches([batch.slice(start, end - start)], schema=SCHEMA))
+            self._file.write_table(pa.Table.from_batches([batch.slice(start, end - start)], schema=self._schema))
             start = end
 
     def _flush(self) -> None:
         if self._rows:
-            self._file.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+            self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
             self._rows, self._num_bytes = [], 0
 
     def __enter__(self) -> DocumentWriter:

@@ -172,7 +172,7 @@ def near_copies(
     bands, width = choose_bands(similarity, num_hashes)
     found = np.zeros(len(texts), dtype=bool)
     for band in range(bands):
-        keys = _band_keys(signatures, band, width)
+        keys = band_keys(signatures, band, width)
         by_key = dict(zip(keys[len(texts) :].tolist(), range(len(of)), strict=True))
         for i in np.flatnonzero(~found).tolist():
             other = by_key.get(int(keys[i]))
@@ -231,7 +231,7 @@ def near_clusters(
     bands, width = (bands, num_hashes // bands) if bands else choose_bands(similarity, num_hashes)
     edges: list[np.ndarray] = []
     for band in range(bands):
-        _, first, inverse = np.unique(_band_keys(signatures, band, width)[rows], return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(band_keys(signatures, band, width)[rows], return_index=True, return_inverse=True)
         pairs = np.stack([first[inverse], np.arange(num)], axis=1)
         edges.append(pairs[pairs[:, 0] != pairs[:, 1]])
     pairs = np.unique(np.concatenate(edges), axis=0)
@@ -245,7 +245,7 @@ def near_clusters(
     return connected_components(graph, directed=False)[1]
 
 
-def _band_keys(signatures: np.ndarray, band: int, width: int) -> np.ndarray:
+def band_keys(signatures: np.ndarray, band: int, width: int) -> np.ndarray:
     """A 64-bit hash [N] of each row's hashes in a band, read in pieces."""
     keys = np.zeros(len(signatures), dtype=np.uint64)
     multiplier = np.uint64(0x9E3779B97F4A7C15)

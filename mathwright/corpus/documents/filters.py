@@ -70,6 +70,22 @@ def mask_tex(text: str) -> str:
     return " ".join((*pieces, text[copied:]))
 
 
+def count_formulas(text: str) -> Counter[str]:
+    r"""Formulas of a text by how they are delimited: $, $$, \(, \[, environment, or a command outside of all these."""
+    found: Counter[str] = Counter()
+    if "$" not in text and "\\" not in text:
+        return found
+    for start, _ in _spans(text, _FORMULA):
+        opening = text[start : start + 2]
+        if opening in ("$$", "\\(", "\\["):
+            found[opening] += 1
+        elif opening[0] == "$":
+            found["$"] += 1
+        else:
+            found["environment" if text.startswith("\\begin{", start) else "command"] += 1
+    return found
+
+
 def reject(text: str, recipe: FilterRecipe) -> str:
     """Why a text is left out, or "" where it is kept. Reasons are fixed phrases, so that they can be counted.
 

@@ -1,0 +1,3 @@
+"""A worker of an import that ends at once."""
+
+raise SystemExit(1)
