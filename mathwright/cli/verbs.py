@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mathwright import recipes
 from mathwright.chain.stages import STAGE_NAMES, STAGES
+from mathwright.cli import sft
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
@@ -134,10 +135,11 @@ class Chat:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
-    """Print every value of a recipe with its source; without a recipe, the names there are."""
+    """Print every value of a recipe with its source; without a recipe, the names there are. `show sources` lists the
+    sets of worked solutions that `sft import` reads."""
 
     recipe: Positional[str] = ""
-    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
+    """A name, `sources`, or the path of a Python file that defines recipe(). The file is run: name only what you trust."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
@@ -176,6 +178,8 @@ VERBS: Mapping[str, type] = {
     "show": Show,
     "report": Report,
 }
+BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS}
+"""Verbs behind a stage's, which otherwise takes a recipe."""
 Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
 
 
@@ -183,11 +187,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
     130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    verb = CORPUS_VERBS.get(given[1]) if given[:1] == ["corpus"] and len(given) > 1 else None
+    verb = BEHIND[given[0]].get(given[1]) if len(given) > 1 and given[0] in BEHIND else None
     command = tyro.cli(
         verb or Command,
         args=given[2:] if verb else given,
-        prog=f"mathwright corpus {given[1]}" if verb else "mathwright",
+        prog=f"mathwright {given[0]} {given[1]}" if verb else "mathwright",
         description=verb.__doc__ if verb else sys.modules["mathwright"].__doc__,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
@@ -249,6 +253,8 @@ def _perform(command: Any) -> None:
             evaluate(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
+        case _ if type(command) in sft.SFT_VERBS.values():
+            sft.perform(command)
         case _:
             perform(command)
 
@@ -353,6 +359,9 @@ def show(arguments: Show) -> None:
     if not arguments.recipe:
         for name in recipes.names():
             put(name)
+        return
+    if arguments.recipe == "sources":
+        sft.print_sources()
         return
     function = recipes.find(arguments.recipe, tiny=arguments.tiny)
     found = sources(function)
