@@ -122,12 +122,15 @@ def number(text: str) -> Fraction | None:
         return None
 
 
-def plain_answer(text: str) -> str:
-    """An answer with its fraction as everybody writes it: `(11/20)` is 11/20, `5((7)/(10))` is 57/10.
+_PLAIN = re.compile(r"-?[\d.,]+%?|-?\d+/\d+")
 
-    One without parentheses, and one that is no arithmetic, stays as it is.
+
+def plain_answer(text: str) -> str:
+    """An answer with its fraction as everybody writes it: `(11/20)` is 11/20, `5((7)/(10))` is 57/10, 336/48% is 700.
+
+    A number, a fraction or a percentage stays as it is, and so does what is no arithmetic.
     """
-    value = number(text) if "(" in text or "（" in text else None
+    value = None if _PLAIN.fullmatch(text) else number(text)
     return text if value is None else str(value)
 
 

@@ -103,7 +103,8 @@ _UNIT = re.compile(r"(?<=[\d)%])(?:\s*/\s*|\s+|-)(?!x\b)[a-zA-Z]+(?:[/ -][a-zA-Z
 _LEFT = re.compile(r"[-\d\s.,+*/÷×()%$^−–]+\Z")
 _OPERATOR = re.compile(r"[\d)%]\s*[-+*/÷×^−–]\s*[\d(.$]|\d\(|\)\(")
 _LINEAR = re.compile(
-    r"(?<![\w.+*/^)−–-])(?<![-+*/] )(\d+(?:\.\d+)?(?:/\d+)?)\s?\*?\s?([a-zA-Z])\s*=\s*\$?(\d[\d,]*(?:\.\d+)?)(?![\d+*/x]| ?[-+*/x(])"
+    r"(?<![\w.+*/^)−–-])(?<![-+*/] )(\d+(?:\.\d+)?(?:/\d+)?)\s?\*?\s?([a-zA-Z])\s*=\s*"
+    r"\$?(\d[\d,]*(?:\.\d+)?)(?![\d+*/x]| ?[-+*/x(])"
 )
 
 
@@ -124,7 +125,7 @@ def _written(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _solved(line: str, rest: str) -> Iterator[tuple[str, str]]:
-    """(division, quotient) of the equations `5x = 60` in a sentence whose solution `x = 12` is stated at once or later."""
+    """(division, quotient) of the equations `5x = 60` in a sentence where `x = 12` is stated behind them."""
     for found in _LINEAR.finditer(line):
         factor, unknown, product = found.groups()
         if stated := re.search(

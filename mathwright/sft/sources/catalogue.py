@@ -67,10 +67,10 @@ SOURCES: Mapping[str, Source] = {
             title="MathInstruct: 14 sets in chain and program of thought",
             read=readers.mathinstruct,
             columns=("source", "instruction", "output"),
-            rule="PoT in `source` is a program, whose output is the answer; the request for one is cut off the question",
+            rule="PoT in `source` is a program, whose output is the answer; the request for one is no question",
             licence="each of its 14 sets its own; a part was written by GPT-4",
             hub="TIGER-Lab/MathInstruct",
-            faults=("holds GSM8K and MATH again: name --known folders", "copies as lines have bare line ends in strings"),
+            faults=("holds GSM8K and MATH again: name --known folders", "copies as lines have bare line ends"),
         ),
         Source(
             name="metamathqa",

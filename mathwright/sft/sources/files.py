@@ -68,7 +68,7 @@ def split_of(file: Path) -> str:
         words = re.split(r"[^a-z]+", name.lower())
         if found := [SPLITS[word] for word in words if word in SPLITS]:
             return found[0]
-        if name == file.name and not re.fullmatch(r"(?:part-?|data-?|shard-?)?[\d.-]*\w{0,8}\.\w+", name):
+        if not re.fullmatch(r"(?:part|data|shard|file)?[-_]?\d[-_\d]*(?:of[-_]?\d+)?\.[\w.]+", file.name):
             break  # only a file without a name of its own (0000.parquet) is named by its folder
     return "train"
 

@@ -24,7 +24,7 @@ from mathwright.problems.layouts import Draft, Dropped, unusable
 from mathwright.problems.rows import read_records
 from mathwright.records import Part, Problem, Solution, to_json
 from mathwright.run import Stage, fingerprint
-from mathwright.sft.conversion.check import run_programs
+from mathwright.sft.conversion.check import Outcome, run_programs
 from mathwright.sft.conversion.programs import program_from_equation, program_from_solution, worked_lines
 from mathwright.sft.folder import CONTAMINATION, PROBLEMS, SOLUTIONS, question_key
 from mathwright.sft.sources.catalogue import Source
@@ -68,6 +68,7 @@ def import_solutions(
     options: ImportOptions | None = None,
     find_contaminated: FindContaminated | None = None,
     benchmarks: str = "",
+    sandbox: Sandbox | None = None,
 ) -> dict[str, int]:
     """Read a set, write problems.jsonl, solutions.jsonl and rejected/ to `out`; returns what was kept.
 
@@ -78,6 +79,7 @@ def import_solutions(
         options: see `ImportOptions`.
         find_contaminated: says what of benchmarks stands in texts; None to look for nothing.
         benchmarks: their names, which are part of what the import is made from.
+        sandbox: where programs run; by default one of its own, opened for the first program.
 
     Raises MathwrightError for a path that holds no data, a damaged file, a field of --question etc. that no row has,
     or a folder with something else in it.
@@ -96,7 +98,7 @@ def import_solutions(
         return {name: sum(1 for _ in file.open("rb")) for name, file in kept.items()}
     importing = _Import(source, stage, options, find_contaminated)
     with ExitStack() as stack:
-        importing.open(stack)
+        importing.open(stack, sandbox)
         for file in files:
             importing.read(file)
     return importing.finish()
@@ -151,13 +153,20 @@ class _Import:
         self.programs: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
 
-    def open(self, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack, sandbox: Sandbox | None) -> None:
         def opened(name: str) -> TextIO:
             partial_file = stack.enter_context(atomic(self.stage.path / name))
             return stack.enter_context(partial_file.open("w", encoding="utf-8", newline="\n"))
 
         self.problems, self.solutions, self.audit = map(opened, (PROBLEMS, SOLUTIONS, CONTAMINATION))
-        self.sandbox = stack.enter_context(Sandbox())
+        self._sandbox, self._stack = sandbox, stack
+
+    def _run(self, programs: Sequence[tuple[str, str]]) -> list[Outcome]:
+        if not programs:
+            return []
+        if self._sandbox is None:
+            self._sandbox = self._stack.enter_context(Sandbox())
+        return run_programs(programs, self._sandbox)
 
     @property
     def is_full(self) -> bool:
@@ -215,7 +224,7 @@ class _Import:
         asked = [
             row for row in rows if not row.worked.draft.answer and [w.format for w in row.worked.workings] == ["pot"]
         ]
-        outcomes = run_programs([(row.worked.workings[0].text, "") for row in asked], self.sandbox)
+        outcomes = self._run([(row.worked.workings[0].text, "") for row in asked])
         for row, outcome in zip(asked, outcomes, strict=True):
             draft = _with_answer(row.worked.draft, outcome.printed)
             rejected = ((outcome.reason, row.worked.workings[0].text),) if outcome.reason else ()
@@ -339,7 +348,7 @@ class _Import:
         """Of what is made of equations, that of which the program gives the answer."""
         self.num_given += len(made)
         programs = [(row, working) for row, working in made if working.format == "pot"]
-        outcomes = run_programs([(w.text, row.worked.draft.answer) for row, w in programs], self.sandbox)
+        outcomes = self._run([(w.text, row.worked.draft.answer) for row, w in programs])
         wrong = {
             id(row): outcome.reason for (row, _), outcome in zip(programs, outcomes, strict=True) if outcome.reason
         }
@@ -353,7 +362,7 @@ class _Import:
     def _checked(self, proposed: Sequence[tuple[_Row, Working]]) -> Iterator[tuple[_Row, Working]]:
         """Of the publisher's solutions, those that come to the reference answer."""
         programs = [(row, w) for row, w in proposed if w.format == "pot" and not row.worked.draft.choices]
-        outcomes = run_programs([(w.text, row.worked.draft.answer) for row, w in programs], self.sandbox)
+        outcomes = self._run([(w.text, row.worked.draft.answer) for row, w in programs])
         reasons = {id(w): outcome.reason for (_, w), outcome in zip(programs, outcomes, strict=True)}
         worded = [(row, w) for row, w in proposed if w.format != "pot" and not _names(w, row.worked.draft)]
         texts = [(_response(w, row.worked.draft), row.worked.draft.answer) for row, w in worded]
@@ -464,8 +473,8 @@ def _names(working: Working, draft: Draft) -> bool:
 
 
 _CHOSEN = re.compile(
-    r"(?:故选|选择?|答案[是为]?|answer is|correct (?:option|choice|answer) is|choose)\W{0,12}(?:\\(?:text|mathrm|rm)\W{0,2})?"
-    r"([A-J])(?![A-Za-z])"
+    r"(?:故选|选择?|答案[是为]?|answer is|correct (?:option|choice|answer) is|choose)"
+    r"\W{0,12}(?:\\(?:text|mathrm|rm)\W{0,2})?([A-J])(?![A-Za-z])"
 )
 
 
