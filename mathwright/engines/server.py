@@ -166,12 +166,21 @@ class ServerEngine:
 
     async def ask(self, client: Any, response: _Response, max_tokens: int, stop: Sequence[str]) -> Reply:
         """One request. Raises openai's errors once it has been repeated often enough."""
-        sampling = response.request.sampling
+        parameters = self._parameters(response.request, response.num_rounds, max_tokens, stop)
+        if self._endpoint == "completions":
+            prompt = response.request.prompt.text + response.text
+            raw = await client.completions.with_raw_response.create(prompt=prompt, **parameters)
+        else:
+            raw = await client.chat.completions.with_raw_response.create(messages=_messages(response), **parameters)
+        return parse_reply(self._without_key(raw.content))
+
+    def _parameters(self, request: Request, num_rounds: int, max_tokens: int, stop: Sequence[str]) -> dict[str, Any]:
+        sampling = request.sampling
         parameters: dict[str, Any] = {
             "model": self._model,
             "max_tokens": max_tokens,
             "temperature": sampling.temperature,
-            "seed": round_seed(response.request.seed, response.num_rounds),
+            "seed": round_seed(request.seed, num_rounds),
         }
         # Hosted servers refuse what they do not know, so nothing is sent that changes nothing.
         if stop:
@@ -180,12 +189,18 @@ class ServerEngine:
             parameters["top_p"] = sampling.top_p
         if sampling.top_k:
             parameters["extra_body"] = {"top_k": sampling.top_k}
+        return parameters
+
+    def batch_line(self, request: Request) -> dict[str, Any]:
+        """The request without tools as a line of a batch file (OpenAI's batch interface), by its key."""
+        body = self._parameters(request, 0, request.sampling.max_new_tokens, request.prompt.stop[:MAX_STOPS])
+        body |= body.pop("extra_body", {})
         if self._endpoint == "completions":
-            prompt = response.request.prompt.text + response.text
-            raw = await client.completions.with_raw_response.create(prompt=prompt, **parameters)
+            body["prompt"] = request.prompt.text
         else:
-            raw = await client.chat.completions.with_raw_response.create(messages=_messages(response), **parameters)
-        return parse_reply(self._without_key(raw.content))
+            body["messages"] = [dict(message) for message in request.prompt.messages or ()]
+        url = "/v1/chat/completions" if self.is_chat else "/v1/completions"
+        return {"custom_id": request.key, "method": "POST", "url": url, "body": body}
 
     def _without_key(self, body: bytes) -> bytes:
         """What a server sent, without our key, which some repeat in their messages: it is written to files."""
@@ -353,6 +368,21 @@ class _Run:
                 "lower --max-new-tokens, or give the server a longer context"
             )
             console.print(Text(warning, "yellow"))
+
+
+def served_models(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> list[str]:
+    """The models a server has, by its own names. Raises MathwrightError where it does not say."""
+    openai = _import_openai()
+    client = openai.OpenAI(base_url=base_url, api_key=os.environ.get(api_key_env) or "none", timeout=CONNECT_TIMEOUT_S)
+    try:
+        with client:
+            return [model.id for model in client.models.list()]
+    except openai.OpenAIError as error:
+        status = getattr(error, "status_code", None)
+        raise MathwrightError(
+            f"{base_url} does not say which models it has" + (f" (it answered {status})" if status else ""),
+            hint="name the model with --teacher",
+        ) from error
 
 
 def _messages(response: _Response) -> list[dict[str, str]]:
