@@ -8,6 +8,7 @@ manifest.json      counts by reason; written last
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,17 +50,39 @@ def require_folder(folder: Path) -> None:
             )
 
 
-def gather(folders: Sequence[Path], *, test: Iterable[Problem] = ()) -> Gathered:
+def folder_mark(folder: Path) -> str:
+    """What tells the content of a folder from others: sizes, and some stretches of its files; "" where it is none."""
+    digest = hashlib.sha256()
+    for name in (PROBLEMS, SOLUTIONS):
+        if not (folder / name).is_file():
+            return ""
+        size = (folder / name).stat().st_size
+        digest.update(f"{name}:{size}".encode())
+        with (folder / name).open("rb") as file:
+            for part in range(16):
+                file.seek(size * part // 16)
+                digest.update(file.read(4096))
+    return digest.hexdigest()[:16]
+
+
+def gather(
+    folders: Sequence[Path],
+    *,
+    test: Iterable[Problem] = (),
+    first: tuple[Sequence[Problem], Sequence[Solution]] = ((), ()),
+) -> Gathered:
     """The training problems of folders and their solutions, each question and each solution once.
 
     A question that several folders ask is the first one's problem, and has the solutions of all that give it the same
-    answer. What is asked in `test`, or is no training problem in one of the folders, is left out everywhere.
+    answer. What is asked in `test`, or is no training problem in one of the folders, is left out everywhere. `first`
+    are problems and solutions that stand before the folders.
 
     Raises MathwrightError where a folder is none, or two of its problems have one id.
     """
     asked = {question_key(problem) for problem in test}
     dropped: Counter[str] = Counter()
-    read = [(folder, *_read(folder)) for folder in folders]
+    read = [("the problem sources", {problem.id: problem for problem in first[0]}, list(first[1]))]
+    read += [(str(folder), *_read(folder)) for folder in folders]
     for _, problems, _ in read:
         asked |= {question_key(problem) for problem in problems.values() if problem.split != "train"}
     by_question: dict[str, Problem] = {}
@@ -72,20 +95,20 @@ def gather(folders: Sequence[Path], *, test: Iterable[Problem] = ()) -> Gathered
             if key in asked:
                 dropped["asked in a test"] += 1
                 continue
-            first = by_question.setdefault(key, problem)
-            if first is problem:
+            known = by_question.setdefault(key, problem)
+            if known is problem:
                 if problem.id in source_of:
                     raise MathwrightError(
                         f"{folder}: another folder has the problem id {problem.id!r} for another question",
                         hint="import the data again under another --name",
                     )
-                source_of[problem.id] = str(folder)
-            elif first.answer.strip() != problem.answer.strip():
+                source_of[problem.id] = folder
+            elif known.answer.strip() != problem.answer.strip():
                 dropped["same question, another answer"] += 1
                 continue
             else:
                 dropped["question of an earlier folder"] += 1
-            standing[problem.id] = first
+            standing[problem.id] = known
         for solution in given:
             if (problem := standing.get(solution.problem_id)) is None:
                 dropped["solution of no training problem"] += 1

@@ -49,7 +49,7 @@ def _without_names(code: str) -> str:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return " ".join(code.split())
-    given = {
+    imported = {
         alias.asname or alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
@@ -58,7 +58,7 @@ def _without_names(code: str) -> str:
     numbers: dict[str, str] = {}
 
     def number(name: str) -> str:
-        return name if name in given or name in _BUILTINS else numbers.setdefault(name, f"v{len(numbers)}")
+        return name if name in imported or name in _BUILTINS else numbers.setdefault(name, f"v{len(numbers)}")
 
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -106,7 +106,7 @@ def _text(candidate: Candidate) -> str:
 
 
 def minhash(text: str) -> np.ndarray:
-    """[NUM_HASHES] signature of the set of a text's words, in runs of three; equal shares estimate their Jaccard index."""
+    """[NUM_HASHES] signature of the set of a text's words, in runs of three; equal shares estimate Jaccard's index."""
     words = re.findall(r"\w+|[^\w\s]", text.casefold())
     grams = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
     values = [

@@ -45,7 +45,8 @@ def forecast_text(found: Mapping[str, Any]) -> str:
     """A forecast as lines for a person."""
     lines = [f"forecast for {found['problems']:,} problems, from {found['asked']} that were asked (95% interval):"]
     for name, label, digits in (
-        ("requests", "requests", 0), ("prompt", "prompt tokens", 0), ("written", "written tokens", 0), ("cost", "cost", 4),
+        ("requests", "requests", 0), ("prompt", "prompt tokens", 0), ("written", "written tokens", 0),
+        ("cost", "cost", 4),
         ("kept", "solutions kept", 0),
     ):  # fmt: skip
         row = found[name]

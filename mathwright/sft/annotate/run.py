@@ -34,8 +34,8 @@ PASS_RATES = "pass_rates.jsonl"
 FindContaminated = Callable[[Sequence[tuple[str, str]]], list[list[Mapping[str, Any]]]]
 
 _NOTES = {
-    "en": "\nYou may run at most {rounds} programs, each in a ```python block. What a program prints is shown to you behind "
-    "it in an ```output block, at most {chars} characters of it; never write such a block yourself.",
+    "en": "\nYou may run at most {rounds} programs, each in a ```python block. What a program prints is shown to you "
+    "behind it in an ```output block, at most {chars} characters of it; never write such a block yourself.",
     "zh": "\n你最多可以运行{rounds}个程序，每个程序写在一个```python代码块中。程序的输出会显示在其后的```output块中，"
     "最多{chars}个字符；不要自己写输出块。",
 }

@@ -120,6 +120,6 @@ _SHOWS = frozenset({"print", "str", "int", "float", "round", "repr", "format", "
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """Whether a server's name for a model can mean the one asked for: they add dates, owners, paths and quantisations."""
+    """Whether a server's name for a model can mean the one asked for: they add dates, owners and paths."""
     names = [re.sub(r"[^a-z0-9]", "", PurePath(name.removeprefix("wheel:")).name.lower()) for name in (asked, answered)]
     return not all(names) or names[0] in names[1] or names[1] in names[0]
