@@ -131,13 +131,45 @@ class Annotate:
     """Sequences at a time of our generator."""
 
 
-SFT_VERBS: dict[str, type] = {"import": Import, "annotate": Annotate}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Build:
+    """§3 Make one data set of folders of solutions, in chosen shares, as JSONL or Parquet, with its statistics.
+
+    `mathwright sft build solutions/gsm8k solutions/ape210k --formats cot=1,pot=1 --out solutions/mixed`
+    """
+
+    folders: Positional[tuple[Path, ...]]
+    """Folders of `sft import`, `sft annotate` or `sft build`."""
+    out: Path
+    """Folder to write, new or empty."""
+    formats: str = ""
+    """Shares by format: cot=2,tool=1. Without it, all there are."""
+    sources: str = ""
+    """Shares by source within each format: gsm8k=1,math=3. Without it, all there are."""
+    num_examples: int = 0
+    """0: as many as the shares allow."""
+    tokenizer: str = ""
+    """Model folder or hub id whose tokenizer counts; without one, a token for every three characters."""
+    min_tokens: int = 0
+    """Of prompt and response."""
+    max_tokens: int = 0
+    """0: no limit."""
+    near_duplicate: float = 0.9
+    """Leave out a solution that shares more than this with another one of its problem; 1 keeps all but equal ones."""
+    export: str = "jsonl"
+    """jsonl, parquet, or both: jsonl,parquet."""
+    num_samples: int = 20
+    """Random examples on samples.md."""
+    seed: int = 0
+
+
+SFT_VERBS: dict[str, type] = {"import": Import, "annotate": Annotate, "build": Build}
 """Verbs behind `mathwright sft`, which otherwise takes a recipe."""
 
 
 def perform(command: Any) -> None:
     """Do what one of the verbs asks for."""
-    actions: dict[type, Callable[[Any], None]] = {Import: import_, Annotate: annotate}
+    actions: dict[type, Callable[[Any], None]] = {Import: import_, Annotate: annotate, Build: build}
     actions[type(command)](command)
 
 
@@ -246,6 +278,58 @@ def _annotate(arguments: Annotate, settings: Any, problems: Any, engine: Any, lo
         f"{summary['requests']} requests, cost {summary['cost']:g}"
     )
     put("\n".join(f"{arguments.out / name}.jsonl" for name in ("problems", "solutions")))
+
+
+def build(arguments: Build) -> None:
+    """Build a data set and print its statistics."""
+    from mathwright.engines.server_replies import estimate_tokens
+    from mathwright.sft.build import BuildOptions
+    from mathwright.sft.build import build as run
+
+    count = estimate_tokens
+    if arguments.tokenizer:
+        from transformers import AutoTokenizer
+
+        from mathwright.lm.tokenise import encode
+
+        tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
+
+        def count(text: str) -> int:
+            return len(encode(tokenizer, text))
+
+    exports = split_names(arguments.export)
+    if not exports or not set(exports) <= {"jsonl", "parquet"}:
+        raise MathwrightError(f"--export is {arguments.export!r}", hint="jsonl, parquet, or jsonl,parquet")
+    options = BuildOptions(
+        formats=_shares("formats", arguments.formats),
+        sources=_shares("sources", arguments.sources),
+        num_examples=arguments.num_examples,
+        min_tokens=arguments.min_tokens,
+        max_tokens=arguments.max_tokens,
+        near_duplicate=arguments.near_duplicate,
+        export=exports,  # type: ignore[arg-type]  # looked at above
+        num_samples=arguments.num_samples,
+        seed=arguments.seed,
+    )
+    statistics = run(arguments.folders, arguments.out, options=options, count_tokens=count)
+    put("source\tformat\texamples\tshare\ttokens\tmean\tp50\tp99\tlongest")
+    for row in statistics["groups"]:
+        put(
+            f"{row['source']}\t{row['format']}\t{row['examples']}\t{row['share']:.1%}\t{row['tokens']}\t"
+            f"{row['mean_tokens']}\t{row['p50']}\t{row['p99']}\t{row['p100']}"
+        )
+    put(f"{statistics['examples']} examples of {statistics['problems']} problems, {statistics['tokens']} tokens")
+
+
+def _shares(name: str, text: str) -> dict[str, float] | None:
+    shares: dict[str, float] = {}
+    for part in split_names(text):
+        key, sign, value = part.partition("=")
+        try:
+            shares[key.strip()] = float(value) if sign else 1.0
+        except ValueError as error:
+            raise MathwrightError(f"--{name}: {part!r} is no share", hint="NAME=NUMBER: cot=2,tool=1") from error
+    return shares or None
 
 
 def print_sources() -> None:

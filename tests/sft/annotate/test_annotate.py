@@ -238,10 +238,8 @@ def test_the_same_way_twice_is_a_duplicate(tmp_path: Path, sandbox: Sandbox) -> 
 
 def test_a_vote_answers_problems_without_an_answer(tmp_path: Path, sandbox: Sandbox) -> None:
     def teacher(prompt: str, seed: int) -> str:
-        if "agreed" in prompt:
-            value = "8" if seed % 7 == 0 else ("7", "7.0", "14/2")[seed % 3]
-        else:
-            value = str(seed)
+        agreed = "8" if seed % 7 == 0 else ("7", "7.0", "14/2")[seed % 3]
+        value = agreed if "agreed" in prompt else str(seed)
         return f"Take {seed} + 0 = {seed}. It is \\boxed{{{value}}}."
 
     problems = [problem("agreed", "agreed?", answer=""), problem("split", "split?", answer="")]

@@ -138,11 +138,17 @@ def test_chinese_fractions_are_plain(tmp_path: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("path", "split"),
     [
-        ("gsm8k_train.jsonl.gz", "train"), ("gsm8k_test.jsonl", "test"), ("valid.ape.json", "validation"), ("a/latest.json", "train"),
-        ("ood/test/0000.parquet", "test"), ("test/mine.jsonl", "train"), ("data/train-00000-of-00004.parquet", "train"),
-        ("contest_problems.jsonl", "train"), ("test-00000-of-00001.parquet", "test"),
+        ("gsm8k_train.jsonl.gz", "train"),
+        ("gsm8k_test.jsonl", "test"),
+        ("valid.ape.json", "validation"),
+        ("a/latest.json", "train"),
+        ("ood/test/0000.parquet", "test"),
+        ("test/mine.jsonl", "train"),
+        ("data/train-00000-of-00004.parquet", "train"),
+        ("contest_problems.jsonl", "train"),
+        ("test-00000-of-00001.parquet", "test"),
     ],
-)  # fmt: skip
+)
 def test_the_split_a_name_tells(path: str, split: str) -> None:
     assert split_of(Path(path)) == split
 
@@ -156,9 +162,17 @@ def test_what_a_test_asks_is_never_trained_on(tmp_path: Path, sandbox: Sandbox) 
         assert [p.split for p in problems] == ["test"]
         assert {s.problem_id for s in solutions} <= {problems[0].id}
         recipe = ProblemsRecipe(
-            sources=(ProblemSourceRecipe(source=str(tmp_path / name / "out" / "problems.jsonl"), path=str(tmp_path / name / "out" / "solutions.jsonl"), num_train=0, num_test=1),),
-            difficulty=0, seed=0,
-        )  # fmt: skip
+            sources=(
+                ProblemSourceRecipe(
+                    source=str(tmp_path / name / "out" / "problems.jsonl"),
+                    path=str(tmp_path / name / "out" / "solutions.jsonl"),
+                    num_train=0,
+                    num_test=1,
+                ),
+            ),
+            difficulty=0,
+            seed=0,
+        )
         assert load_problems(recipe).solutions == []
     folder = tmp_path / "files"
     write(folder, ROWS["gsm8k"][:1], "a_train.jsonl")
@@ -319,9 +333,18 @@ def test_an_interrupted_import_begins_again(tmp_path: Path, sandbox: Sandbox) ->
 
 @pytest.mark.parametrize(
     ("spelt", "name"),
-    [("NuminaMath-1.5", "numinamath_1_5"), ("DAPO-Math-17k", "dapo_17k"), ("dapo", "dapo_17k"), ("openr1-math-220k", "openr1_math"),
-     ("GSM8K", "gsm8k"), ("deepmath_103k", "deepmath"), ("ORZ-57k", "orz"), ("tal", "tal_scq5k"), ("OpenMathInstruct-2", "openmathinstruct_2")],
-)  # fmt: skip
+    [
+        ("NuminaMath-1.5", "numinamath_1_5"),
+        ("DAPO-Math-17k", "dapo_17k"),
+        ("dapo", "dapo_17k"),
+        ("openr1-math-220k", "openr1_math"),
+        ("GSM8K", "gsm8k"),
+        ("deepmath_103k", "deepmath"),
+        ("ORZ-57k", "orz"),
+        ("tal", "tal_scq5k"),
+        ("OpenMathInstruct-2", "openmathinstruct_2"),
+    ],
+)
 def test_names_however_they_are_spelt(spelt: str, name: str) -> None:
     assert find_source(spelt).name == name
 
@@ -336,10 +359,14 @@ def test_real_files(tmp_path: Path, sandbox: Sandbox) -> None:
     if not (DATA / "problems").is_dir():
         pytest.skip("the real data is not here")
     wanted = {
-        "gsm8k": "problems/gsm8k_train.jsonl.gz", "math": "problems/math_train.jsonl.gz", "tora": "solutions/tora_examples_train.jsonl",
-        "ape210k": "chinese/ape210k_valid.jsonl.gz", "math23k": "chinese/math23k_test.jsonl", "tal_scq5k": "chinese/tal_scq5k_ch_train.jsonl.gz",
+        "gsm8k": "problems/gsm8k_train.jsonl.gz",
+        "math": "problems/math_train.jsonl.gz",
+        "tora": "solutions/tora_examples_train.jsonl",
+        "ape210k": "chinese/ape210k_valid.jsonl.gz",
+        "math23k": "chinese/math23k_test.jsonl",
+        "tal_scq5k": "chinese/tal_scq5k_ch_train.jsonl.gz",
         "cmath": "chinese/cmath_dev.jsonl",
-    }  # fmt: skip
+    }
     for name, path in wanted.items():
         problems, solutions, dropped, _ = imported(name, DATA / path, tmp_path / name, sandbox, limit=15)
         assert len(problems) == 15, dropped
