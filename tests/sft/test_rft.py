@@ -1,4 +1,4 @@
-"""The loop of rejection sampling, from the command line: import, fine-tune, annotate with the student, fine-tune again."""
+"""The loop of rejection sampling by commands: import, fine-tune, annotate with the student, fine-tune again."""
 
 import json
 from pathlib import Path
