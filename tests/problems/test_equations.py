@@ -55,7 +55,8 @@ def test_the_value_of_an_equation(text: str, value: Fraction) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x=", "1/0", "2+", "(1+2", "1+2)", "import os", "2**0.5", "2^9999", "9^64^64", "__import__('os')", "x=y+1", "0^-1",
+    ["", "x=", "1/0", "2+", "(1+2", "1+2)", "import os", "2**0.5", "2^9999", "9^64^64", "__import__('os')", "x=y+1",
+     "0^-1",
      "(" * 300 + "1" + ")" * 300, "-" * 390 + "1", "1;2", "1 2"],
 )  # fmt: skip
 def test_what_is_no_arithmetic_is_refused(text: str) -> None:

@@ -22,7 +22,8 @@ from tests.problems import chat_templates
 from tests.sft.test_train import recipe
 
 FAMILIES = (
-    "chatml", "llama-3", "qwen2.5", "qwen3", "mistral-v0.1", "mistral-v0.3", "gemma", "deepseek", "deepseek-v2", "phi-3", "llama-2",
+    "chatml", "llama-3", "qwen2.5", "qwen3", "mistral-v0.1", "mistral-v0.3", "gemma", "deepseek",
+    "deepseek-v2", "phi-3", "llama-2",
 )  # fmt: skip
 PROBLEM = Problem(id="p", question="What is 1 + 1?", answer="2", source="s", split="train")
 COT = (Part(kind="text", text="It is two, so the answer is \\boxed{2}."),)
@@ -85,7 +86,8 @@ def test_every_token_against_the_rendered_conversation(family: str, pad: str, so
     content = {
         "cot": COT[0].text,
         "pot": "```python\nprint(1 + 1)\n```\n",
-        "tool": f"We compute.\n```python\nprint(1 + 1)\n```\n{OUTPUT}Again.\n```python\nprint(2)\n```\n{OUTPUT}It is \\boxed{{2}}.",
+        "tool": f"We compute.\n```python\nprint(1 + 1)\n```\n{OUTPUT}Again.\n```python\nprint(2)\n```\n{OUTPUT}"
+        "It is \\boxed{2}.",
     }[solution.format]
     messages = [*map(dict, prompt.messages), {"role": "assistant", "content": content}]
     asked = made.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)

@@ -26,8 +26,9 @@ def test_the_student_is_the_teacher(tmp_path: Path, capsys: pytest.CaptureFixtur
     main([*sft, "--set", f'sft.solutions=["{tmp_path / "imported"}"]'])
     assert examples(run) == {"solutions": 18, "examples": 18}
     annotate = [
-        "sft", "annotate", str(run / "problems" / "train.jsonl"), "--teacher", str(run / "sft" / "model"), "--format", "cot",
-        "--samples", "8", "--max-new-tokens", "24", "--temperature", "1.0", "--out", str(tmp_path / "drawn"), "--dtype", "float32",
+        "sft", "annotate", str(run / "problems" / "train.jsonl"), "--teacher", str(run / "sft" / "model"),
+        "--format", "cot", "--dtype", "float32",
+        "--samples", "8", "--max-new-tokens", "24", "--temperature", "1.0", "--out", str(tmp_path / "drawn"),
     ]  # fmt: skip
     main(annotate)
     assert "solutions of" in capsys.readouterr().out

@@ -33,8 +33,8 @@ FLOAT_PLACES = 6
 def program_from_solution(question: str, solution: str, answer: str) -> str | None:
     """A program of the equations in a worked solution, a line each; None where no equation gives the answer.
 
-    A number that an earlier line has computed, and the question does not name, is that line's variable. The program
-    ends with the line that states the answer. Marks are tried first, then the equations in the words.
+    A number that an earlier line has computed, and the question does not name, is that line's variable (`_Results`).
+    The program ends with the line that states the answer. Marks are tried first, then the equations in the words.
     """
     wanted = number(answer)
     if wanted is None:
@@ -55,7 +55,7 @@ def program_from_equation(expression: Expression, answer: Fraction) -> str:
     """
     if (places_of(answer) or 0) > FLOAT_PLACES or decimal_text(answer) is None:
         return f"from fractions import Fraction\n\nanswer = {_exact(expression)}\nprint(answer)\n"
-    return f"answer = {_python(expression, {})}\nprint({_shown('answer', _computed(expression, {}), answer)})\n"
+    return f"answer = {_python(expression)}\nprint({_shown('answer', _computed(expression), answer)})\n"
 
 
 def worked_lines(expression: Expression) -> list[str]:
@@ -82,26 +82,67 @@ def worked_lines(expression: Expression) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A variable, and what Python's own arithmetic gives it."""
+    """A variable in the place of a number, and what Python's own arithmetic gives it."""
 
     name: str
     computed: float | int
 
 
+_Node = Expression | _Named
+COMMON = frozenset(map(Fraction, [*range(13), 24, 30, 31, 50, 52, 60, 100, 365, 1000]))
+"""Numbers that stand in equations for themselves: small ones, hours of a day, a hundred percent."""
+
+
+class _Results:
+    """What the lines so far have computed, by value, and what of it later lines have used.
+
+    A number may be a result by chance only. So each result is used in the order they come, before any is used twice;
+    and twice is used only what is no common number, for that is rather the four weeks of a month than the four from
+    above.
+    """
+
+    def __init__(self, question: str) -> None:
+        self._given = {Fraction(text.replace(",", "")) for text in re.findall(r"\d[\d,]*\.?\d*(?<=\d)", question)}
+        self._known: dict[Fraction, list[_Named]] = {}
+        self._used: set[str] = set()
+
+    def add(self, value: Fraction, named: _Named) -> None:
+        """A line has computed a value; one that the question names is never taken for it."""
+        if value not in self._given:
+            self._known.setdefault(value, []).append(named)
+
+    def linked(self, node: Expression) -> _Node:
+        """The expression with variables for the numbers that earlier lines have computed."""
+        if isinstance(node, Number):
+            return self._variable(node) or node
+        if isinstance(node, Negative):
+            return Negative(self.linked(node.inside))  # type: ignore[arg-type]
+        left = self.linked(node.left)
+        is_hundredth = node.operator == "/" and node.right == Number("100")
+        right = node.right if is_hundredth else self.linked(node.right)
+        return Binary(node.operator, left, right)  # type: ignore[arg-type]
+
+    def _variable(self, number: Number) -> _Named | None:
+        results = self._known.get(number.value, [])
+        new = next((named for named in results if named.name not in self._used), None)
+        if new is None:
+            return results[-1] if results and number.value not in COMMON else None
+        self._used.add(new.name)
+        return new
+
+
 def _program(question: str, steps: Sequence[Step], scale: int = 1) -> str:
-    given = {Fraction(text.replace(",", "")) for text in re.findall(r"\d[\d,]*\.?\d*(?<=\d)", question)}
-    known: dict[Fraction, _Named] = {}
+    results = _Results(question)
     lines: list[str] = []
     named = _Named("", 0)
     for place, step in enumerate(steps, start=1):
         if not lines or step.line != steps[place - 2].line:
             lines.append(f"# {step.line}")
-        source, computed = _python(step.expression, known), _computed(step.expression, known)
-        source, computed = _rounded(source, computed, step)
+        linked = results.linked(step.expression)
+        source, computed = _rounded(_python(linked), _computed(linked), step)
         named = _Named(f"step_{place}", computed)
         lines.append(f"{named.name} = {source}")
-        if step.value not in given:
-            known[step.value] = named
+        results.add(step.value, named)
     wanted = steps[-1].value * scale
     name, computed = (named.name, named.computed) if scale == 1 else (f"{named.name} * {scale}", named.computed * scale)
     return "\n".join([*lines, f"print({_shown(name, computed, wanted)})", ""])
@@ -131,25 +172,25 @@ def _shown(name: str, computed: float | int, wanted: Fraction) -> str:
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _python(node: Expression, known: dict[Fraction, _Named]) -> str:
-    """The expression as Python, with variables for the values in `known`."""
+def _python(node: _Node) -> str:
+    """The expression as Python."""
     match node:
+        case _Named(name=name):
+            return name
         case Number(text=text):
-            if (named := known.get(node.value)) is not None:
-                return named.name
             return _literal(text)
         case Negative(inside=inside):
-            return f"-{_wrapped(inside, 3, known)}"
+            return f"-{_wrapped(inside, 3)}"
         case Binary(operator=operator, left=left, right=right):
             strength = _STRENGTH[operator]
-            first = _wrapped(left, strength + (operator == "**"), known)
+            first = _wrapped(left, strength + (operator == "**"))
             # what stands right keeps its parentheses: floats depend on the order of operations
-            return f"{first} {operator} {_wrapped(right, strength + 1, known)}"
+            return f"{first} {operator} {_wrapped(right, strength + 1)}"
 
 
-def _wrapped(node: Expression, strength: int, known: dict[Fraction, _Named]) -> str:
+def _wrapped(node: _Node, strength: int) -> str:
     """An operand, in parentheses where it binds less than `strength`."""
-    text = _python(node, known)
+    text = _python(node)
     if isinstance(node, Binary):
         return f"({text})" if _STRENGTH[node.operator] < strength else text
     return f"({text})" if isinstance(node, Negative) and strength > 1 else text
@@ -161,17 +202,17 @@ def _literal(text: str) -> str:
     return (whole.lstrip("0") or "0") + point + places
 
 
-def _computed(node: Expression, known: dict[Fraction, _Named]) -> float | int:
+def _computed(node: _Node) -> float | int:
     """What Python gives for `_python`: whole numbers stay whole but under division."""
     match node:
+        case _Named(computed=computed):
+            return computed
         case Number(text=text):
-            if (named := known.get(node.value)) is not None:
-                return named.computed
             return float(text) if "." in text else int(text)
         case Negative(inside=inside):
-            return -_computed(inside, known)
+            return -_computed(inside)
         case Binary(operator=operator, left=left, right=right):
-            first, second = _computed(left, known), _computed(right, known)
+            first, second = _computed(left), _computed(right)
             try:
                 return _apply(operator, first, second)
             except (ArithmeticError, ValueError) as error:

@@ -13,24 +13,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from mathwright.answers import check_responses
 from mathwright.errors import MathwrightError
 from mathwright.files import atomic, write_lines
 from mathwright.lines import json_text
-from mathwright.problems.equations import EquationError, evaluate, number, parse
-from mathwright.problems.fields import LayoutError, last_boxed
-from mathwright.problems.formats import response_text
+from mathwright.problems.fields import LayoutError
 from mathwright.problems.layouts import Draft, Dropped, unusable
 from mathwright.problems.rows import read_records
-from mathwright.records import Part, Problem, Solution, to_json
+from mathwright.records import Problem, Solution, to_json
 from mathwright.run import Stage, fingerprint
 from mathwright.sft.conversion.check import Outcome, run_programs
-from mathwright.sft.conversion.programs import program_from_equation, program_from_solution, worked_lines
 from mathwright.sft.folder import CONTAMINATION, PROBLEMS, SOLUTIONS, question_key
 from mathwright.sft.sources.catalogue import Source
+from mathwright.sft.sources.checking import NotMade, reasons_against, solutions_of_equations
 from mathwright.sft.sources.files import SPLITS, BadRow, find_files, read_rows, split_of
 from mathwright.sft.sources.readers import Read, generic
-from mathwright.sft.sources.worked import Worked, Working, is_sentinel, language_of, with_box
+from mathwright.sft.sources.worked import Worked, Working, is_sentinel, language_of
 from mathwright.tools.sandbox import Sandbox
 
 BATCH_ROWS = 256
@@ -314,44 +311,24 @@ class _Import:
             self._write(row, working)
 
     def _made(self, row: _Row) -> Iterator[Working]:
-        """The solutions that are made of a row's equations: a program, and for bare equations lines of working."""
-        worked, draft = row.worked, row.worked.draft
-        if not self.options.programs or not (worked.equation or worked.marked):
+        """The solutions that are made of a row's equations; where none can be, that is counted."""
+        if not self.options.programs or not (row.worked.equation or row.worked.marked):
             return
         self.programs["proposed"] += 1
-        lines: list[str] = []
-        if worked.equation:
-            try:
-                expression, answer = parse(worked.equation), number(draft.answer)
-                value = evaluate(expression)
-                lines = worked_lines(expression)
-                code = program_from_equation(expression, value if answer is None else answer)
-            except EquationError as error:
-                self._lost_program(row, "equation cannot be read", f"{worked.equation} ({error})")
-                return
+        made = solutions_of_equations(row.worked)
+        if isinstance(made, NotMade):
+            self.num_given += 1
+            self.programs[made.reason] += 1
+            self._drop_solution(row, made.reason, made.text)
         else:
-            code = program_from_solution(draft.question, worked.marked, draft.answer)
-            if code is None:
-                self._lost_program(row, "no equation gives the answer", worked.marked)
-                return
-        yield Working(format="pot", parts=(Part(kind="code", text=code),))
-        if lines:
-            text = with_box("\n".join(lines), draft.answer, worked.language)
-            yield Working(format="cot", parts=(Part(kind="text", text=text),))
-
-    def _lost_program(self, row: _Row, reason: str, text: str) -> None:
-        self.num_given += 1
-        self.programs[reason] += 1
-        self._drop_solution(row, reason, text)
+            yield from made
 
     def _checked_made(self, made: Sequence[tuple[_Row, Working]]) -> Iterator[tuple[_Row, Working]]:
         """Of what is made of equations, that of which the program gives the answer."""
         self.num_given += len(made)
         programs = [(row, working) for row, working in made if working.format == "pot"]
-        outcomes = self._run([(w.text, row.worked.draft.answer) for row, w in programs])
-        wrong = {
-            id(row): outcome.reason for (row, _), outcome in zip(programs, outcomes, strict=True) if outcome.reason
-        }
+        outcomes = self._run([(working.text, row.worked.draft.answer) for row, working in programs])
+        wrong = {id(row): found.reason for (row, _), found in zip(programs, outcomes, strict=True) if found.reason}
         for row, working in made:
             if reason := wrong.get(id(row)):
                 self.programs[reason] += working.format == "pot"
@@ -361,23 +338,9 @@ class _Import:
 
     def _checked(self, proposed: Sequence[tuple[_Row, Working]]) -> Iterator[tuple[_Row, Working]]:
         """Of the publisher's solutions, those that come to the reference answer."""
-        programs = [(row, w) for row, w in proposed if w.format == "pot" and not row.worked.draft.choices]
-        outcomes = self._run([(w.text, row.worked.draft.answer) for row, w in programs])
-        reasons = {id(w): outcome.reason for (_, w), outcome in zip(programs, outcomes, strict=True)}
-        worded = [(row, w) for row, w in proposed if w.format != "pot" and not _names(w, row.worked.draft)]
-        texts = [(_response(w, row.worked.draft), row.worked.draft.answer) for row, w in worded]
-        for (row, working), verdict in zip(worded, check_responses(texts), strict=True):
-            if row.worked.draft.choices:
-                chosen = _chosen_letter(working)
-                reasons[id(working)] = (
-                    "answer contradicts the solution" if chosen not in ("", row.worked.draft.answer) else ""
-                )
-            elif verdict.status == "incorrect":
-                reasons[id(working)] = "answer contradicts the solution"
-            elif verdict.status == "unparsable_prediction":
-                reasons[id(working)] = "names no answer"
-        for row, working in proposed:
-            if reason := reasons.get(id(working), ""):
+        reasons = reasons_against([(row.worked.draft, working) for row, working in proposed], self._run)
+        for (row, working), reason in zip(proposed, reasons, strict=True):
+            if reason:
                 self._drop_solution(row, reason, working.text)
             else:
                 yield row, working
@@ -460,26 +423,3 @@ def _digest(text: str) -> bytes:
 
 def _with_answer(draft: Draft, answer: str) -> Draft:
     return Draft(question=draft.question, answer=answer, id=draft.id, subject=draft.subject, level=draft.level)
-
-
-def _response(working: Working, draft: Draft) -> str:
-    return response_text(Solution(problem_id="", format=working.format, parts=working.parts, answer=draft.answer))
-
-
-def _names(working: Working, draft: Draft) -> bool:
-    """Whether the last words have the reference in their last box, letter for letter: there is nothing to compare."""
-    last = working.parts[-1]
-    return not draft.choices and last.kind == "text" and (last_boxed(last.text) or "").strip() == draft.answer.strip()
-
-
-_CHOSEN = re.compile(
-    r"(?:故选|选择?|答案[是为]?|answer is|correct (?:option|choice|answer) is|choose)"
-    r"\W{0,12}(?:\\(?:text|mathrm|rm)\W{0,2})?([A-J])(?![A-Za-z])"
-)
-
-
-def _chosen_letter(working: Working) -> str:
-    """The letter an analysis chooses before the sentence with the box that is ours; "" where it names none."""
-    text = working.parts[-1].text.rpartition("\n")[0]
-    found = _CHOSEN.findall(text)
-    return found[-1] if found else ""

@@ -344,7 +344,8 @@ def files(out: Path) -> dict[str, bytes]:
 
 def command(problems: Path, out: Path, server: FakeServer, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "mathwright.cli", "sft", "annotate", str(problems), "--teacher", "teacher", "--base-url", server.base_url,
+        sys.executable, "-m", "mathwright.cli", "sft", "annotate", str(problems), "--teacher", "teacher",
+        "--base-url", server.base_url,
         "--out", str(out), "--samples", "2", "--num-concurrent", "3", "--max-tool-rounds", "2", *more,
     ]  # fmt: skip
 

@@ -50,6 +50,18 @@ def test_a_number_of_the_question_is_never_taken_for_a_result() -> None:
     assert code is not None and "6 + 6" in code
 
 
+def test_equal_results_are_used_in_turn_and_common_numbers_only_once() -> None:
+    solution = (
+        "The waist is 300/3=<<300/3=100>>100.\nThe cuffs are 2*50=<<2*50=100>>100.\n"
+        "In all 100+100+300=<<100+100+300=500>>500.\nThat is 500/100=<<500/100=5>>5 m."
+    )
+    code = program_from_solution("A hem of 300, a third of it, and 2 cuffs of 50?", solution, "5")
+    assert code is not None and "step_1 + step_2 + 300" in code and "step_3 / 100" in code
+    solution = "He gets 8*.5=<<8*.5=4>>4.\nSo 8+4=<<8+4=12>>12.\nIn 4 weeks 12*4=<<12*4=48>>48."
+    code = program_from_solution("8 a day, half more?", solution, "48")
+    assert code is not None and "8 + step_1" in code and "step_2 * 4" in code
+
+
 @pytest.mark.parametrize(
     ("solution", "answer"),
     [
