@@ -2,7 +2,8 @@
 
 Corpus:      Page (HTML) -> Document (text) -> token shards on disk.
 Problems:    Problem (what is asked), Solution (how it is answered, as parts).
-Judging:     Verdict (one answer), Ranking (for the reward model), StepLabels (process supervision).
+Judging:     Verdict (one answer), JudgedGroup (all of a prompt), Ranking (for the reward model), StepLabels (process
+             supervision).
 RL:          Completion -> Rollout -> RolloutGroup; ToolCall (a program that a response runs).
 Evaluation:  EvalRecord.
 
@@ -159,6 +160,22 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedGroup:
+    """All sampled responses to one prompt with their verdicts, those that are all right or all wrong too.
+
+    What rankings are made of, and what the pointwise part of a reward model and a value model learn from.
+    """
+
+    problem_id: str
+    prompt: str
+    responses: tuple[str, ...]
+    correct: tuple[bool | None, ...]
+    """None where the answer could not be judged."""
+    truncated: tuple[bool, ...]
+    """True where a response ran into a limit: no end token follows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepLabels:
     """A response cut into steps, each labelled, the training example of a process reward model."""
 
@@ -167,8 +184,13 @@ class StepLabels:
     response: str
     step_ends: tuple[int, ...]
     """End of each step as a character offset into the response (exclusive)."""
-    labels: tuple[float, ...]
-    """1.0 right, 0.0 wrong, or the share of completions that reached the answer (soft estimate)."""
+    labels: tuple[float | None, ...]
+    """1.0 right, 0.0 wrong, or the share of completions that reached the answer (soft estimate); None: not labelled."""
+    hits: tuple[int | None, ...] = ()
+    """Completions from the end of each step that reached the right answer; None where the step was not labelled. Empty
+    where the labels are not estimated by completions."""
+    completions: tuple[int | None, ...] = ()
+    """Completions from the end of each step that could be judged: hard labels are hits > 0, soft ones hits / this."""
 
 
 # --- generation and reinforcement learning --------------------------------------------------------

@@ -14,6 +14,7 @@ from mathwright.records import (
     Rollout,
     RolloutGroup,
     Solution,
+    StepLabels,
     Verdict,
     read_jsonl,
     write_jsonl,
@@ -102,3 +103,16 @@ def test_bytes_that_are_no_text_name_the_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b'{"id": "\xff"}\n')
     with pytest.raises(MathwrightError, match=":2: not a Problem"):
         list(read_jsonl(path, Problem))
+
+
+def test_step_labels_of_before_they_had_counts_still_load(tmp_path: Path) -> None:
+    old = '{"problem_id":"p","prompt":"q","response":"a\\\\nb","step_ends":[1,3],"labels":[1.0,0.25]}\n'
+    (tmp_path / "old.jsonl").write_text(old)
+    (labels,) = read_jsonl(tmp_path / "old.jsonl", StepLabels)
+    assert (labels.labels, labels.hits, labels.completions) == ((1.0, 0.25), (), ())
+    counted = StepLabels(
+        problem_id="p", prompt="q", response="a\nb", step_ends=(1, 3), labels=(0.0, None), hits=(0, None),
+        completions=(7, None),
+    )  # fmt: skip
+    write_jsonl(tmp_path / "new.jsonl", [counted])
+    assert list(read_jsonl(tmp_path / "new.jsonl", StepLabels)) == [counted]

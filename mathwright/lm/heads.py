@@ -1,8 +1,14 @@
-"""The outcome reward model: a language model with one number in the place of the next token.
+"""Models with a scalar head: a language model with one number in the place of the next token.
 
-r_phi(q, o) is a linear map of the last hidden state at the last token of the response, the end token, which has seen
-the whole of it (the paper does not describe its head; this is InstructGPT's choice). Its folder is one of a
-transformers `...ForSequenceClassification` with one label, so that other tools can load it too.
+One head, a linear map of the last hidden state, is read at three places:
+
+    outcome reward   r_phi(q, o)   at the last token of the response, the end token, which has seen the whole of it
+                                   (the paper does not describe its head; this is InstructGPT's choice)
+    process reward   of a step     at the token with which the step ends, which has seen the step
+    value            V_t           at the token before o_t, which has seen what o_t continues
+
+Their folder is one of a transformers `...ForSequenceClassification` with one label, so that other tools can load the
+outcome reward model too.
 
 Those read the last token that is not the padding token. So the end token must never be the padding token, as it is for
 most models as published: the folder names another one, in the configuration and in the tokenizer alike.
@@ -11,7 +17,11 @@ most models as published: the folder names another one, in the configuration and
 from __future__ import annotations
 
 import copy
+import json
+import math
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +31,22 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from mathwright.errors import MathwrightError
+from mathwright.files import write_json
 from mathwright.lm import parallel
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.folders import open_model
 from mathwright.lm.load import load_tokenizer
-from mathwright.lm.logprobs import gather_last, hidden_states
+from mathwright.lm.logprobs import gather_hidden, gather_last, hidden_states
 from mathwright.lm.model import HEAD, LanguageModel, RewardModel, torch_dtype
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.probe import findings
 from mathwright.lm.tokenise import encode, encode_prompt
+from mathwright.records import from_json
 
 PADDING = "<|mathwright_pad|>"
 """Added to vocabularies without a token to pad with."""
+SCALE = "score_scale.json"
+"""File in the folder of an outcome reward model: `Scale`."""
 
 
 def from_language_model(lm: LanguageModel, *, seed: int, end: int | None = None) -> RewardModel:
@@ -140,37 +154,73 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
 
 def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, " B"]:
     """r_phi of each response of a packed batch, differentiable, in float32 (float64 for a float64 model)."""
-    hidden = gather_last(hidden_states(reward_model.model, batch), batch)
-    # a bfloat16 score would have 8 bits, too coarse to tell good responses of one group apart
+    return _read(reward_model, gather_last(hidden_states(reward_model.model, batch), batch))
+
+
+def token_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, "B T"]:
+    """The head at every response token itself, for scores of steps; differentiable, anything after a response's end."""
+    return _read(reward_model, gather_hidden(hidden_states(reward_model.model, batch), batch))
+
+
+def token_values(value_model: RewardModel, batch: GroupBatch) -> Float[Tensor, "B T"]:
+    """V_t of each response token: the head at the token before it, the last of the prompt for the first.
+
+    Differentiable; anything may stand after a response's end.
+    """
+    hidden = hidden_states(value_model.model, batch)
+    return _read(value_model, hidden.flatten(0, 1)[batch.source_index.to(hidden.device)])
+
+
+def _read(model: RewardModel, hidden: Float[Tensor, "*N D"]) -> Float[Tensor, "*N"]:
+    """The head's number for each hidden state, in float32 (float64 for a float64 model)."""
+    # in bfloat16 it would have 8 bits, too coarse to tell good responses of one group apart
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    return (hidden.to(wide) @ getattr(reward_model.model, HEAD).weight.to(wide).T).squeeze(-1)
+    return (hidden.to(wide) @ getattr(model.model, HEAD).weight.to(wide).T).squeeze(-1)
 
 
-def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
-    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response."""
+def token_group(
+    reward_model: RewardModel, prompt: str, responses: Sequence[str], truncated: Sequence[bool] | None = None
+) -> TokenGroup:
+    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response.
+
+    A response that ran into a limit (`truncated`; None is none of them) has no end token: what it was cut at is the
+    last that is read.
+    """
+    cut = [False] * len(responses) if truncated is None else truncated
+    ended = zip(responses, cut, strict=True)
     return TokenGroup(
         encode_prompt(reward_model.tokenizer, prompt),
-        [[*encode(reward_model.tokenizer, response, parse_special=False), reward_model.end] for response in responses],
+        [
+            [*encode(reward_model.tokenizer, response, parse_special=False), *([] if was_cut else [reward_model.end])]
+            for response, was_cut in ended
+        ],
     )
 
 
 @torch.no_grad()
 def score(
-    reward_model: RewardModel, prompts: Sequence[str], responses: Sequence[str], *, micro_batch_tokens: int
+    reward_model: RewardModel,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    micro_batch_tokens: int,
+    truncated: Sequence[bool] | None = None,
 ) -> list[float | None]:
     """r_phi(q, o) of each pair of a prompt and a response; None where the two do not fit the model's context.
 
-    Prompts that stand several times are computed once a micro-batch.
+    Prompts that stand several times are computed once a micro-batch. A response that ran into a limit (`truncated`;
+    None is none of them) is read at its last token, without an end token that it never wrote.
     """
-    if len(prompts) != len(responses):
-        raise ValueError(f"{len(prompts)} prompts but {len(responses)} responses")
+    cut = [False] * len(responses) if truncated is None else truncated
+    if not len(prompts) == len(responses) == len(cut):
+        raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses and {len(cut)} marks of being cut")
     places: dict[str, list[int]] = {}
     for index, prompt in enumerate(prompts):
         places.setdefault(prompt, []).append(index)
     groups: list[TokenGroup] = []
     indices: list[list[int]] = []
     for prompt, group_places in places.items():
-        group = token_group(reward_model, prompt, [responses[i] for i in group_places])
+        group = token_group(reward_model, prompt, [responses[i] for i in group_places], [cut[i] for i in group_places])
         fits = [len(group.prompt) + len(r) <= reward_model.max_length for r in group.responses]
         kept = [i for i, fit in enumerate(fits) if fit]
         if kept:
@@ -183,3 +233,61 @@ def score(
         for (group, row), value in zip(batch.rows, values, strict=True):
             scores[indices[group][row]] = value
     return scores
+
+
+# --- scale ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Mean and deviation of a reward model's scores on held-out responses of the model that training begins with.
+
+    A ranking loss fixes neither level nor unit of a score; (r - mean) / std has both, so that a coefficient beside it,
+    of a KL or of a further reward, means the same for every reward model.
+    """
+
+    mean: float
+    std: float
+    num_responses: int
+
+    def standardised(self, score: float) -> float:
+        """(score - mean) / std."""
+        return (score - self.mean) / self.std
+
+
+def scale_of(scores: Sequence[float | None]) -> Scale | None:
+    """The scale of some scores; None where fewer than two of them, or all alike, leave nothing to divide by."""
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    if len(known) < 2 or (std := statistics.stdev(known)) == 0:
+        return None
+    return Scale(mean=statistics.fmean(known), std=std, num_responses=len(known))
+
+
+def write_scale(folder: Path, scale: Scale | None) -> None:
+    """Keep a scale in the folder of its reward model; None removes an earlier one."""
+    if scale is None:
+        (folder / SCALE).unlink(missing_ok=True)
+    else:
+        write_json(folder / SCALE, scale)
+
+
+def read_scale(source: str | Path) -> Scale:
+    """The scale kept in the folder of a reward model.
+
+    Raises MathwrightError where there is none, or it is damaged.
+    """
+    path = Path(source) / SCALE
+    if not path.is_file():
+        raise MathwrightError(
+            f"{path}: no such file: nothing says what is a usual score of this reward model",
+            hint="train it with held-out problems (reward.heldout_share), or leave rl.standardise_reward out",
+        )
+    try:
+        scale = from_json(Scale, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise MathwrightError(f"{path}: {error}", hint="train the reward model again") from error
+    if not (math.isfinite(scale.mean) and 0 < scale.std < math.inf):
+        raise MathwrightError(
+            f"{path}: mean {scale.mean} and std {scale.std} are no scale", hint="train the reward model again"
+        )
+    return scale

@@ -49,7 +49,8 @@ class Grows:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A field that runs on disk do not know yet: while it is None it does not count, and they stay valid."""
+    """A field that runs on disk do not know yet: while it has its default it does not count, and they stay valid. Its
+    default must be what was done before there was the field, and never changes."""
 
 
 ADDED = Added()
@@ -81,17 +82,17 @@ def _mark(hint: Any) -> tuple[Affects, Grows | None]:
 
 
 @functools.cache
-def _added(cls: type) -> frozenset[str]:
-    """The fields that are ADDED."""
+def _added(cls: type) -> Mapping[str, Any]:
+    """The fields that are ADDED, with their defaults."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return frozenset(name for name, hint in hints.items() if ADDED in typing.get_args(hint)[1:])
+    return {f.name: f.default for f in dataclasses.fields(cls) if ADDED in typing.get_args(hints[f.name])[1:]}
 
 
 def _counted(record: Any) -> Iterator[tuple[str, Affects, Grows | None]]:
     """The fields of a record with their marks, without those that came later and are not set."""
     cls = type(record)
     for name, (affects, grows) in marks(cls).items():
-        if name not in _added(cls) or getattr(record, name) is not None:
+        if name not in (added := _added(cls)) or getattr(record, name) != added[name]:
             yield name, affects, grows
 
 

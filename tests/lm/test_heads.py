@@ -14,6 +14,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.model import LanguageModel
+from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.save import save
 from tests.lm.conftest import tiny_lm
 from tests.problems.chat_templates import TEMPLATES, tokenizer
@@ -123,3 +124,21 @@ def test_the_end_is_that_of_the_template(tmp_path: Path) -> None:
 def test_without_an_end_there_is_nothing_to_read_a_score_at() -> None:
     with pytest.raises(MathwrightError, match="no end-of-sequence token"):
         heads.from_language_model(with_tokenizer(tokenizer(eos_token=None)), seed=0)
+
+
+def test_the_head_is_read_at_a_token_for_steps_before_it_for_values_and_at_the_last_for_outcomes() -> None:
+    """Against transformers' own decoder on each sequence alone: V_t has not seen o_t, the score of a step has."""
+    model = heads.from_language_model(tiny_lm(max_length=160), seed=0)
+    prompt, responses = [5, 6, 7], [[8, 9, 10, 11], [12, 13]]
+    (batch,) = pack_groups([TokenGroup(prompt, responses)], 100)
+    with torch.no_grad():
+        values, scores, ends = (
+            read(model, batch) for read in (heads.token_values, heads.token_scores, heads.response_scores)
+        )
+        for b, response in enumerate(responses):
+            states = model.model.base_model(torch.tensor([prompt + response])).last_hidden_state[0]
+            expected = (states @ model.model.score.weight.T).squeeze(-1)
+            n, first = len(response), len(prompt)
+            torch.testing.assert_close(values[b, :n], expected[first - 1 : first - 1 + n], rtol=0, atol=1e-5)
+            torch.testing.assert_close(scores[b, :n], expected[first : first + n], rtol=0, atol=1e-5)
+            torch.testing.assert_close(ends[b], expected[-1], rtol=0, atol=1e-5)
