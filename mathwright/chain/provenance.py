@@ -16,6 +16,7 @@ from mathwright.engines.names import weights_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun
+from mathwright.sft.folder import folder_mark
 
 QUESTIONS_FORMAT = 2
 """That of the questions in stages that ask problems from files of records, which alone have options and tests: since 2
@@ -75,6 +76,9 @@ class Provenance:
             found[f"{name} --model"] = self._mark(name, model)
         if (shards := self.given_shards(name)) is not None:
             found[f"{name} --shards"] = str(shards.absolute())
+        if name == "sft" and self.recipe.sft is not None:
+            for folder in self.recipe.sft.solutions or ():
+                found[f"content of {folder}"] = folder_mark(local(folder))
         for earlier in self.reads(name):
             found |= {path: value for path, value in self.of(earlier).items() if path not in found}
             if earlier == "corpus" and self.decisions:

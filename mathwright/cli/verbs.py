@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mathwright import recipes
 from mathwright.chain.stages import STAGE_NAMES, STAGES
+from mathwright.cli import sft
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
 from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
@@ -137,11 +138,12 @@ class Chat:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Show:
-    """Print every value of a recipe with its source; without a recipe, the names there are."""
+    """Print every value of a recipe with its source; without a recipe, the names there are. `show sources` lists the
+    sets of worked solutions that `sft import` reads."""
 
     recipe: Positional[str] = ""
-    """A name, or the path of a Python file that defines recipe(). The file is run: name only what you trust. `methods`
-    prints the methods of reinforcement (Table 10) instead."""
+    """A name, `sources`, `methods` (of reinforcement, Table 10), or the path of a Python file that defines recipe(). The
+    file is run: name only what you trust."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
@@ -180,6 +182,8 @@ VERBS: Mapping[str, type] = {
     "show": Show,
     "report": Report,
 }
+BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS}
+"""Verbs behind a stage's, which otherwise takes a recipe."""
 Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
 
 
@@ -259,6 +263,8 @@ def _perform(command: Any) -> None:
             perform_reward(command)
         case StageArguments():
             stages(command, type(command).__name__.lower())
+        case _ if type(command) in sft.SFT_VERBS.values():
+            sft.perform(command)
         case _:
             perform(command)
 
@@ -366,6 +372,9 @@ def show(arguments: Show) -> None:
     if not arguments.recipe:
         for name in recipes.names():
             put(name)
+        return
+    if arguments.recipe == "sources":
+        sft.print_sources()
         return
     function = recipes.find(arguments.recipe, tiny=arguments.tiny)
     found = sources(function)

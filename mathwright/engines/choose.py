@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mathwright.engines.engine import Engine
+
+if TYPE_CHECKING:
+    from mathwright.engines.server import Recorder
 
 EngineName = Literal["local", "vllm", "server"]
 
@@ -28,10 +31,16 @@ class EngineOptions:
     base_url: str = ""
     endpoint: Literal["completions", "chat"] = "chat"
     num_concurrent: int = 16
+    timeout_s: float = 600.0
+    """The longest that a server may be silent."""
+    max_retries: int = 8
+    """How often a request to a server is repeated."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the key of a server."""
 
 
-def open_engine(model: str, options: EngineOptions) -> Engine:
-    """Load a model, or name the server that has it.
+def open_engine(model: str, options: EngineOptions, *, recorder: Recorder | None = None) -> Engine:
+    """Load a model, or name the server that has it, whose replies go to `recorder`.
 
     Raises MathwrightError where the package of the engine is missing, or the model cannot be loaded.
     """
@@ -44,6 +53,10 @@ def open_engine(model: str, options: EngineOptions) -> Engine:
             model=model,
             endpoint=options.endpoint,
             num_concurrent=options.num_concurrent,
+            timeout_s=options.timeout_s,
+            max_retries=options.max_retries,
+            api_key_env=options.api_key_env,
+            recorder=recorder,
         )
     if options.name == "vllm":
         from mathwright.engines.vllm import VllmEngine

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from rich.text import Text
 
@@ -32,6 +33,32 @@ MIN_ROOM = 16
 OVER_CONTEXT = ("context length", "context_length", "context size", "context_size", "context window", "max_model_len")
 """What servers say where a prompt and max_tokens do not fit: vLLM, SGLang, OpenAI, llama.cpp."""
 CONNECT_TIMEOUT_S = 20.0
+MIN_KEY_CHARS = 8
+"""A shorter key ("none", "x") is no secret, and may be a word of any text."""
+
+
+class Recorder(Protocol):
+    """Keeps the replies of a server, and says whether more may be asked for."""
+
+    def earlier(self, key: str, num_rounds: int) -> Reply | None:
+        """The reply of an earlier call to the same request, after so many replies before it."""
+        ...
+
+    def begin(self) -> bool:
+        """Whether a request may be sent now; it is under way then, until `record` or `fail`."""
+        ...
+
+    def record(self, key: str, num_rounds: int, reply: Reply, seconds: float) -> None:
+        """Keep a reply."""
+        ...
+
+    def fail(self) -> None:
+        """A request that was under way got no reply."""
+        ...
+
+
+class _StoppedError(Exception):
+    """The recorder lets no more requests be sent: the response stays unfinished."""
 
 
 @dataclass(slots=True)
@@ -69,6 +96,7 @@ class ServerEngine:
         num_concurrent: int = 16,
         timeout_s: float = 600.0,
         max_retries: int = 8,
+        recorder: Recorder | None = None,
     ) -> None:
         """Name a server; it is first asked by `generate`.
 
@@ -81,6 +109,7 @@ class ServerEngine:
             timeout_s: the longest that the server may be silent, also while it writes: it sends whole replies.
             max_retries: how often one request is repeated after a dropped connection, a timeout, status 408, 409, 429
                 or 5xx: after 0.5 s, then twice as long each time, up to 8 s, or as long as the server asks for.
+            recorder: is given every reply, and gives back those of an earlier call instead of asking again.
 
         Raises MathwrightError where base_url is no address or the package openai is missing.
         """
@@ -94,6 +123,7 @@ class ServerEngine:
         self._base_url, self._model, self._endpoint = base_url, model, endpoint
         self._api_key_env, self.num_concurrent = api_key_env, num_concurrent
         self._timeout_s, self._max_retries = timeout_s, max_retries
+        self.recorder = recorder
 
     def generate(
         self,
@@ -106,7 +136,8 @@ class ServerEngine:
         """See `Engine.generate`; on_completion is called from the thread that calls this.
 
         Tokens are counted as the server counts them; the tool's output, and replies the server has no count for, as a
-        token for every three characters. Raises MathwrightError where the server refuses a request or stays away.
+        token for every three characters. Requests that the recorder lets not be sent leave their responses unfinished,
+        and nothing is called for these. Raises MathwrightError where the server refuses a request or stays away.
         """
         if self._endpoint == "chat" and any(request.prompt.messages is None for request in requests):
             raise MathwrightError(
@@ -135,12 +166,21 @@ class ServerEngine:
 
     async def ask(self, client: Any, response: _Response, max_tokens: int, stop: Sequence[str]) -> Reply:
         """One request. Raises openai's errors once it has been repeated often enough."""
-        sampling = response.request.sampling
+        parameters = self._parameters(response.request, response.num_rounds, max_tokens, stop)
+        if self._endpoint == "completions":
+            prompt = response.request.prompt.text + response.text
+            raw = await client.completions.with_raw_response.create(prompt=prompt, **parameters)
+        else:
+            raw = await client.chat.completions.with_raw_response.create(messages=_messages(response), **parameters)
+        return parse_reply(self._without_key(raw.content))
+
+    def _parameters(self, request: Request, num_rounds: int, max_tokens: int, stop: Sequence[str]) -> dict[str, Any]:
+        sampling = request.sampling
         parameters: dict[str, Any] = {
             "model": self._model,
             "max_tokens": max_tokens,
             "temperature": sampling.temperature,
-            "seed": round_seed(response.request.seed, response.num_rounds),
+            "seed": round_seed(request.seed, num_rounds),
         }
         # Hosted servers refuse what they do not know, so nothing is sent that changes nothing.
         if stop:
@@ -149,12 +189,23 @@ class ServerEngine:
             parameters["top_p"] = sampling.top_p
         if sampling.top_k:
             parameters["extra_body"] = {"top_k": sampling.top_k}
+        return parameters
+
+    def batch_line(self, request: Request) -> dict[str, Any]:
+        """The request without tools as a line of a batch file (OpenAI's batch interface), by its key."""
+        body = self._parameters(request, 0, request.sampling.max_new_tokens, request.prompt.stop[:MAX_STOPS])
+        body |= body.pop("extra_body", {})
         if self._endpoint == "completions":
-            prompt = response.request.prompt.text + response.text
-            raw = await client.completions.with_raw_response.create(prompt=prompt, **parameters)
+            body["prompt"] = request.prompt.text
         else:
-            raw = await client.chat.completions.with_raw_response.create(messages=_messages(response), **parameters)
-        return parse_reply(raw.content)
+            body["messages"] = [dict(message) for message in request.prompt.messages or ()]
+        url = "/v1/chat/completions" if self.is_chat else "/v1/completions"
+        return {"custom_id": request.key, "method": "POST", "url": url, "body": body}
+
+    def _without_key(self, body: bytes) -> bytes:
+        """What a server sent, without our key, which some repeat in their messages: it is written to files."""
+        key = os.environ.get(self._api_key_env, "").encode()
+        return body.replace(key, b"[key]") if len(key) >= MIN_KEY_CHARS else body
 
     @property
     def is_chat(self) -> bool:
@@ -170,7 +221,7 @@ class ServerEngine:
                 else f"cannot be reached: {error.__cause__ or error}"
             )
         else:
-            reason = f"answered {status}: {_message(error)}"
+            reason = f"answered {status}: {self._without_key(_message(error).encode()).decode()}"
         if status is None or status in (408, 409, 429) or status >= 500:
             return MathwrightError(
                 f"{self._base_url} {reason} (asked {self._max_retries + 1} times)",
@@ -213,6 +264,8 @@ class _Run:
             response = _Response(request, index)
             try:
                 finish = await self._respond(client, response)
+            except _StoppedError:
+                continue
             finally:
                 if self.tool is not None:
                     self.tool.close(index)
@@ -268,7 +321,7 @@ class _Run:
         room = response.room
         while True:
             try:
-                reply = await self.server.ask(client, response, room, self._stops(response))
+                reply = await self._recorded(client, response, room)
             except openai.APIError as error:
                 if not _over_context(error):
                     raise self.server.refused(error) from error
@@ -279,6 +332,24 @@ class _Run:
             else:
                 self.num_unreadable += reply.unreadable
                 return reply
+
+    async def _recorded(self, client: Any, response: _Response, room: int) -> Reply:
+        """The reply to a request: of an earlier call where the recorder has it, else asked for and recorded."""
+        recorder, key, num_rounds = self.server.recorder, response.request.key, response.num_rounds
+        if recorder is None:
+            return await self.server.ask(client, response, room, self._stops(response))
+        if (known := recorder.earlier(key, num_rounds)) is not None:
+            return known
+        if not recorder.begin():
+            raise _StoppedError
+        begun = time.monotonic()
+        try:
+            reply = await self.server.ask(client, response, room, self._stops(response))
+        except BaseException:
+            recorder.fail()
+            raise
+        recorder.record(key, num_rounds, reply, time.monotonic() - begun)
+        return reply
 
     def _stops(self, response: _Response) -> tuple[str, ...]:
         stop = response.request.prompt.stop
@@ -297,6 +368,21 @@ class _Run:
                 "lower --max-new-tokens, or give the server a longer context"
             )
             console.print(Text(warning, "yellow"))
+
+
+def served_models(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> list[str]:
+    """The models a server has, by its own names. Raises MathwrightError where it does not say."""
+    openai = _import_openai()
+    client = openai.OpenAI(base_url=base_url, api_key=os.environ.get(api_key_env) or "none", timeout=CONNECT_TIMEOUT_S)
+    try:
+        with client:
+            return [model.id for model in client.models.list()]
+    except openai.OpenAIError as error:
+        status = getattr(error, "status_code", None)
+        raise MathwrightError(
+            f"{base_url} does not say which models it has" + (f" (it answered {status})" if status else ""),
+            hint="name the model with --teacher",
+        ) from error
 
 
 def _messages(response: _Response) -> list[dict[str, str]]:

@@ -30,6 +30,12 @@ class Reply:
     """The stop string, as far as the server says it (vLLM, SGLang); "" for the end token; None where it does not."""
     unreadable: bool = False
     """No text was found in it."""
+    num_prompt_tokens: int = 0
+    """As the server counts them; 0 where it does not."""
+    num_cached_tokens: int = 0
+    """Of the prompt, those it had computed before."""
+    model: str = ""
+    """The model that wrote it, as the server names it."""
 
 
 def estimate_tokens(text: str) -> int:
@@ -47,7 +53,9 @@ def parse_reply(body: bytes) -> Reply:
     choice = choices[0]
     text = _text(choice)
     reason = _get(choice, "finish_reason", str)
-    counted = _get(_get(value, "usage", dict), "completion_tokens", int)
+    usage = _get(value, "usage", dict)
+    counted = _get(usage, "completion_tokens", int)
+    cached = _get(_get(usage, "prompt_tokens_details", dict), "cached_tokens", int)
     return Reply(
         text=text or "",
         # An unknown reason (content_filter, eos_token, ...) still means that the model was done.
@@ -55,6 +63,9 @@ def parse_reply(body: bytes) -> Reply:
         num_tokens=counted if counted is not None and counted >= 0 else estimate_tokens(text or ""),
         stopped_by=_stopped_by(choice),
         unreadable=text is None,
+        num_prompt_tokens=max(0, _get(usage, "prompt_tokens", int) or 0),
+        num_cached_tokens=max(0, cached or 0),
+        model=_get(value, "model", str) or "",
     )
 
 

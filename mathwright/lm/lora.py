@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import parallel
 from mathwright.lm.model import HEAD, LanguageModel, RewardModel
 from mathwright.lm.patches import replaced
 from mathwright.lm.recipe import LoraRecipe
@@ -156,6 +158,38 @@ def merge(lm: LanguageModel) -> None:
         setattr(lm.model.get_submodule(parent), leaf, layer.base_layer)
     lm.model.load_state_dict(plain)
     lm.model.requires_grad_(True)
+
+
+def save_adapter(lm: LanguageModel, folder: Path, recipe: LoraRecipe, *, base: Path | str) -> None:
+    """Write the adapters alone, as peft does: `adapter_model.safetensors` and `adapter_config.json`.
+
+    `peft.PeftModel.from_pretrained(model, folder)` puts them on the model they were trained on, which the
+    configuration names as `base`. Under torchrun all processes are to call this; rank 0 writes.
+    """
+    from safetensors.torch import save_file
+
+    world = parallel.world()
+    with parallel.full_state(lm) as state:
+        if world.is_main:
+            folder.mkdir(parents=True, exist_ok=True)
+            # peft's names: the model inside its wrapper, without the name of the adapter
+            own = {
+                f"base_model.model.{n.replace('.default', '')}": v.contiguous()
+                for n, v in state.items()
+                if ".lora_" in n
+            }
+            save_file(own, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+            config = _peft().LoraConfig(
+                r=recipe.rank,
+                lora_alpha=recipe.alpha,
+                lora_dropout=recipe.dropout,
+                target_modules=[name for name, _ in _layers(lm.model)],
+                base_model_name_or_path=str(base),
+                task_type="CAUSAL_LM",
+                inference_mode=True,
+            )
+            config.save_pretrained(str(folder))
+    parallel.barrier(world)
 
 
 @torch.no_grad()

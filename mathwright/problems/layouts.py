@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mathwright.problems.equations import plain_answer
 from mathwright.problems.fields import (
     LETTERS,
     LayoutError,
@@ -290,10 +291,9 @@ def theoremqa(row: Row) -> Draft | Dropped:
 
 
 def math23k(row: Row) -> Draft:
-    """{"original_text", "ans", "id"}."""
-    return Draft(
-        question=text(row, "original_text"), answer=number_text(field(row, "ans", "answer")), id=label(row, "id")
-    )
+    """{"original_text", "ans", "id"}; Ape210K alike. Fractions stand in parentheses: 5((7)/(10)) is 57/10."""
+    answer = plain_answer(number_text(field(row, "ans", "answer")))
+    return Draft(question=text(row, "original_text"), answer=answer, id=label(row, "id"))
 
 
 def gaokao_bench_cloze(row: Row) -> Draft:

@@ -81,6 +81,7 @@ def build_prompt(
     tokenizer: Any,
     shots: int = 0,
     exemplars: str = "",
+    note: str = "",
 ) -> Prompt:
     """The prompt that asks for a response to `problem`.
 
@@ -94,6 +95,7 @@ def build_prompt(
             `messages` itself; `text` is in the paper's layout then.
         shots: number of exemplars, the first ones of their set.
         exemplars: name of the set; not read where `shots` is 0.
+        note: a sentence to the model behind all that is asked, in a layout without exemplars.
 
     Raises MathwrightError for an unknown template or set, for a set with fewer exemplars than asked for or without
     what `mode` needs, or where the model has no chat template.
@@ -103,13 +105,13 @@ def build_prompt(
     if template == "plain":
         return _plain(problem, mode, shown)
     if template == "tokenizer":
-        return _chat(problem, mode, shown, tokenizer)
+        return _chat(problem, mode, shown, tokenizer, note)
     if shown:
         raise MathwrightError(
             f"exemplars cannot be shown under the template {template!r}",
             hint="--template plain for a base model, tokenizer for one with a chat template, or --shots 0",
         )
-    return _alone(problem, mode, template)
+    return _alone(problem, mode, template, note)
 
 
 def asked_mode(problem: Problem, mode: SolutionFormat) -> SolutionFormat:
@@ -144,24 +146,24 @@ def _plain(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar]) ->
     return Prompt(problem=problem, mode=mode, text=asked + words.answer, stop=words.stop)
 
 
-def _chat(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar], tokenizer: Any) -> Prompt:
+def _chat(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar], tokenizer: Any, note: str) -> Prompt:
     messages: list[Mapping[str, str]] = []
     for exemplar in shown:
         ending = _wording(exemplar.problem).boxed_ending.format(answer=exemplar.problem.answer)
         messages.append({"role": "user", "content": _request(exemplar.problem, mode, is_code=bool(problem.tests))})
         messages.append({"role": "assistant", "content": _response(exemplar, mode, ending)})
-    messages.append({"role": "user", "content": _request(problem, mode, is_code=bool(problem.tests))})
+    messages.append({"role": "user", "content": _request(problem, mode, is_code=bool(problem.tests)) + note})
     return Prompt(problem=problem, mode=mode, text=_chat_text(messages, tokenizer), messages=tuple(messages))
 
 
-def _alone(problem: Problem, mode: SolutionFormat, template: str) -> Prompt:
+def _alone(problem: Problem, mode: SolutionFormat, template: str, note: str) -> Prompt:
     """The layouts without exemplars: the paper's, and the short one, which has no suffix."""
     if template == "short":
         question = _request(problem, mode, is_code=True) if problem.tests else _question(problem, choose=True)
-        return Prompt(problem=problem, mode=mode, text=SHORT[mode].format(question=question))
+        return Prompt(problem=problem, mode=mode, text=SHORT[mode].format(question=question + note))
     if template != "deepseekmath":
         raise unknown_template(template)
-    request = _request(problem, mode, is_code=bool(problem.tests))
+    request = _request(problem, mode, is_code=bool(problem.tests)) + note
     message = {"role": "user", "content": request}
     return Prompt(problem=problem, mode=mode, text=DEEPSEEKMATH.format(request=request), messages=(message,))
 

@@ -230,6 +230,17 @@ def recipe() -> Recipe:
                 decay=(),  # §3.2: constant
             ),
             checkpoint_every=100,  # paper silent
+            # §3.1: GSM8K and MATH with tool-integrated solutions, a subset of MathInstruct, the training part of
+            # Lila-OOD, and Chinese K-12 problems of 76 sub-topics.
+            # Public: MathInstruct (262K) and Lila, by `sft import`. Not public: the tool-integrated solutions, which
+            # `sft annotate` can make again, which subset it was, and the Chinese problems, in whose place stand
+            # Ape210K, Math23K and TAL-SCQ5K. Unofficial estimate of the 776K: 69K, 200K, 32K, and 476K Chinese ones.
+            solutions=(
+                "solutions/gsm8k_math_tool",
+                "solutions/mathinstruct",
+                "solutions/lila_ood",
+                "solutions/chinese_k12",
+            ),
         ),
         # §4.2
         reward=RewardRecipe(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
-from mathwright.lm.recipe import OptimiserRecipe
+from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe
 from mathwright.records import SolutionFormat
-from mathwright.run.affects import SPEED, Grows
+from mathwright.run.affects import ADDED, RESULT, SPEED, Grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,18 @@ class SFTRecipe:
     optimiser: OptimiserRecipe
     checkpoint_every: Annotated[int, SPEED]
     """Steps between checkpoints."""
+    solutions: Annotated[tuple[str, ...] | None, ADDED] = None
+    """Folders of `mathwright sft import`, `sft annotate` or `sft build`: their training problems and solutions are
+    trained on besides those of the problem sources. What the run's tests ask is left out."""
+    lora: Annotated[LoraRecipe | None, ADDED] = None
+    """Train adapters only. The model is saved with them added to its weights, and they alone in `adapter/`."""
+    heldout: Annotated[int | None, ADDED] = None
+    """Problems whose solutions are not trained on: they measure the model while it trains. None: none."""
+    evaluate_every: Annotated[int | None, ADDED, RESULT] = None
+    """Steps between measurements on the held-out problems, besides those before and after the training."""
+    choose: Annotated[Literal["loss", "accuracy"] | None, ADDED] = None
+    """Which of the measured models is the stage's: that of the lowest held-out loss or of the highest accuracy of
+    greedy answers in the first of `formats`. None: the last."""
 
 
 def check(recipe: SFTRecipe) -> None:
@@ -34,5 +46,13 @@ def check(recipe: SFTRecipe) -> None:
     lowest = [("num_examples", 0), ("context", 2), ("batch_rows", 1), ("num_steps", 1), ("checkpoint_every", 0)]
     check_lowest("sft", recipe, lowest)
     check_optimiser("sft", recipe.optimiser)
+    if recipe.choose is not None and not (recipe.heldout and recipe.evaluate_every):
+        raise MathwrightError(
+            f"sft.choose is {recipe.choose!r}, but nothing is measured to choose by",
+            hint="--set sft.heldout=200 --set sft.evaluate_every=50",
+        )
+    for name in ("heldout", "evaluate_every"):
+        if (value := getattr(recipe, name)) is not None and value < 1:
+            raise MathwrightError(f"sft.{name} is {value}", hint="it must be at least 1")
     if not recipe.formats:
         raise MathwrightError("sft.formats is empty", hint='--set sft.formats=["cot"]')

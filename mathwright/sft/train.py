@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint
+from mathwright.lm import checkpoint, lora
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
@@ -23,6 +24,7 @@ from mathwright.problems.templates import write_template
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
+from mathwright.sft.heldout import Heldout, best_model, split_heldout
 from mathwright.sft.recipe import SFTRecipe, check
 
 
@@ -50,7 +52,13 @@ def run(
         raise MathwrightError("there are no solutions to train on", hint="raise num_train of the problem sources")
     lm = load(str(model), dtype=dtype, device=device)
     stop_at(lm, turn(template, lm.tokenizer).end)
+    heldout = None
+    if recipe.heldout:
+        solutions, aside, ids = split_heldout(solutions, recipe.heldout, seed)
+        heldout = _heldout(recipe, stage, lm, problems, aside, ids, template=template)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
+    if recipe.lora is not None:
+        lora.attach(lm, recipe.lora, seed=seed)
     rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
 
     def batches(step: int) -> list[tuple[PackedRows, int]]:
@@ -72,15 +80,15 @@ def run(
             batches=batches,
             loss=loss,
             checkpoint_every=recipe.checkpoint_every,
+            evaluate=heldout.measure if heldout is not None else None,
+            evaluate_every=recipe.evaluate_every or 0,
             description="fine-tuning",
         ),
     )
-    save(lm, stage.path / "model")
-    if stage.writes:
-        write_template(stage.path / "model", template)
+    outputs = _save(recipe, stage, lm, template)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     stage.finish(
-        outputs={"model": stage.path / "model"},
+        outputs=outputs,
         summary={
             "num_examples": len(examples),
             "num_steps": recipe.num_steps,
@@ -88,6 +96,42 @@ def run(
             "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
         },
     )
+
+
+def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str) -> dict[str, Path]:
+    """Write the model, the best one where it is chosen by a measurement, and the adapters by themselves."""
+    outputs = {"model": stage.path / "model"}
+    save(lm, outputs["model"])
+    if recipe.lora is not None:
+        outputs["adapter"] = stage.path / "adapter"
+        lora.save_adapter(lm, outputs["adapter"], recipe.lora, base=stage.path / "model")
+    if recipe.choose is not None:
+        outputs["last"] = outputs["model"]
+        outputs["model"], step = best_model(stage)
+        stage.say(f"the model of step {step} has the best held-out {recipe.choose}")
+    if stage.writes:
+        for name in ("model", "last"):
+            if name in outputs:
+                write_template(outputs[name], template)
+    return outputs
+
+
+def _heldout(
+    recipe: SFTRecipe,
+    stage: Stage,
+    lm: LanguageModel,
+    problems: Sequence[Problem],
+    solutions: Sequence[Solution],
+    ids: Sequence[str],
+    *,
+    template: str,
+) -> Heldout:
+    everything = replace(recipe, num_examples=0)
+    examples = build_examples(
+        everything, stage, lm, problems, solutions, template=template, seed=0, step="held-out examples"
+    )
+    asked = [problem for problem in problems if problem.id in set(ids)]
+    return Heldout(recipe, stage, lm, examples, asked, template)
 
 
 def build_examples(
@@ -99,6 +143,7 @@ def build_examples(
     *,
     template: str,
     seed: int,
+    step: str = "examples",
 ) -> list[Example]:
     """Tokenised training examples of the wanted formats, in a seeded order; what is left out is counted by reason.
 
@@ -130,7 +175,7 @@ def build_examples(
                 dropped["longer than context"] += 1
             else:
                 examples.append(example)
-    stage.funnel("examples", unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
+    stage.funnel(step, unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
     if not examples:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items() if count)
         raise MathwrightError(

@@ -1,6 +1,8 @@
 """Fine-tuning: what is trained, what is packed where, and that a format is learned."""
 
 import dataclasses
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +240,69 @@ def test_fine_tuning_teaches_the_format_and_resumes_where_it_was_cut(
     monkeypatch.setattr(Stage, "log", log)
     go(cut)
     assert [m["loss"] for m in cut.metrics() if m["kind"] == "train"] == losses
+
+
+# --- measured while it trains, adapters, folders of solutions ---
+
+
+def trained(path: Path, model: Path, solutions: list[Solution], **changes: object) -> Stage:
+    stage = RunDirectory(path, recipe_name="t", recipe={}).stage("sft")
+    run(
+        recipe(formats=("cot",), **changes), stage, model=model, problems=PROBLEMS, solutions=solutions,
+        template="short", dtype="float32", seed=0,
+    )  # fmt: skip
+    return stage
+
+
+@pytest.fixture(scope="module")
+def base(lm: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    save(lm, folder)
+    return folder
+
+
+@pytest.mark.parametrize("choose", ["loss", "accuracy"])
+def test_the_best_measured_model_is_the_stages(base: Path, tmp_path: Path, choose: str) -> None:
+    solutions = [cot(p) for p in PROBLEMS]
+    stage = trained(tmp_path / "run", base, solutions, heldout=5, evaluate_every=4, num_steps=12, choose=choose)
+    measured = [m for m in stage.metrics() if m.get("kind") == "eval"]
+    assert [m["step"] for m in measured] == [0, 4, 8, 12]
+    value = (lambda m: -m["heldout_loss"]) if choose == "loss" else (lambda m: m["heldout_accuracy"])
+    best = max(measured[1:], key=value)
+    manifest = read_manifest(stage.path)
+    assert manifest is not None and manifest["outputs"]["model"] == "sft/best"
+    assert json.loads((stage.path / "best.json").read_text())["step"] == best["step"]
+    trained_ones, heldout = (f for f in sorted(manifest["funnels"], key=lambda f: f["num_in"], reverse=True))
+    assert (trained_ones["num_in"], heldout["num_in"]) == (20, 5)
+    # the best model measures as it did
+    from mathwright.sft.heldout import Heldout, split_heldout
+
+    _, aside, _ = split_heldout(solutions, 5, 0)
+    chosen = load(stage.path / "best", dtype="float32")
+    again = RunDirectory(tmp_path / "again", recipe_name="t", recipe={}).stage("sft")
+    examples = build_examples(recipe(formats=("cot",)), again, chosen, PROBLEMS, aside, template="short", seed=0)
+    loss = Heldout(recipe(formats=("cot",)), again, chosen, examples, [], "short").loss()
+    assert loss == pytest.approx(best["heldout_loss"], rel=1e-5)
+
+
+def test_held_out_problems_are_no_more_than_there_are(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(MathwrightError, match="hold fewer"):
+        trained(tmp_path / "run", base, [cot(PROBLEMS[0])], heldout=1)
+    with pytest.raises(MathwrightError, match="nothing is measured"):
+        trained(tmp_path / "other", base, [cot(PROBLEMS[0])], choose="loss")
+
+
+def test_lora_is_saved_merged_and_as_an_adapter(base: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    from mathwright.lm.recipe import LoraRecipe
+
+    stage = trained(tmp_path / "run", base, [cot(p) for p in PROBLEMS], num_steps=5, lora=LoraRecipe(rank=4, alpha=8.0))
+    merged = AutoModelForCausalLM.from_pretrained(stage.path / "model")
+    start = AutoModelForCausalLM.from_pretrained(base)
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    before = start(tokens).logits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what peft asks of transformers
+        adapted = peft.PeftModel.from_pretrained(start, str(stage.path / "adapter"))(tokens).logits
+    assert not torch.allclose(before, adapted, atol=1e-4), "something was learned"
+    torch.testing.assert_close(merged(tokens).logits, adapted, rtol=1e-4, atol=1e-4)

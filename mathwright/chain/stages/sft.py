@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.provenance import local
 from mathwright.chain.spec import StageSpec
 from mathwright.recipe import Recipe
+from mathwright.records import Problem, Solution
 from mathwright.run import Stage
+from mathwright.sft.folder import gather, require_folder
 from mathwright.sft.recipe import check as check_sft
 
 
@@ -25,13 +28,15 @@ def check(context: Context) -> None:
     assert context.recipe.sft is not None
     require_template("template", context.recipe.template)
     check_sft(context.recipe.sft)
+    for folder in context.recipe.sft.solutions or ():
+        require_folder(local(folder))
 
 
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.sft
     assert part is not None
     return Plan(
-        reads=(f"{models(recipe)[0]}/model", "problems/solutions.jsonl"),
+        reads=(f"{models(recipe)[0]}/model", "problems/solutions.jsonl", *(part.solutions or ())),
         writes=("sft/model", "sft/checkpoints"),
         num_steps=part.num_steps,
         num_tokens=part.num_steps * part.batch_rows * part.context,
@@ -44,17 +49,32 @@ def run(context: Context, stage: Stage) -> None:
     from mathwright.sft.train import run
 
     assert context.recipe.sft is not None
+    problems, solutions = _solutions(context, stage)
     run(
         context.recipe.sft,
         stage,
         model=context.start_model("sft"),
-        problems=context.problems("train"),
-        solutions=context.solutions(),
+        problems=problems,
+        solutions=solutions,
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
         seed=context.recipe.seed,
         device=context.device,
     )
+
+
+def _solutions(context: Context, stage: Stage) -> tuple[list[Problem], list[Solution]]:
+    """Problems and solutions of the problem sources, and of the folders that the recipe names."""
+    problems, solutions = context.problems("train"), context.solutions()
+    assert context.recipe.sft is not None
+    if not context.recipe.sft.solutions:
+        return problems, solutions
+    folders = [local(folder) for folder in context.recipe.sft.solutions]
+    found = gather(folders, test=context.problems("test"), first=(problems, solutions))
+    num = len(found.solutions)
+    lost = {name: n for name, n in found.dropped.items() if "solution" in name}
+    stage.funnel("solutions", unit="solutions", num_in=num + sum(lost.values()), num_out=num, dropped=lost)
+    return found.problems, found.solutions
 
 
 SFT = StageSpec(

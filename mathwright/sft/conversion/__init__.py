@@ -1,0 +1,1 @@
+"""Worked solutions and programs out of the equations that data sets carry."""

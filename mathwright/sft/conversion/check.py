@@ -1,0 +1,44 @@
+"""Whether programs give the answers they should: each is run in the sandbox, and judged as any answer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mathwright.answers import check_answer
+from mathwright.tools.loop import program_answer
+from mathwright.tools.sandbox import Execution, Sandbox
+
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What running a program came to."""
+
+    reason: str
+    """Why it is not to be kept; "" where it gives the answer."""
+    printed: str
+    """Its answer: the last line it printed, or its last value; "" where there is none."""
+
+
+def run_programs(programs: Sequence[tuple[str, str]], sandbox: Sandbox) -> list[Outcome]:
+    """Run programs, given as (code, reference answer), side by side; "" for a reference nobody knows.
+
+    Raises MathwrightError where the sandbox cannot run.
+    """
+    executions = sandbox.run_many([code for code, _ in programs], timeout_s=TIMEOUT_S)
+    return [_outcome(execution, reference) for (_, reference), execution in zip(programs, executions, strict=True)]
+
+
+def _outcome(execution: Execution, reference: str) -> Outcome:
+    if execution.status == "timeout":
+        return Outcome(reason="program timeout", printed="")
+    if execution.status != "ok":
+        return Outcome(reason="program failed", printed="")
+    printed = (program_answer(execution) or "").strip()
+    if not printed:
+        return Outcome(reason="program prints nothing", printed="")
+    if reference and not check_answer(printed, reference).correct:
+        return Outcome(reason="program gives another answer", printed=printed)
+    return Outcome(reason="", printed=printed)

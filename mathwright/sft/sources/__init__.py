@@ -1,0 +1,1 @@
+"""Published sets of worked solutions: their layouts as data, their readers, and their import."""

@@ -1,0 +1,270 @@
+"""The rows of a published file, whatever container it is: told by its first bytes, since names lie.
+
+Parquet, JSON lines, a JSON list, objects written one after another, an object that keeps its list in a field; plain,
+gzip or Zstandard; and zip files of these. A row that cannot be read comes as BadRow, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mathwright.errors import MathwrightError
+from mathwright.lines import is_text
+
+ROW_LISTS = ("Instances", "data", "example", "rows")
+"""Fields in which an object keeps the rows of a whole file (Lila: `Instances`)."""
+SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".zip")
+"""Endings of the files that are read from a folder."""
+MAX_JOINED_LINES = 200
+"""A row whose strings hold bare line ends is put together from so many lines at most."""
+SPLITS = {
+    "train": "train", "training": "train", "test": "test", "tests": "test",
+    "valid": "validation", "validation": "validation", "val": "validation", "dev": "validation",
+}  # fmt: skip
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A stretch of a file that is no row, and why."""
+
+    reason: str
+    text: str = ""
+    """Its beginning."""
+
+
+def find_files(path: Path, patterns: Sequence[str] = ()) -> list[Path]:
+    """The file itself, or the data files below a folder: those of `patterns`, where any matches, else all.
+
+    Files of tests come first, so that a question of theirs is known before the training files are read. Raises
+    MathwrightError where there is none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise MathwrightError(
+            f"{path}: no such file or folder", hint="name the data set's file, or the folder it is in"
+        )
+    found = [file for pattern in patterns for file in path.rglob(pattern) if file.is_file()]
+    found = found or [file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES)]
+    if not found:
+        raise MathwrightError(f"{path}: no data file", hint=f"files that are read: {', '.join(SUFFIXES)}")
+    return sorted(set(found), key=lambda file: (split_of(file) == "train", file))
+
+
+def split_of(file: Path) -> str:
+    """The split a file's name or its folder tells: train, validation or test; train where neither does."""
+    for name in (file.name, file.parent.name):
+        words = re.split(r"[^a-z]+", name.lower())
+        if found := [SPLITS[word] for word in words if word in SPLITS]:
+            return found[0]
+        if not re.fullmatch(r"(?:part|data|shard|file)?[-_]?\d[-_\d]*(?:of[-_]?\d+)?\.[\w.]+", file.name):
+            break  # only a file without a name of its own (0000.parquet) is named by its folder
+    return "train"
+
+
+def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    """The rows of a file, each with the place to name: line, item or row.
+
+    Raises MathwrightError for a damaged container, or where the package for it is missing.
+    """
+    with file.open("rb") as opened:
+        magic = opened.read(4)
+    if magic == b"PAR1":
+        yield from _parquet_rows(file)
+        return
+    try:
+        if magic == b"PK\x03\x04":
+            yield from _zip_rows(file)
+        else:
+            with _opened(file, magic) as stream:
+                yield from _text_rows(stream, str(file))
+    except (gzip.BadGzipFile, EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
+        raise MathwrightError(f"{file}: damaged: {error}", hint="download it again") from error
+
+
+def _opened(file: Path, magic: bytes) -> BinaryIO:
+    if magic[:2] == b"\x1f\x8b":
+        return io.BufferedReader(gzip.open(file))  # type: ignore[arg-type]
+    if magic == b"\x28\xb5\x2f\xfd":
+        pyarrow = _pyarrow(file)
+        return io.BufferedReader(pyarrow.CompressedInputStream(str(file), "zstd"))  # type: ignore[arg-type]
+    return file.open("rb")
+
+
+def _pyarrow(file: Path) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MathwrightError(f"{file}: needs the package pyarrow", hint="pip install 'mathwright[corpus]'") from error
+    return pyarrow
+
+
+def _parquet_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    pyarrow = _pyarrow(file)
+    import pyarrow.parquet as parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    yield f"{file}, row {number}", row
+                    number += 1
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise MathwrightError(f"{file}: damaged after row {number:,}: {error}", hint="download it again") from error
+
+
+def _zip_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    with zipfile.ZipFile(file) as archive:
+        for name in sorted(archive.namelist()):
+            if name.endswith((".json", ".jsonl")) and not name.startswith("__MACOSX"):
+                with archive.open(name) as member:
+                    yield from _text_rows(io.BufferedReader(member), f"{file}/{name}")  # type: ignore[arg-type]
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def _text_rows(stream: BinaryIO, name: str) -> Iterator[tuple[str, Row | BadRow]]:
+    first = b""
+    while not first.strip():
+        first = stream.readline()
+        if not first:
+            return
+    first = first.removeprefix(b"\xef\xbb\xbf")
+    if _is_lines(first):
+        yield from _line_rows(first, stream, name)
+    else:
+        yield from _document_rows((first + stream.read()), name)
+
+
+def _is_lines(first: bytes) -> bool:
+    """Whether a file is JSON lines: its first line is whole, or is not what a longer document begins with."""
+    begun = first.strip()
+    if begun in (b"[", b"{") or (begun[:1] == b"[" and not begun.endswith(b"]")):
+        return False
+    try:
+        value = json.loads(begun)
+    except ValueError:
+        return begun[:1] == b"{" and len(begun) > 2  # a damaged line, or a string with a bare line end
+    return not (isinstance(value, list) and value and all(isinstance(item, dict | list) for item in value)
+                and not _is_conversation(value))  # fmt: skip
+
+
+def _is_conversation(value: list[Any]) -> bool:
+    """Whether a list is one row: the messages of a conversation, not a list of rows."""
+    return all(isinstance(item, dict) and {"from", "role"} & set(item) for item in value)
+
+
+def _line_rows(first: bytes, stream: BinaryIO, name: str) -> Iterator[tuple[str, Row | BadRow]]:
+    number = 1
+    pending: list[bytes] = []  # lines read ahead for a row with bare line ends that was none
+    line = first
+    while line:
+        if line.strip():
+            found = _object(line)
+            taken = 0
+            if isinstance(found, BadRow) and found.reason.startswith("not JSON"):
+                taken, joined = _joined(line, pending, stream)
+                if taken:
+                    found = joined
+            place = f"{name}:{number}"
+            if taken:
+                number += taken
+                del pending[:taken]
+            yield from _rows_of(found, place)
+        line = pending.pop(0) if pending else stream.readline()
+        number += 1
+
+
+def _joined(line: bytes, pending: list[bytes], stream: BinaryIO) -> tuple[int, Any]:
+    """A row that goes on over the next lines: how many more, and the row; 0 where the next line begins a row itself."""
+    whole = line
+    for taken in range(1, MAX_JOINED_LINES):
+        if len(pending) < taken:
+            following = stream.readline()
+            if not following:
+                break
+            pending.append(following)
+        following = pending[taken - 1]
+        if not isinstance(_object(following), BadRow):
+            break
+        whole += following
+        if following.rstrip().endswith(b"}") and not isinstance(found := _object(whole), BadRow):
+            return taken, found
+    return 0, None
+
+
+def _object(line: bytes) -> Any:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return BadRow(reason="invalid UTF-8", text=line[:200].decode(errors="replace"))
+    try:
+        value = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return BadRow(reason="not JSON", text=text[:200])
+    return _checked(value, text)
+
+
+def _checked(value: Any, text: str) -> Any:
+    if not isinstance(value, dict | list):
+        return BadRow(reason="no object", text=text[:200])
+    if "\\u" in text and not is_text(json.dumps(value, ensure_ascii=False)):
+        return BadRow(reason="half of a surrogate pair", text=text[:200])
+    return value
+
+
+def _document_rows(data: bytes, name: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """A JSON list, or objects one after another over many lines."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        text = data.decode(errors="replace")
+        yield f"{name}, byte {error.start}", BadRow(reason="invalid UTF-8")
+    decoder = json.JSONDecoder(strict=False)
+    position = number = 0
+    is_list = text.lstrip()[:1] == "["
+    if is_list:
+        position = text.index("[") + 1
+    between = re.compile(r"[\s,]*")
+    while (position := between.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+        if is_list and text[position] == "]":
+            return
+        number += 1
+        place = f"{name}, item {number}"
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            yield place, BadRow(reason="not JSON", text=text[position : position + 200])
+            following = re.compile(r"\n\s*\{").search(text, position + 1)
+            if following is None:
+                return
+            position = following.start()
+            continue
+        yield from _rows_of(_checked(value, text[position:end]), place)
+        position = end
+
+
+def _rows_of(value: Any, place: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """The row itself; the rows of an object that holds a whole file; a list of messages as a row of one field."""
+    if isinstance(value, list):
+        yield place, {"messages": value}
+        return
+    rows = [value[name] for name in ROW_LISTS if isinstance(value, dict) and isinstance(value.get(name), list)]
+    if rows and all(isinstance(row, dict) for row in rows[0]) and "messages" not in value:
+        for number, row in enumerate(rows[0]):
+            yield f"{place}, item {number}", row
+        return
+    yield place, value
