@@ -1,9 +1,6 @@
 """The comparison of corpora: a part of the stage for each, finished ones kept, the same under several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +10,8 @@ from mathwright.lm.load import load
 from mathwright.lm.shards import TokenShards
 from mathwright.pretrain import train
 from mathwright.run import read_manifest, read_manifests, read_metrics
+from tests import warm
 from tests.chain.compare_worker import NAMES, compare, write_inputs
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +71,7 @@ def test_a_stopped_comparison_goes_on_with_the_corpus_it_was_at(
 @pytest.mark.slow
 def test_two_processes_compare_as_one(compared: Path, tmp_path: Path) -> None:
     def torchrun() -> str:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        done = subprocess.run(
-            [*command, "-m", "tests.chain.compare_worker", str(compared), str(tmp_path / "run")],
-            cwd=ROOT, capture_output=True, text=True, timeout=300,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        )  # fmt: skip
+        done = warm.torchrun("-m", "tests.chain.compare_worker", str(compared), str(tmp_path / "run"))
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stderr
 
