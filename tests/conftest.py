@@ -17,6 +17,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 """Small models are slower on two threads, and the sums of one thread have one order. Read when torch is loaded."""
 assert "torch" not in sys.modules, "torch was loaded before it was told to use one thread"
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Hundreds of processes load the package and the tests: compiled once, and not by each of them."""
+
 register_profiles()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

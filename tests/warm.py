@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mathwright.children import LineWorker, run_module, say
+from mathwright.children import LineWorker, WorkerTimeoutError, run_module, say
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = (
@@ -32,6 +32,10 @@ LOADED = (
     "mathwright.lm.load", "mathwright.lm.heads", "mathwright.pretrain.train", "mathwright.sft.train",
     "mathwright.rl.train", "pytest",
 )  # fmt: skip
+TIMEOUT_S = 300.0
+"""A command that takes longer hangs."""
+
+Done = subprocess.CompletedProcess[str]
 
 
 class WarmPython:
@@ -49,8 +53,12 @@ class WarmPython:
         self.pid = self._worker.hear()["pid"]
 
     def wait(self) -> int:
-        """Its exit status, that of a signal negative."""
-        code = self._worker.hear()["code"]
+        """Its exit status, that of a signal negative. A command that hangs is killed."""
+        try:
+            code = self._worker.hear(TIMEOUT_S)["code"]
+        except WorkerTimeoutError:
+            self.kill()
+            code = self._worker.hear()["code"]
         self.pid = None
         return code
 
@@ -79,46 +87,57 @@ def close_all() -> None:
         _warm.pop().close()
 
 
-def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(*command: str, stdin: str = "") -> Done:
     """`python COMMAND`, a module or a program."""
-    return _run(command, [{}], stdin)
+    [done] = _run([command], [{}], stdin=stdin)
+    return done
 
 
-def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
+def run_together(*commands: Sequence[str]) -> list[Done]:
+    """Several at the same time, started one after the other."""
+    return _run(commands, [{}] * len(commands))
+
+
+def torchrun(*command: str) -> Done:
     """`torchrun --nproc-per-node 2 COMMAND`: where one process fails the other is killed; no GPU is seen."""
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     shared = {
         "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
-    return _run(command, [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)])
+    ranks = [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    first, second = _run([command, command], ranks, one_fails_all_end=True)
+    code = first.returncode or second.returncode
+    return Done(command, code, first.stdout + second.stdout, first.stderr + second.stderr)
 
 
 def _run(
-    command: Sequence[str], environments: Sequence[Mapping[str, str]], stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Of several processes: what all printed, one after the other; the first status that is not 0, in time."""
-    processes = take(len(environments))
-    failures: list[int] = []
+    commands: Sequence[Sequence[str]],
+    environments: Sequence[Mapping[str, str]],
+    *,
+    stdin: str = "",
+    one_fails_all_end: bool = False,
+) -> list[Done]:
+    processes = take(len(commands))
 
-    def wait(process: WarmPython) -> None:
-        if code := process.wait():
-            failures.append(code)
+    def wait(process: WarmPython) -> int:
+        code = process.wait()
+        if code and one_fails_all_end:
             for other in processes:
                 other.kill()
+        return code
 
-    with tempfile.TemporaryDirectory() as folder:
-        outputs = [Path(folder) / str(rank) for rank in range(len(environments))]
-        for process, output, environment in zip(processes, outputs, environments, strict=True):
-            output.mkdir()
-            (output / "stdin").write_text(stdin)
-            process.start(command, output, environment)
-        with ThreadPoolExecutor(len(processes)) as pool:
-            list(pool.map(wait, processes))
-        out, err = ("".join((output / name).read_text() for output in outputs) for name in ("stdout", "stderr"))
-    return subprocess.CompletedProcess(list(command), failures[0] if failures else 0, out, err)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(processes)) as pool:
+        all_files = [Path(folder) / str(number) for number in range(len(processes))]
+        for process, command, files, environment in zip(processes, commands, all_files, environments, strict=True):
+            files.mkdir()
+            (files / "stdin").write_text(stdin)
+            process.start(command, files, environment)
+        codes = list(pool.map(wait, processes))
+        said = [[(files / name).read_text() for name in ("stdout", "stderr")] for files in all_files]
+    return [Done(command, code, *texts) for command, code, texts in zip(commands, codes, said, strict=True)]
 
 
 # --- in the interpreter that waits ----------------------------------------------------------------------
@@ -131,7 +150,7 @@ def serve() -> None:
     [_] = Path("/proc/self/task").iterdir()  # one thread: a fork has no other, but whatever locks it held
     gc.collect()
     gc.freeze()
-    jobs = sys.stdin.buffer.raw  # what is buffered would not be seen by `poll`
+    jobs = os.fdopen(0, "rb", buffering=0)  # what is buffered would not be seen by `poll`
     while line := jobs.readline():
         job = json.loads(line)
         pid = os.fork()
@@ -145,7 +164,7 @@ def _wait(pid: int) -> int:
     """The exit status of the command; it ends with this process, and this one when its standard input does."""
     ended = os.pidfd_open(pid)
     poll = select.poll()
-    for descriptor in (ended, sys.stdin.fileno()):
+    for descriptor in (ended, 0):
         poll.register(descriptor, select.POLLIN | select.POLLHUP)
     if ended not in dict(poll.poll()):
         os.kill(pid, signal.SIGKILL)
