@@ -17,7 +17,11 @@ most models as published: the folder names another one, in the configuration and
 from __future__ import annotations
 
 import copy
+import json
+import math
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from mathwright.errors import MathwrightError
+from mathwright.files import write_json
 from mathwright.lm import parallel
 from mathwright.lm.attention import ATTENTION
 from mathwright.lm.folders import open_model
@@ -36,9 +41,12 @@ from mathwright.lm.model import HEAD, LanguageModel, RewardModel, torch_dtype
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.probe import findings
 from mathwright.lm.tokenise import encode, encode_prompt
+from mathwright.records import from_json
 
 PADDING = "<|mathwright_pad|>"
 """Added to vocabularies without a token to pad with."""
+SCALE = "score_scale.json"
+"""File in the folder of an outcome reward model: `Scale`."""
 
 
 def from_language_model(lm: LanguageModel, *, seed: int, end: int | None = None) -> RewardModel:
@@ -170,31 +178,49 @@ def _read(model: RewardModel, hidden: Float[Tensor, "*N D"]) -> Float[Tensor, "*
     return (hidden.to(wide) @ getattr(model.model, HEAD).weight.to(wide).T).squeeze(-1)
 
 
-def token_group(reward_model: RewardModel, prompt: str, responses: Sequence[str]) -> TokenGroup:
-    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response."""
+def token_group(
+    reward_model: RewardModel, prompt: str, responses: Sequence[str], truncated: Sequence[bool] | None = None
+) -> TokenGroup:
+    """Prompt and responses as the reward model reads them: each tokenised alone, the end token after a response.
+
+    A response that ran into a limit (`truncated`; None is none of them) has no end token: what it was cut at is the
+    last that is read.
+    """
+    cut = [False] * len(responses) if truncated is None else truncated
+    ended = zip(responses, cut, strict=True)
     return TokenGroup(
         encode_prompt(reward_model.tokenizer, prompt),
-        [[*encode(reward_model.tokenizer, response, parse_special=False), reward_model.end] for response in responses],
+        [
+            [*encode(reward_model.tokenizer, response, parse_special=False), *([] if was_cut else [reward_model.end])]
+            for response, was_cut in ended
+        ],
     )
 
 
 @torch.no_grad()
 def score(
-    reward_model: RewardModel, prompts: Sequence[str], responses: Sequence[str], *, micro_batch_tokens: int
+    reward_model: RewardModel,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    micro_batch_tokens: int,
+    truncated: Sequence[bool] | None = None,
 ) -> list[float | None]:
     """r_phi(q, o) of each pair of a prompt and a response; None where the two do not fit the model's context.
 
-    Prompts that stand several times are computed once a micro-batch.
+    Prompts that stand several times are computed once a micro-batch. A response that ran into a limit (`truncated`;
+    None is none of them) is read at its last token, without an end token that it never wrote.
     """
-    if len(prompts) != len(responses):
-        raise ValueError(f"{len(prompts)} prompts but {len(responses)} responses")
+    cut = [False] * len(responses) if truncated is None else truncated
+    if not len(prompts) == len(responses) == len(cut):
+        raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses and {len(cut)} marks of being cut")
     places: dict[str, list[int]] = {}
     for index, prompt in enumerate(prompts):
         places.setdefault(prompt, []).append(index)
     groups: list[TokenGroup] = []
     indices: list[list[int]] = []
     for prompt, group_places in places.items():
-        group = token_group(reward_model, prompt, [responses[i] for i in group_places])
+        group = token_group(reward_model, prompt, [responses[i] for i in group_places], [cut[i] for i in group_places])
         fits = [len(group.prompt) + len(r) <= reward_model.max_length for r in group.responses]
         kept = [i for i, fit in enumerate(fits) if fit]
         if kept:
@@ -207,3 +233,61 @@ def score(
         for (group, row), value in zip(batch.rows, values, strict=True):
             scores[indices[group][row]] = value
     return scores
+
+
+# --- scale ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Mean and deviation of a reward model's scores on held-out responses of the model that training begins with.
+
+    A ranking loss fixes neither level nor unit of a score; (r - mean) / std has both, so that a coefficient beside it,
+    of a KL or of a further reward, means the same for every reward model.
+    """
+
+    mean: float
+    std: float
+    num_responses: int
+
+    def standardised(self, score: float) -> float:
+        """(score - mean) / std."""
+        return (score - self.mean) / self.std
+
+
+def scale_of(scores: Sequence[float | None]) -> Scale | None:
+    """The scale of some scores; None where fewer than two of them, or all alike, leave nothing to divide by."""
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    if len(known) < 2 or (std := statistics.stdev(known)) == 0:
+        return None
+    return Scale(mean=statistics.fmean(known), std=std, num_responses=len(known))
+
+
+def write_scale(folder: Path, scale: Scale | None) -> None:
+    """Keep a scale in the folder of its reward model; None removes an earlier one."""
+    if scale is None:
+        (folder / SCALE).unlink(missing_ok=True)
+    else:
+        write_json(folder / SCALE, scale)
+
+
+def read_scale(source: str | Path) -> Scale:
+    """The scale kept in the folder of a reward model.
+
+    Raises MathwrightError where there is none, or it is damaged.
+    """
+    path = Path(source) / SCALE
+    if not path.is_file():
+        raise MathwrightError(
+            f"{path}: no such file: nothing says what is a usual score of this reward model",
+            hint="train it with held-out problems (reward.heldout_share), or leave rl.standardise_reward out",
+        )
+    try:
+        scale = from_json(Scale, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise MathwrightError(f"{path}: {error}", hint="train the reward model again") from error
+    if not (math.isfinite(scale.mean) and 0 < scale.std < math.inf):
+        raise MathwrightError(
+            f"{path}: mean {scale.mean} and std {scale.std} are no scale", hint="train the reward model again"
+        )
+    return scale

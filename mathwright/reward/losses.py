@@ -1,4 +1,13 @@
-"""The loss of the outcome reward model, and how often it orders a pair rightly."""
+"""Losses of the outcome reward model, and how often it orders a pair rightly.
+
+All take the scores of the K responses to each of N prompts; responses of different prompts are never compared. Each
+gives a sum over prompts, divided by `num_rankings`: the total of a step, where its micro-batches are to add up.
+
+    scores_NK      [N, K] r(x, y_k), differentiable
+    ranks_NK       [N, K] 0 is the best; of judged responses 0 is right and 1 wrong
+    present_NK     [N, K] False where a prompt has fewer than K responses; scores there, NaN included, play no part
+    num_rankings   divisor (default N)
+"""
 
 from __future__ import annotations
 
@@ -14,8 +23,9 @@ def ranking_loss(
     present_NK: Bool[Tensor, "N K"],
     *,
     num_rankings: int | None = None,
+    margin: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Pairwise logistic loss: the mean over the pairs of a ranking of -log sigma(r(better) - r(worse)).
+    """Pairwise logistic loss: the mean over the pairs of a ranking of -log sigma(r(better) - r(worse) - m).
 
     After InstructGPT (Ouyang et al. 2022, Eq. 1), -1/C(K,2) E log sigma(r(x, y_w) - r(x, y_l)); DeepSeekMath does not
     give its loss. Equal ranks are not compared, so the mean is over the pairs of different rank, and then over
@@ -26,13 +36,76 @@ def ranking_loss(
         ranks_NK: 0 is the best.
         present_NK: False where a ranking has fewer than K responses; scores there, NaN included, play no part.
         num_rankings: divisor (default N); the total of the step for micro-batches, whose losses then add up.
+        margin: m of two neighbouring ranks; a pair further apart has as many times as much (Llama 2, Eq. 2, whose
+            margin grows with how much better people found a response).
     """
     scores = torch.where(present_NK, scores_NK, 0.0)
     pairs = _pairs(ranks_NK, present_NK)
-    losses = -F.logsigmoid(scores[:, :, None] - scores[:, None, :])
+    gaps = (ranks_NK[:, None, :] - ranks_NK[:, :, None]).to(scores.dtype)
+    losses = -F.logsigmoid(scores[:, :, None] - scores[:, None, :] - margin * gaps)
     num_pairs = pairs.sum((1, 2)).clamp(min=1)
     per_ranking = torch.where(pairs, losses, 0.0).sum((1, 2)) / num_pairs
     return per_ranking.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
+
+
+def plackett_luce_loss(
+    scores_NK: Float[Tensor, "N K"],
+    ranks_NK: Int[Tensor, "N K"],
+    present_NK: Bool[Tensor, "N K"],
+    *,
+    num_rankings: int | None = None,
+) -> Float[Tensor, ""]:
+    """Listwise loss with ties: mean over w of -log(e^r_w / (e^r_w + sum over the l that rank below w of e^r_l)).
+
+    Plackett (1975), Luce (1959): without ties it is the negative log-likelihood of the whole order, over its K - 1
+    choices. Responses of equal rank are not compared: each w that has something below it is a choice of its own. With
+    one loser it is the pairwise logistic loss. A ranking of equal ranks contributes 0 and is counted in the divisor.
+    Arguments as at the top of the module.
+    """
+    scores = torch.where(present_NK, scores_NK, 0.0)
+    below = _pairs(ranks_NK, present_NK)
+    chooses = below.any(2)
+    rivals = torch.where(below, scores[:, None, :].expand_as(below), float("-inf"))
+    # a row without rivals would be log-sum-exp of -inf alone, whose gradient is NaN: it gets a rival that is not used
+    rivals = torch.where(chooses[:, :, None], rivals, 0.0)
+    losses = F.softplus(rivals.logsumexp(2) - scores)
+    per_ranking = torch.where(chooses, losses, 0.0).sum(1) / chooses.sum(1).clamp(min=1)
+    return per_ranking.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
+
+
+def pointwise_loss(
+    scores_NK: Float[Tensor, "N K"],
+    ranks_NK: Int[Tensor, "N K"],
+    present_NK: Bool[Tensor, "N K"],
+    *,
+    num_rankings: int | None = None,
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of sigma(r) with the verdict, the mean over a prompt's responses and then over prompts.
+
+    The loss of a verifier (Cobbe et al. 2021): it learns from prompts whose responses are all right or all wrong too,
+    of which the other losses learn nothing, and makes sigma(r) the chance of being right. A prompt without a present
+    response contributes 0 and is counted in the divisor.
+
+    Arguments as at the top of the module, but that rank 0 is a right response and any other a wrong one.
+    """
+    scores = torch.where(present_NK, scores_NK, 0.0)
+    right = (ranks_NK == 0).to(scores.dtype)
+    losses = F.binary_cross_entropy_with_logits(scores, right, reduction="none")
+    per_prompt = torch.where(present_NK, losses, 0.0).sum(1) / present_NK.sum(1).clamp(min=1)
+    return per_prompt.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
+
+
+def centring_loss(
+    scores_NK: Float[Tensor, "N K"], present_NK: Bool[Tensor, "N K"], *, num_rankings: int | None = None
+) -> Float[Tensor, ""]:
+    """Mean of r^2 over a prompt's responses and then over prompts.
+
+    Differences of scores are all that a ranking tells; this keeps their level near 0 (Eisenstein et al. 2023, who take
+    (r_w + r_l)^2 of a pair). Arguments as at the top of the module.
+    """
+    squares = torch.where(present_NK, scores_NK, 0.0) ** 2
+    per_prompt = squares.sum(1) / present_NK.sum(1).clamp(min=1)
+    return per_prompt.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
 
 
 def pair_accuracy(

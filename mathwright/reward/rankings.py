@@ -1,9 +1,9 @@
-"""Training data of the outcome reward model: responses of the SFT model, ranked by whether their answer is correct."""
+"""Samples that the outcome reward model learns from: responses of the SFT model, judged by their answer."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -11,82 +11,75 @@ import numpy as np
 from mathwright.judge import judge_all, needs_sandbox, undecided
 from mathwright.lm.generate import Generator
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.tokenise import encode, encode_prompt
+from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt
 from mathwright.problems.templates import Prompt
-from mathwright.records import Problem, Ranking, Verdict
+from mathwright.records import JudgedGroup, Problem
+from mathwright.reward.examples import examples_of, split
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import Stage
 from mathwright.tools.sandbox import Sandbox
 
-CORRECT, WRONG = 0, 1
 
-
-def sample_rankings(
+def sample_groups(
     recipe: RewardRecipe, stage: Stage, lm: LanguageModel, problems: Sequence[Problem], *, template: str, seed: int
-) -> list[Ranking]:
-    """Responses to some problems, correct before wrong; what gives no ranking is counted by reason in a funnel."""
+) -> tuple[list[JudgedGroup], list[JudgedGroup]]:
+    """Judged responses to some problems, and to those of them that are held out; each group is kept, whatever it holds.
+
+    What of them can be learned from is counted in two funnels, of responses and of rankings, by reason.
+    """
     prompts = _choose(recipe, stage, lm, problems, template=template, seed=seed)
-    total = len(prompts) * recipe.responses_per_problem
+    training, heldout = split(prompts, recipe.heldout_share, seed)
+    asked = [*training, *heldout]
+    num_heldout_responses = recipe.heldout_responses or recipe.responses_per_problem
+    counts = [recipe.responses_per_problem] * len(training) + [num_heldout_responses] * len(heldout)
     # the sandbox first: where it cannot isolate programs, that is said before anything is drawn
-    with Sandbox() if needs_sandbox(prompts) else nullcontext() as sandbox:
-        with stage.progress("sampling responses", total=total) as advance:
+    with Sandbox() if needs_sandbox(asked) else nullcontext() as sandbox:
+        with stage.progress("sampling responses", total=sum(counts)) as advance:
             completions = Generator(lm, max_batch=recipe.generation_batch).generate(
-                [encode_prompt(lm.tokenizer, prompt.text) for prompt in prompts],
+                [encode_prompt(lm.tokenizer, prompt.text) for prompt in asked],
                 recipe.sampling,
-                seeds=[[_seed(seed, p, g) for g in range(recipe.responses_per_problem)] for p in range(len(prompts))],
+                seeds=[[_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)],
                 on_finished=advance,
             )
-        asked = [(prompt, c.text) for prompt, row in zip(prompts, completions, strict=True) for c in row]
-        verdicts = iter(judge_all(asked, sandbox=sandbox))
-    rankings: list[Ranking] = []
-    no_ranking: Counter[str] = Counter()
-    no_use: Counter[str] = Counter()
-    for prompt, row in zip(prompts, completions, strict=True):
-        ranks: dict[str, int] = {}
-        for completion in row:
+        pairs = [(prompt, c.text) for prompt, row in zip(asked, completions, strict=True) for c in row]
+        verdicts = iter(judge_all(pairs, sandbox=sandbox))
+    reasons: Counter[str] = Counter()
+    groups: list[JudgedGroup] = []
+    for prompt, row in zip(asked, completions, strict=True):
+        correct: list[bool | None] = []
+        for _ in row:
             verdict = next(verdicts)
-            if reason := _useless(lm, prompt.text, completion.text, verdict, ranks):
-                no_use[reason] += 1
-            else:
-                ranks[completion.text] = CORRECT if verdict.correct else WRONG
-        if reason := _not_comparable(list(ranks.values())):
-            no_ranking[reason] += 1
-        else:
-            responses, values = tuple(ranks), tuple(ranks.values())
-            rankings.append(
-                Ranking(problem_id=prompt.problem.id, prompt=prompt.text, responses=responses, ranks=values)
+            if reason := undecided(verdict):
+                reasons[f"not judged: {reason}"] += 1
+            correct.append(None if reason else verdict.correct)
+        groups.append(
+            JudgedGroup(
+                problem_id=prompt.problem.id,
+                prompt=prompt.text,
+                responses=tuple(completion.text for completion in row),
+                correct=tuple(correct),
+                truncated=tuple(completion.finish != "stop" for completion in row),
             )
-    stage.funnel("responses", unit="responses", num_in=total, num_out=total - no_use.total(), dropped=no_use)
-    stage.funnel("rankings", unit="problems", num_in=len(prompts), num_out=len(rankings), dropped=no_ranking)
-    return rankings
+        )
+    _count(recipe, stage, lm, groups, reasons)
+    return groups[: len(training)], groups[len(training) :]
 
 
-def _useless(lm: LanguageModel, prompt: str, text: str, verdict: Verdict, earlier: Mapping[str, int]) -> str:
-    """Why a response cannot stand in a ranking, or ""."""
-    if reason := undecided(verdict):
-        return f"not judged: {reason}"
-    if text in earlier:
-        return "repeated"
-    # one more for the end token; text tokenised again may be longer than what was drawn
-    num_tokens = len(encode_prompt(lm.tokenizer, prompt)) + len(encode(lm.tokenizer, text, parse_special=False)) + 1
-    return "longer than context" if num_tokens > lm.max_length else ""
-
-
-def _not_comparable(ranks: Sequence[int]) -> str:
-    """Why ranks leave nothing to compare, or ""."""
-    if not ranks:
-        return "no response could be judged"
-    if set(ranks) == {CORRECT}:
-        return "all correct"
-    return "all wrong" if set(ranks) == {WRONG} else ""
-
-
-def split_rankings(rankings: Sequence[Ranking], heldout_share: float, seed: int) -> tuple[list[Ranking], list[Ranking]]:
-    """Rankings to train on and rankings held out, in a seeded order; at least one on each side where there are two."""
-    order = [rankings[i] for i in np.random.default_rng(seed).permutation(len(rankings))]
-    num_heldout = min(max(1, round(heldout_share * len(order))), len(order) - 1) if heldout_share else 0
-    return order[num_heldout:], order[:num_heldout]
+def _count(
+    recipe: RewardRecipe, stage: Stage, lm: LanguageModel, groups: Sequence[JudgedGroup], reasons: Counter[str]
+) -> None:
+    examples, dropped = examples_of(groups, lm, leave_out_truncated=recipe.truncation_reward is not None)
+    del dropped["not judged"]  # they are told apart by `reasons`
+    dropped += reasons
+    num_responses = sum(len(group.responses) for group in groups)
+    stage.funnel(
+        "responses", unit="responses", num_in=num_responses, num_out=num_responses - dropped.total(), dropped=dropped
+    )
+    without = Counter(reason for e in examples if (reason := e.why_no_pairs))
+    stage.funnel(
+        "rankings", unit="problems", num_in=len(examples), num_out=len(examples) - without.total(), dropped=without
+    )
 
 
 def _choose(

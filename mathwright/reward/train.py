@@ -1,4 +1,4 @@
-"""The outcome reward model (§4.1): ranked responses of the SFT model, the pairwise logistic loss.
+"""The outcome reward model (§4.1): judged responses of the SFT model, the pairwise logistic loss.
 
 The paper trains its reward model from the base model at a rate of 2e-5 and gives neither head, loss nor epochs. Here it
 starts from the model whose responses it ranks, which has read the format of the responses.
@@ -7,13 +7,11 @@ starts from the model whose responses it ranks, which has read the format of the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
@@ -22,14 +20,18 @@ from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel, RewardModel
-from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.lm.recipe import OptimiserRecipe
 from mathwright.lm.save import save
 from mathwright.problems.turns import turn
-from mathwright.records import Problem, Ranking, read_jsonl, write_jsonl
-from mathwright.reward.losses import pair_accuracy, ranking_loss
-from mathwright.reward.rankings import sample_rankings, split_rankings
+from mathwright.records import JudgedGroup, Problem, read_jsonl, write_jsonl
+from mathwright.reward.examples import Example, Group, examples_of, split_by_prompt, trainable
+from mathwright.reward.layouts import read_files
+from mathwright.reward.objective import RankingBatch, objective, pack_rankings
+from mathwright.reward.rankings import sample_groups
 from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.run import Stage
+
+SAMPLES, HELDOUT, RANKINGS = "samples.jsonl", "heldout.jsonl", "rankings.jsonl"
 
 
 def run(
@@ -43,10 +45,12 @@ def run(
     seed: int,
     device: str = "cpu",
 ) -> None:
-    """Sample, judge, rank and train; outputs model and rankings.
+    """Sample, judge, train and measure; outputs model, samples, heldout and rankings.
+
+    samples.jsonl and heldout.jsonl hold every judged group (`JudgedGroup`), those of equal verdicts too.
 
     Args:
-        recipe: sizes.
+        recipe: sizes and loss.
         stage: where to write.
         model: the SFT model, which gives the responses and the first weights.
         problems: training problems with reference answers.
@@ -55,163 +59,147 @@ def run(
         seed: of the choice of problems, the responses, the split, the head and the order.
         device: where the models live.
 
-    Raises MathwrightError for a recipe or problems that give no rankings.
+    Raises MathwrightError for a recipe, files or problems that give nothing to train on.
     """
     check(recipe)
-    if not problems:
+    if not problems and recipe.num_problems:
         raise MathwrightError("there are no problems to sample on", hint="raise num_train of the problem sources")
     lm = load(model, dtype=dtype, device=device)
     end = turn(template, lm.tokenizer).end
     stop_at(lm, end)
-
-    def sample(folder: Path) -> int:
-        rankings = sample_rankings(recipe, stage, lm, problems, template=template, seed=seed)
-        return write_jsonl(folder / "rankings.jsonl", rankings)
-
-    stage.once("sampling", sample)
-    path = stage.path / "sampling" / "rankings.jsonl"
-    rankings = list(read_jsonl(path, Ranking))
-    training, heldout = split_rankings(rankings, recipe.heldout_share, seed)
-    if not training:
-        raise MathwrightError(
-            f"{len(rankings)} rankings are too few to train on: hardly a problem has both correct and wrong responses",
-            hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
-            "or choose problems the model solves sometimes",
-        )
+    files = read_files(recipe.files or (), template=template, tokenizer=lm.tokenizer, stage=stage)
+    from_files = split_by_prompt(files, recipe.heldout_share, seed)
+    sampled = _sample(recipe, stage, lm, problems, template=template, seed=seed)
+    training, heldout = ([*ours, *theirs] for ours, theirs in zip(sampled, from_files, strict=True))
+    examples, held = usable(recipe, lm, training), usable(recipe, lm, heldout)
+    require_pairs(
+        examples,
+        "hardly a problem has both correct and wrong responses",
+        hint="look at the counts above; raise reward.num_problems or reward.responses_per_problem, "
+        "or choose problems the model solves sometimes",
+    )
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
-    _train(recipe, stage, reward_model, training, heldout, seed)
+    per_epoch = math.ceil(len(examples) / recipe.batch_rankings)
+
+    def chosen(step: int) -> list[Example]:
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng((seed, epoch)).permutation(len(examples))
+        return [examples[i] for i in order[place * recipe.batch_rankings : (place + 1) * recipe.batch_rankings]]
+
+    fit_reward_model(
+        recipe,
+        stage,
+        reward_model,
+        optimiser=recipe.optimiser,
+        num_steps=per_epoch * recipe.num_epochs,
+        chosen=chosen,
+        measured={"heldout": held},
+    )
     save(reward_model, stage.path / "model")
     stage.finish(
-        outputs={"model": stage.path / "model", "rankings": path},
-        summary=_summary(stage, training, heldout),
+        outputs={
+            "model": stage.path / "model",
+            "samples": stage.path / SAMPLES,
+            "heldout": stage.path / HELDOUT,
+            "rankings": stage.path / "sampling" / RANKINGS,
+        },
+        summary={"num_rankings": sum(e.num_pairs > 0 for e in examples), **accuracies(stage, {"heldout": held})},
     )
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def _sample(
+    recipe: RewardRecipe, stage: Stage, lm: LanguageModel, problems: Sequence[Problem], *, template: str, seed: int
+) -> tuple[list[JudgedGroup], list[JudgedGroup]]:
+    """Judged groups to train on and to hold out, drawn once."""
+    if not recipe.num_problems:
+        return [], []
+
+    def sample(folder: Path) -> int:
+        training, heldout = sample_groups(recipe, stage, lm, problems, template=template, seed=seed)
+        write_jsonl(stage.path / SAMPLES, training)
+        write_jsonl(stage.path / HELDOUT, heldout)
+        examples, _ = examples_of([*training, *heldout], lm, leave_out_truncated=recipe.truncation_reward is not None)
+        return write_jsonl(folder / RANKINGS, [e.as_ranking() for e in examples if e.num_pairs])
+
+    stage.once("sampling", sample)
+    training, heldout = (list(read_jsonl(stage.path / name, JudgedGroup)) for name in (SAMPLES, HELDOUT))
+    return training, heldout
+
+
+def usable(recipe: RewardRecipe, lm: LanguageModel, groups: Sequence[Group]) -> list[Example]:
+    """What of some groups the recipe's loss learns from."""
+    examples, _ = examples_of(groups, lm, leave_out_truncated=recipe.truncation_reward is not None)
+    return trainable(recipe, examples)
+
+
+def require_pairs(examples: Sequence[Example], what: str, hint: str) -> None:
+    """Raise MathwrightError where there is not one pair to train on."""
+    num_rankings = sum(e.num_pairs > 0 for e in examples)
+    if not num_rankings:
+        raise MathwrightError(f"{num_rankings} rankings are too few to train on: {what}", hint=hint)
 
 
 # --- training -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _RankingBatch:
-    """Some rankings packed, one micro-batch."""
-
-    batch: GroupBatch
-    ranks: Tensor
-    """[N, K]."""
-    present: Tensor
-    """[N, K], False where a ranking has fewer than K responses."""
-    num_rankings: int
-    """Rankings of the whole step."""
-
-    def scores(self, reward_model: LanguageModel) -> Tensor:
-        """[N, K], differentiable; 0 where a ranking has fewer responses."""
-        assert isinstance(reward_model, RewardModel)
-        values = heads.response_scores(reward_model, self.batch)
-        n, k = torch.tensor(self.batch.rows, device=values.device).T
-        return values.new_zeros(self.ranks.shape).index_put((n, k), values)
-
-
-def _train(
+def fit_reward_model(
     recipe: RewardRecipe,
     stage: Stage,
     reward_model: RewardModel,
-    training: Sequence[Ranking],
-    heldout: Sequence[Ranking],
-    seed: int,
+    *,
+    optimiser: OptimiserRecipe,
+    num_steps: int,
+    chosen: Callable[[int], Sequence[Example]],
+    measured: Mapping[str, Sequence[Example]],
 ) -> None:
-    per_epoch = math.ceil(len(training) / recipe.batch_rankings)
+    """Train a reward model in place; metrics hold loss and pair accuracy of each of `measured`, before and after.
 
-    def batches(step: int) -> list[_RankingBatch]:
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((seed, epoch)).permutation(len(training))
-        chosen = order[place * recipe.batch_rankings : (place + 1) * recipe.batch_rankings]
-        return pack_rankings(reward_model, [training[i] for i in chosen], recipe.micro_batch_tokens)
+    `chosen` gives the examples of a step (from 0), as a pure function of it.
+    """
 
-    def loss(lm: LanguageModel, micro: _RankingBatch) -> tuple[Tensor, dict[str, float]]:
-        scores = micro.scores(lm)
-        ranks, present = micro.ranks.to(scores.device), micro.present.to(scores.device)
-        accuracy = pair_accuracy(scores.detach(), ranks, present).sum().item() / micro.num_rankings
-        return ranking_loss(scores, ranks, present, num_rankings=micro.num_rankings), {"accuracy": accuracy}
+    def batches(step: int) -> list[RankingBatch]:
+        return pack_rankings(reward_model, chosen(step), recipe.micro_batch_tokens)
+
+    def loss(lm: LanguageModel, micro: RankingBatch) -> tuple[Tensor, dict[str, float]]:
+        return objective(recipe, lm, micro)
 
     def evaluate(_: int) -> dict[str, float]:
-        held = pack_rankings(reward_model, heldout, recipe.micro_batch_tokens)
-        measured = [loss(reward_model, micro) for micro in held]
-        return {
-            "heldout_loss": sum(value.item() for value, _ in measured),
-            "heldout_accuracy": sum(stats["accuracy"] for _, stats in measured),
-        }
+        values: dict[str, float] = {}
+        for name, examples in measured.items():
+            packed = pack_rankings(reward_model, examples, recipe.micro_batch_tokens)
+            parts = [loss(reward_model, micro) for micro in packed]
+            if parts:
+                values[f"{name}_loss"] = sum(value.item() for value, _ in parts)
+                values[f"{name}_accuracy"] = sum(stats["accuracy"] for _, stats in parts)
+        return values
 
     fit(
         reward_model,
         stage,
         Training(
-            optimiser=recipe.optimiser,
-            num_steps=per_epoch * recipe.num_epochs,
+            optimiser=optimiser,
+            num_steps=num_steps,
             batches=batches,
             loss=loss,
             checkpoint_every=recipe.checkpoint_every,
-            evaluate=evaluate if heldout else None,
+            evaluate=evaluate if any(measured.values()) else None,
             description="training the reward model",
         ),
     )
 
 
-def pack_rankings(
-    reward_model: RewardModel, rankings: Sequence[Ranking], micro_batch_tokens: int
-) -> list[_RankingBatch]:
-    """Rankings as micro-batches of at most that many tokens; one that exceeds them alone has a micro-batch of its own.
-
-    The responses of a ranking are compared with each other, so they are never split.
-    """
-    groups = [heads.token_group(reward_model, r.prompt, r.responses) for r in rankings]
-    sizes = [len(group.prompt) + sum(map(len, group.responses)) for group in groups]
-    bins: list[list[int]] = []
-    room = 0
-    for index in range(len(rankings)):
-        if not bins or sizes[index] > room:
-            bins.append([])
-            room = micro_batch_tokens
-        bins[-1].append(index)
-        room -= sizes[index]
-    return [
-        _ranking_batch([groups[i] for i in members], [rankings[i] for i in members], len(rankings)) for members in bins
-    ]
-
-
-def _ranking_batch(groups: Sequence[TokenGroup], rankings: Sequence[Ranking], num_rankings: int) -> _RankingBatch:
-    (batch,) = pack_groups(groups, sum(len(g.prompt) + sum(map(len, g.responses)) for g in groups))
-    most = max(len(r.ranks) for r in rankings)
-    ranks = torch.tensor([[*r.ranks, *[0] * (most - len(r.ranks))] for r in rankings])
-    present = torch.tensor([[k < len(r.ranks) for k in range(most)] for r in rankings])
-    return _RankingBatch(batch, ranks, present, num_rankings)
-
-
-# --- summary --------------------------------------------------------------------------------------
-
-
-def _summary(stage: Stage, training: Sequence[Ranking], heldout: Sequence[Ranking]) -> dict[str, Any]:
-    """Sizes, and held-out accuracy before and after, next to that of a judge that prefers the shorter response."""
-    measured = [m for m in stage.metrics() if m.get("kind") == "eval"]
-    summary: dict[str, Any] = {"num_rankings": len(training), "num_heldout": len(heldout)}
-    if heldout:
-        pairs = sum(r.ranks.count(0) * r.ranks.count(1) for r in heldout)
-        summary |= {
-            "num_heldout_pairs": pairs,
-            "heldout_accuracy_before": measured[0]["heldout_accuracy"],
-            "heldout_accuracy_after": measured[-1]["heldout_accuracy"],
-            "heldout_accuracy_of_shorter": shorter_accuracy(heldout),
-        }
+def accuracies(stage: Stage, measured: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """Pair accuracy of each of `measured` before and after the training, with its numbers of rankings and pairs."""
+    evaluated = [m for m in stage.metrics() if m.get("kind") == "eval"]
+    summary: dict[str, Any] = {}
+    for name, examples in measured.items():
+        compared = [e.num_pairs for e in examples if e.num_pairs]
+        summary |= {f"num_{name}": len(compared), f"num_{name}_pairs": sum(compared)}
+        if compared:
+            summary[f"{name}_accuracy_before"] = evaluated[0][f"{name}_accuracy"]
+            summary[f"{name}_accuracy_after"] = evaluated[-1][f"{name}_accuracy"]
     return summary
-
-
-def shorter_accuracy(rankings: Sequence[Ranking]) -> float:
-    """Pair accuracy of scoring by brevity alone, the baseline a reward model must beat to have learnt anything else."""
-    accuracies = [
-        pair_accuracy(
-            torch.tensor([[-float(len(response)) for response in r.responses]]),
-            torch.tensor([r.ranks]),
-            torch.ones(1, len(r.ranks), dtype=torch.bool),
-        ).item()
-        for r in rankings
-    ]
-    return sum(accuracies) / len(accuracies)

@@ -24,6 +24,7 @@ LOWEST = (
     ("wave_responses", 1),
     ("evaluate_every", 0),
     ("num_evaluated", 1),
+    ("iterations", 1),
 )
 
 
@@ -48,6 +49,7 @@ def check(recipe: RLRecipe) -> None:
             hint=f"a step is cut by questions: --set rl.num_minibatches={recipe.problems_per_step}",
         )
     _check_method(recipe)
+    _check_iterations(recipe)
     _check_parts(recipe)
 
 
@@ -123,6 +125,20 @@ def _check_method(recipe: RLRecipe) -> None:
     if recipe.clip_eps_high is not None and recipe.clip_eps_high <= 0:
         raise MathwrightError(
             f"rl.clip_eps_high is {recipe.clip_eps_high}", hint="it must be above 0: --set rl.clip_eps_high=0.28"
+        )
+
+
+def _check_iterations(recipe: RLRecipe) -> None:
+    if recipe.iterations == 1:
+        return
+    if TABLE_10[recipe.method].data == "solutions":
+        raise MathwrightError(
+            f"rl.iterations is {recipe.iterations}, but rl.method={recipe.method} explores nothing",
+            hint="set rl.iterations=1 and more rl.num_steps, or rl.method=grpo",
+        )
+    if not 0 <= recipe.replay_share < 1:
+        raise MathwrightError(
+            f"rl.replay_share is {recipe.replay_share}", hint="it is a share of a batch: 0 or more, below 1, as in 0.1"
         )
 
 

@@ -67,6 +67,8 @@ class Explorer:
     tokenizer: Any
     buffer: RolloutBuffer
     seed: int
+    steps_before: int = 0
+    """Steps of earlier iterations, so that no response of two iterations has one seed."""
 
     items: ClassVar[str] = "questions"
 
@@ -144,7 +146,7 @@ class Explorer:
                 generator,
                 prompts,
                 recipe.sampling,
-                seeds=[[response_seed(self.seed, step, first + p, g) for g in range(recipe.group_size)] for p in mine],
+                seeds=[[self._seed(step, first + p, g) for g in range(recipe.group_size)] for p in mine],
                 sandbox=sandbox,
                 max_tool_rounds=recipe.max_tool_rounds,
             )
@@ -159,6 +161,9 @@ class Explorer:
             seconds_generate=generated - began,
             seconds_reward=time.monotonic() - generated,
         )
+
+    def _seed(self, step: int, place: int, g: int) -> int:
+        return response_seed(self.seed, self.steps_before + step, place, g)
 
 
 def _silent(groups: Sequence[RolloutGroup]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,8 @@ from mathwright.rl.methods.table import TABLE_10
 
 PATIENCE = 3
 """Steps in a row that may teach nothing before the run stops."""
+WINDOW = 10
+"""Steps over which reward and accuracy are averaged before they are compared with earlier ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,49 @@ class Guards:
                 value = values[limit.metric]
                 lines.append(f"step {step}: {limit.metric} {value:.3g} is {limit.side} {limit.limit:g}: {limit.advice}")
         return lines
+
+
+@dataclass(slots=True)
+class Gaming:
+    """Says when the reward rises while the share of correct answers falls: the policy has found what the reward model
+    likes and is no answer (overoptimisation, which Gao et al. 2022 and others find in every long enough training).
+
+    Compared are the last `WINDOW` steps with those `WINDOW` earlier steps in a row that had most correct answers. It is
+    a fall where it exceeds two standard errors, over questions, since the responses to one are alike.
+    """
+
+    found: str = ""
+    """What was seen, once it was."""
+    _steps: list[tuple[float, float, int]] = field(default_factory=list)
+    """Mean reward, accuracy, questions."""
+    _best: tuple[float, float, int] | None = None
+    """Accuracy, mean reward and questions of the best window that ended `WINDOW` steps ago or earlier."""
+
+    def learned(self, values: Mapping[str, float | int | str | None], *, num_questions: int) -> str:
+        """Note what a step measured. Returns a line for people when it is seen first."""
+        reward, accuracy = values.get("reward_mean"), values.get("accuracy")
+        if self.found or not isinstance(reward, float | int) or not isinstance(accuracy, float | int):
+            return ""
+        self._steps.append((reward, accuracy, num_questions))
+        if len(self._steps) < 2 * WINDOW:
+            return ""
+        before = _window(self._steps[-2 * WINDOW : -WINDOW])
+        self._best = before if self._best is None else max(self._best, before)
+        (best, best_reward, best_size), (now, now_reward, size) = self._best, _window(self._steps[-WINDOW:])
+        error = math.sqrt(best * (1 - best) / best_size + now * (1 - now) / size)
+        if now_reward > best_reward and best - now > 2 * error:
+            self.found = (
+                f"the reward rose from {best_reward:.3g} to {now_reward:.3g} while correct answers fell from "
+                f"{best:.1%} to {now:.1%}: the policy games the reward; train the reward model on these responses "
+                "(rl.iterations), raise rl.kl_coef, or reward answers by rule"
+            )
+        return self.found
+
+
+def _window(steps: list[tuple[float, float, int]]) -> tuple[float, float, int]:
+    """Accuracy, mean reward and number of questions of some steps together."""
+    size = len(steps)
+    return sum(s[1] for s in steps) / size, sum(s[0] for s in steps) / size, max(1, sum(s[2] for s in steps))
 
 
 @dataclass(slots=True)

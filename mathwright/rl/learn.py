@@ -27,8 +27,9 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.pack import GroupBatch, pack_groups
 from mathwright.records import RolloutGroup
+from mathwright.rl.divergence import k3
 from mathwright.rl.explore import Values
-from mathwright.rl.losses import LossStats
+from mathwright.rl.losses import LossStats, sequence_mean
 from mathwright.rl.methods.base import Method, ScoredBatch, TrainingGroup
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Frozen
@@ -46,6 +47,8 @@ class MicroBatch:
     sampled_logprobs: Tensor
     """What the generator says."""
     ref_logprobs: Tensor | None
+    initial_logprobs: Tensor | None
+    """Of the model the first iteration began with, where that is measured."""
     counts: bool
     """False where a process runs it only to keep the others company (`lm.parallel.share_of_rank`)."""
     scored: ScoredBatch | None = None
@@ -89,6 +92,8 @@ class Learner:
     lm: LanguageModel
     reference: Frozen | None
     method: Method
+    initial: Frozen | None = None
+    """The model the first iteration began with: the KL to it is measured, not trained."""
 
     def learn(self, step: int, groups: Sequence[RolloutGroup], optimiser: Optimiser) -> Values:
         """The updates of a step. Where the method finds nothing to train on (DPO without a pair) there is none.
@@ -148,12 +153,15 @@ class Learner:
         for b, (g, i) in enumerate(batch.rows):
             logprobs = groups[g].sampled_logprobs[i]
             sampled[b, : len(logprobs)] = torch.tensor(logprobs)
-        ref = None
+        ref = initial = None
         if self.method.uses_reference:
             assert self.reference is not None
             with self.reference.use() as reference:
                 ref = self._frozen_logprobs(reference, batch)
-        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref, counts)
+        if self.initial is not None:
+            with self.initial.use() as first:
+                initial = self._frozen_logprobs(first, batch)
+        return MicroBatch(batch, weights.to(self.lm.device), sampled.to(self.lm.device), ref, initial, counts)
 
     @torch.no_grad()
     def _frozen_logprobs(self, lm: LanguageModel, batch: GroupBatch) -> Tensor:
@@ -164,11 +172,16 @@ class Learner:
     def _update(self, step: int, minibatch: Minibatch, optimiser: Optimiser, gaps: Gaps | None) -> Values:
         """One update. gaps: where to add what the generator and the training say of the tokens, before any update."""
         sums = dict.fromkeys(("loss", *LossStats._fields), 0.0)
+        if self.initial is not None and gaps is not None:
+            sums["kl_initial"] = 0.0
         for micro in minibatch.micro_batches:
             policy = response_logprobs(self.lm, micro.batch, self.recipe.sampling.temperature)
             scored, weights = micro.score(policy.detach(), self.method)
             if gaps is not None and micro.counts:
                 gaps.add(scored.behavior_logprobs, micro.sampled_logprobs, scored.response_mask)
+                if micro.initial_logprobs is not None:
+                    kl = k3(scored.behavior_logprobs, micro.initial_logprobs)
+                    sums["kl_initial"] += sequence_mean(kl, scored.response_mask, minibatch.num_sequences).item()
             result = self.method.loss(
                 policy,
                 scored,

@@ -55,6 +55,8 @@ class Models:
     """pi_ref."""
     start: Frozen | None
     """The model the training began with, where it is that which explores."""
+    initial: Frozen | None
+    """The model the first iteration of Algorithm 1 began with, where that is measured."""
     max_length: int
     """Most tokens of a prompt and its response."""
     _vllm: Any = field(default=None, init=False)
@@ -66,6 +68,7 @@ class Models:
         method: Method,
         model: str | Path,
         *,
+        initial: str | Path | None = None,
         template: str,
         dtype: str,
         device: str,
@@ -97,6 +100,10 @@ class Models:
         if method.uses_reference:
             reference = start if start is not None and not recipe.reference else frozen(recipe.reference or model)
             require_same_vocabulary(policy, reference.lm, f"the reference {recipe.reference or model}")
+        first = None
+        if initial is not None:
+            same = reference is not None and initial == recipe.reference
+            first = reference if same else frozen(initial)
         if recipe.checkpoint_activations:
             checkpoint_activations(policy, True)
         world = parallel.world()
@@ -105,7 +112,8 @@ class Models:
                 "rl.engine=vllm runs in one process, not under torchrun",
                 hint="set rl.engine=local, or start it without torchrun",
             )
-        for lm in {id(f.lm): f.lm for f in (Frozen(policy, False), reference, start) if f is not None}.values():
+        used = [f for f in (Frozen(policy, False), reference, start, first) if f is not None]
+        for lm in {id(f.lm): f.lm for f in used}.values():
             parallel.shard(lm, world)
         return cls(
             recipe=recipe,
@@ -114,6 +122,7 @@ class Models:
             policy=policy,
             reference=reference,
             start=start,
+            initial=first,
             max_length=policy.max_length,
         )
 

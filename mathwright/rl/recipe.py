@@ -92,3 +92,14 @@ class RLRecipe:
     engine: Annotated[Literal["local", "vllm"], RESULT] = "local"
     """What explores: our generator on the weights in training, or vLLM, to which they are given before each wave (where
     the model the training began with explores, it is ours)."""
+    iterations: Annotated[int, ADDED] = 1
+    """I of Algorithm 1, each of num_steps steps; after each, pi_ref is the policy of then and the reward model, if it
+    is the reward, is trained further on what the iteration explored (`chain.iterate`)."""
+    reset_reference: Annotated[bool, ADDED] = True
+    """Whether pi_ref becomes the policy at each iteration (line 3); False keeps the one the training began with."""
+    refresh_reward: Annotated[bool, ADDED] = True
+    """Whether the reward model is trained further after each iteration (line 12); False keeps it as it is."""
+    replay_share: Annotated[float, ADDED] = 0.1
+    """Share of each batch of that training which is drawn from the samples of before ("10% of historical data")."""
+    when_gamed: Annotated[Literal["stop", "warn"], GUARD] = "stop"
+    """What happens where a learned reward rises while correct answers fall (`rl.guards.Gaming`)."""

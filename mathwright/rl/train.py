@@ -15,8 +15,9 @@
     11          update pi_theta to raise Eq. 3                   Method.loss                          methods/
                                                                  grpo_loss, ...                       losses.py
 
-Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are not here: a stage is one
-iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and in 11.
+Lines 2 and 12, further iterations with a new pi_ref and a reward model trained further, are in `chain/iterate.py`: this
+is one iteration. The other methods of Table 10 (`methods.table`) differ in who draws the responses of line 7, in 9 and
+in 11.
 
 Everything random is a pure function of (seed, step) and of the position in the order of the problems, and explored
 waves are kept (`rl.buffer`): a run killed at any moment resumes from its last checkpoint without exploring anything
@@ -67,7 +68,8 @@ from mathwright.rl import methods, rewards
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check
 from mathwright.rl.explore import Exploration, Explorer, Values
-from mathwright.rl.guards import Guards, Idleness
+from mathwright.rl.guards import Gaming, Guards, Idleness
+from mathwright.rl.iteration import ONLY, Iteration, Samples
 from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models
@@ -97,6 +99,7 @@ def run(
     solutions: Sequence[Solution] = (),
     heldout: Sequence[Problem] = (),
     device: str = "cpu",
+    iteration: Iteration = ONLY,
 ) -> None:
     """Train `model` by reinforcement; outputs model and rollouts.
 
@@ -112,6 +115,7 @@ def run(
         solutions: worked solutions of the problems; what method sft trains on.
         heldout: problems whose accuracy is measured on the way, if the recipe says so.
         device: where the models live.
+        iteration: where this training stands in Algorithm 1.
 
     Raises MathwrightError, before the first step, for a recipe, a reference or problems that cannot be trained on or
     with; and where loss or gradient is not finite, the guilty micro-batch saved.
@@ -119,7 +123,9 @@ def run(
     check(recipe)
     _require_heldout(recipe, heldout)
     method = methods.from_recipe(recipe)
-    models = Models.load(recipe, method, model, template=template, dtype=dtype, device=device, seed=seed)
+    models = Models.load(
+        recipe, method, model, initial=iteration.initial, template=template, dtype=dtype, device=device, seed=seed
+    )
     lm = models.policy
     judge_model = heads.load(reward_model, dtype=dtype, device=device) if reward_model is not None else None
     terms = rewards.from_recipe(recipe, judge_model)
@@ -132,23 +138,32 @@ def run(
         source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
     else:
         source = Explorer(
-            recipe=recipe, prompts=prompts, rewards=terms, steps=steps, tokenizer=lm.tokenizer, buffer=buffer, seed=seed
+            recipe=recipe,
+            prompts=prompts,
+            rewards=terms,
+            steps=steps,
+            tokenizer=lm.tokenizer,
+            buffer=buffer,
+            seed=seed,
+            steps_before=iteration.steps_before,
         )
     training = _Training(
         recipe=recipe,
         stage=stage,
         models=models,
         source=source,
-        learner=Learner(recipe, stage, lm, models.reference, method),
+        learner=Learner(recipe, stage, lm, models.reference, method, models.initial),
         buffer=buffer,
         prompts=prompts,
         heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
+        iteration=iteration,
+        samples=Samples(stage.path, keeps=stage.writes and iteration.keeps_samples),
     )
     try:
-        training.complete()
+        position = training.complete()
     finally:
         models.close()
-    _finish(recipe, stage, lm, template)
+    _finish(recipe, stage, lm, template, position)
 
 
 def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
@@ -173,13 +188,13 @@ def _prompts_of(
     )
 
 
-def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str) -> None:
+def _finish(recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, position: int) -> None:
     save(lm, stage.path / "model")
     if stage.writes:
         write_template(stage.path / "model", template)
     stage.finish(
         outputs={"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"},
-        summary=_summary(recipe, stage),
+        summary=_summary(recipe, stage) | {"position": position},
     )
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     RolloutBuffer(stage.path / BUFFER, writes=stage.writes).remove()
@@ -197,12 +212,18 @@ class _Training:
     buffer: RolloutBuffer
     prompts: Sequence[EncodedPrompt]
     heldout: Sequence[EncodedPrompt]
+    iteration: Iteration
+    samples: Samples
     guards: Guards = field(default_factory=Guards)
+    gaming: Gaming = field(default_factory=Gaming)
     _told_unscored: bool = False
     _told_silent: set[str] = field(default_factory=set)
 
-    def complete(self) -> None:
-        """Train from the last checkpoint, or from the beginning, to the last step."""
+    def complete(self) -> int:
+        """Train from the last checkpoint, or from the beginning, to the last step.
+
+        Returns where the next iteration begins in the order of the problems.
+        """
         recipe, stage = self.recipe, self.stage
         num_updates = recipe.num_steps * recipe.inner_updates * recipe.num_minibatches
         lm = self.models.policy
@@ -220,6 +241,8 @@ class _Training:
         ):
             advance(start)
             for step in range(start, recipe.num_steps):
+                if self._stops():
+                    break
                 if self.heldout and step % recipe.evaluate_every == 0:
                     self._evaluate(step, sandbox)
                 found = self._explore(step, position, sandbox)
@@ -231,10 +254,11 @@ class _Training:
                     raise
                 values = found.values | self.learner.learn(step, found.groups, optimiser)
                 rollouts.append(step, found.groups[: recipe.saved_groups])
+                self.samples.append(step, found.groups)
                 self._report(step, values, found)
                 idleness.learned(values)
                 advance(1)
-                is_last = step + 1 == recipe.num_steps
+                is_last = step + 1 == recipe.num_steps or self._stops()
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
                     checkpoint.save(
                         folder,
@@ -250,13 +274,20 @@ class _Training:
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, sandbox)
+        self.samples.finish()
+        return position
+
+    def _stops(self) -> bool:
+        """Whether the learned reward is being gamed, and that ends the training."""
+        learned = self.recipe.reward == "model" or self.recipe.step_reward == "model"
+        return bool(self.gaming.found) and learned and self.recipe.when_gamed == "stop"
 
     def _resume(self, optimiser: Optimiser, rollouts: RolloutFile, idleness: Idleness) -> tuple[int, int]:
         """Restore the last checkpoint, if there is one, and forget what was measured after it.
 
         Returns the next step, and where it begins in the order of the problems.
         """
-        stage, start, position = self.stage, 0, 0
+        stage, start, position = self.stage, 0, self.iteration.position
         parallel.barrier(parallel.world())  # until the first process has made, or cleared, the stage's folder
         if (newest := checkpoint.latest(stage.path / CHECKPOINTS)) is not None:
             restored = checkpoint.restore(
@@ -267,9 +298,11 @@ class _Training:
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
         rollouts.rewind(start)
+        self.samples.rewind(start)
         for earlier in stage.metrics():
             if earlier.get("kind") == "train" and earlier["step"] < start:
                 self.guards.warnings(earlier["step"], earlier)  # what has been said already is not said again
+                self.gaming.learned(earlier, num_questions=self.recipe.problems_per_step)
                 idleness.explored(earlier, "")
                 idleness.learned(earlier)
         return start, position
@@ -297,9 +330,9 @@ class _Training:
         samples = judged(items, sandbox=sandbox)
         samples = parallel.gather(samples, world)
         scored = [s.verdict.correct for s in samples if s.verdict.scored]
-        self.stage.log(
+        self._log(
             step,
-            kind="eval",
+            "eval",
             accuracy=sum(scored) / len(scored) if scored else None,
             num_problems=len(scored),
             response_tokens=sum(len(s.completion.tokens) for s in samples) / len(samples),
@@ -315,17 +348,22 @@ class _Training:
                 f"{-(-num_asked // num_there)} times in a step; lower rl.problems_per_step, or give more problems",
             )
 
+    def _log(self, step: int, kind: str, **values: float | int | str | None) -> None:
+        self.stage.log(step, kind=kind, iteration=self.iteration.number, **values)
+
     def _warn(self, step: int, line: str) -> None:
-        self.stage.log(step, kind="warning", message=line)
+        self._log(step, "warning", message=line)
         self.stage.warn(line)
 
     def _report(self, step: int, values: Values, found: Exploration) -> None:
         for reason, count in found.unscored.most_common():
-            self.stage.log(step, kind="unscored", reason=reason, count=count)
-        self.stage.log(step, kind="train", **values)
+            self._log(step, "unscored", reason=reason, count=count)
+        self._log(step, "train", **values)
         numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
         for line in self.guards.warnings(step, numbers):
             self._warn(step, line)
+        if line := self.gaming.learned(numbers, num_questions=self.recipe.problems_per_step):
+            self._warn(step, f"step {step}: {line}")
         if found.unscored and not self._told_unscored:
             self._told_unscored = True
             self._warn(step, f"step {step}: responses without a reward: {_reasons(found)}")

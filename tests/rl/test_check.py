@@ -6,7 +6,7 @@ import pytest
 
 from mathwright.errors import MathwrightError
 from mathwright.rl.check import check
-from mathwright.rl.guards import Guards
+from mathwright.rl.guards import WINDOW, Gaming, Guards
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RewardTermRecipe
 from tests.rl import toy
@@ -94,3 +94,54 @@ def test_a_guard_warns_when_its_limit_is_crossed_and_again_after_it_came_back():
     assert [len(lines) for lines in told] == [0, 1, 0, 0, 1, 0]
     assert "step 1: kl 2 is above 1" in told[1][0]
     assert guards.warnings(6, {"entropy": 0.001})[0].startswith("step 6: entropy 0.001 is below")
+
+
+def gamed(rewards: list[float], accuracies: list[float], num_questions: int = 32) -> list[int]:
+    """The steps at which `Gaming` says something."""
+    gaming = Gaming()
+    rows = [{"reward_mean": r, "accuracy": a} for r, a in zip(rewards, accuracies, strict=True)]
+    return [step for step, row in enumerate(rows) if gaming.learned(row, num_questions=num_questions)]
+
+
+def test_a_reward_that_rises_while_correct_answers_fall_is_seen_once_it_is_beyond_chance():
+    rising = [step / 100 for step in range(60)]
+    falling = [0.8] * 30 + [0.8 - 0.02 * step for step in range(30)]
+    (seen,) = gamed(rising, falling)  # it is said once
+    assert seen > 30
+    (later,) = gamed(rising, falling, num_questions=2)
+    assert later > seen, "fewer questions say less"
+
+
+@pytest.mark.parametrize(
+    ("rewards", "accuracies"),
+    [
+        ([step / 100 for step in range(60)], [0.3 + step / 200 for step in range(60)]),  # both rise
+        ([1 - step / 100 for step in range(60)], [0.9 - step / 100 for step in range(60)]),  # both fall
+        ([step / 100 for step in range(60)], [0.5 + 0.02 * (step % 2) for step in range(60)]),  # noise
+        ([step / 100 for step in range(2 * WINDOW - 1)], [0.9 - step / 25 for step in range(2 * WINDOW - 1)]),  # early
+        ([0.4] * 60, [0.8 - step / 100 for step in range(60)]),  # the reward has no part in it
+    ],
+)
+def test_nothing_else_is_taken_for_gaming(rewards, accuracies):
+    assert gamed(rewards, accuracies) == []
+
+
+def test_steps_without_a_reward_or_an_accuracy_are_no_evidence():
+    gaming = Gaming()
+    for _ in range(50):
+        assert not gaming.learned({"reward_mean": None, "accuracy": 0.5}, num_questions=8)
+        assert not gaming.learned({"accuracy": 0.5}, num_questions=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"iterations": 0}, "rl.iterations"),
+        ({"iterations": 2, "method": "sft"}, "explores nothing"),
+        ({"iterations": 2, "replay_share": 1.0}, "rl.replay_share"),
+        ({"iterations": 2, "replay_share": -0.1}, "rl.replay_share"),
+    ],
+)
+def test_iterations_that_cannot_be(changes, said):
+    with pytest.raises(MathwrightError, match=said):
+        check(toy.recipe(**changes))

@@ -52,27 +52,31 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     return Plan(
         reads=(f"{models(recipe)[0]}/model", *(("reward/model",) if by_model else ()), "problems/train.jsonl"),
         writes=("rl/model", "rl/rollouts.jsonl", "rl/checkpoints"),
-        num_steps=part.num_steps,
-        num_tokens=part.num_steps * batch * part.sampling.max_new_tokens,
+        num_steps=part.iterations * part.num_steps,
+        num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
         memory_bytes=training_bytes(
             recipe.model.scratch,
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
-            frozen=1 + by_model,
+            frozen=1 + by_model + (part.iterations > 1),
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
             "tokens are an upper bound; the cache of the rollouts comes on top of the memory",
             rates(part.optimiser, part.num_steps),
+            *((f"{part.iterations} iterations of {part.num_steps:,} steps",) if part.iterations > 1 else ()),
         ),
     )
 
 
 def run(context: Context, stage: Stage) -> None:
-    from mathwright.rl.train import run
-
     part = context.recipe.rl
     assert part is not None
+    if part.iterations > 1:
+        _iterate(context, stage)
+        return
+    from mathwright.rl.train import run
+
     run(
         part,
         stage,
@@ -83,6 +87,34 @@ def run(context: Context, stage: Stage) -> None:
         dtype=context.recipe.model.dtype,
         seed=context.recipe.seed,
         solutions=context.solutions() if part.method == "sft" else (),
+        heldout=context.problems("test") if part.evaluate_every else (),
+        device=context.device,
+    )
+
+
+def _iterate(context: Context, stage: Stage) -> None:
+    from mathwright.chain.iterate import RewardModelFiles, run
+
+    part, reward = context.recipe.rl, context.recipe.reward
+    assert part is not None
+    files = None
+    if part.reward == "model":
+        assert reward is not None, "check has seen to it"
+        files = RewardModelFiles(
+            recipe=reward,
+            model=context.output("reward", "model"),
+            samples=context.output("reward", "samples"),
+            heldout=context.output("reward", "heldout"),
+        )
+    run(
+        part,
+        stage,
+        model=Path(context.start_model("rl")),
+        reward=files,
+        problems=context.problems("train"),
+        template=context.recipe.template,
+        dtype=context.recipe.model.dtype,
+        seed=context.recipe.seed,
         heldout=context.problems("test") if part.evaluate_every else (),
         device=context.device,
     )

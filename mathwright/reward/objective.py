@@ -1,0 +1,105 @@
+"""What a training of the outcome reward model minimises, and how examples are packed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mathwright.lm import heads
+from mathwright.lm.model import LanguageModel, RewardModel
+from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
+from mathwright.reward.examples import Example
+from mathwright.reward.losses import centring_loss, pair_accuracy, plackett_luce_loss, pointwise_loss, ranking_loss
+from mathwright.reward.recipe import RewardRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingBatch:
+    """Some examples packed, one micro-batch."""
+
+    batch: GroupBatch
+    ranks: Tensor
+    """[N, K]."""
+    present: Tensor
+    """[N, K], False where a prompt has fewer than K responses."""
+    judged: Tensor
+    """[N, 1], whether the ranks are verdicts."""
+    num_rankings: int
+    """Examples of the whole step."""
+    num_compared: int
+    """Those of them that have a pair."""
+
+    def scores(self, reward_model: LanguageModel) -> Tensor:
+        """[N, K], differentiable; 0 where a prompt has fewer responses."""
+        assert isinstance(reward_model, RewardModel)
+        values = heads.response_scores(reward_model, self.batch)
+        n, k = torch.tensor(self.batch.rows, device=values.device).T
+        return values.new_zeros(self.ranks.shape).index_put((n, k), values)
+
+
+def objective(
+    recipe: RewardRecipe, reward_model: LanguageModel, micro: RankingBatch
+) -> tuple[Tensor, dict[str, float]]:
+    """What a micro-batch adds to the loss of its step and to its statistics.
+
+    L = L_ranking + pointwise_weight * L_pointwise + centring * L_centring, terms of weight 0 left out.
+    """
+    scores = micro.scores(reward_model)
+    ranks, present, judged = (t.to(scores.device) for t in (micro.ranks, micro.present, micro.judged))
+    if recipe.loss == "plackett_luce":
+        loss = plackett_luce_loss(scores, ranks, present, num_rankings=micro.num_rankings)
+    else:
+        loss = ranking_loss(scores, ranks, present, num_rankings=micro.num_rankings, margin=recipe.margin or 0.0)
+    stats = {"ranking_loss": loss.item()}
+    if recipe.pointwise_weight:
+        pointwise = pointwise_loss(scores, ranks, present & judged, num_rankings=micro.num_rankings)
+        loss = loss + recipe.pointwise_weight * pointwise
+        stats["pointwise_loss"] = pointwise.item()
+    if recipe.centring:
+        loss = loss + recipe.centring * centring_loss(scores, present, num_rankings=micro.num_rankings)
+    accuracies = pair_accuracy(scores.detach(), ranks, present)
+    compared = ~accuracies.isnan()
+    stats["accuracy"] = accuracies[compared].sum().item() / max(1, micro.num_compared)
+    return loss, stats
+
+
+def pack_rankings(
+    reward_model: RewardModel, examples: Sequence[Example], micro_batch_tokens: int
+) -> list[RankingBatch]:
+    """Examples as micro-batches of at most that many tokens; one that exceeds them alone has a micro-batch of its own.
+
+    The responses of an example are compared with each other, so they are never split.
+    """
+    groups = [heads.token_group(reward_model, e.prompt, e.responses, e.truncated) for e in examples]
+    sizes = [len(group.prompt) + sum(map(len, group.responses)) for group in groups]
+    bins: list[list[int]] = []
+    room = 0
+    for index in range(len(examples)):
+        if not bins or sizes[index] > room:
+            bins.append([])
+            room = micro_batch_tokens
+        bins[-1].append(index)
+        room -= sizes[index]
+    num_compared = sum(e.num_pairs > 0 for e in examples)
+    return [
+        _batch([groups[i] for i in members], [examples[i] for i in members], len(examples), num_compared)
+        for members in bins
+    ]
+
+
+def _batch(
+    groups: Sequence[TokenGroup], examples: Sequence[Example], num_rankings: int, num_compared: int
+) -> RankingBatch:
+    (batch,) = pack_groups(groups, sum(len(g.prompt) + sum(map(len, g.responses)) for g in groups))
+    most = max(len(e.ranks) for e in examples)
+    return RankingBatch(
+        batch=batch,
+        ranks=torch.tensor([[*e.ranks, *[0] * (most - len(e.ranks))] for e in examples]),
+        present=torch.tensor([[k < len(e.ranks) for k in range(most)] for e in examples]),
+        judged=torch.tensor([[e.judged] for e in examples]),
+        num_rankings=num_rankings,
+        num_compared=num_compared,
+    )
