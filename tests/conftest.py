@@ -17,15 +17,20 @@ os.environ["OMP_NUM_THREADS"] = "1"
 """Small models are slower on two threads, and the sums of one thread have one order. Read when torch is loaded."""
 assert "torch" not in sys.modules, "torch was loaded before it was told to use one thread"
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Hundreds of processes load the package and the tests: compiled once, and not by each of them."""
+
 register_profiles()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 LONGEST = (
-    "test_quickstart.py", "corpus/crawl/test_focused.py", "lm/test_parallel.py", "corpus/crawl/test_run.py",
-    "corpus/documents/test_table.py", "chain/test_stories.py", "mutants/test_mutants.py",
-    "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py", "corpus/extract/test_page.py",
-    "lm/test_folders.py", "answers/test_check.py", "rl/test_train.py",
+    "test_quickstart.py", "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "test_gpu.py",
+    "lm/test_parallel.py", "corpus/crawl/test_run.py", "corpus/test_bad_input.py", "corpus/pages/test_run.py",
+    "rl/test_models.py", "corpus/test_stage.py", "chain/test_stories.py", "rl/test_train.py", "mutants/test_mutants.py",
+    "corpus/documents/test_sort.py", "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py",
+    "corpus/extract/test_page.py", "answers/test_check.py", "test_asking.py",
 )  # fmt: skip
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 

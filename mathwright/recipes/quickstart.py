@@ -267,7 +267,7 @@ def tiny() -> Recipe:
             mode="tool",  # to copy numbers into a program is what a model this small can learn
             num_steps=50,  # with 24 questions each of the 600 is asked twice
             problems_per_step=24,
-            group_size=8,
+            group_size=4,  # twice as many teach a little more and take twice as long
             inner_updates=1,
             clip_eps=0.2,
             kl_coef=0.04,
@@ -277,7 +277,7 @@ def tiny() -> Recipe:
             micro_batch_tokens=4_096,
             optimiser=_adamw(3e-4, warmup_steps=5),  # Adam's first steps at the full rate lower the reward
             checkpoint_every=10,
-            generation_batch=128,
+            generation_batch=96,
             saved_groups=24,  # all: a question's two visits are compared
         ),
         eval=EvalRecipe(
@@ -286,7 +286,7 @@ def tiny() -> Recipe:
             num_problems=160,
             greedy_max_new_tokens=64,
             num_samples=4,
-            num_sampled_problems=48,
+            num_sampled_problems=24,
             sampling=SamplingRecipe(temperature=0.7, top_p=1.0, top_k=0, max_new_tokens=64),
             max_tool_rounds=2,
             batch_size=64,

@@ -1,9 +1,6 @@
 """The comparison of corpora: a part of the stage for each, finished ones kept, the same under several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,8 @@ from mathwright.lm.shards import TokenShards
 from mathwright.pretrain import train
 from mathwright.pretrain.recipe import MixtureRecipe
 from mathwright.run import RunDirectory, read_manifest, read_manifests, read_metrics
+from tests import warm
 from tests.chain.compare_worker import NAMES, RECIPE, TEXTS, compare, write_inputs, write_texts
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +131,7 @@ def test_each_seed_and_rate_is_a_part_and_the_table_their_mean(planted: dict[str
 @pytest.mark.slow
 def test_two_processes_compare_as_one(compared: Path, tmp_path: Path) -> None:
     def torchrun() -> str:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        done = subprocess.run(
-            [*command, "-m", "tests.chain.compare_worker", str(compared), str(tmp_path / "run")],
-            cwd=ROOT, capture_output=True, text=True, timeout=300,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        )  # fmt: skip
+        done = warm.torchrun("-m", "tests.chain.compare_worker", str(compared), str(tmp_path / "run"))
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stderr
 

@@ -168,7 +168,7 @@ def test_problems_of_a_corpus_are_found(tmp_path: Path, capsys: pytest.CaptureFi
     out = tmp_path / "found.jsonl"
     main(["contamination", str(tmp_path / "corpus.jsonl"), "--tasks", "gsm8k", "--data", str(data), "--out", str(out)])
     assert capsys.readouterr().out == "gsm8k\t1\n"
-    [row] = map(json.loads, out.open(encoding="utf-8"))
+    [row] = map(json.loads, out.read_text(encoding="utf-8").splitlines())
     assert (row["task"], row["problem_id"], row["url"]) == ("gsm8k", "gsm8k-test-1", "http://a/b")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import folders, heads
 from mathwright.lm.load import load, load_tokenizer
 from mathwright.lm.save import save
+from tests import warm
 from tests.lm.conftest import tiny_lm
 
 CODE = """
@@ -79,15 +78,17 @@ print(json.dumps(errors), file=sys.stderr)
 def folders_with_code(tmp_path_factory) -> dict[tuple[str, str], tuple[Path, str, str]]:
     """(reader, model type) -> what code in the folder would have written, the error, and all that was printed.
 
-    All are read by one process, which answers yes to whatever is asked: importing transformers takes ten seconds.
+    All are read by one process, which answers yes to whatever is asked.
     """
     folders_of = {}
     for reader, model_type in itertools.product(READERS, MODEL_TYPES):
         folder = tmp_path_factory.mktemp(f"{reader}-{model_type}") / "model"
         save(tiny_lm(), folder)
         folders_of[reader, model_type] = (with_code(folder, model_type), f"{reader}={folder}")
-    command = [sys.executable, "-c", READ, *(case for _, case in folders_of.values())]
-    done = subprocess.run(command, input="y\n" * 120, capture_output=True, text=True, check=True)
+    script = tmp_path_factory.mktemp("read") / "read.py"
+    script.write_text(READ)
+    done = warm.run(str(script), *(case for _, case in folders_of.values()), stdin="y\n" * 120)
+    assert done.returncode == 0, done.stderr
     errors = json.loads(done.stderr.strip().splitlines()[-1])
     said = done.stdout + done.stderr
     return {key: (mark, errors.get(case, ""), said) for key, (mark, case) in folders_of.items()}

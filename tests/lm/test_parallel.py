@@ -20,6 +20,7 @@ from mathwright.lm.loop import CHECKPOINTS, PART
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.parallel import World
 from mathwright.run import read_manifest, read_metrics
+from tests import warm
 from tests.lm import workers
 from tests.lm.conftest import adamw, earlier_checkpoint, tiny_lm
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def torchrun(jobs: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The real one, as a user starts it; elsewhere its two processes come out of `warm`."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
         [*command, "-m", "tests.lm.workers", jobs, str(folder)],
@@ -50,7 +52,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         workers.write_start(folder)
     workers.run(jobs_here(), one)
     torch.set_num_threads(threads)
-    done = torchrun(jobs_here(), two)
+    done = warm.torchrun("-m", "tests.lm.workers", jobs_here(), str(two))
     assert done.returncode == 0, done.stderr[-3000:]
     return one, two
 
@@ -141,7 +143,7 @@ def test_killed_processes_resume_to_the_same_bits(both: tuple[Path, Path], tmp_p
     write_again(newest, tmp_path / "one_between" / "narrow" / "train" / CHECKPOINTS)
     shutil.copytree(both[0] / "untied_begun", tmp_path / "untied")
     write_as_earlier(tmp_path / "untied" / "train" / CHECKPOINTS)
-    resumed = torchrun("narrow,one_between/narrow,untied", tmp_path)
+    resumed = warm.torchrun("-m", "tests.lm.workers", "narrow,one_between/narrow,untied", str(tmp_path))
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     whole = both[1] / "narrow"
     for again in (tmp_path / "narrow", tmp_path / "one_between" / "narrow"):

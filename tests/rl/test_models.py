@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from mathwright.rl import rewards, train
 from mathwright.rl.check import check
 from mathwright.rl.methods.grpo import Grpo
 from mathwright.rl.models import Models
+from tests import warm
 from tests.rl import toy
 from tests.rl.toy import even_is_right, measured, run, same_weights
 
@@ -150,12 +150,7 @@ for job in sys.argv[3].split(","):
 def torchrun(folder: Path, model: Path, jobs: str, kill_at: int = -1) -> "subprocess.CompletedProcess[str]":
     script = folder.parent / "worker.py"
     script.write_text(WORKER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    return subprocess.run(
-        [*command, str(script), str(folder), str(model), jobs, str(kill_at)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
+    return warm.torchrun(str(script), str(folder), str(model), jobs, str(kill_at))
 
 
 @pytest.fixture(scope="module")

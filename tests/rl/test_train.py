@@ -4,11 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +20,7 @@ from mathwright.rl import rewards, train
 from mathwright.rl.methods import grpo
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RewardTermRecipe
+from tests import warm
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
 from tests.rl.toy import SHORT, even_is_right, measured, run, same_weights
@@ -141,14 +138,10 @@ IN_WAVES: dict[str, Any] = {"problems_per_step": 4, "wave_responses": 4, "checkp
 
 
 def test_a_run_killed_in_the_middle_of_an_exploration_goes_on_to_the_bit(tmp_path, model, monkeypatch):
-    root = Path(__file__).resolve().parents[2]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(model)],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    killed = warm.run(str(script), str(tmp_path / "killed"), str(model))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "killed/rl" / CHECKPOINTS).exists(), "before the first checkpoint"
     waves = sorted(p.relative_to(tmp_path / "killed/rl/buffer") for p in (tmp_path / "killed/rl/buffer").glob("*/*"))
     assert [str(p) for p in waves] == [

@@ -1,6 +1,5 @@
 """Two commands on one run do not interleave: the second one gets a line that says who works on it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from mathwright.cli import main
 from mathwright.errors import MathwrightError
 from mathwright.run import RunDirectory, lock
+from tests import warm
 from tests.small_run import contents, write_recipe
 
 HOLDER = """
@@ -102,14 +102,9 @@ def test_while_others_help_nothing_is_moved_and_the_run_is_not_taken(tmp_path: P
 
 def test_two_commands_started_together_make_one_run(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
-    command = [sys.executable, "-m", "mathwright.cli", "sft", str(recipe), "--out", str(tmp_path / "run")]
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
-    codes = sorted(process.returncode for process in processes)
+    command = ["-m", "mathwright.cli", "sft", str(recipe), "--out", str(tmp_path / "run")]
+    done = warm.run_together(command, command)
+    said, codes = [each.stderr for each in done], sorted(each.returncode for each in done)
     assert codes in ([0, 0], [0, 2]), said  # the second waits a moment, and may find the first one done
     assert (tmp_path / "run" / "sft" / "manifest.json").is_file()
     assert not list((tmp_path / "run").glob(f"*.{time.strftime('%Y')}*"))

@@ -211,7 +211,7 @@ def test_judging_gives_a_verdict_whatever_a_program_wrote(light):
 def test_a_worker_that_answers_rubbish_is_a_lost_one(answer):
     """Also where our own process says what it should not: the program is run again on another worker."""
     ours, theirs = socket.socketpair()
-    theirs.sendall(answer)
-    theirs.shutdown(socket.SHUT_WR)
-    with pytest.raises(LostWorkerError):
+    with ours, theirs, pytest.raises(LostWorkerError):
+        theirs.sendall(answer)
+        theirs.shutdown(socket.SHUT_WR)
         Worker(ours).ask({"setup_timeout_s": 0.0, "timeout_s": 1.0})

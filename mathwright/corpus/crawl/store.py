@@ -79,7 +79,11 @@ class Store:
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{CACHE_KIB}"):
             self.db.execute(f"PRAGMA {pragma}")
         self.db.executescript(_SCHEMA + HOSTS_SCHEMA)
-        self._check_identity(path, identity)
+        try:
+            self._check_identity(path, identity)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self.db.close()

@@ -452,7 +452,10 @@ def test_endless_sites_end(serve: Any, tmp_path: Path) -> None:
     assert {"trap_calendar", "trap_deep", "trap_alike", "redirect_loop"} <= set(report.dropped)
 
 
-def test_what_is_not_html_is_neither_loaded_nor_stored(serve: Any, tmp_path: Path) -> None:
+def test_what_is_not_html_is_neither_loaded_nor_stored(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawl_module, "BACKOFF_S", 0.05)
     bomb = gzip.compress(b"<p>" + b"0" * (40 * 2**20))
     answers: dict[str, Answer] = {
         "/pdf": (200, {"Content-Type": "application/pdf"}, b"%PDF" + b"x" * 2**22),

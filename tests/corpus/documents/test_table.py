@@ -15,7 +15,7 @@ from mathwright.corpus.documents.compute import DocumentWriter, read_rows, to_ro
 from mathwright.corpus.documents.table import compute, set_runner
 from mathwright.errors import MathwrightError
 from mathwright.records import Document
-from tests.corpus.test_stage import web  # noqa: F401 (fixture)
+from tests.corpus.test_stage import run_stage, web  # noqa: F401 (fixture)
 
 
 def test_every_row_is_computed_once_and_named(tmp_path):
@@ -40,22 +40,19 @@ def test_every_row_is_computed_once_and_named(tmp_path):
 STAGE = """
 import sys
 from pathlib import Path
-import ray
+import daft, ray
 from ray.cluster_utils import Cluster
 from mathwright.corpus.documents.table import set_runner
 from mathwright.corpus.stage import run
 from tests.corpus.test_stage import run_stage
 
-if sys.argv[3] == "ray":
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False)
-    set_runner("ray", cluster.address)
-    assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+set_runner("ray", cluster.address)
+assert len([node for node in ray.nodes() if node["Alive"]]) == 2
 run_stage(Path(sys.argv[1]), Path(sys.argv[2]))
-if sys.argv[3] == "ray":
-    import daft
-    assert daft.get_or_create_runner().name == "ray"
+assert daft.get_or_create_runner().name == "ray"
 """
 
 
@@ -64,12 +61,13 @@ if sys.argv[3] == "ray":
 def test_two_ray_workers_give_the_corpus_of_the_native_engine(web, tmp_path):  # noqa: F811
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "DAFT_PROGRESS_BAR": "0", "RAY_AUTH_MODE": "disabled"}
-    for runner in ("native", "ray"):
-        done = subprocess.run(
-            [sys.executable, "-c", STAGE, str(web), str(tmp_path / runner), runner],
-            env=environment, cwd=root, capture_output=True, text=True, timeout=540,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
+    run_stage(web, tmp_path / "native")
+    assert daft.get_or_create_runner().name == "native"
+    done = subprocess.run(
+        [sys.executable, "-c", STAGE, str(web), str(tmp_path / "ray")],
+        env=environment, cwd=root, capture_output=True, text=True, timeout=540,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
     native, ray = (tmp_path / runner / "corpus" for runner in ("native", "ray"))
     for name in ("shards/train/shard-00000.bin", "shards/heldout/shard-00000.bin", "quality/sheet.jsonl"):
         assert (native / name).read_bytes() == (ray / name).read_bytes()
