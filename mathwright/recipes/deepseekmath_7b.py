@@ -261,7 +261,7 @@ def recipe() -> Recipe:
             method="grpo",  # §4.1.2: outcome supervision; grpo_process for §4.1.3
             reward="model",  # §4.1.1: the learned reward model
             mode="cot",  # §4.2: "chain-of-thought-format questions"
-            num_steps=1_770,  # Figure 6: iterations begin at about 1,100 and 2,700 and end at 5,300; here they are alike
+            num_steps=1_770,  # Figure 6: iterations of 1,100, 1,600 and 2,600 steps; here they are alike
             problems_per_step=16,  # §4.2: batch 1024 = 16 questions x 64 outputs, the reading that fits the figures
             group_size=64,  # §4.2: "64 outputs for each question"
             inner_updates=1,  # §4.2: "a single update following each exploration stage"

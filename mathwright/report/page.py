@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from mathwright.errors import MathwrightError
 from mathwright.lines import file_lines, readable
 from mathwright.report.corpus import corpus_headline, corpus_section
-from mathwright.report.plots import plot
+from mathwright.report.plots import plot, reward_matrix
 from mathwright.report.policy import csp_hash
 from mathwright.run import read_manifests, read_metrics
 
@@ -157,8 +157,9 @@ def _is_fact(value: Any) -> bool:
 
 
 RL_PLOTS = (
-    (("reward_mean",), "mean reward"),
-    (("kl",), "KL to the reference (k3, nats a token)"),
+    (("reward_mean", "accuracy"), "mean reward, and share of correct answers"),
+    (("kl", "kl_initial"), "KL to the reference, and to the first model (k3, nats a token)"),
+    (("explained_variance",), "explained variance of the value model"),
     (("response_tokens",), "response length (tokens)"),
     (("truncated", "equal_reward_groups", "unscored"), "shares of rollouts and groups"),
     (("logprob_gap",), "log-probability gap, generator against training"),
@@ -175,7 +176,10 @@ def _reinforcement(run: Path, manifests: Mapping[str, Any]) -> dict[str, Any] | 
         for names, title in RL_PLOTS
         if any(name in m for m in metrics for name in names)
     ]
-    facts = [(key.replace("_", " "), value) for key, value in manifests["rl"]["summary"].items() if _is_fact(value)]
+    summary = manifests["rl"]["summary"]
+    if matrix := summary.get("reward_matrix"):
+        plots.append(reward_matrix(matrix))
+    facts = [(key.replace("_", " "), value) for key, value in summary.items() if _is_fact(value)]
     return {"anchor": "rl", "title": "Reinforcement (§4)", "text": "", "facts": facts, "plots": plots}
 
 

@@ -29,6 +29,26 @@ def plot(
     return finished(identifier, figure, title, x)
 
 
+def reward_matrix(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """How well the reward model of each iteration of Algorithm 1 ranks the held-out samples of each, as a map."""
+    models = sorted({row["reward_model"] for row in rows})
+    samples = sorted({row["samples"] for row in rows})
+    accuracy = {(row["reward_model"], row["samples"]): row["pair_accuracy"] for row in rows}
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"samples of iteration {j}" if j else "samples of the SFT model" for j in samples],
+            y=[f"reward model {k}" for k in models],
+            z=[[accuracy.get((k, j)) for j in samples] for k in models],
+            texttemplate="%{z:.0%}",
+            zmin=0.5,
+            zmax=1,
+            colorscale="Blues",
+            showscale=False,
+        )
+    )
+    return finished("rl-reward-matrix", figure, "pairs of held-out responses in the right order", "")
+
+
 def finished(identifier: str, figure: go.Figure, title: str, x_title: str) -> dict[str, str]:
     """The figure in the page's style: {"id", "json"}."""
     figure.update_layout(

@@ -38,7 +38,12 @@ def make_run(folder: Path) -> Path:
     (rl.path / "rollouts.jsonl").write_text(
         "".join(json_line({"step": step, "group": to_json(group)}) for step in range(6)), encoding="utf-8"
     )
-    rl.finish(outputs={}, summary={"method": "grpo"})
+    matrix = [
+        {"reward_model": k, "samples": j, "pair_accuracy": None if j == 2 else 0.6125 + 0.1 * k, "num_problems": 9}
+        for k in range(2)
+        for j in range(3)
+    ]
+    rl.finish(outputs={}, summary={"method": "grpo", "reward_matrix": matrix})
     evaluation = run.stage("eval")
     record = EvalRecord(
         model="sft", task="toy", mode="cot", problem=problem, sample=-1, prompt="Q", response=HOSTILE,
@@ -73,6 +78,12 @@ def json_line(value: object) -> str:
 def test_figures_of_the_artefacts_stand_in_the_page(tmp_path: Path) -> None:
     html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
     for shown in ("31.2%", "+12.5 points", "+5.0 to +20.0", "1,234", "same text 234", "0.9877", "55.0%", "before SFT"):
+        assert shown in html, shown
+
+
+def test_the_reward_models_of_the_iterations_are_set_beside_the_samples_of_each(tmp_path: Path) -> None:
+    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
+    for shown in ("reward model 1", "samples of the SFT model", "samples of iteration 2", "0.7125"):
         assert shown in html, shown
 
 
