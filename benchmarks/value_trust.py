@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--next-steps", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    recipe = from_json(Recipe, json.loads((options.run / "recipe.json").read_text(encoding="utf-8"))).rl
+    recipe = from_json(Recipe, json.loads((options.run / "recipe.json").read_text(encoding="utf-8"))["recipe"]).rl
     assert recipe is not None
     folder = options.run / "rl"
     policy = load(folder / "model", dtype="float32")
