@@ -52,7 +52,8 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         num_tokens=steps * training.batch_tokens * len(todo),
         memory_bytes=training_bytes(shape, num_gpus=num_gpus, micro_batch_tokens=training.micro_batch_tokens),
         notes=(
-            f"{num_corpora} corpora, {len(todo)} trainings of {steps:,} steps",
+            f"{num_corpora} corpora, {steps:,} steps each"
+            + (f", {len(todo) // num_corpora} times (seeds and rates)" if len(todo) > num_corpora else ""),
             rates(training.optimiser, steps),
         ),
     )
