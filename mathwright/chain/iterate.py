@@ -68,16 +68,21 @@ def run(
     seed: int,
     heldout: Sequence[Problem] = (),
     device: str = "cpu",
+    value_start: tuple[Path | None, Sequence[JudgedGroup]] = (None, ()),
     process_model: str | Path | None = None,
 ) -> None:
     """Train `model` by `recipe.iterations` iterations; outputs model, rollouts and, where one is used, reward_model.
 
     Arguments are those of `rl.train.run`. reward: what the reward stage left; needed where recipe.reward is model.
+    value_start: reward model and judged samples that a value model begins with; it is kept from iteration to iteration,
+    each of which begins with its value_warmup_steps.
 
     Raises MathwrightError as `rl.train.run` and `reward.refresh.refresh` do.
     """
     policy: str | Path = model
     judges = Judges(stage, reward, dtype=dtype, seed=seed, device=device) if reward is not None else None
+    first_judge, value_samples = value_start
+    value_model: Path | None = None
     parts: list[Stage] = []
     steps_before = position = 0
     for number in range(1, recipe.iterations + 1):
@@ -86,7 +91,9 @@ def run(
             train.run,
             recipe if recipe.reset_reference else replace(recipe, reference=recipe.reference or str(model)),
             model=policy,
-            reward_model=judges.newest if judges else None,
+            reward_model=judges.newest if judges else first_judge,
+            value_model=value_model,
+            value_samples=value_samples,
             problems=problems,
             template=template,
             dtype=dtype,
@@ -106,6 +113,7 @@ def run(
         parts.append(part)
         summary = _summary_of(part)
         steps_before, position, policy = steps_before + summary["num_steps"], summary["position"], part.output("model")
+        value_model = part.output("value_model") if recipe.method == "ppo" else None
         if judges is not None:
             judges.learn_from(part, number, recipe)
     if stage.writes:

@@ -36,16 +36,18 @@ def num_parameters(shape: ScratchRecipe, *, tied: bool = False) -> int:
 
 
 def training_bytes(
-    shape: ScratchRecipe | None, *, num_gpus: int, micro_batch_tokens: int, frozen: int = 0
+    shape: ScratchRecipe | None, *, num_gpus: int, micro_batch_tokens: int, frozen: int = 0, trained: int = 1
 ) -> int | None:
-    """Peak bytes per GPU under full sharding with activation checkpointing; `frozen` counts further whole models.
+    """Peak bytes per GPU under full sharding with activation checkpointing.
+
+    trained, frozen: how many whole models of that shape are trained, one at a time, and how many only read.
 
     Sharded states + the stored input of each layer + one layer's activations, gathered weights and gradients.
     """
     if shape is None:
         return None
     total = num_parameters(shape)
-    states = total * (BYTES_PER_TRAINED_PARAMETER + frozen * BYTES_PER_FROZEN_PARAMETER) // num_gpus
+    states = total * (trained * BYTES_PER_TRAINED_PARAMETER + frozen * BYTES_PER_FROZEN_PARAMETER) // num_gpus
     stored = shape.num_layers * micro_batch_tokens * shape.width * 2
     live = ACTIVATIONS_PER_TOKEN_AND_WIDTH * micro_batch_tokens * shape.width
     gathered = 2 * 2 * (total // shape.num_layers)

@@ -63,6 +63,19 @@ LIMITS = (
         advice="most groups have equal rewards and teach nothing: choose easier or harder problems, or a larger group",
     ),
     Limit(
+        metric="explained_variance",
+        side="below",
+        limit=0.0,
+        advice="the values say less than the mean reward would: train them first (rl.value_warmup_steps=10, "
+        "rl.value_pretraining), lower rl.value_lr, or let the mean stand in (rl.value_gate=ev)",
+    ),
+    Limit(
+        metric="value_gated",
+        side="above",
+        limit=0.5,
+        advice="the mean reward of the group was the baseline: the values do not explain the returns of this step",
+    ),
+    Limit(
         metric="unscored",
         side="above",
         limit=0.1,

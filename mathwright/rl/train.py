@@ -187,7 +187,8 @@ def run(
     if models.critic is not None and value_model is None and value_samples and recipe.value_pretraining:
         reward_of = verdicts if judge_model is None else partial(scores, judge_model, recipe.micro_batch_tokens)
         end = turn(template, lm.tokenizer).end
-        pretrained = pretrain_values(models.critic, stage, value_samples, reward_of, end=end, seed=seed)
+        measured = pretrain_values(models.critic, stage, value_samples, reward_of, end=end, seed=seed)
+        pretrained = {f"value_pretraining_{name}": value for name, value in measured.items()}
     training = _Training(
         recipe=recipe,
         stage=stage,

@@ -30,7 +30,7 @@ ADVANTAGES, DIVERGENCE, LOSSES = (f"mathwright.rl.{name}" for name in ("advantag
 RANKING = "mathwright.reward.losses"
 ATTENTION = "mathwright.lm.attention"
 LEARN, EXPLORE = "mathwright.rl.learn", "mathwright.rl.explore"
-RLOO = "mathwright.rl.methods.rloo"
+RLOO, PPO = "mathwright.rl.methods.rloo", "mathwright.rl.methods.ppo"
 
 MUTANTS = [
     # advantages
@@ -392,15 +392,15 @@ MUTANTS = [
     Mutant(
         mistake="pi_old of later minibatches taken after the first update",
         module=LEARN,
-        old="for minibatch in minibatches[1:]:",
-        new="for minibatch in minibatches[:0]:",
+        old="minibatches if self.method.uses_values else minibatches[1:]:",
+        new="minibatches if self.method.uses_values else minibatches[:0]:",
         killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
     ),
     Mutant(
         mistake="pi_old taken again in each inner update",
         module=LEARN,
-        old="if self.scored is None or self.weights is None:",
-        new="if True:",
+        old="        if self.scored is None:\n            device",
+        new="        if True:\n            device",
         killed_by="rl.test_learn:test_pi_old_of_every_minibatch_is_the_policy_before_the_first_update",
     ),
     Mutant(
@@ -427,8 +427,8 @@ MUTANTS = [
     Mutant(
         mistake="weights of the training groups in the place of those the method made",
         module=LEARN,
-        old="self.weights = method.weights(self.scored)",
-        new="self.weights = self.scored.group_weights",
+        old="self._corrected(micro, self.method.weights(scored))",
+        new="self._corrected(micro, scored.group_weights)",
         killed_by="rl.test_learn:test_weights_may_depend_on_what_the_models_say",
     ),
     Mutant(
@@ -452,6 +452,113 @@ MUTANTS = [
         new="centred_advantages(rewards_of(groups)) / rewards_of(groups).nan_to_num().std(1, keepdim=True)",
         killed_by="rl.methods.test_rows:test_dr_grpo_divides_by_neither_the_deviation_nor_the_length",
     ),
+    # PPO
+    Mutant(
+        mistake="Eq. 2: the score one token late, behind the last trained one",
+        module=ADVANTAGES,
+        old="torch.where(positions == last, rewards[:, None], 0.0)",
+        new="torch.where(positions == last + 1, rewards[:, None], 0.0)",
+        killed_by="rl.test_advantages:test_eq2_gives_the_outcome_at_the_last_token_and_takes_the_kl_from_every_token",
+    ),
+    Mutant(
+        mistake="PPO: the values trained towards whitened advantages",
+        module=PPO,
+        old="returns=[estimate.returns for estimate in estimates],",
+        new="returns=[whiten(a, b.response_mask, moments=moments) + b.values for a, b in zip(advantages, batches)],",
+        killed_by="rl.methods.test_ppo:test_advantages_are_white_over_the_step_and_returns_are_not",
+    ),
+    Mutant(
+        mistake="PPO: each micro-batch whitened alone",
+        module=PPO,
+        old="weights=[whiten(a, b.response_mask, moments=moments)",
+        new="weights=[whiten(a, b.response_mask)",
+        killed_by="rl.methods.test_ppo:test_micro_batches_change_nothing",
+    ),
+    Mutant(
+        mistake="PPO: a batch that keeps company counted in the moments",
+        module=PPO,
+        old="add_up(Moments.of(a, b.response_mask) for a, b in parts if b.counts)",
+        new="add_up(Moments.of(a, b.response_mask) for a, b in parts)",
+        killed_by="rl.methods.test_ppo:test_a_batch_that_only_keeps_company_is_in_no_sum",
+    ),
+    Mutant(
+        mistake="V_t read at the token itself, which has seen what it is to expect",
+        module="mathwright.lm.heads",
+        old="hidden.flatten(0, 1)[batch.source_index.to(hidden.device)]",
+        new="hidden.flatten(0, 1)[batch.token_index.to(hidden.device)]",
+        killed_by="lm.test_heads:test_the_head_is_read_at_a_token_for_steps_before_it_for_values_and_at_the_last_for_outcomes",
+    ),
+    Mutant(
+        mistake="the KL that is steered with its sign flipped",
+        module=PPO,
+        old="sums = (scored.behavior_logprobs - ref)",
+        new="sums = (ref - scored.behavior_logprobs)",
+        killed_by="rl.methods.test_ppo:test_the_kl_that_is_steered_is_a_sum_over_a_response",
+    ),
+    Mutant(
+        mistake="beta falls where the KL is above its target",
+        module="mathwright.rl.kl_control",
+        old="kl / self.target - 1",
+        new="1 - kl / self.target",
+        killed_by="rl.methods.test_ppo:test_beta_follows_the_kl_of_a_response",
+    ),
+    Mutant(
+        mistake="value clipped around the new value in the place of the old one",
+        module=LOSSES,
+        old="clipped = old + (values - old).clamp(-clip_range, clip_range)",
+        new="clipped = values + (old - values).clamp(-clip_range, clip_range)",
+        killed_by="rl.methods.test_ppo:test_the_value_is_clipped_towards_what_it_was",
+    ),
+    Mutant(
+        mistake="GAE: the two lambdas exchanged",
+        module=PPO,
+        old="at_value = generalized_advantages(rewards, values, mask, gamma=1.0, lam=self.lambda_value)",
+        new="at_value = generalized_advantages(rewards, values, mask, gamma=1.0, lam=self.lambda_policy)",
+        killed_by="rl.methods.test_ppo:test_the_lambdas_of_targets_and_policy_are_apart",
+    ),
+    Mutant(
+        mistake="a gate that opens where nothing is explained",
+        module=PPO,
+        old="not (explained is not None and explained > 0)",
+        new="explained is not None and explained > 0",
+        killed_by="rl.methods.test_ppo:test_the_gate_takes_the_mean_of_the_group_where_values_explain_nothing",
+    ),
+    Mutant(
+        mistake="explained variance from the square of the errors in the place of their variance",
+        module="mathwright.rl.explained",
+        old="1 - errors.variance / returns.variance",
+        new="1 - errors.squares / errors.count / returns.variance",
+        killed_by="rl.methods.test_ppo:test_explained_variance_adds_up_and_is_what_it_says",
+    ),
+    # other bounds of the ratio
+    Mutant(
+        mistake="GSPO: the ratio of the whole response without the root",
+        module="mathwright.rl.ratio_losses",
+        old="torch.exp((policy - behavior).sum(1) / lengths)",
+        new="torch.exp((policy - behavior).sum(1))",
+        killed_by="rl.test_ratio_losses:test_gspo_weighs_every_token_by_the_ratio_of_its_response",
+    ),
+    Mutant(
+        mistake="CISPO: the bounded ratio not detached",
+        module="mathwright.rl.ratio_losses",
+        old="ratio = torch.exp(policy.detach() - behavior)",
+        new="ratio = torch.exp(policy - behavior)",
+        killed_by="rl.test_ratio_losses:test_cispo_keeps_the_gradient_of_every_token",
+    ),
+    Mutant(
+        mistake="importance weights upside down",
+        module="mathwright.rl.correction",
+        old="torch.exp((behavior_logprobs - sampled_logprobs)",
+        new="torch.exp((sampled_logprobs - behavior_logprobs)",
+        killed_by="rl.methods.test_rows:test_importance_weights_make_the_mean_that_of_the_policy",
+    ),
+    Mutant(
+        mistake="distillation towards the policy in the place of the teacher",
+        module="mathwright.rl.methods.distill",
+        old="scored.ref_logprobs - scored.behavior_logprobs",
+        new="scored.behavior_logprobs - scored.ref_logprobs",
+        killed_by="rl.methods.test_rows:test_distillation_lowers_the_divergence_from_the_teacher",
+    ),
     Mutant(
         mistake="a gate that never closes",
         module=LEARN,
@@ -462,8 +569,8 @@ MUTANTS = [
     Mutant(
         mistake="seeds by the place in the wave: two waves draw the same",
         module=EXPLORE,
-        old="response_seed(self.seed, step, first + p, g)",
-        new="response_seed(self.seed, step, p, g)",
+        old="self._seed(step, first + p, g)",
+        new="self._seed(step, p, g)",
         killed_by="rl.test_explore:test_seeds_belong_to_the_place_in_the_step_not_in_the_wave",
     ),
     Mutant(

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from mathwright.errors import MathwrightError
-from mathwright.rl.check import check
+from mathwright.lm.recipe import LoraRecipe
+from mathwright.rl.check import check, check_sources
 from mathwright.rl.guards import WINDOW, Gaming, Guards
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RewardTermRecipe
@@ -34,6 +35,22 @@ TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
         ({"method": "rloo", "inner_updates": 2}, "one update of each exploration"),
         ({"method": "rloo", "num_minibatches": 2}, "one update of each exploration"),
         ({"method": "grpo", "clip_eps_high": 0.28}, "clip_eps_high has no part"),
+        ({"value_updates": 3}, "value_updates has no part in rl.method=grpo"),
+        ({"method": "dapo", "lambda_policy": 0.9}, "lambda_policy has no part"),
+        ({"kl_target": 6.0}, "kl_target has no part"),
+        ({"method": "ppo", "value_updates": 0}, "value_updates is 0"),
+        ({"method": "ppo", "value_warmup_steps": 3}, "policy would never be trained"),
+        ({"method": "ppo", "value_lr": 0.0}, "value_lr is 0.0"),
+        ({"method": "ppo", "value_clip": -1.0}, "value_clip is -1.0"),
+        ({"method": "ppo", "lambda_alpha": float("nan")}, "lambda_alpha is nan"),
+        ({"method": "ppo", "lambda_value": 1.5}, "lambda_value is 1.5"),
+        ({"method": "ppo", "lambda_policy": 0.9, "lambda_alpha": 1.5}, "take the place of the first"),
+        ({"method": "ppo", "kl_target": 6.0, "kl_coef": 0.0}, "beta is multiplied"),
+        ({"method": "ppo", "value_trainable": "head", "lora": LoraRecipe(rank=2, alpha=4.0)}, "only adapters"),
+        ({"method": "rft", "mask_truncated": True}, "mask_truncated has no part"),
+        ({"method": "rloo", "importance": "truncate"}, "weighs whole responses"),
+        ({"importance": "mask", "importance_low": 1.5}, "whose weight is 1, would be cut"),
+        ({"sampling": TOP_P, "truncated_sampling": "importance"}, "nothing would weigh the tokens"),
         ({"method": "dapo", "clip_eps_high": 0.0}, "clip_eps_high is 0.0"),
         ({"method": "dpo_sum", "kl_coef": 0.0}, "beta of Eq. 12"),
         ({"num_minibatches": 3}, "a step has 2 questions"),
@@ -80,6 +97,31 @@ def test_data_may_be_drawn_as_one_likes_where_it_is_only_chosen(method):
 @pytest.mark.parametrize("method", ["grpo", "dr_grpo", "dapo", "rloo"])
 def test_where_rewards_weigh_any_reward_may(method):
     check(toy.recipe(method=method, reward="model", extra_rewards=toy.recipe().extra_rewards))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "distill"}, "has no teacher"),
+        ({"teacher": "there"}, "teacher has no part in rl.method=grpo"),
+        ({"method": "distill", "teacher": "there", "reference": "here"}, "whose reference is the teacher"),
+        ({"pairs": "there.jsonl"}, "pairs has no part in rl.method=grpo"),
+        ({"method": "dpo", "pairs": "there.jsonl"}, "there.jsonl: no such file"),
+    ],
+)
+def test_what_a_method_learns_from_is_named_and_there(changes, message):
+    with pytest.raises(MathwrightError, match=message) as caught:
+        check_sources(toy.recipe(**changes))
+    assert caught.value.hint
+
+
+def test_ppo_takes_what_it_has_fields_for():
+    check(
+        toy.recipe(
+            method="ppo", group_size=1, value_warmup_steps=2, lambda_alpha=1.5, kl_target=6.0, value_clip=0.2,
+            importance="mask", mask_truncated=True, sampling=TOP_P, truncated_sampling="importance",
+        )
+    )  # fmt: skip
 
 
 def test_rejection_sampling_needs_no_group():

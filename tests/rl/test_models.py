@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mathwright.errors import MathwrightError
+from mathwright.lm import heads
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.lm.save import save
@@ -113,6 +114,17 @@ JOBS = {
         "step_reward": "tests.rl.methods.test_training:first_character",
     },
     "lora": {"num_steps": 2, "lora": LORA},
+    "ppo": {
+        "num_steps": 4,
+        "method": "ppo",
+        "problems_per_step": 3,
+        "checkpoint_every": 2,
+        "micro_batch_tokens": 60,
+        "kl_target": 0.1,
+        "kl_horizon": 50,
+        "optimiser": dataclasses.replace(toy.recipe().optimiser, lr=2e-3),
+        "extra_rewards": toy.recipe().extra_rewards,
+    },
     "dpo": {"num_steps": 2, "method": "rft", "num_minibatches": 2},
 }
 WORKER = """
@@ -170,6 +182,9 @@ def test_two_processes_explore_and_learn_as_one(tmp_path, model, two_processes, 
     two = toy.stage(two_processes / job)
     assert two.finished or (two.path / "manifest.json").is_file()
     a, b = toy.weights(one.path / "model"), toy.weights(two.path / "model")
+    if job == "ppo":
+        for whole, stage in ((a, one), (b, two)):
+            whole |= {f"value/{n}": w for n, w in value_weights(stage.path / "value_model").items()}
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=2e-5)
     for kind in ("train", "eval"):
@@ -177,6 +192,10 @@ def test_two_processes_explore_and_learn_as_one(tmp_path, model, two_processes, 
         assert len(rows[0]) == len(rows[1]) > 0
         for x, y in zip(*rows, strict=True):
             assert y == pytest.approx(x, rel=1e-3, abs=1e-5)
+
+
+def value_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return heads.load(folder, dtype="float32").model.state_dict()
 
 
 def timeless(row: dict) -> dict:
@@ -188,12 +207,14 @@ def timeless(row: dict) -> dict:
 
 @pytest.mark.slow
 def test_two_killed_processes_go_on_to_the_bit(tmp_path, model, two_processes):
-    killed = torchrun(tmp_path / "runs", model, "grpo", kill_at=2)
+    killed = torchrun(tmp_path / "runs", model, "ppo", kill_at=2)
     assert killed.returncode != 0
-    checkpoints = [p.name for p in (tmp_path / "runs/grpo/rl" / CHECKPOINTS).iterdir()]
+    checkpoints = [p.name for p in (tmp_path / "runs/ppo/rl" / CHECKPOINTS).iterdir()]
     assert checkpoints == ["step-00000002"]
-    assert torchrun(tmp_path / "runs", model, "grpo").returncode == 0
-    assert same_weights(tmp_path / "runs/grpo/rl/model", two_processes / "grpo/rl/model")
+    assert torchrun(tmp_path / "runs", model, "ppo").returncode == 0
+    assert same_weights(tmp_path / "runs/ppo/rl/model", two_processes / "ppo/rl/model")
+    a, b = (value_weights(folder / "ppo/rl/value_model") for folder in (tmp_path / "runs", two_processes))
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 # --- vLLM ---

@@ -98,6 +98,8 @@ def run(
     problems: Sequence = PROBLEMS,
     solutions: Sequence = (),
     heldout: Sequence = (),
+    reward_model: Path | None = None,
+    value_samples: Sequence = (),
     **changes: Any,
 ) -> Stage:
     """A training by a recipe with changes."""
@@ -106,7 +108,8 @@ def run(
         recipe(**changes),
         where,
         model=model,
-        reward_model=None,
+        reward_model=reward_model,
+        value_samples=value_samples,
         problems=problems,
         template="short",
         dtype="float32",

@@ -12,15 +12,24 @@ from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
 from mathwright.recipe import Recipe
+from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
+from mathwright.rl.check import check_sources
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.run import Stage
 
 
 def reads(recipe: Recipe) -> Sequence[str]:
     assert recipe.rl is not None
-    by_model = recipe.rl.reward == "model" or recipe.rl.step_reward == "model"
+    by_model = recipe.rl.reward == "model" or recipe.rl.step_reward == "model" or _values_read_reward(recipe)
     return ("problems", "reward") if by_model else ("problems",)
+
+
+def _values_read_reward(recipe: Recipe) -> bool:
+    """Whether a value model learns from what the reward stage leaves of outcomes: its model, its judged samples."""
+    part = recipe.rl
+    outcomes = recipe.reward is not None and recipe.reward.kind != "process"
+    return part is not None and part.method == "ppo" and outcomes
 
 
 def check(context: Context) -> None:
@@ -30,6 +39,7 @@ def check(context: Context) -> None:
     recipe = context.recipe.rl
     assert recipe is not None
     check_rl(recipe)
+    check_sources(recipe)
     require_template("template", context.recipe.template)
     for term in recipe.extra_rewards:
         if term.kind == "function":
@@ -38,6 +48,13 @@ def check(context: Context) -> None:
         step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
+    if recipe.teacher:
+        require_model(recipe.teacher, "rl.teacher")
+    if recipe.value_init == "reward" and not _values_read_reward(context.recipe):
+        raise MathwrightError(
+            "rl.value_init is reward, but the recipe has no reward part that trains an outcome model",
+            hint="give it one, or set rl.value_init=policy",
+        )
     _check_reward_models(context.recipe)
 
 
@@ -67,17 +84,18 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     assert part is not None
     check_rl(part)
     batch = part.problems_per_step * part.group_size
-    by_model = bool(_reward_models(recipe))
+    num_judges, has_values = (part.reward == "model") + (part.step_reward == "model"), part.method == "ppo"
     return Plan(
         reads=(f"{models(recipe)[0]}/model", *_reward_models(recipe), "problems/train.jsonl"),
-        writes=("rl/model", "rl/rollouts.jsonl", "rl/checkpoints"),
+        writes=("rl/model", *(("rl/value_model",) if has_values else ()), "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
         num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
         memory_bytes=training_bytes(
             recipe.model.scratch,
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
-            frozen=1 + by_model + (part.iterations > 1),
+            frozen=1 + num_judges + (part.iterations > 1),
+            trained=1 + has_values,
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
@@ -94,7 +112,7 @@ def _reward_models(recipe: Recipe) -> Sequence[str]:
     assert part is not None
     outcome = "reward/model" if reward is None or reward.kind == "outcome" else "reward/outcome/model"
     return (
-        *((outcome,) if part.reward == "model" else ()),
+        *((outcome,) if part.reward == "model" or _values_read_reward(recipe) else ()),
         *(("reward/process/model",) if part.step_reward == "model" else ()),
     )
 
@@ -107,11 +125,13 @@ def run(context: Context, stage: Stage) -> None:
         return
     from mathwright.rl.train import run
 
+    reward_model, value_samples = _of_reward_stage(context)
     run(
         part,
         stage,
         model=Path(context.start_model("rl")),
-        reward_model=context.output("reward", "model") if part.reward == "model" else None,
+        reward_model=reward_model,
+        value_samples=value_samples,
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,
@@ -126,6 +146,17 @@ def run(context: Context, stage: Stage) -> None:
 def _process_model(context: Context) -> Path | None:
     part = context.recipe.rl
     return context.output("reward", "process_model") if part is not None and part.step_reward == "model" else None
+
+
+def _of_reward_stage(context: Context) -> tuple[Path | None, list[JudgedGroup]]:
+    """The reward model, and the judged samples that a value model learns from; nothing where neither is asked for."""
+    part, values = context.recipe.rl, _values_read_reward(context.recipe)
+    assert part is not None
+    if part.reward != "model" and not values:
+        return None, []
+    samples = context.output("reward", "samples")
+    wanted = values and part.value_pretraining and samples.is_file()  # none were sampled for rankings from files
+    return context.output("reward", "model"), list(read_jsonl(samples, JudgedGroup)) if wanted else []
 
 
 def _iterate(context: Context, stage: Stage) -> None:
@@ -147,6 +178,7 @@ def _iterate(context: Context, stage: Stage) -> None:
         stage,
         model=Path(context.start_model("rl")),
         reward=files,
+        value_start=_of_reward_stage(context),
         problems=context.problems("train"),
         template=context.recipe.template,
         dtype=context.recipe.model.dtype,

@@ -2,16 +2,17 @@
 
 import dataclasses
 import typing
+from pathlib import Path
 
 import pytest
 import torch
 
 from mathwright.records import Completion, Rollout, RolloutGroup, Verdict
-from mathwright.rl import methods
+from mathwright.rl import correction, methods
 from mathwright.rl.methods import base
 from mathwright.rl.methods.base import ScoredBatch
 from mathwright.rl.methods.table import TABLE_10
-from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
 from tests.oracles import rl_advantages, rl_losses
 from tests.rl import toy
 
@@ -193,3 +194,114 @@ def test_likelihood_rows_weigh_by_the_verdict_or_not_at_all():
         _, gradient = gradient_of(method, scored)
         mask = scored.response_mask
         torch.testing.assert_close(gradient, -column(weights) * mask / (8 * mask.sum(1, keepdim=True)))
+
+
+def test_every_row_names_a_test_that_there_is():
+    for name, row in TABLE_10.items():
+        path, _, test = row.test.partition("::")
+        source = (Path(__file__).parents[2] / path).read_text(encoding="utf-8")
+        assert f"def {test}(" in source, f"{name}: {row.test}"
+
+
+def named(group: RolloutGroup, rewards: dict[str, list[float | None]]) -> RolloutGroup:
+    """The group with rewards by name; unscored where one is None in all of them."""
+    rows = [dict(zip(rewards, row, strict=True)) for row in zip(*rewards.values(), strict=True)]
+    rollouts = [
+        dataclasses.replace(r, rewards_by_name=row, reward=None if None in row.values() else sum(row.values()))
+        for r, row in zip(group.rollouts, rows, strict=True)
+    ]
+    return dataclasses.replace(group, rollouts=tuple(rollouts))
+
+
+def test_gdpo_normalises_each_reward_apart():
+    """By the loop: each reward within its group, their weighted sum over the step."""
+    rewards = [
+        {"answer": [1.0, 0.0, 0.0, 1.0], "format": [1.0, 1.0, 0.0, 1.0]},
+        {"answer": [0.0, 0.0, 1.0, None], "format": [0.0, 2.0, 2.0, 0.0]},
+    ]
+    groups = [named(g, r) for g, r in zip(GROUPS, rewards, strict=True)]
+    term = RewardTermRecipe(kind="format", weight=0.5)
+    gdpo = row_of("gdpo", extra_rewards=(term,))
+    sums: list[float | None] = []
+    for by_name in rewards:
+        known = [i for i in range(4) if None not in (by_name["answer"][i], by_name["format"][i])]
+        columns = {
+            name: dict(
+                zip(known, rl_advantages.outcome_group([column[i] for i in known], "population", 0.0), strict=True)
+            )
+            for name, column in by_name.items()
+        }
+        sums += [columns["answer"][i] + 0.5 * columns["format"][i] if i in known else None for i in range(4)]
+    expected = rl_advantages.outcome_group(sums, "population", 0.0)
+    found = gdpo.advantages(groups)[:, :, 0].flatten()
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)
+    alone = row_of("grpo").advantages(groups)[:, :, 0].flatten()
+    assert not torch.allclose(alone, found, atol=0.05), "a sum that is normalised as a whole is another thing"
+
+
+def test_distillation_lowers_the_divergence_from_the_teacher():
+    """Over all tokens that may be drawn, the gradient is that of KL(pi || pi_T)."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, generator=generator, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(5, generator=generator, dtype=torch.float64).log_softmax(0)
+    logprobs = logits.log_softmax(0)
+    divergence = (logprobs.exp() * (logprobs - teacher)).sum()
+    (expected,) = torch.autograd.grad(divergence, logits, retain_graph=True)
+    every_token = logprobs[:, None]
+    mask = torch.ones(5, 1, dtype=torch.bool)
+    scored = ScoredBatch(
+        groups=torch.zeros(5, dtype=torch.long),
+        response_mask=mask,
+        group_weights=torch.zeros(5, 1),
+        behavior_logprobs=every_token.detach(),
+        ref_logprobs=teacher[:, None],
+    )
+    distill = row_of("distill")
+    found = torch.zeros(5, dtype=torch.float64)
+    for token, probability in enumerate(logprobs.exp().tolist()):
+        one = dataclasses.replace(
+            scored,
+            **{
+                name: getattr(scored, name)[token : token + 1]
+                for name in ("groups", "response_mask", "group_weights", "behavior_logprobs", "ref_logprobs")
+            },
+        )
+        loss = distill.loss(every_token[token : token + 1], one, distill.weights(one), num_sequences=1, num_tokens=1)
+        (gradient,) = torch.autograd.grad(loss.loss, logits, retain_graph=True)
+        found += probability * gradient
+    torch.testing.assert_close(found, expected)
+
+
+def test_truncated_responses_keep_their_part_in_the_mean_and_are_not_trained():
+    first = GROUPS[1].rollouts[0]
+    cut = dataclasses.replace(first, completion=dataclasses.replace(first.completion, finish="length"))
+    group = dataclasses.replace(GROUPS[1], rollouts=(cut, *GROUPS[1].rollouts[1:]))
+    (trained,) = row_of("grpo").training_groups([correction.without_truncated(group)])
+    (plain,) = row_of("grpo").training_groups([group])
+    assert torch.equal(trained.weights, plain.weights)
+    assert trained.tokens.trained is not None
+    assert [any(row) for row in trained.tokens.trained] == [False, True, True, True]
+
+
+def test_importance_weights_make_the_mean_that_of_the_policy():
+    """Over all tokens drawn from another distribution; truncated from above, or masked on both sides."""
+    generator = torch.Generator().manual_seed(1)
+    policy, drawn = (torch.randn(6, generator=generator, dtype=torch.float64).log_softmax(0) for _ in range(2))
+    values = torch.randn(6, generator=generator, dtype=torch.float64)
+    mask = torch.ones(6, 1, dtype=torch.bool)
+
+    def weights(mode: str, low: float, high: float) -> torch.Tensor:
+        return correction.importance_weights(
+            policy[:, None], drawn[:, None], mask, mode=mode, lowest=low, highest=high
+        )[:, 0]
+
+    free = weights("truncate", 0.0, 1e9)
+    torch.testing.assert_close((drawn.exp() * free * values).sum(), (policy.exp() * values).sum())
+    assert (free > 2).any() and (free < 0.5).any()
+    torch.testing.assert_close(weights("truncate", 0.5, 2.0), free.clamp(max=2.0))
+    torch.testing.assert_close(weights("mask", 0.5, 2.0), free.where((free >= 0.5) & (free <= 2.0), 0.0))
+    nothing = torch.zeros(6, 1, dtype=torch.bool)
+    nan = torch.full((6, 1), float("nan"))
+    assert (
+        correction.importance_weights(nan, nan, nothing, mode="mask", lowest=0.5, highest=2.0).tolist() == [[0.0]] * 6
+    )
