@@ -252,14 +252,16 @@ def tiny() -> Recipe:
             checkpoint_every=150,
         ),
         reward=RewardRecipe(
-            num_problems=64,
-            responses_per_problem=4,
+            num_problems=480,  # some 2,000 pairs to train on and 500 to judge by
+            responses_per_problem=8,
             sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=48),
-            num_epochs=1,
+            num_epochs=2,
             batch_rankings=8,
             micro_batch_tokens=4_096,
-            heldout_share=0.25,
-            optimiser=_adamw(1e-4, warmup_steps=2),
+            heldout_share=0.2,
+            optimiser=_adamw(1e-3, warmup_steps=10),
+            generation_batch=128,
+            pointwise_weight=0.5,  # one problem in five is never solved: no ranking, but wrong responses all the same
         ),
         rl=RLRecipe(
             method="grpo",

@@ -16,8 +16,10 @@ from mathwright.eval.metrics import (
     best_of_k,
     cluster_answers,
     expected_majority,
+    expected_weighted_vote,
     majority_answer,
     pass_at_k,
+    vote_weights,
 )
 
 
@@ -194,3 +196,46 @@ def test_a_perfect_reward_model_reaches_pass_at_k_and_the_worst_one_its_opposite
 def test_best_of_k_refuses_nan() -> None:
     with pytest.raises(ValueError, match="NaN"):
         best_of_k([0.0, math.nan], [True, False], 1)
+
+
+# --- votes with weights ---
+
+
+@given(
+    samples=st.lists(
+        st.tuples(st.sampled_from([None, 0, 1, 2]), st.integers(0, 3), st.booleans()), min_size=1, max_size=6
+    ),
+    data=st.data(),
+)
+def test_a_weighted_vote_is_the_mean_over_all_subsets(samples, data):
+    clusters, weights, correct = ([sample[i] for sample in samples] for i in range(3))
+    k = data.draw(st.integers(1, len(samples)))
+    right = {c: correct[clusters.index(c)] for c in clusters if c is not None}
+    values = []
+    for subset in itertools.combinations(range(len(samples)), k):
+        votes: dict[int, int] = {}
+        for i in subset:
+            if clusters[i] is not None:
+                votes[clusters[i]] = votes.get(clusters[i], 0) + weights[i]
+        best = [c for c, weight in votes.items() if weight == max(votes.values())]
+        values.append(sum(right[c] for c in best) / len(best) if best else 0)
+    found = expected_weighted_vote(clusters, weights, correct, k)
+    assert found == pytest.approx(sum(values) / len(values), abs=1e-12)
+
+
+def test_equal_weights_are_the_majority_and_many_subsets_are_drawn():
+    clusters, correct = [0, 0, 1, 1, 1, None] * 4, [True, True, False, False, False, False] * 4
+    for k in (1, 3, 24):
+        exact = expected_majority(clusters, correct, k)
+        assert expected_weighted_vote(clusters, [0.5] * 24, correct, k) == pytest.approx(exact, abs=0.05)
+    assert expected_weighted_vote([0, 1, 1], [9.0, 1.0, 1.0], [True, False, False], 3) == 1.0
+    assert expected_weighted_vote([0, 1, 1], [1.0, 1.0, 1.0], [True, False, False], 3) == 0.0
+
+
+def test_weights_keep_the_order_of_scores():
+    weights = vote_weights([-math.inf, -1e9, -2.0, 0.0, 3.0, math.nan])
+    assert weights[0] < 1e-300 and weights[5] == 0.0 and weights[3] == 0.5
+    assert weights[1:5] == sorted(weights[1:5])
+    for bad in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="negative or not finite"):
+            expected_weighted_vote([0], [bad], [True], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,31 @@ KINDS: dict[str, dict[str, Any]] = {
     "pad is another token": {"pad_token": "<|Assistant|>"},
     "pad is the begin token": {"pad_token": "<s>"},
 }
+
+
+def test_a_cut_response_has_no_end_token() -> None:
+    model = heads.from_language_model(with_tokenizer(tokenizer()), seed=0)
+    ended, cut = heads.token_group(model, PROMPT, [" 2", " 2"], [False, True]).responses
+    assert list(ended) == [*cut, model.end]
+    both = heads.score(model, [PROMPT] * 3, [" 2", " 2", ""], truncated=[False, True, True], micro_batch_tokens=100)
+    alone = heads.score(model, [PROMPT], [" 2"], micro_batch_tokens=100)
+    assert both[0] == pytest.approx(alone[0], abs=1e-5)
+    assert both[1] != pytest.approx(alone[0], abs=1e-3) and both[2] is not None
+
+
+def test_a_scale_is_kept_in_the_folder_of_its_model(tmp_path: Path) -> None:
+    scale = heads.scale_of([1.0, None, 3.0, math.nan])
+    assert scale == heads.Scale(mean=2.0, std=math.sqrt(2), num_responses=2)
+    heads.write_scale(tmp_path, scale)
+    assert heads.read_scale(tmp_path) == scale
+    assert scale is not None and scale.standardised(3.0) == pytest.approx(math.sqrt(0.5))
+    assert heads.scale_of([1.0]) is heads.scale_of([2.0, 2.0]) is heads.scale_of([]) is None
+    heads.write_scale(tmp_path, None)
+    with pytest.raises(MathwrightError, match="nothing says what is a usual score"):
+        heads.read_scale(tmp_path)
+    (tmp_path / heads.SCALE).write_text('{"mean": NaN, "std": 1.0, "num_responses": 3}')
+    with pytest.raises(MathwrightError, match="are no scale"):
+        heads.read_scale(tmp_path)
 
 
 def with_tokenizer(made: Any, *, spare_rows: int = 0) -> LanguageModel:

@@ -7,7 +7,15 @@ import pytest
 
 from mathwright.records import JudgedGroup, Ranking
 from mathwright.reward import judges
-from mathwright.reward.evaluate import auc, calibration_error, evaluation, spearman, summary_of
+from mathwright.reward.evaluate import (
+    _Scored,
+    auc,
+    calibration_error,
+    compared,
+    evaluation,
+    spearman,
+    summary_of,
+)
 from mathwright.reward.examples import Example
 
 
@@ -78,7 +86,7 @@ def random_groups(number, samples, share=0.4, seed=0):
 
 
 def test_a_perfect_judge_a_blind_one_and_a_perverse_one():
-    groups, right, rng = random_groups(200, 8)
+    groups, right, rng = random_groups(60, 8)
     found = {
         name: evaluation(groups, {"model": scores.tolist()})
         for name, scores in {
@@ -86,7 +94,7 @@ def test_a_perfect_judge_a_blind_one_and_a_perverse_one():
         }.items()
     }  # fmt: skip
     accuracy = {name: f["pairs"]["accuracy"]["model"] for name, f in found.items()}
-    assert (accuracy["perfect"], accuracy["perverse"]) == (1, 0) and 0.45 < accuracy["blind"] < 0.55
+    assert (accuracy["perfect"], accuracy["perverse"]) == (1, 0) and 0.4 < accuracy["blind"] < 0.6
     low, high = found["blind"]["pairs"]["interval"]["model"]
     assert low < 0.5 < high
     assert found["perfect"]["auc"] == 1 and found["perverse"]["auc"] == 0
@@ -95,21 +103,22 @@ def test_a_perfect_judge_a_blind_one_and_a_perverse_one():
         assert row["best_of"] == pytest.approx(row["pass_at"])
     blind = found["blind"]["best_of_n"]["rows"]
     assert [row["n"] for row in blind] == [1, 2, 4, 8]
-    assert blind[-1]["best_of"] == pytest.approx(right.mean(), abs=0.1)
+    assert blind[-1]["best_of"] == pytest.approx(right.mean(), abs=0.15)
     ahead = found["perfect"]["best_of_n"]["ahead_of"]
     assert ahead["one_sample"] == pytest.approx(blind[-1]["pass_at"] - right.mean())
     assert 0 < ahead["maj_at_interval"][0] < ahead["maj_at"] < ahead["maj_at_interval"][1]
 
 
 def test_the_interval_over_prompts_covers_the_truth():
-    """Accuracies of 300 sets of groups under a judge of known quality: 95% intervals hold it about as often."""
+    """Under a judge of known quality, 95% intervals hold its accuracy about as often as they say."""
     held = 0
-    for seed in range(300):
+    for seed in range(100):
         groups, right, rng = random_groups(40, 4, seed=seed)
         scores = right * 0.6 + rng.normal(size=right.shape)
-        low, high = evaluation(groups, {"model": scores.tolist()})["pairs"]["interval"]["model"]
+        scored = [_Scored.of(g, {"model": row.tolist()}) for g, row in zip(groups, scores, strict=True)]
+        low, high = compared(scored, ["model"], equal_only=False)["interval"]["model"]
         held += low <= 0.6643 <= high  # P(N(0.6, 2) > 0)
-    assert 0.9 <= held / 300 <= 0.99
+    assert held / 100 >= 0.87
 
 
 def test_solve_rates_are_told_apart():

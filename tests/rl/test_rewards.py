@@ -9,6 +9,7 @@ import pytest
 
 from mathwright import functions
 from mathwright.errors import MathwrightError
+from mathwright.lm.heads import Scale
 from mathwright.records import Completion, FinishReason, Problem, Verdict
 from mathwright.rl import rewards
 from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judged, weighted_sum
@@ -25,6 +26,11 @@ def completion(text: str, finish: FinishReason = "stop", num_tokens: int = 4) ->
 
 def samples(*texts: str) -> list[Sample]:
     return judged([(toy.asked(PROBLEM, "3 + 4 ="), completion(text)) for text in texts])
+
+
+def cut(text: str) -> Sample:
+    """A response that ran into its limit."""
+    return judged([(toy.asked(PROBLEM, "3 + 4 ="), completion(text, finish="length"))])[0]
 
 
 def values(reward, items):
@@ -298,14 +304,39 @@ def test_a_recipe_that_wants_a_reward_model_needs_one():
 def test_the_reward_model_scores_prompt_and_text(monkeypatch):
     seen = SimpleNamespace()
 
-    def score(model, prompts, responses, *, micro_batch_tokens):
-        seen.arguments = (prompts, responses, micro_batch_tokens)
-        return [0.25, None]
+    def score(model, prompts, responses, *, truncated, micro_batch_tokens):
+        seen.arguments = (prompts, responses, truncated, micro_batch_tokens)
+        return [0.25, None, float("nan")]
 
     monkeypatch.setattr(rewards, "score", score)
     reward = rewards.ModelReward(model=SimpleNamespace(), micro_batch_tokens=64)  # type: ignore[arg-type]
-    assert reward.score(samples("a", "b")) == [(0.25, ""), (None, "too long for the reward model")]
-    assert seen.arguments == (["3 + 4 ="] * 2, ["a", "b"], 64)
+    assert reward.score([*samples("a", "b"), cut("c")]) == [
+        (0.25, ""),
+        (None, "too long for the reward model"),
+        (None, "the reward model gave nan"),
+    ]
+    assert seen.arguments == (["3 + 4 ="] * 3, ["a", "b", "c"], [False, False, True], 64)
+    scale = Scale(mean=0.05, std=0.1, num_responses=9)
+    standardised = rewards.ModelReward(model=SimpleNamespace(), micro_batch_tokens=64, scale=scale)  # type: ignore[arg-type]
+    assert standardised.score(samples("a", "b", "c"))[0].value == pytest.approx(2.0)
+
+
+def test_a_cut_response_has_the_reward_for_being_cut_and_no_model_is_asked(monkeypatch):
+    asked = []
+
+    def score(model, prompts, responses, *, truncated, micro_batch_tokens):
+        asked.extend(responses)
+        return [0.25] * len(responses)
+
+    monkeypatch.setattr(rewards, "score", score)
+    recipe = toy.recipe(reward="model", truncation_reward=-1.0)
+    ((reward, weight),) = rewards.from_recipe(recipe, SimpleNamespace())  # type: ignore[arg-type]
+    assert values(reward, [cut("a"), *samples("b"), cut("c")]) == [-1.0, 0.25, -1.0]
+    assert (reward.name, weight, asked) == ("model", 1.0, ["b"])
+    ((rule, _),) = rewards.from_recipe(toy.recipe(truncation_reward=-0.5), None)
+    assert values(rule, [cut("\\boxed{7}"), *samples("\\boxed{7}")]) == [-0.5, 1.0]
+    ((rule, _),) = rewards.from_recipe(toy.recipe(), None)
+    assert values(rule, [cut("\\boxed{7}")]) == [1.0], "without the rule it is judged as the others"
 
 
 def test_format_counts_no_box_within_a_thought():
