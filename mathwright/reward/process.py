@@ -48,7 +48,6 @@ from mathwright.reward.step_labels import (
 from mathwright.reward.step_layouts import read_step_files
 from mathwright.reward.step_metrics import (
     AGGREGATES,
-    best_of,
     best_threshold,
     first_error_f1,
     known,
@@ -56,6 +55,7 @@ from mathwright.reward.step_metrics import (
     step_auc,
 )
 from mathwright.run import Stage
+from mathwright.selection import best_of_k
 
 LABELS = "labels.jsonl"
 RESPONSES = "responses.jsonl"
@@ -403,7 +403,7 @@ def _best_of(
         return {}
     rows = list(groups.values())
     chances = {
-        name: [best_of([add(said) for said, _ in row], [right for _, right in row], len(row)) for row in rows]
+        name: [best_of_k([add(said) for said, _ in row], [right for _, right in row], len(row)) for row in rows]
         for name, add in AGGREGATES.items()
     }
     return {

@@ -132,25 +132,5 @@ def lowest_is_last(scores: Sequence[Scores]) -> float | None:
     return _share([min(range(len(said)), key=lambda j: said[j]) == len(said) - 1 for said in scores if len(said) > 1])
 
 
-# --- solutions ------------------------------------------------------------------------------------
-
-
-def best_of(values: Sequence[float], correct: Sequence[bool], size: int) -> float:
-    """The chance that of `size` of the solutions, drawn without replacement, the one of the highest value is correct.
-
-    Exact, over all draws; of equal values any may be taken. Raises ValueError where there are fewer solutions.
-    """
-    if not 1 <= size <= len(values):
-        raise ValueError(f"best of {size} of {len(values)} solutions")
-    total = math.comb(len(values), size)
-    chance = 0.0
-    for value in set(values):
-        below = sum(v < value for v in values)
-        tied = [right for v, right in zip(values, correct, strict=True) if v == value]
-        highest = math.comb(below + len(tied), size) - math.comb(below, size)
-        chance += highest / total * sum(tied) / len(tied)
-    return chance
-
-
 def _share(found: Sequence[bool]) -> float | None:
     return sum(found) / len(found) if found else None

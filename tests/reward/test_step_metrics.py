@@ -1,13 +1,11 @@
 """How process reward models are judged: against plain definitions, and by hand."""
 
-import itertools
 import random
 
 import pytest
 
 from mathwright.reward.step_metrics import (
     AGGREGATES,
-    best_of,
     best_threshold,
     first_error_f1,
     first_wrong,
@@ -51,22 +49,6 @@ def test_auc_equals_the_count_over_pairs():
     pairs = [(a > b) + (a == b) / 2 for a, y in rows if y > 0 for b, z in rows if z == 0]
     assert step_auc(scores, labels) == pytest.approx(sum(pairs) / len(pairs))
     assert step_auc([[0.5]], [[1.0]]) is None
-
-
-def test_best_of_equals_all_draws():
-    draw = random.Random(1)
-    values = [draw.choice([0.1, 0.5, 0.5, 0.9]) for _ in range(7)]
-    correct = [draw.random() < 0.5 for _ in range(7)]
-    for size in (1, 3, 7):
-        chances = []
-        for drawn in itertools.combinations(range(7), size):
-            top = max(values[i] for i in drawn)
-            tied = [correct[i] for i in drawn if values[i] == top]
-            chances.append(sum(tied) / len(tied))
-        assert best_of(values, correct, size) == pytest.approx(sum(chances) / len(chances))
-    assert best_of(values, correct, 1) == pytest.approx(sum(correct) / 7)
-    with pytest.raises(ValueError, match="best of 8"):
-        best_of(values, correct, 8)
 
 
 def test_aggregates_and_where_the_lowest_score_is():
