@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def example_of(made: Any, solution: Solution, stage: Stage) -> Example:
     return found
 
 
-def spans(made: Any, tokens: tuple[int, ...]) -> list[tuple[int, int]]:
+def spans(made: Any, tokens: Sequence[int]) -> list[tuple[int, int]]:
     """Where each token stands in the decoded text; of a byte-level tokenizer and ASCII text."""
     ends = [len(made.decode(tokens[: i + 1], skip_special_tokens=False)) for i in range(len(tokens))]
     return list(zip([0, *ends[:-1]], ends, strict=True))
@@ -78,7 +79,9 @@ def spans(made: Any, tokens: tuple[int, ...]) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_token_against_the_rendered_conversation(family: str, pad: str, solution: Solution, stage: Stage) -> None:
     template, end_text = chat_templates.TEMPLATES[family]
-    made = chat_templates.tokenizer("byte level", template, pad_token=end_text if pad == "equal to the end" else "<s>")
+    made: Any = chat_templates.tokenizer(
+        "byte level", template, pad_token=end_text if pad == "equal to the end" else "<s>"
+    )
     example = example_of(made, solution, stage)
     # the conversation as every other tool renders it
     prompt = build_prompt(PROBLEM, solution.format, template="tokenizer", tokenizer=made)
@@ -106,7 +109,7 @@ def test_every_token_against_the_rendered_conversation(family: str, pad: str, so
 def test_a_template_that_refuses_system_messages_and_one_that_adds_them(stage: Stage) -> None:
     """No system message is sent; Qwen's own stands before the question and is not trained."""
     refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
-    made = chat_templates.tokenizer("byte level", refusing + chat_templates.TEMPLATES["gemma"][0])
+    made: Any = chat_templates.tokenizer("byte level", refusing + chat_templates.TEMPLATES["gemma"][0])
     assert sum(example_of(made, SOLUTIONS[0], stage).trained) > 0
     made = chat_templates.tokenizer("byte level", chat_templates.TEMPLATES["qwen2.5"][0])
     example = example_of(made, SOLUTIONS[0], stage)
@@ -117,7 +120,7 @@ def test_a_template_that_refuses_system_messages_and_one_that_adds_them(stage: S
 @pytest.mark.parametrize("family", ["chatml", "llama-3", "gemma"])
 def test_packing_changes_neither_what_is_trained_nor_its_loss(family: str, stage: Stage) -> None:
     template, end_text = chat_templates.TEMPLATES[family]
-    made = chat_templates.tokenizer("byte level", template, pad_token=end_text)
+    made: Any = chat_templates.tokenizer("byte level", template, pad_token=end_text)
     lm = model(made)
     examples = [
         found
