@@ -269,7 +269,7 @@ def tiny() -> Recipe:
             mode="tool",  # to copy numbers into a program is what a model this small can learn
             num_steps=50,  # with 24 questions each of the 600 is asked twice
             problems_per_step=24,
-            group_size=4,  # twice as many teach a little more and take twice as long
+            group_size=4,  # with 8 the reward rose no faster in twenty steps, and each took twice as long
             inner_updates=1,
             clip_eps=0.2,
             kl_coef=0.04,
