@@ -142,8 +142,8 @@ class Show:
     sets of worked solutions that `sft import` reads."""
 
     recipe: Positional[str] = ""
-    """A name, `sources`, `methods` (of reinforcement, Table 10), or the path of a Python file that defines recipe(), which
-    is run: name only what you trust."""
+    """A name, `sources`, `methods` (of reinforcement, Table 10), or the path of a Python file that defines recipe().
+    The file is run: name only what you trust."""
     set_: Settings = ()
     """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
     tiny: bool = False
