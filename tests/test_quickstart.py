@@ -23,14 +23,10 @@ def start(run: Path, log: Path) -> "subprocess.Popen[bytes]":
 
 
 def wait_for_rl_step(process: "subprocess.Popen[bytes]", run: Path, step: int) -> None:
-    """Until the RL stage has logged `step`."""
-    deadline = time.monotonic() + 900
-    while time.monotonic() < deadline:
-        if any(m.get("kind") == "train" and m["step"] >= step for m in read_metrics(run / "rl")):
-            return
+    """Until the RL stage has logged `step`, however long a busy machine takes."""
+    while not any(m.get("kind") == "train" and m["step"] >= step for m in read_metrics(run / "rl")):
         assert process.poll() is None, "the run ended before it was to be killed"
         time.sleep(0.2)
-    raise AssertionError("the run did not reach the RL stage in time")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert read_manifest(path / "rl") is None
     log.write_bytes(b"")
     process = start(path, log)
-    assert process.wait(timeout=900) == 0, log.read_text()
+    assert process.wait() == 0, log.read_text()
     skipped = [line.split()[0] for line in log.read_text().splitlines() if "finished before, skipped" in line]
     assert skipped == ["problems", "model", "corpus", "pretrain", "sft", "reward"]
     return path
