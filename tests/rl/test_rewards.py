@@ -329,13 +329,13 @@ def test_a_cut_response_has_the_reward_for_being_cut_and_no_model_is_asked(monke
         return [0.25] * len(responses)
 
     monkeypatch.setattr(rewards, "score", score)
-    recipe = toy.recipe(reward="model", truncation_reward=-1.0)
+    recipe = toy.recipe(reward="model", truncation_reward=-1.0, extra_rewards=())
     ((reward, weight),) = rewards.from_recipe(recipe, SimpleNamespace())  # type: ignore[arg-type]
     assert values(reward, [cut("a"), *samples("b"), cut("c")]) == [-1.0, 0.25, -1.0]
     assert (reward.name, weight, asked) == ("model", 1.0, ["b"])
-    ((rule, _),) = rewards.from_recipe(toy.recipe(truncation_reward=-0.5), None)
+    ((rule, _),) = rewards.from_recipe(toy.recipe(truncation_reward=-0.5, extra_rewards=()), None)
     assert values(rule, [cut("\\boxed{7}"), *samples("\\boxed{7}")]) == [-0.5, 1.0]
-    ((rule, _),) = rewards.from_recipe(toy.recipe(), None)
+    ((rule, _),) = rewards.from_recipe(toy.recipe(extra_rewards=()), None)
     assert values(rule, [cut("\\boxed{7}")]) == [1.0], "without the rule it is judged as the others"
 
 
