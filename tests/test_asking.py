@@ -21,7 +21,7 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
-from mathwright.records import Completion, Part, Problem, Ranking, RolloutGroup, Solution, SolutionFormat, from_json
+from mathwright.records import Completion, JudgedGroup, Part, Problem, RolloutGroup, Solution, SolutionFormat, from_json
 from mathwright.reward import rankings
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl import models as rl_models
@@ -165,13 +165,14 @@ def in_reward(path: Path, folder: Path, lm: LanguageModel, mode: SolutionFormat)
         num_problems=len(PROBLEMS), responses_per_problem=GROUP, sampling=SAMPLING, num_epochs=1, batch_rankings=1,
         micro_batch_tokens=100, heldout_share=0.0, optimiser=toy.recipe().optimiser,
     )  # fmt: skip
-    ranked = rankings.sample_rankings(recipe, stage_in(path, "reward"), lm, PROBLEMS, template=TEMPLATE, seed=0)
-    return {r.problem_id: (r.prompt, _statuses(r)) for r in ranked}
+    groups, _ = rankings.sample_groups(recipe, stage_in(path, "reward"), lm, PROBLEMS, template=TEMPLATE, seed=0)
+    return {group.problem_id: (group.prompt, _statuses(group)) for group in groups}
 
 
-def _statuses(ranking: Ranking) -> dict[str, str]:
-    words = {rankings.CORRECT: "correct", rankings.WRONG: "incorrect"}
-    return {text: words[rank] for text, rank in zip(ranking.responses, ranking.ranks, strict=True)}
+def _statuses(group: JudgedGroup) -> dict[str, str]:
+    words = {True: "correct", False: "incorrect"}
+    judged = zip(group.responses, group.correct, strict=True)
+    return {text: words[right] for text, right in judged if right is not None}
 
 
 def in_rl(path: Path, folder: Path, lm: LanguageModel, mode: SolutionFormat) -> Found:

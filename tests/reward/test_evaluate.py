@@ -40,7 +40,7 @@ def test_pairs_by_hand():
         group("c", boxed(1, 2), [True, True]),  # nothing to compare
         Ranking(problem_id="d", prompt="d?", responses=("x", "y", "z"), ranks=(0, 1, 1)),
     ]
-    scores = [[1.0, 2.0, 0.0], [1.0, 0.5], [0.0, 9.0], [1.0, 1.0, 0.0]]
+    scores: judges.Scores = [[1.0, 2.0, 0.0], [1.0, 0.5], [0.0, 9.0], [1.0, 1.0, 0.0]]
     found = evaluation(groups, {"model": scores, "answer": judges.by_answer(groups)})
     pairs = found["pairs"]
     assert (pairs["num_prompts"], pairs["num_pairs"]) == (3, 5)

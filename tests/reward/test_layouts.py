@@ -97,12 +97,12 @@ def test_records_stand_as_they_are(tmp_path, lm):
 
 def test_gsm8k_example_solutions(lm, shared_data: Path):
     path = shared_data / "solutions" / "gsm8k_example_model_solutions.jsonl"
-    groups = read_files([str(path)], template="short", tokenizer=lm.tokenizer)
-    assert len(groups) == 1319
-    assert all(isinstance(group, JudgedGroup) and len(group.responses) == 4 for group in groups)
+    read = read_files([str(path)], template="short", tokenizer=lm.tokenizer)
+    groups = [group for group in read if isinstance(group, JudgedGroup) and len(group.responses) == 4]
+    assert len(groups) == len(read) == 1319
     assert groups[0].correct == (False, False, False, True)
     assert groups[0].responses[3].startswith(" Janet eats 3 duck eggs")
-    right = sum(verdict for group in groups for verdict in group.correct)
+    right = sum(verdict is True for group in groups for verdict in group.correct)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert right == sum(v["is_correct"] for row in rows for v in row.values() if isinstance(v, dict))
 

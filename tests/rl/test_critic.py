@@ -36,6 +36,10 @@ PPO: dict[str, Any] = {
 }
 
 
+def ppo(**changes: Any) -> dict[str, Any]:
+    return PPO | changes
+
+
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory, model) -> Path:
     """A reward model with a head drawn at random, and a scale."""
@@ -131,7 +135,7 @@ def test_the_stage_leaves_a_value_model_to_go_on_from(tmp_path, model, judge):
 
 
 def test_value_only_steps_leave_the_policy_alone(tmp_path, model):
-    stage = run(tmp_path / "run", model, **PPO | {"value_warmup_steps": 2, "num_steps": 3})
+    stage = run(tmp_path / "run", model, **ppo(value_warmup_steps=2, num_steps=3))
     rows = measured(stage)
     assert ["loss" in r for r in rows] == [False, False, True]
     assert all(r["logprob_gap_max"] < 1e-4 and r["value_grad_norm"] > 0 for r in rows)
@@ -140,7 +144,7 @@ def test_value_only_steps_leave_the_policy_alone(tmp_path, model):
 
 def test_micro_batches_change_nothing(tmp_path, model, judge):
     one, many = (
-        run(tmp_path / str(size), model, reward_model=judge, **PPO | {"num_steps": 2, "micro_batch_tokens": size})
+        run(tmp_path / str(size), model, reward_model=judge, **ppo(num_steps=2, micro_batch_tokens=size))
         for size in (10_000, 30)
     )
     for folder in ("model", "value_model"):
@@ -223,7 +227,7 @@ def test_adapters_of_policy_and_values_stand_beside_one_base(tmp_path, model):
     assert frozen and all(p.data_ptr() in own for p in frozen)
     trained = [name for name, p in critic.model.model.named_parameters() if p.requires_grad]
     assert all("lora_" in name or name.startswith(HEAD) for name in trained)
-    stage = run(tmp_path / "run", model, **PPO | {"lora": lora, "kl_coef": 0.1})
+    stage = run(tmp_path / "run", model, **ppo(lora=lora, kl_coef=0.1))
     before, after = toy.weights(model), toy.weights(stage.path / "model")
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert measured(stage)[0]["kl"] == 0.0
@@ -231,7 +235,7 @@ def test_adapters_of_policy_and_values_stand_beside_one_base(tmp_path, model):
 
 def test_equal_rewards_are_a_defined_value(tmp_path, model, monkeypatch):
     monkeypatch.setattr(toy, "share_of_digits", lambda p, c: 1.0)
-    rows = measured(run(tmp_path / "run", model, **PPO | {"kl_coef": 0.0, "value_gate": "ev"}))
+    rows = measured(run(tmp_path / "run", model, **ppo(kl_coef=0.0, value_gate="ev")))
     assert all(r["explained_variance"] is None and r["value_gated"] == 1.0 for r in rows)
     assert all(r["kl"] is None and r["kl_response"] is None for r in rows)
 
@@ -239,7 +243,7 @@ def test_equal_rewards_are_a_defined_value(tmp_path, model, monkeypatch):
 def test_a_step_in_which_all_responses_were_cut_makes_no_update(tmp_path, model):
     sampling = dataclasses.replace(toy.recipe().sampling, max_new_tokens=1)
     with pytest.raises(MathwrightError, match="ppo found nothing to train on"):
-        run(tmp_path / "run", model, **PPO | {"mask_truncated": True, "sampling": sampling})
+        run(tmp_path / "run", model, **ppo(mask_truncated=True, sampling=sampling))
     assert [r["num_trained"] for r in measured(toy.stage(tmp_path / "run"))] == [0, 0, 0]
 
 

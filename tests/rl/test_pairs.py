@@ -35,7 +35,7 @@ def test_pairs_are_read_tokenised_and_counted(tmp_path, model):
     assert second.prompt == "What? "
     for group, row in zip(pairs.groups, ROWS, strict=False):
         better, worse = group.rollouts
-        assert better.verdict.correct and not worse.verdict.correct
+        assert [r.verdict is not None and r.verdict.correct for r in (better, worse)] == [True, False]
         for rollout, name in ((better, "chosen"), (worse, "rejected")):
             text = lm.tokenizer.decode(rollout.completion.tokens, skip_special_tokens=True)
             assert text.strip() == row[name]

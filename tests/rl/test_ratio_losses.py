@@ -1,6 +1,7 @@
 """GSPO and CISPO: the gradient each token gets, by hand and against GRPO where they must agree."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -28,12 +29,12 @@ def gradient(loss: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
     return found
 
 
-GSPO = {"clip_eps_low": 0.1, "clip_eps_high": 0.3, "kl_coef": 0.0}
+GSPO: dict[str, Any] = {"clip_eps_low": 0.1, "clip_eps_high": 0.3, "kl_coef": 0.0}
 
 
 def test_gspo_is_grpo_where_nothing_has_moved():
     policy, _, ref = logprobs(0.0)
-    ours = ratio_losses.gspo_loss(policy, policy, ref, ADVANTAGES, MASK, **(GSPO | {"kl_coef": 0.1}))
+    ours = ratio_losses.gspo_loss(policy, policy, ref, ADVANTAGES, MASK, **dict(GSPO, kl_coef=0.1))
     theirs = grpo_loss(policy, policy, ref, ADVANTAGES, MASK, clip_eps=0.2, kl_coef=0.1)
     torch.testing.assert_close(gradient(ours.loss, policy), gradient(theirs.loss, policy))
     for name in ("kl", "ratio", "clip_fraction", "gradient_coefficient"):

@@ -31,7 +31,7 @@ def made(**changes: Any) -> ppo.Ppo:
     return ppo.Ppo(**{**plain, "lambda_alpha": None, "gate": "off", **changes})
 
 
-def beta(*values: float, **options: Any) -> kl_control.KlCoefficient:
+def beta(*values: Any, **options: Any) -> kl_control.KlCoefficient:
     return kl_control.KlCoefficient(*values, **options)
 
 
@@ -55,6 +55,16 @@ def batch(rewards, lengths, *, values=None, seed: int = 0, holes: bool = False, 
     )
 
 
+def values_of(scored: ScoredBatch) -> torch.Tensor:
+    assert scored.values is not None
+    return scored.values
+
+
+def ref_of(scored: ScoredBatch) -> torch.Tensor:
+    assert scored.ref_logprobs is not None
+    return scored.ref_logprobs
+
+
 REWARDS, LENGTHS = [1.0, 0.0, 0.25, 2.0], [5, 1, 3, 4]
 
 
@@ -65,11 +75,9 @@ def test_at_lambda_1_an_advantage_is_the_reward_to_go_minus_the_value():
         tokens = row.nonzero().squeeze(1).tolist()
         for place, t in enumerate(tokens):
             # Eq. 2 by the loop: the KL of this and later tokens, the reward at the last of them
-            to_go = sum(
-                -0.3 * (scored.behavior_logprobs[b, s] - scored.ref_logprobs[b, s]).item() for s in tokens[place:]
-            )
+            to_go = sum(-0.3 * (scored.behavior_logprobs[b, s] - ref_of(scored)[b, s]).item() for s in tokens[place:])
             to_go += REWARDS[b]
-            assert found.advantages[b, t].item() == pytest.approx(to_go - scored.values[b, t].item())
+            assert found.advantages[b, t].item() == pytest.approx(to_go - values_of(scored)[b, t].item())
             assert found.returns[b, t].item() == pytest.approx(to_go)
 
 
@@ -80,8 +88,8 @@ def test_at_lambda_0_an_advantage_is_the_temporal_difference():
         tokens = row.nonzero().squeeze(1).tolist()
         for place, t in enumerate(tokens):
             is_last = place == len(tokens) - 1
-            after = REWARDS[b] if is_last else scored.values[b, tokens[place + 1]].item()
-            assert found.advantages[b, t].item() == pytest.approx(after - scored.values[b, t].item())
+            after = REWARDS[b] if is_last else values_of(scored)[b, tokens[place + 1]].item()
+            assert found.advantages[b, t].item() == pytest.approx(after - values_of(scored)[b, t].item())
 
 
 def test_the_lambdas_of_targets_and_policy_are_apart():
@@ -99,7 +107,7 @@ def test_the_adaptive_lambda_grows_with_the_length():
     found = made(lambda_alpha=0.5).estimate(scored).advantages
     for b, length in enumerate(LENGTHS):
         alone = generalized_advantages(
-            made().rewards(scored), scored.values, scored.response_mask, gamma=1.0, lam=1 - 1 / max(1, 0.5 * length)
+            made().rewards(scored), values_of(scored), scored.response_mask, gamma=1.0, lam=1 - 1 / max(1, 0.5 * length)
         )
         torch.testing.assert_close(found[b], alone[b])
 
@@ -330,7 +338,7 @@ def test_beta_follows_the_kl_of_a_response():
 
 def test_the_kl_that_is_steered_is_a_sum_over_a_response():
     scored = batch(REWARDS, LENGTHS)
-    expected = (scored.behavior_logprobs - scored.ref_logprobs).where(scored.response_mask, 0.0).sum(1).mean()
+    expected = (scored.behavior_logprobs - ref_of(scored)).where(scored.response_mask, 0.0).sum(1).mean()
     found = made(kl=beta(0.3)).targets([scored])
     assert found.values["kl_response"] == pytest.approx(expected.item())
     assert made().targets([scored]).values["kl_response"] is None, "beta 0 has no reference"

@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def gradient_of(method: base.Method, scored: ScoredBatch, policy: torch.Tensor |
     return loss.item(), gradient
 
 
-def row_of(method: str, **changes) -> base.Method:
+def row_of(method: str, **changes) -> Any:
     return methods.from_recipe(toy.recipe(method=method, advantage_eps=0.0, **changes))
 
 
@@ -290,7 +291,7 @@ def test_importance_weights_make_the_mean_that_of_the_policy():
     values = torch.randn(6, generator=generator, dtype=torch.float64)
     mask = torch.ones(6, 1, dtype=torch.bool)
 
-    def weights(mode: str, low: float, high: float) -> torch.Tensor:
+    def weights(mode: Literal["truncate", "mask"], low: float, high: float) -> torch.Tensor:
         return correction.importance_weights(
             policy[:, None], drawn[:, None], mask, mode=mode, lowest=low, highest=high
         )[:, 0]

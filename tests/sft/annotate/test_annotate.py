@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ def test_problems_that_are_not_asked(tmp_path: Path, sandbox: Sandbox) -> None:
         problem("e", "Contaminated?"),
     ]
 
-    def find(texts: Any) -> list[list[dict[str, Any]]]:
+    def find(texts: Any) -> list[list[Mapping[str, Any]]]:
         return [[{"task": "gsm8k", "problem_id": "g1"}] if "Contam" in text else [] for _, text in texts]
 
     with serving(lambda prompt, seed: "It is \\boxed{7}.") as server:
@@ -441,6 +441,7 @@ def test_a_local_model_teaches_and_its_annotation_resumes(tmp_path: Path, sandbo
             super().generate(requests, **more)
 
     seen: list[dict[str, bytes]] = []
+    summary: Any = None
     for _ in range(2):
         log = RequestLog(out, settings, "local")
         annotation = Annotation(problems, out, settings, Counting(lm), log)
