@@ -157,6 +157,12 @@ def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tenso
     return _read(reward_model, gather_last(hidden_states(reward_model.model, batch), batch))
 
 
+def scores_on_the_way(reward_model: RewardModel, batch: GroupBatch) -> tuple[Float[Tensor, " B"], Float[Tensor, "B T"]]:
+    """`response_scores` and `token_scores` of one forward pass."""
+    hidden = hidden_states(reward_model.model, batch)
+    return _read(reward_model, gather_last(hidden, batch)), _read(reward_model, gather_hidden(hidden, batch))
+
+
 def token_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tensor, "B T"]:
     """The head at every response token itself, for scores of steps; differentiable, anything after a response's end."""
     return _read(reward_model, gather_hidden(hidden_states(reward_model.model, batch), batch))

@@ -101,7 +101,8 @@ def _example(group: Group, lm: LanguageModel, leave_out_truncated: bool, dropped
 
 def trainable(recipe: RewardRecipe, examples: Sequence[Example]) -> list[Example]:
     """Those that the recipe's loss learns from: with a pair, and under a pointwise term all judged ones."""
-    return [e for e in examples if e.num_pairs or (recipe.pointwise_weight and e.judged and e.ranks)]
+    learns_alone = bool(recipe.pointwise_weight or recipe.token_weight)
+    return [e for e in examples if e.num_pairs or (learns_alone and e.judged and e.ranks)]
 
 
 def split_by_prompt(groups: Sequence[Group], heldout_share: float, seed: int) -> tuple[list[Group], list[Group]]:

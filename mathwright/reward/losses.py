@@ -96,6 +96,32 @@ def pointwise_loss(
     return per_prompt.sum() / (len(scores_NK) if num_rankings is None else num_rankings)
 
 
+def token_loss(
+    scores_NKT: Float[Tensor, "N K T"],
+    ranks_NK: Int[Tensor, "N K"],
+    present_NKT: Bool[Tensor, "N K T"],
+    *,
+    num_rankings: int | None = None,
+) -> Float[Tensor, ""]:
+    """`pointwise_loss` at every token: the mean over a response's tokens, then its prompt's responses, then prompts.
+
+    The token-level verifier of Cobbe et al. (2021, §4.2), which they find better than one that learns at the end alone:
+    a verdict says the more the sooner the model sees where a response goes wrong.
+
+    Args:
+        scores_NKT: the head at each token, differentiable.
+        ranks_NK: rank 0 is a right response and any other a wrong one.
+        present_NKT: True at the tokens of responses that were judged; scores elsewhere, NaN included, play no part.
+        num_rankings: divisor (default N); the total of the step for micro-batches, whose losses then add up.
+    """
+    scores = torch.where(present_NKT, scores_NKT, 0.0)
+    verdicts = (ranks_NK == 0).to(scores.dtype)[:, :, None].expand_as(scores)
+    losses = F.binary_cross_entropy_with_logits(scores, verdicts, reduction="none")
+    per_response = torch.where(present_NKT, losses, 0.0).sum(2) / present_NKT.sum(2).clamp(min=1)
+    per_prompt = per_response.sum(1) / present_NKT.any(2).sum(1).clamp(min=1)
+    return per_prompt.sum() / (len(scores_NKT) if num_rankings is None else num_rankings)
+
+
 def centring_loss(
     scores_NK: Float[Tensor, "N K"], present_NK: Bool[Tensor, "N K"], *, num_rankings: int | None = None
 ) -> Float[Tensor, ""]:

@@ -12,7 +12,14 @@ from mathwright.lm import heads
 from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.reward.examples import Example
-from mathwright.reward.losses import centring_loss, pair_accuracy, plackett_luce_loss, pointwise_loss, ranking_loss
+from mathwright.reward.losses import (
+    centring_loss,
+    pair_accuracy,
+    plackett_luce_loss,
+    pointwise_loss,
+    ranking_loss,
+    token_loss,
+)
 from mathwright.reward.recipe import RewardRecipe
 
 
@@ -32,12 +39,21 @@ class RankingBatch:
     num_compared: int
     """Those of them that have a pair."""
 
-    def scores(self, reward_model: LanguageModel) -> Tensor:
-        """[N, K], differentiable; 0 where a prompt has fewer responses."""
+    def scores(self, reward_model: LanguageModel) -> tuple[Tensor, Tensor]:
+        """Of the responses [N, K], and the head at each of their tokens [N, K, T]; differentiable, 0 where there is
+        no such response."""
         assert isinstance(reward_model, RewardModel)
-        values = heads.response_scores(reward_model, self.batch)
-        n, k = torch.tensor(self.batch.rows, device=values.device).T
-        return values.new_zeros(self.ranks.shape).index_put((n, k), values)
+        ends, tokens = heads.scores_on_the_way(reward_model, self.batch)
+        n, k = torch.tensor(self.batch.rows, device=ends.device).T
+        at_ends = ends.new_zeros(self.ranks.shape).index_put((n, k), ends)
+        return at_ends, tokens.new_zeros(*self.ranks.shape, tokens.shape[1]).index_put((n, k), tokens)
+
+    def judged_tokens(self, device: torch.device) -> Tensor:
+        """[N, K, T], True at the tokens of responses that have a verdict."""
+        mask = self.batch.response_mask.to(device)
+        n, k = torch.tensor(self.batch.rows, device=device).T
+        there = mask.new_zeros(*self.ranks.shape, mask.shape[1]).index_put((n, k), mask)
+        return there & self.judged.to(device)[:, :, None]
 
 
 def objective(
@@ -45,9 +61,10 @@ def objective(
 ) -> tuple[Tensor, dict[str, float]]:
     """What a micro-batch adds to the loss of its step and to its statistics.
 
-    L = L_ranking + pointwise_weight * L_pointwise + centring * L_centring, terms of weight 0 left out.
+    L = L_ranking + pointwise_weight * L_pointwise + token_weight * L_token + centring * L_centring, terms of weight 0
+    left out.
     """
-    scores = micro.scores(reward_model)
+    scores, token_scores = micro.scores(reward_model)
     ranks, present, judged = (t.to(scores.device) for t in (micro.ranks, micro.present, micro.judged))
     if recipe.loss == "plackett_luce":
         loss = plackett_luce_loss(scores, ranks, present, num_rankings=micro.num_rankings)
@@ -58,6 +75,11 @@ def objective(
         pointwise = pointwise_loss(scores, ranks, present & judged, num_rankings=micro.num_rankings)
         loss = loss + recipe.pointwise_weight * pointwise
         stats["pointwise_loss"] = pointwise.item()
+    if recipe.token_weight:
+        judged_tokens = micro.judged_tokens(scores.device)
+        on_the_way = token_loss(token_scores, ranks, judged_tokens, num_rankings=micro.num_rankings)
+        loss = loss + recipe.token_weight * on_the_way
+        stats["token_loss"] = on_the_way.item()
     if recipe.centring:
         loss = loss + recipe.centring * centring_loss(scores, present, num_rankings=micro.num_rankings)
     accuracies = pair_accuracy(scores.detach(), ranks, present)

@@ -366,6 +366,13 @@ MUTANTS = [
         new="right = (ranks_NK != 0)",
         killed_by="reward.test_losses:test_a_pointwise_minimum_is_the_share_of_right_responses",
     ),
+    Mutant(
+        mistake="verdict at every token: a mean over all tokens, in which long responses weigh more",
+        module=RANKING,
+        old="per_prompt = per_response.sum(1) / present_NKT.any(2).sum(1).clamp(min=1)",
+        new="per_prompt = (per_response * present_NKT.sum(2)).sum(1) / present_NKT.sum((1, 2)).clamp(min=1)",
+        killed_by="reward.test_losses:test_a_verdict_at_every_token_by_the_loop",
+    ),
     # packed attention
     Mutant(
         mistake="a token sees the next one",

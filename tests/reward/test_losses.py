@@ -165,3 +165,43 @@ def test_far_scores_do_not_overflow(loss, naive):
     value = loss(scores, ranks, present)
     value.backward()
     assert value.isfinite() and scores.grad is not None and scores.grad.isfinite().all()
+
+
+# --- the verdict at every token ---
+
+
+def on_tokens(scores, ranks, lengths, filler=math.nan):
+    """Scores of tokens as a tensor [N, K, T] of one prompt, `filler` after the end of a response."""
+    T = max(lengths)
+    rows = [row[:length] + [filler] * (T - length) for row, length in zip(scores, lengths, strict=True)]
+    present = torch.tensor([[[t < length for t in range(T)] for length in lengths]])
+    return torch.tensor([rows], dtype=torch.float64).requires_grad_(), torch.tensor([ranks]), present
+
+
+TOKENS = ([[0.3, -1.0, 2.0], [0.5, 0.1, 0.0], [1.5, 0.0, 0.0]], [0, 1, 1], [3, 2, 1])
+
+
+@pytest.mark.parametrize("filler", [math.nan, math.inf, 7.0])
+def test_a_verdict_at_every_token_by_the_loop(filler):
+    scores, ranks, lengths = TOKENS
+    expected = sum(
+        oracle.pointwise(row[:length], [rank] * length)
+        for row, rank, length in zip(scores, ranks, lengths, strict=True)
+    ) / len(lengths)
+    tensors = on_tokens(scores, ranks, lengths, filler)
+    loss = losses.token_loss(*tensors)
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+    loss.backward()
+    assert tensors[0].grad is not None and (tensors[0].grad[~tensors[2]] == 0).all()
+    assert losses.token_loss(*on_tokens(*TOKENS), num_rankings=4).item() == pytest.approx(expected / 4)
+
+
+def test_with_one_token_a_response_it_is_the_pointwise_loss():
+    scores, ranks, present = padded(CASES)
+    found = losses.token_loss(scores[:, :, None], ranks, present[:, :, None])
+    torch.testing.assert_close(found, losses.pointwise_loss(scores, ranks, present))
+
+
+def test_a_prompt_without_a_judged_response_adds_nothing():
+    scores, ranks, present = on_tokens(*TOKENS)
+    assert losses.token_loss(scores, ranks, torch.zeros_like(present)).item() == 0

@@ -12,11 +12,14 @@ from mathwright import answers
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.load import load
+from mathwright.lm.pack import pack_groups
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.records import JudgedGroup, Problem, Ranking, Verdict, VerdictStatus, read_jsonl
 from mathwright.reward import train
+from mathwright.reward.examples import examples_of, trainable
+from mathwright.reward.objective import objective, pack_rankings
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import RunDirectory, affects
 
@@ -255,3 +258,30 @@ def test_more_epochs_go_on_to_the_bit(tmp_path, model):
     trained(tmp_path / "grown", 2)
     assert trained(tmp_path / "grown", 3) == trained(tmp_path / "at_once", 3)
     assert len(list((tmp_path / "grown").glob("reward.*/model"))) == 1
+
+
+def test_the_verdict_at_every_token_is_a_term_of_its_own(model):
+    """Of judged responses, by the head at each token of a pass of its own; rankings by taste have none."""
+    recipe = dataclasses.replace(RECIPE, token_weight=0.5)
+    reward_model = heads.from_language_model(load(model, dtype="float32"), seed=0)
+    judged = JudgedGroup(
+        problem_id="a", prompt="1 + 1", responses=("24", "7", "2"), correct=(True, False, True),
+        truncated=(False, False, True),
+    )  # fmt: skip
+    by_taste = Ranking(problem_id="b", prompt="2 + 2", responses=("4", "5"), ranks=(0, 1))
+    examples, _ = examples_of([judged, by_taste], reward_model, leave_out_truncated=False)
+    (micro,) = pack_rankings(reward_model, examples, 1000)
+    with torch.no_grad():
+        loss, stats = objective(recipe, reward_model, micro)
+        plain, _ = objective(RECIPE, reward_model, micro)
+        expected = 0.0
+        for response, right, cut in zip(judged.responses, judged.correct, judged.truncated, strict=True):
+            group = heads.token_group(reward_model, judged.prompt, [response], [cut])
+            (batch,) = pack_groups([group], 1000)
+            chances = heads.token_scores(reward_model, batch)[0].sigmoid()
+            expected -= (chances if right else 1 - chances).log().mean().item() / 3
+    assert stats["token_loss"] == pytest.approx(expected / 2, rel=1e-5), "two prompts, one of them judged"
+    assert loss.item() - plain.item() == pytest.approx(0.5 * expected / 2, rel=1e-4)
+    never_solved = dataclasses.replace(judged, correct=(False, False, False))
+    alone, _ = examples_of([never_solved], reward_model, leave_out_truncated=False)
+    assert trainable(recipe, alone) and not trainable(RECIPE, alone)
