@@ -32,7 +32,7 @@ from typing import Any
 
 from mathwright.chain import work
 from mathwright.files import write_lines
-from mathwright.lines import json_text
+from mathwright.lines import file_lines, json_text
 from mathwright.lm import heads, parallel
 from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh, scoring
@@ -255,7 +255,7 @@ def _join(stage: Stage, parts: Sequence[Stage], num_steps: Sequence[int]) -> Non
         lines = []
         for k, part in enumerate(parts):
             before = sum(num_steps[:k])
-            for line in (part.path / name).read_text(encoding="utf-8").splitlines():
+            for line in file_lines(part.path / name):
                 row = json.loads(line)
                 lines.append(json_text({**row, "step": row["step"] + before}))
         write_lines(stage.path / name, lines)

@@ -182,13 +182,9 @@ VERBS: Mapping[str, type] = {
     "show": Show,
     "report": Report,
 }
-BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS}
+BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS, "reward": REWARD_VERBS}
 """Verbs behind a stage's, which otherwise takes a recipe."""
 Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name, verb in VERBS.items())]  # noqa: UP007
-
-
-BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "reward": REWARD_VERBS}
-"""Verbs that stand behind the name of a stage, which otherwise takes a recipe."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

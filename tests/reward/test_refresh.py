@@ -143,9 +143,9 @@ def test_what_is_replayed_is_drawn_uniformly():
 
 
 def test_replay_keeps_what_was_learnt(tmp_path, reward_model):
-    """Later samples teach the opposite of other letters; without replay more of the earlier data is unlearned."""
+    """Later samples of prompts much like the earlier ones teach the opposite; without replay more is unlearned."""
     stage, _ = run(tmp_path / "first", reward_model, samples=groups("old", 200), history=[])
-    opposite = groups("new", 60, right=BAD, wrong=GOOD)
+    opposite = groups("old_", 60, right=BAD, wrong=GOOD)
     lost = {
         share: run(tmp_path / str(share), stage.path / "model", samples=opposite, replay_share=share)[1]
         for share in (0.0, 0.75)

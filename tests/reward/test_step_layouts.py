@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
 from mathwright.reward.step_layouts import read_step_files
 from tests.problems.chat_templates import tokenizer
 
@@ -193,7 +194,7 @@ def test_real_rows_keep_their_counts(name):
 def test_every_node_of_a_real_tree_is_labelled_once(name):
     if not REAL.is_dir():
         pytest.skip("shared/data is not beside the checkout")
-    rows = [json.loads(line) for line in (REAL / name).open()]
+    rows = [json.loads(line) for line in file_lines(REAL / name)]
     records = read_step_files([str(REAL / name)], template="deepseekmath", tokenizer=TOKENIZER)
 
     def nodes(row):

@@ -8,6 +8,7 @@ import pytest
 
 from mathwright.cli.verbs import main
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
 from mathwright.records import Part, Problem, Solution, read_jsonl
 from mathwright.sft.build import BuildOptions, build
 from tests.sft.test_folder import folder
@@ -42,7 +43,7 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 def counts(out: Path) -> Counter[tuple[str, str]]:
-    rows = map(json.loads, (out / "dataset.jsonl").open())
+    rows = map(json.loads, file_lines(out / "dataset.jsonl"))
     return Counter((row["source"], row["format"]) for row in rows)
 
 
@@ -105,7 +106,7 @@ def test_what_is_written_is_read_by_others(folders: list[Path], tmp_path: Path) 
 
     out = tmp_path / "out"
     build(folders, out, options=BuildOptions(export=("jsonl", "parquet"), num_samples=3), count_tokens=len)
-    rows = [json.loads(line) for line in (out / "dataset.jsonl").open()]
+    rows = [json.loads(line) for line in file_lines(out / "dataset.jsonl")]
     assert parquet.read_table(out / "dataset.parquet").to_pylist() == rows
     one = next(row for row in rows if row["format"] == "pot")
     assert [m["role"] for m in one["messages"]] == ["user", "assistant"]

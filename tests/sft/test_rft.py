@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mathwright.cli.verbs import main
+from mathwright.lines import file_lines
 from mathwright.run import read_manifest
 from tests.sft.sources.test_importing import write
 from tests.small_run import write_recipe
@@ -33,7 +34,7 @@ def test_the_student_is_the_teacher(tmp_path: Path, capsys: pytest.CaptureFixtur
     main(annotate)
     assert "solutions of" in capsys.readouterr().out
     drawn = (tmp_path / "drawn" / "solutions.jsonl").read_text().count("\n")
-    set_aside = [json.loads(line) for line in (tmp_path / "drawn" / "rejected" / "solutions.jsonl").open()]
+    set_aside = [json.loads(line) for line in file_lines(tmp_path / "drawn" / "rejected" / "solutions.jsonl")]
     assert drawn + len(set_aside) == 12 * 8 and all(row["reason"] for row in set_aside)
     folders = f'sft.solutions=["{tmp_path / "imported"}", "{tmp_path / "drawn"}"]'
     main([*sft, "--set", folders])

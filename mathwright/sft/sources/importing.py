@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mathwright.errors import MathwrightError
-from mathwright.files import atomic, write_lines
+from mathwright.files import atomic, whole_lines, write_lines
 from mathwright.lines import json_text
 from mathwright.problems.fields import LayoutError
 from mathwright.problems.layouts import Draft, Dropped, unusable
@@ -92,7 +92,7 @@ def import_solutions(
     stage = _open(out, mark)
     if stage is None:
         kept = {"problems": out / PROBLEMS, "solutions": out / SOLUTIONS}
-        return {name: sum(1 for _ in file.open("rb")) for name, file in kept.items()}
+        return {name: sum(1 for _ in whole_lines(file)) for name, file in kept.items()}
     importing = _Import(source, stage, options, find_contaminated)
     with ExitStack() as stack:
         importing.open(stack, sandbox)

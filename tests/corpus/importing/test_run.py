@@ -20,6 +20,7 @@ from mathwright.corpus.importing import plan
 from mathwright.corpus.importing.plan import Options, make_plan
 from mathwright.corpus.importing.run import import_corpus
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
 from mathwright.lm.shards import TokenShards
 from mathwright.lm.tokenise import encode, train_tokenizer
 from mathwright.run import read_manifest
@@ -187,9 +188,9 @@ def test_benchmarks_and_near_copies_of_another_corpus_are_kept_out_and_logged(tm
     )
     kept = [row["text"] for row in read_rows(tmp_path / "out/documents-00000.parquet")]
     assert kept == ["Before.\n\nAfter.", rows[2]["text"]]
-    (removed,) = (json.loads(line) for line in (tmp_path / "out/rejected/decontaminate.jsonl").open())
+    (removed,) = (json.loads(line) for line in file_lines(tmp_path / "out/rejected/decontaminate.jsonl"))
     assert removed["benchmark"] == "bench" and removed["reason"] == "ngram" and removed["matched"] in question
-    (copy,) = (json.loads(line) for line in (tmp_path / "out/rejected/near-duplicates.jsonl").open())
+    (copy,) = (json.loads(line) for line in file_lines(tmp_path / "out/rejected/near-duplicates.jsonl"))
     assert copy["kept"] == "https://o/1" and copy["offset"] == 1
     (rule,) = json.loads((tmp_path / "out/contamination.json").read_text())["rules"]
     assert (rule["benchmark"], rule["spans"], rule["pages"]) == ("bench", 1, 1)

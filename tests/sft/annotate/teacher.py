@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from mathwright.lines import file_lines
 from mathwright.records import Problem, write_jsonl
 
 SHOWN = "<user>```output\n"
@@ -62,4 +63,4 @@ def problem_file(folder: Path, problems: list[Problem]) -> Path:
 
 
 def rejected(out: Path, step: str = "solutions") -> list[dict[str, str]]:
-    return [json.loads(line) for line in (out / "rejected" / f"{step}.jsonl").open()]
+    return [json.loads(line) for line in file_lines(out / "rejected" / f"{step}.jsonl")]

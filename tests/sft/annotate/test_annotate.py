@@ -17,6 +17,7 @@ import pytest
 
 from mathwright.engines.choose import EngineOptions, open_engine
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
 from mathwright.records import Problem, Solution, read_jsonl
 from mathwright.run import read_manifest
 from mathwright.sft.annotate import batch, forecast
@@ -200,7 +201,7 @@ def test_problems_that_are_not_asked(tmp_path: Path, sandbox: Sandbox) -> None:
     assert Counter(row["reason"] for row in rejected(tmp_path, "problems")) == Counter(
         ["same question", "no answer", "split test", "contaminated: gsm8k"]
     )
-    [audit] = [json.loads(line) for line in (tmp_path / "contamination.jsonl").open()]
+    [audit] = [json.loads(line) for line in file_lines(tmp_path / "contamination.jsonl")]
     assert audit["id"] == "e" and audit["problem_id"] == "g1"
 
 
@@ -222,7 +223,7 @@ def test_adaptive_k(tmp_path: Path, sandbox: Sandbox) -> None:
     kept = Counter(s.problem_id for s in solutions(tmp_path))
     assert kept["easy"] == 2 and kept["hard"] == 0
     assert summary["solved"] == len(kept)
-    rates = {row["problem_id"]: row for row in map(json.loads, (tmp_path / "pass_rates.jsonl").open())}
+    rates = {row["problem_id"]: row for row in map(json.loads, file_lines(tmp_path / "pass_rates.jsonl"))}
     assert rates["hard"] == {"problem_id": "hard", "samples": 8, "right": 0, "kept": 0}
 
 
@@ -267,7 +268,7 @@ def test_cost_is_counted_and_bounded(tmp_path: Path, sandbox: Sandbox) -> None:
         summary = annotated(tmp_path / "all", server, problems, sandbox, max_cost=1000 * one, **prices)
         assert len(server.requests) - before == 15, "what was paid for is not asked again"
     assert summary["solutions"] == 20
-    rows = [json.loads(line) for line in (tmp_path / "all" / LOG).open()]
+    rows = [json.loads(line) for line in file_lines(tmp_path / "all" / LOG)]
     replies = [row for row in rows if row["kind"] == "reply"]
     assert sum(row["price"] for row in replies) == pytest.approx(summary["cost"])
     assert all(row["reply"]["num_prompt_tokens"] > 0 for row in replies)
@@ -298,7 +299,7 @@ def test_batch_files_go_out_and_come_back(tmp_path: Path, sandbox: Sandbox) -> N
     with serving(lambda prompt, seed: "no") as server:
         annotation = opened(tmp_path / "out", server, problems, format="cot", samples=2)
         assert batch.write_batch(annotation, tmp_path / "batch.jsonl") == 6
-        lines = [json.loads(line) for line in (tmp_path / "batch.jsonl").open()]
+        lines = [json.loads(line) for line in file_lines(tmp_path / "batch.jsonl")]
         assert {line["url"] for line in lines} == {"/v1/chat/completions"} and lines[0]["body"]["model"] == "teacher"
         results = []
         for place, line in enumerate(lines):

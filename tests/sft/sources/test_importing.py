@@ -13,6 +13,7 @@ import pytest
 
 from mathwright.chain.solutions import benchmark_finder
 from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems
 from mathwright.records import Problem, Solution, read_jsonl
@@ -76,7 +77,7 @@ def test_a_layout(name: str, tmp_path: Path, sandbox: Sandbox) -> None:
     rejected = tmp_path / "out" / "rejected"
     for step, counts in (("problems", dropped), ("solutions", dropped_solutions)):
         rows = (
-            [json.loads(line) for line in (rejected / f"{step}.jsonl").open()]
+            [json.loads(line) for line in file_lines(rejected / f"{step}.jsonl")]
             if (rejected / f"{step}.jsonl").exists()
             else []
         )
@@ -205,7 +206,7 @@ def test_contamination_is_flagged_with_an_audit_log(tmp_path: Path, sandbox: San
     file = write(tmp_path / "rows", rows)
     problems, _, dropped, _ = imported("jsonl", file, tmp_path / "out", sandbox, find_contaminated=finder)
     assert [p.answer for p in problems] == ["6"] and dropped == Counter({"contaminated: gsm8k": 1})
-    [audit] = [json.loads(line) for line in (tmp_path / "out" / "contamination.jsonl").open()]
+    [audit] = [json.loads(line) for line in file_lines(tmp_path / "out" / "contamination.jsonl")]
     assert audit["problem_id"] == "gsm8k-0" or audit["problem_id"].startswith("gsm8k")
     assert "forty eight red clips" in audit["matched"] and audit["place"].endswith(":1")
     problems, *_ = imported("jsonl", file, tmp_path / "kept", sandbox, find_contaminated=finder, keep_contaminated=True)
