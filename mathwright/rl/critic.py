@@ -97,7 +97,9 @@ class Critic:
         if source is not None:
             critic = heads.load(source, dtype=dtype, device=device)
             require_known_vocabulary(policy, critic, f"the value model {source}")
-            if (Path(source) / heads.SCALE).is_file():
+            # where the reward is the reward model's score as it is, so is the value that begins as it
+            raw = value_model is None and recipe.reward == "model" and not recipe.standardise_reward
+            if not raw and (Path(source) / heads.SCALE).is_file():
                 scale = heads.read_scale(source)
         else:
             start = _twin(policy) if recipe.lora is not None else load(model, dtype=dtype, device=device)

@@ -23,6 +23,7 @@ from mathwright.lm.tokenise import encode_prompt, encode_response
 from mathwright.records import JudgedGroup
 from mathwright.rl.critic import Critic, ValueBatch, optimiser_recipe
 from mathwright.rl.explore import Values
+from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage
 
 PART = "value"
@@ -44,17 +45,33 @@ class Sampled:
     rewards: tuple[float, ...]
 
 
-def verdicts(group: JudgedGroup) -> list[float | None]:
-    """1 for a correct response, 0 for a wrong one."""
-    return [None if correct is None else float(correct) for correct in group.correct]
+def stored_rewards(
+    recipe: RLRecipe, reward_model: RewardModel | None, scale: heads.Scale | None, group: JudgedGroup
+) -> list[float | None]:
+    """What the training would reward stored responses with, but for `extra_rewards`, which ask for more than is stored.
 
-
-def scores(reward_model: RewardModel, micro_batch_tokens: int, group: JudgedGroup) -> list[float | None]:
-    """What a reward model gives the responses."""
-    prompts = [group.prompt] * len(group.responses)
-    return heads.score(
-        reward_model, prompts, group.responses, micro_batch_tokens=micro_batch_tokens, truncated=group.truncated
-    )
+    Args:
+        recipe: of the training.
+        reward_model: whose scores are the reward; None where the verdict is.
+        scale: by which scores are standardised; None where they are taken as they are.
+        group: the responses.
+    """
+    if reward_model is None:
+        values = [None if correct is None else float(correct) for correct in group.correct]
+    else:
+        prompts = [group.prompt] * len(group.responses)
+        values = heads.score(
+            reward_model,
+            prompts,
+            group.responses,
+            truncated=group.truncated,
+            micro_batch_tokens=recipe.micro_batch_tokens,
+        )
+        if scale is not None:
+            values = [None if value is None else scale.standardised(value) for value in values]
+    if recipe.truncation_reward is None:
+        return values
+    return [recipe.truncation_reward if cut else v for v, cut in zip(values, group.truncated, strict=True)]
 
 
 def pretrain_values(

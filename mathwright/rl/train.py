@@ -87,7 +87,7 @@ from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models, Trained
 from mathwright.rl.pairs import Pairs
-from mathwright.rl.pretrain_values import PART, pretrain_values, scores, verdicts
+from mathwright.rl.pretrain_values import PART, pretrain_values, stored_rewards
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
 from mathwright.rl.rollout import EncodedPrompt, prepare_prompts, respond, sandbox_for
@@ -185,7 +185,7 @@ def run(
         )
     pretrained: Values = {}
     if models.critic is not None and value_model is None and value_samples and recipe.value_pretraining:
-        reward_of = verdicts if judge_model is None else partial(scores, judge_model, recipe.micro_batch_tokens)
+        reward_of = partial(stored_rewards, recipe, judge_model, scale)
         end = turn(template, lm.tokenizer).end
         measured = pretrain_values(models.critic, stage, value_samples, reward_of, end=end, seed=seed)
         pretrained = {f"value_pretraining_{name}": value for name, value in measured.items()}

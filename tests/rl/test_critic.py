@@ -22,6 +22,7 @@ from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.records import JudgedGroup
 from mathwright.rl.critic import Critic
+from mathwright.rl.pretrain_values import stored_rewards
 from tests.rl import toy
 from tests.rl.toy import measured, run, same_weights
 
@@ -85,6 +86,31 @@ def test_it_begins_as_the_reward_model_where_there_is_one(model, judge):
     assert critic_of(model).scale is None
     with pytest.raises(MathwrightError, match="value_init is reward, but the run has no reward model"):
         critic_of(model, value_init="reward")
+
+
+def test_values_are_in_the_unit_of_the_reward(model, judge):
+    """Standardised where the reward is, or where it is the verdict; raw beside raw scores."""
+    assert critic_of(model, reward_model=judge, reward="rule").scale is not None
+    assert critic_of(model, reward_model=judge, reward="model", standardise_reward=True).scale is not None
+    assert critic_of(model, reward_model=judge, reward="model").scale is None
+
+
+def test_stored_responses_are_rewarded_as_the_training_rewards(judge):
+    group = JudgedGroup(
+        problem_id="p", prompt="1 + 1", responses=("2", "3", "4"), correct=(True, None, False),
+        truncated=(False, False, True),
+    )  # fmt: skip
+    by_rule = toy.recipe(method="ppo")
+    assert stored_rewards(by_rule, None, None, group) == [1.0, None, 0.0]
+    cut = toy.recipe(method="ppo", truncation_reward=-1.0)
+    assert stored_rewards(cut, None, None, group) == [1.0, None, -1.0]
+    reward_model, scale = heads.load(judge, dtype="float32"), heads.read_scale(judge)
+    raw = stored_rewards(by_rule, reward_model, None, group)
+    alone = heads.score(reward_model, ["1 + 1"], ["4"], truncated=[True], micro_batch_tokens=100)
+    assert raw[2] == pytest.approx(alone[0], abs=1e-5), "read without an end token that it never wrote"
+    standardised = stored_rewards(cut, reward_model, scale, group)
+    assert standardised[:2] == pytest.approx([(value - 2.0) / 4.0 for value in raw[:2] if value is not None])
+    assert standardised[2] == -1.0
 
 
 def test_a_reward_model_of_another_vocabulary_is_refused(tmp_path, model, judge):
