@@ -41,7 +41,7 @@ from mathwright.rl import train
 from mathwright.rl.iteration import SAMPLES, Iteration
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage, read_manifest
-from mathwright.stats import Interval, paired_bootstrap
+from mathwright.stats import mean_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,14 +184,13 @@ class Judges:
             model = heads.load(path, dtype=self.dtype, device=self.device)
             for j, groups in enumerate(self.heldout):
                 accuracies = list(_accuracies(groups, scoring.score_groups(self.files.recipe, model, groups)))
-                interval = _interval(accuracies)
                 rows.append(
                     {
                         "reward_model": k,
                         "samples": j,
                         "num_problems": len(accuracies),
                         "pair_accuracy": sum(accuracies) / len(accuracies) if accuracies else None,
-                        "pair_accuracy_interval": list(interval) if interval else None,
+                        "pair_accuracy_interval": list(mean_interval(accuracies)) if accuracies else None,
                     }
                 )
         return rows
@@ -209,10 +208,6 @@ def _accuracies(groups: Sequence[JudgedGroup], scores: Sequence[Sequence[float |
         wrong = [score for score, was_right in judged if was_right is False]
         if right and wrong:
             yield sum((r > w) + (r == w) / 2 for r in right for w in wrong) / (len(right) * len(wrong))
-
-
-def _interval(values: Sequence[float]) -> Interval | None:
-    return paired_bootstrap([0.0] * len(values), values) if values else None
 
 
 # --- what it leaves -------------------------------------------------------------------------------
