@@ -103,12 +103,29 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
 _COMMENTED_LINE = re.compile(r"%[^\n%]*+\n")
 
 
+_DEEPEST = 50
+"""Elements so deep are walked whole: the text of each in turn would cost the square of the depth."""
+
+
 def _mark_comments(tree: HTMLTree) -> None:
-    """Mark where a line ends behind a `%`: the text that comes out has spaces for the ends of lines."""
-    for leaf in list(tree.body) if tree.body is not None else ():
-        value = (leaf.value or "") if leaf.tag == "#text" else ""
-        if "%" in value and _COMMENTED_LINE.search(value) is not None:
-            leaf.value = _COMMENTED_LINE.sub(lambda match: f"{match[0][:-1]}{LINE_END}\n", value)
+    """Mark where a line ends behind a `%`: the text that comes out has spaces for the ends of lines.
+
+    Elements whose text has no such line are passed over: to walk every node took a third of the extraction's time.
+    """
+    todo: list[tuple[Node, int]] = [(tree.body, 0)] if tree.body is not None else []
+    while todo:
+        node, depth = todo.pop()
+        if not _has_comment(node.text):
+            continue
+        for child in list(node) if depth == _DEEPEST else node.child_nodes.values():
+            if child.tag == "#text" and _has_comment(child.value):
+                child.value = _COMMENTED_LINE.sub(lambda match: f"{match[0][:-1]}{LINE_END}\n", child.value or "")
+            elif child.type == ELEMENT and depth < _DEEPEST:
+                todo.append((child, depth + 1))
+
+
+def _has_comment(text: str | None) -> bool:
+    return text is not None and "%" in text and _COMMENTED_LINE.search(text) is not None
 
 
 _MARKS = {"em": EMPHASIS, "strong": STRONG}
