@@ -55,11 +55,16 @@ class Samples:
             for group in groups:
                 append_line(self._by_step, json_text({"step": step, "group": to_json(judged_group(group))}))
 
-    def finish(self) -> None:
-        """Write samples.jsonl."""
+    def write(self) -> None:
+        """Write samples.jsonl. What it is made of stays until the stage has finished (`remove`): a training that is
+        stopped in between makes it again."""
         if self._keeps:
             lines = whole_lines(self._by_step)
             write_jsonl(self._path, (from_json(JudgedGroup, json.loads(line)["group"]) for line in lines))
+
+    def remove(self) -> None:
+        """Remove the groups by step: the training is over, and samples.jsonl has them."""
+        if self._keeps:
             self._by_step.unlink(missing_ok=True)
 
 

@@ -206,6 +206,7 @@ def run(
     finally:
         models.close()
     _finish(recipe, stage, models, template, pretrained | {"position": position})
+    training.samples.remove()
 
 
 def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
@@ -323,7 +324,7 @@ class _Training:
                 self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
                 self._evaluate(recipe.num_steps, sandbox)
-        self.samples.finish()
+        self.samples.write()
         return position
 
     def _stops(self) -> bool:

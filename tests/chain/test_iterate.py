@@ -275,3 +275,19 @@ def test_a_finished_iteration_is_not_run_again(folder: Path, tmp_path: Path, mon
         iterated(folder, tmp_path / "run", reward="rule")
     iterated(folder, tmp_path / "run", reward="rule")
     assert numbers == [1, 2, 2]
+
+
+def test_stopped_after_the_last_step_of_an_iteration_its_samples_are_still_there(
+    folder: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save", stop)  # the samples are written by then, the stage has not finished
+        with pytest.raises(KeyboardInterrupt):
+            iterated(folder, tmp_path / "run")
+    stage = iterated(folder, tmp_path / "run").path
+    for number in (1, 2):
+        name = f"iteration_{number}/samples.jsonl"
+        assert (stage / name).read_bytes() == (whole / name).read_bytes()
