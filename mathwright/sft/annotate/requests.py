@@ -24,6 +24,7 @@ from mathwright.errors import MathwrightError
 from mathwright.files import append_line, whole_lines
 from mathwright.lines import json_text
 from mathwright.sft.annotate.settings import AnnotateSettings
+from mathwright.sft.folder import PROBLEMS, SOLUTIONS
 
 LOG = "requests.jsonl"
 
@@ -32,8 +33,8 @@ class RequestLog:
     """The log of a folder; a `mathwright.engines.server.Recorder`."""
 
     def __init__(self, folder: Path, settings: AnnotateSettings, engine_name: str) -> None:
-        """Read what an earlier call has left. Raises MathwrightError where it was made with other settings, or is
-        damaged in the middle."""
+        """Read what an earlier call has left. Raises MathwrightError where it was made with other settings, is damaged
+        in the middle, or the folder holds solutions from elsewhere."""
         self._path = folder / LOG
         self._settings = settings
         self._replies: dict[tuple[str, int], Reply] = {}
@@ -53,6 +54,11 @@ class RequestLog:
             self._read(number, line)
         fixed = {"kind": "settings", **settings.fixed(engine_name)}
         if self._known is None:
+            if any((folder / name).exists() for name in (PROBLEMS, SOLUTIONS)):
+                raise MathwrightError(
+                    f"{folder} holds solutions that no teacher was asked for",
+                    hint="choose another --out: its files would be written over",
+                )
             append_line(self._path, json_text(fixed))
         elif self._known != fixed:
             changed = [k for k in fixed if self._known.get(k) != fixed[k]]

@@ -452,3 +452,12 @@ def test_a_local_model_teaches_and_its_annotation_resumes(tmp_path: Path, sandbo
     assert Counting.drawn == 6 and seen[0] == seen[1]
     assert summary["requests"] == 6 and summary["cost"] == summary["tokens"]["written"] > 0
     assert len(rejected(out)) + summary["solutions"] == 6
+
+
+@pytest.mark.parametrize("name", ["solutions.jsonl", "problems.jsonl"])
+def test_a_folder_of_other_solutions_is_not_written_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("of an import\n")
+    settings = AnnotateSettings(teacher="teacher", format="cot", samples=1)
+    with pytest.raises(MathwrightError, match="holds solutions that no teacher was asked for"):
+        RequestLog(tmp_path, settings, "server")
+    assert [path.name for path in tmp_path.iterdir()] == [name], "nothing was begun"
