@@ -82,7 +82,7 @@ def build(
     num_in = len(found.solutions) + dropped.total()
     examples = list(_examples(found.problems, found.solutions, options, count_tokens, dropped))
     examples = _distinct(examples, options.near_duplicate, dropped)
-    chosen = _balanced(examples, options, dropped)
+    chosen = _balanced(examples, options, dropped) if examples else []
     stage.funnel("examples", unit="solutions", num_in=num_in, num_out=len(chosen), dropped=dropped)
     if not chosen:
         raise MathwrightError("no example is left", hint="look at the counts above: --formats, --sources, --max-tokens")

@@ -101,6 +101,17 @@ def test_near_duplicates_and_lengths(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("formats", [None, {"cot": 1.0}])
+def test_where_nothing_is_left_it_says_why(
+    folders: list[Path], tmp_path: Path, formats: dict[str, float] | None
+) -> None:
+    options = BuildOptions(max_tokens=1, formats=formats)
+    with pytest.raises(MathwrightError, match="no example is left") as raised:
+        build(folders, tmp_path / "out", options=options, count_tokens=len)
+    assert "--max-tokens" in raised.value.hint
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_what_is_written_is_read_by_others(folders: list[Path], tmp_path: Path) -> None:
     import pyarrow.parquet as parquet
 
