@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def check(recipe: RLRecipe) -> None:
             hint=f"a step is cut by questions: --set rl.num_minibatches={recipe.problems_per_step}",
         )
     _check_method(recipe)
+    _check_left_out(recipe)
     _check_iterations(recipe)
     _check_parts(recipe)
     check_values(recipe)
@@ -184,10 +186,32 @@ def _check_method(recipe: RLRecipe) -> None:
         )
 
 
+def _check_left_out(recipe: RLRecipe) -> None:
+    """Raise MathwrightError for a field that is set and that nothing would read."""
+    iterated, learned = recipe.iterations > 1, recipe.reward == "model"
+    rewards_any = TABLE_10[recipe.method].reward == "any"
+    read = (
+        ("standardise_reward", learned, "rl.reward=rule"),
+        ("truncation_reward", rewards_any, f"rl.method={recipe.method}"),
+        ("reset_reference", iterated, "rl.iterations=1"),
+        ("refresh_reward", iterated, "rl.iterations=1"),
+        ("replay_share", iterated, "rl.iterations=1"),
+        ("refresh_reward", learned, "rl.reward=rule"),
+        ("replay_share", learned, "rl.reward=rule"),
+    )
+    defaults = {field.name: field.default for field in dataclasses.fields(recipe)}
+    for name, is_read, where in read:
+        if not is_read and getattr(recipe, name) != defaults[name]:
+            raise MathwrightError(
+                f"rl.{name} has no part in {where}, which would leave it out silently",
+                hint=f"leave rl.{name} out, or set {where.partition('=')[0]} otherwise",
+            )
+
+
 def _check_iterations(recipe: RLRecipe) -> None:
     if recipe.iterations == 1:
         return
-    if TABLE_10[recipe.method].data == "solutions":
+    if TABLE_10[recipe.method].data == "solutions" or recipe.pairs:
         raise MathwrightError(
             f"rl.iterations is {recipe.iterations}, but rl.method={recipe.method} explores nothing",
             hint="set rl.iterations=1 and more rl.num_steps, or rl.method=grpo",

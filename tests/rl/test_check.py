@@ -187,3 +187,21 @@ def test_steps_without_a_reward_or_an_accuracy_are_no_evidence():
 def test_iterations_that_cannot_be(changes, said):
     with pytest.raises(MathwrightError, match=said):
         check(toy.recipe(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"standardise_reward": True}, "rl.standardise_reward has no part in rl.reward=rule"),
+        ({"method": "rft", "truncation_reward": -1.0}, "rl.truncation_reward has no part in rl.method=rft"),
+        ({"method": "grpo_process", "truncation_reward": -1.0}, "rl.truncation_reward has no part"),
+        ({"reset_reference": False}, "rl.reset_reference has no part in rl.iterations=1"),
+        ({"refresh_reward": False, "reward": "model"}, "rl.refresh_reward has no part in rl.iterations=1"),
+        ({"replay_share": 0.5}, "rl.replay_share has no part in rl.iterations=1"),
+        ({"iterations": 2, "refresh_reward": False}, "rl.refresh_reward has no part in rl.reward=rule"),
+        ({"iterations": 2, "replay_share": 0.5}, "rl.replay_share has no part in rl.reward=rule"),
+    ],
+)
+def test_a_field_that_would_be_left_out_silently_is_refused(changes, said):
+    with pytest.raises(MathwrightError, match=said):
+        check(toy.recipe(**changes))
