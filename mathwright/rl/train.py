@@ -69,15 +69,13 @@ from functools import partial
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, heads, parallel
+from mathwright.lm import checkpoint, parallel
 from mathwright.lm.loop import CHECKPOINTS
-from mathwright.lm.model import LanguageModel
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.save import save
 from mathwright.problems.templates import write_template
-from mathwright.problems.turns import turn
 from mathwright.records import JudgedGroup, Problem, Solution
-from mathwright.rl import methods, rewards, step_scorers
+from mathwright.rl import methods, step_scorers
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
 from mathwright.rl.check import check, check_sources
 from mathwright.rl.explore import Exploration, Explorer, Values
@@ -86,12 +84,12 @@ from mathwright.rl.iteration import ONLY, Iteration, Samples
 from mathwright.rl.learn import Learner
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.models import Models, Trained
-from mathwright.rl.pairs import Pairs
-from mathwright.rl.pretrain_values import PART, pretrain_values, stored_rewards
+from mathwright.rl.prepare import Judge, learn_values, prompts_of, require_heldout, source_of
+from mathwright.rl.pretrain_values import PART
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
-from mathwright.rl.rollout import EncodedPrompt, prepare_prompts, respond, sandbox_for
-from mathwright.rl.solutions import Given, Solutions
+from mathwright.rl.rollout import EncodedPrompt, respond, sandbox_for
+from mathwright.rl.solutions import Given
 from mathwright.rl.summary import summary_of
 from mathwright.run import Stage
 from mathwright.tools.sandbox import Sandbox
@@ -141,7 +139,7 @@ def run(
     """
     check(recipe)
     check_sources(recipe)
-    _require_heldout(recipe, heldout)
+    require_heldout(recipe, heldout)
     method = methods.from_recipe(recipe)
     models = Models.load(
         recipe,
@@ -155,49 +153,30 @@ def run(
         value_model=value_model,
         initial=iteration.initial,
     )
-    lm = models.policy
-    judge_model, scale = None, None
-    if recipe.reward == "model" and reward_model is not None:
-        judge_model = heads.load(reward_model, dtype=dtype, device=device)
-        scale = heads.read_scale(reward_model) if recipe.standardise_reward else None
-    terms = rewards.from_recipe(recipe, judge_model, scale)
+    judge = Judge.load(recipe, reward_model, dtype=dtype, device=device)
     steps = None
     if TABLE_10[recipe.method].reward == "steps":
         steps = step_scorers.from_recipe(recipe, process_model, dtype=dtype, device=device)
-    prompts_of = partial(_prompts_of, recipe, stage, lm, template)
-    prompts = prompts_of(problems, "prompts")
+    ask = partial(prompts_of, recipe, stage, models.policy, template)
+    prompts = ask(problems, "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
-    if recipe.pairs:
-        source = Pairs.prepare(recipe, lm, recipe.pairs, template=template, seed=seed, stage=stage)
-    elif TABLE_10[recipe.method].data == "solutions":
-        source = Solutions.prepare(recipe, lm, prompts, solutions, template=template, seed=seed, stage=stage)
-    else:
-        source = Explorer(
-            recipe=recipe,
-            prompts=prompts,
-            rewards=terms,
-            steps=steps,
-            tokenizer=lm.tokenizer,
-            buffer=buffer,
-            seed=seed,
-            steps_before=iteration.steps_before,
-        )
-    pretrained: Values = {}
-    if models.critic is not None and value_model is None and value_samples and recipe.value_pretraining:
-        reward_of = partial(stored_rewards, recipe, judge_model, scale)
-        end = turn(template, lm.tokenizer).end
-        measured = pretrain_values(models.critic, stage, value_samples, reward_of, end=end, seed=seed)
-        pretrained = {f"value_pretraining_{name}": value for name, value in measured.items()}
+    source = source_of(
+        recipe, stage, models.policy, prompts, judge=judge, steps=steps, solutions=solutions, buffer=buffer,
+        template=template, seed=seed, iteration=iteration,
+    )  # fmt: skip
+    # one that goes on from an earlier iteration has learnt from more than these
+    samples = value_samples if value_model is None else ()
+    pretrained = learn_values(recipe, stage, models, samples, judge=judge, template=template, seed=seed)
     training = _Training(
         recipe=recipe,
         stage=stage,
         models=models,
         source=source,
-        learner=Learner(recipe, stage, lm, models.reference, method, models.initial, models.critic),
+        learner=Learner(recipe, stage, models.policy, models.reference, method, models.initial, models.critic),
         buffer=buffer,
         prompts=prompts,
-        heldout=prompts_of(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
+        heldout=ask(heldout[: recipe.num_evaluated], "heldout") if recipe.evaluate_every else [],
         iteration=iteration,
         samples=Samples(stage.path, keeps=stage.writes and iteration.keeps_samples),
     )
@@ -207,28 +186,6 @@ def run(
         models.close()
     _finish(recipe, stage, models, template, pretrained | {"position": position})
     training.samples.remove()
-
-
-def _require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
-    if recipe.evaluate_every and not heldout:
-        raise MathwrightError(
-            "rl.evaluate_every is set, but there are no held-out problems",
-            hint="raise num_test of the recipe's problem sources, or set rl.evaluate_every=0",
-        )
-
-
-def _prompts_of(
-    recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, problems: Sequence[Problem], name: str
-) -> list[EncodedPrompt]:
-    return prepare_prompts(
-        problems,
-        lm=lm,
-        mode=recipe.mode,
-        template=template,
-        max_new_tokens=recipe.sampling.max_new_tokens,
-        stage=stage,
-        name=name,
-    )
 
 
 def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more: Values) -> None:
