@@ -247,6 +247,7 @@ class _Training:
             stage.progress(recipe.method, total=recipe.num_steps) as advance,
         ):
             advance(start)
+            done = start
             for step in range(start, recipe.num_steps):
                 if self._stops():
                     break
@@ -264,6 +265,7 @@ class _Training:
                 self.samples.append(step, found.groups)
                 self._report(step, values, found)
                 idleness.learned(values)
+                done = step + 1
                 advance(1)
                 is_last = step + 1 == recipe.num_steps or self._stops()
                 if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
@@ -278,9 +280,9 @@ class _Training:
             idleness.finished()
             row = TABLE_10[recipe.method]
             if not idleness.prefers and row.compares and row.data == "policy":
-                self._warn(recipe.num_steps, "no group of any step had unequal rewards: nothing but the KL was trained")
+                self._warn(done, "no group of any step had unequal rewards: nothing but the KL was trained")
             if self.heldout:
-                self._evaluate(recipe.num_steps, sandbox)
+                self._evaluate(done, sandbox)
         self.samples.write()
         return position
 

@@ -453,3 +453,15 @@ def test_a_data_set_with_one_problem_is_enough(tmp_path, model):
     (first, second) = [json.loads(line)["group"] for line in (stage.path / "rollouts.jsonl").read_text().splitlines()]
     assert first["problem"] == second["problem"]
     assert first["rollouts"] != second["rollouts"], "two groups of one problem are drawn with their own seeds"
+
+
+def test_a_training_that_ends_early_is_measured_where_it_ended_and_stays_ended(tmp_path, model, monkeypatch):
+    def stops(self) -> bool:
+        return len(measured(self.stage)) >= 2
+
+    monkeypatch.setattr(train._Training, "_stops", stops)
+    stage = run(tmp_path / "run", model, num_steps=5, heldout=toy.PROBLEMS[:2], evaluate_every=4, num_evaluated=2)
+    assert [m["step"] for m in measured(stage)] == [0, 1]
+    assert [m["step"] for m in measured(stage, "eval")] == [0, 2]
+    summary = json.loads((stage.path / "manifest.json").read_text())["summary"]
+    assert summary["num_steps"] == 2
