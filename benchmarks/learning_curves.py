@@ -86,12 +86,12 @@ REWARD = RewardRecipe(
     num_problems=1_000,
     responses_per_problem=8,
     sampling=sampling(1.0),
-    num_epochs=2,
-    batch_rankings=16,
+    num_epochs=8,
+    batch_rankings=8,
     micro_batch_tokens=4_096,
     heldout_share=0.25,
-    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.8, 0.316),)),
-    pointwise_weight=0.5,
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    token_weight=1.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),
