@@ -44,6 +44,8 @@ from mathwright.run import Log
 from mathwright.tools.sandbox import Sandbox
 
 WAVES = "waves.jsonl"
+FULL_BATCHES = 2
+"""Batches that a wave fills at the least: in the second, the places of completions that end early are taken."""
 KEPT_TOKENS = 2**14
 """Responses of so many tokens together are worked on at one time: enough for waves in which the longest completion is
 a small part, and 0.7 GB of keys and values of a model such as SmolLM2-135M in float32."""
@@ -132,6 +134,10 @@ class Request(NamedTuple):
     first: int
     stop: int
 
+    def widened(self, num: int, recipe: ProcessRecipe) -> Request:
+        """So many completions, where it asks for fewer and there are so many."""
+        return self._replace(stop=min(max(self.stop, self.first + num), recipe.num_completions))
+
 
 @dataclass(slots=True)
 class Search:
@@ -174,6 +180,17 @@ class Search:
             self.first_wrong, self._high = step, step - 1
         else:  # right, or nothing could be judged, which says nothing against it
             self._low = step + 1
+
+    def note_all(self, request: Request, outcomes: Sequence[bool | None]) -> None:
+        """Note the outcomes of a request that may be wider than the next one, as if it had been asked in turn.
+
+        What was drawn beyond the completions after which a step is done with is not counted: counts do not depend on
+        how many were drawn at one time.
+        """
+        while (next_ := self.request()) is not None and next_.step == request.step and next_.stop <= request.stop:
+            drawn = outcomes[next_.first - request.first : next_.stop - request.first]
+            judged = [right for right in drawn if right is not None]
+            self.note(next_, len(judged), sum(judged))
 
     def labels(self, response: SteppedResponse) -> StepLabels:
         """The labels, once done."""
@@ -298,12 +315,12 @@ class Labeller:
         with log.progress("labelling steps", total=len(responses)) as advance:
             while wave := self._wave(responses, searches, open_, waiting):
                 requests = tuple((i, *request) for i, request in wave)
-                counts = kept.get(requests)
-                if counts is None:
-                    counts = self._draw(responses, open_, wave)
-                    append_line(folder / WAVES, json_text({"requests": requests, "counts": counts}))
-                for (i, request), (judged, hits) in zip(wave, counts, strict=True):
-                    searches[i].note(request, judged, hits)
+                outcomes = kept.get(requests)
+                if outcomes is None:
+                    outcomes = self._draw(responses, open_, wave)
+                    append_line(folder / WAVES, json_text({"requests": requests, "outcomes": outcomes}))
+                for (i, request), row in zip(wave, outcomes, strict=True):
+                    searches[i].note_all(request, row)
                 done = [i for i in open_ if searches[i].request() is None]
                 for i in done:
                     del open_[i]
@@ -319,7 +336,8 @@ class Labeller:
     ) -> list[tuple[int, Request]]:
         """The next completions of each response that is worked on, after others have taken the places of those done.
 
-        Waves stay full to the end: only the last responses of all wait for the longest completion in a small batch.
+        Waves stay full to the end: where few responses are left, more completions of each are drawn than are looked at
+        next, since a small batch takes hardly less time than a full one.
         """
         num_tokens = sum(o.num_tokens for o in open_.values())
         while waiting:
@@ -331,14 +349,17 @@ class Labeller:
             if searches[i].request() is not None:
                 open_[i] = opened
                 num_tokens += opened.num_tokens
-        wave = [(i, request) for i in open_ if (request := searches[i].request()) is not None]
+        wide = FULL_BATCHES * self.generation_batch // max(1, len(open_))
+        wave = [
+            (i, request.widened(wide, self.recipe)) for i in open_ if (request := searches[i].request()) is not None
+        ]
         # what probably lasts longest is begun first, and does not run on alone
         return sorted(wave, key=lambda asked: open_[asked[0]].rest(asked[1].step), reverse=True)
 
     def _draw(
         self, responses: Sequence[SteppedResponse], open_: Mapping[int, _Open], wave: Sequence[tuple[int, Request]]
-    ) -> list[tuple[int, int]]:
-        """For each request of a wave, how many of its completions could be judged and how many were right."""
+    ) -> list[list[bool | None]]:
+        """Whether each completion of each request of a wave was right; None where that could not be judged."""
         self._read([o for o in open_.values() if not o.beginnings])
         drawn = Generator(self.lm, max_batch=self.generation_batch).generate(
             [open_[i].beginning(request.step) for i, request in wave],
@@ -348,27 +369,27 @@ class Labeller:
         )
         # one without a token had no room left in the context: it says nothing
         texts = [
-            (index, self._text(responses[i], request.step, completion.tokens))
+            (index, n, self._text(responses[i], request.step, completion.tokens))
             for index, ((i, request), row) in enumerate(zip(wave, drawn, strict=True))
-            for completion in row
+            for n, completion in enumerate(row)
             if completion.tokens
         ]
         verdicts = judge_all(
-            [(self.prompts[responses[wave[index][0]].place], text) for index, text in texts], sandbox=self.sandbox
+            [(self.prompts[responses[wave[index][0]].place], text) for index, _, text in texts], sandbox=self.sandbox
         )
-        counts = [(0, 0)] * len(wave)
-        for (index, _), verdict in zip(texts, verdicts, strict=True):
+        outcomes: list[list[bool | None]] = [[None] * (request.stop - request.first) for _, request in wave]
+        for (index, n, _), verdict in zip(texts, verdicts, strict=True):
             if not undecided(verdict):
-                judged, hits = counts[index]
-                counts[index] = judged + 1, hits + verdict.correct
-        return counts
+                outcomes[index][n] = verdict.correct
+        return outcomes
 
     def _read(self, unread: Sequence[_Open]) -> None:
         """Compute what the model has computed at the end of each step but the last, shortest responses first."""
         unread = sorted(unread, key=lambda o: o.num_tokens)  # next to each other they are padded least
+        steps = [range(len(o.response.step_tokens) - 1) for o in unread]
         found = Generator(self.lm).beginnings(
-            [[*o.prompt, *o.response.tokens] for o in unread],
-            [[len(o.beginning(step)) for step in range(len(o.response.step_tokens) - 1)] for o in unread],
+            [o.beginning(own[-1]) for o, own in zip(unread, steps, strict=True)],
+            [[len(o.beginning(step)) for step in own] for o, own in zip(unread, steps, strict=True)],
         )
         for o, beginnings in zip(unread, found, strict=True):
             o.beginnings = beginnings
@@ -383,15 +404,10 @@ Requests = tuple[tuple[int, int, int, int], ...]
 """A wave: (response, step, first, stop) of each of its requests."""
 
 
-def _kept_waves(path: Path) -> Mapping[Requests, Sequence[tuple[int, int]]]:
-    """(judged, hits) of each request of the finished waves.
+def _kept_waves(path: Path) -> Mapping[Requests, Sequence[Sequence[bool | None]]]:
+    """Outcomes of each request of the finished waves.
 
     By what they asked: with another `generation_batch` or limit of memory waves are others, and are drawn again.
     """
-    lines = [value for line in whole_lines(path) if "requests" in (value := json.loads(line))]
-    return {
-        tuple((i, step, first, stop) for i, step, first, stop in value["requests"]): [
-            (judged, hits) for judged, hits in value["counts"]
-        ]
-        for value in lines
-    }
+    lines = [value for line in whole_lines(path) if "outcomes" in (value := json.loads(line))]
+    return {tuple((i, step, first, stop) for i, step, first, stop in v["requests"]): v["outcomes"] for v in lines}

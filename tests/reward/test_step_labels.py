@@ -158,7 +158,7 @@ def test_how_many_are_worked_on_at_one_time_changes_no_label(model, tmp_path, mo
         folder = tmp_path / f"{kept_tokens}-{batch}"
         _, found = label(lm, folder, PROCESS, batch=batch)
         lines = (folder / "reward/waves.jsonl").read_text().splitlines()
-        waves[kept_tokens, batch] = [len(json.loads(line)["counts"]) for line in lines]
+        waves[kept_tokens, batch] = [len(json.loads(line)["outcomes"]) for line in lines]
         assert found == one
     # a place that is free is taken by the next response: all waves but the last ones are full
     sizes = waves[0, 3]
@@ -194,6 +194,22 @@ def test_the_first_wrong_step_is_found(binary, first):
     found, looked = search(rights, binary_search=binary)
     assert found.first_wrong == (first if first < 8 else None)
     assert looked <= (4 if binary else 8)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_what_is_drawn_beyond_the_first_hit_is_not_counted(early):
+    """A wide request leaves the search where asking in turn would have left it, whatever lies behind the hit."""
+    process = dataclasses.replace(PROCESS, num_completions=6, early_stop=early)
+    outcomes = [False, None, True, False, True, True]
+    wide, narrow = Search(process, 2), Search(process, 2)
+    request = wide.request()
+    assert request is not None
+    wide.note_all(request.widened(100, process), outcomes)
+    while (asked := narrow.request()) is not None and asked.step == 0:
+        drawn = [right for right in outcomes[asked.first : asked.stop] if right is not None]
+        narrow.note(asked, len(drawn), sum(drawn))
+    assert wide == narrow
+    assert (wide.judged[0], wide.hits[0]) == ((3, 1) if early else (5, 3))
 
 
 def test_what_a_search_by_halves_leaves_out_before_the_error_is_right():
