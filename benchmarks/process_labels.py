@@ -56,7 +56,8 @@ def recipe(arguments: argparse.Namespace, labels: Any) -> RewardRecipe:
         micro_batch_tokens=8_192,
         heldout_share=0.25,
         optimiser=OptimiserRecipe(
-            lr=arguments.lr, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, warmup_steps=10, decay=()
+            lr=arguments.lr, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, warmup_steps=10,
+            decay=((0.5, 0.5), (0.8, 0.2)),  # at a constant rate the last epoch is a draw of a lottery (docs/log.md)
         ),
         generation_batch=256,
         process=ProcessRecipe(
