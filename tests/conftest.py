@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mathwright import children
+from tests import warm
 from tests.properties import register_profiles
 
 pytest_plugins = ["tests.lacking"]
@@ -22,6 +24,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Hundreds of processes load the package and the tests: compiled once, and not by each of them."""
 
 register_profiles()
+children.start_process = warm.start_worker
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
