@@ -25,6 +25,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 register_profiles()
 children.start_process = warm.start_worker
+warm.fork_what_is_spawned()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

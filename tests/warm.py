@@ -7,6 +7,9 @@ when it is first needed:
   the processes of torchrun have hashes of their own: what depends on the order of a set shows.
 - one that has what the package's own workers import, for every `children.LineWorker` that runs a module of `WORKERS`
   (tests/conftest.py puts `start_worker` in place). Its forks do the same for the workers that they start.
+
+What `multiprocessing` would spawn is forked as well (`fork_what_is_spawned`), from a server of its own. Tests that
+start a whole program (test_quickstart.py, the crawl that is killed) start everything as a user does.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import atexit
 import fcntl
 import gc
 import json
+import multiprocessing
 import os
 import runpy
 import select
@@ -28,6 +32,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -48,6 +53,8 @@ WORKERS = {
     "mathwright.corpus.localweb.worker": ("mathwright.corpus.localweb.page",),
 }
 """The modules that are run -> what they import. They are not imported themselves: they begin in the fork."""
+SPAWNED = ("pytest", "tests.warm", "mathwright.corpus.extract", "mathwright.corpus.pages.worker")
+"""What processes import that `multiprocessing` starts."""
 TIMEOUT_S = 300.0
 """A command that takes longer hangs."""
 
@@ -80,9 +87,9 @@ class Process:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
         with self._lock:
             if self.returncode is None:
-                [self.returncode] = _NUMBER.unpack(os.read(self._status, _NUMBER.size))
+                self.returncode = int(*_NUMBER.unpack(os.read(self._status, _NUMBER.size)))
                 os.close(self._status)
-        return self.returncode
+            return self.returncode
 
     def kill(self) -> None:
         """End the command, if it runs."""
@@ -153,10 +160,10 @@ def close_all() -> None:
             interpreters.pop().close()
 
 
-# --- workers of the package -----------------------------------------------------------------------------
+# --- workers of the package and what is spawned ----------------------------------------------------------
 
 
-def start_worker(command: Sequence[str], **how: Any) -> Process | subprocess.Popen[bytes]:
+def start_worker(command: Sequence[str], **how: Any) -> Any:
     """In place of `subprocess.Popen` in `children.LineWorker`: a fork where its module is one of `WORKERS`."""
     if list(command[:2]) != [sys.executable, "-m"] or command[2] not in WORKERS:
         return subprocess.Popen(command, **how)
@@ -173,6 +180,30 @@ def start_worker(command: Sequence[str], **how: Any) -> Process | subprocess.Pop
     os.close(stdin)
     os.close(stdout)
     return process
+
+
+class _Fork(ForkServerProcess):
+    """Of a process without threads that has imported `SPAWNED`; it has the environment of who starts it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._environment = dict(os.environ)
+
+    def run(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._environment)
+        super().run()
+
+
+class _Context(ForkServerContext):
+    Process = _Fork
+
+
+def fork_what_is_spawned() -> None:
+    """From now on `multiprocessing.get_context("spawn")` gives what starts faster."""
+    multiprocessing.set_forkserver_preload(list(SPAWNED))
+    get, forking = multiprocessing.get_context, _Context()
+    multiprocessing.get_context = lambda method=None: forking if method == "spawn" else get(method)
 
 
 # --- commands -------------------------------------------------------------------------------------------
