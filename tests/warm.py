@@ -5,7 +5,7 @@ when it is first needed:
 
 - two that have torch and transformers, for `run` and `torchrun`: nine processor seconds are spared each. Two, because
   the processes of torchrun have hashes of their own: what depends on the order of a set shows.
-- one that has what the package's own workers import, for every `children.LineWorker` that runs a module of `WORKERS`
+- one that has what the package's own workers import, for every `children.LineWorker` that is one of `WORKERS`
   (tests/conftest.py puts `start_worker` in place). Its forks do the same for the workers that they start.
 
 What `multiprocessing` would spawn is forked as well (`fork_what_is_spawned`), from a server of its own. Tests that
@@ -15,6 +15,7 @@ start a whole program (test_quickstart.py, the crawl that is killed) start every
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import gc
 import json
@@ -51,8 +52,9 @@ WORKERS = {
     "mathwright.corpus.crawl.breadth": ("mathwright.corpus.crawl.frontier", "scrapy.crawler"),
     "mathwright.corpus.crawl.page": ("mathwright.corpus.extract.page", "mathwright.corpus.classifier"),
     "mathwright.corpus.localweb.worker": ("mathwright.corpus.localweb.page",),
+    "mathwright.answers.worker": ("mathwright.answers.symbolic",),
 }
-"""The modules that are run -> what they import. They are not imported themselves: they begin in the fork."""
+"""The modules that workers run -> what they import. They are not imported themselves: they begin in the fork."""
 SPAWNED = ("pytest", "tests.warm", "mathwright.corpus.extract", "mathwright.corpus.pages.worker")
 """What processes import that `multiprocessing` starts."""
 TIMEOUT_S = 300.0
@@ -87,7 +89,9 @@ class Process:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
         with self._lock:
             if self.returncode is None:
-                self.returncode = int(*_NUMBER.unpack(os.read(self._status, _NUMBER.size)))
+                told = os.read(self._status, _NUMBER.size)
+                # the interpreter that ends tells nothing, and kills its forks
+                self.returncode = int(*_NUMBER.unpack(told)) if told else -signal.SIGKILL
                 os.close(self._status)
             return self.returncode
 
@@ -164,8 +168,11 @@ def close_all() -> None:
 
 
 def start_worker(command: Sequence[str], **how: Any) -> Any:
-    """In place of `subprocess.Popen` in `children.LineWorker`: a fork where its module is one of `WORKERS`."""
-    if list(command[:2]) != [sys.executable, "-m"] or command[2] not in WORKERS:
+    """In place of `subprocess.Popen` in `children.LineWorker`: a fork where it is one of `WORKERS` (-m NAME, -I -c)."""
+    program, *forked = (part for part in command if part != "-I")
+    if program != sys.executable or not any(
+        f == name or f"from {name} import" in f for name in WORKERS for f in forked
+    ):
         return subprocess.Popen(command, **how)
     if not _for_workers:
         loaded = [name for names in WORKERS.values() for name in names]
@@ -174,7 +181,7 @@ def start_worker(command: Sequence[str], **how: Any) -> Any:
     with Path(os.devnull).open("wb") as nowhere:
         stderr = nowhere.fileno() if how["stderr"] == subprocess.DEVNULL else 2
         process = _for_workers[0].start(
-            command[1:], [stdin, stdout, stderr], how["env"], pass_fds=how["pass_fds"],
+            forked, [stdin, stdout, stderr], how["env"], pass_fds=how["pass_fds"],
             stdin=os.fdopen(to, "wb", buffering=0), stdout=os.fdopen(heard, "rb", buffering=0),
         )  # fmt: skip
     os.close(stdin)
@@ -307,14 +314,17 @@ def serve(jobs: socket.socket, requests: Sequence[int], modules: Sequence[str]) 
                     _become(json.loads(message), files, requests)
                 for file in files:
                     os.close(file)
-                os.write(status, _NUMBER.pack(pid))
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(status, _NUMBER.pack(pid))
                 ended = os.pidfd_open(pid)
                 running[ended] = (pid, status)
                 poll.register(ended, select.POLLIN)
             else:
                 pid, status = running.pop(descriptor)
                 poll.unregister(descriptor)
-                os.write(status, _NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(BrokenPipeError):  # whoever asked has ended
+                    os.write(status, _NUMBER.pack(code))
                 os.close(descriptor)
                 os.close(status)
 
@@ -352,6 +362,9 @@ def _exit_status(command: Sequence[str]) -> int:
         if command[0] == "-m":
             sys.argv = list(command[1:])
             runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+        elif command[0] == "-c":
+            sys.argv = ["-c", *command[2:]]
+            exec(command[1], {"__name__": "__main__"})
         else:
             sys.argv = list(command)
             runpy.run_path(command[0], run_name="__main__")
