@@ -30,11 +30,12 @@ warm.fork_what_is_spawned()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 LONGEST = (
-    "test_quickstart.py", "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "test_gpu.py",
-    "lm/test_parallel.py", "corpus/crawl/test_run.py", "corpus/test_bad_input.py", "corpus/pages/test_run.py",
-    "rl/test_models.py", "corpus/test_stage.py", "chain/test_stories.py", "rl/test_train.py", "mutants/test_mutants.py",
-    "corpus/documents/test_sort.py", "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py",
-    "corpus/extract/test_page.py", "answers/test_check.py", "test_asking.py",
+    "test_quickstart.py", "lm/test_parallel.py", "corpus/test_bad_input.py", "test_gpu.py",
+    "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "rl/test_models.py", "corpus/pages/test_run.py",
+    "corpus/test_stage.py", "rl/test_train.py", "chain/test_stories.py", "mutants/test_mutants.py",
+    "corpus/crawl/test_run.py", "corpus/documents/test_sort.py", "corpus/archive/test_memory.py",
+    "tools/test_memory.py", "answers/test_check.py", "answers/test_pool.py", "corpus/extract/test_page.py",
+    "test_asking.py",
 )  # fmt: skip
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 

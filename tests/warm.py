@@ -118,7 +118,7 @@ class Interpreter:
                 [sys.executable, "-m", "tests.warm", ",".join(map(str, numbers)), *modules],
                 stdin=subprocess.PIPE,  # it ends when this does
                 pass_fds=numbers,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                env=_environment(),
                 start_new_session=True,
             )
         return cls(requests, process)
@@ -222,6 +222,13 @@ def run(*command: str, stdin: str = "") -> Done:
     return done
 
 
+def start(*command: str) -> Process:
+    """The same, and do not wait for it; what it says is not kept."""
+    [interpreter, *_] = _take(1)
+    with Path(os.devnull).open("r+b") as nowhere:
+        return interpreter.start(command, [nowhere.fileno()] * 3, _environment())
+
+
 def run_together(*commands: Sequence[str]) -> list[Done]:
     """Several at the same time, started one after the other."""
     return _run(commands, [{}] * len(commands))
@@ -244,13 +251,11 @@ def torchrun(*command: str) -> Done:
 
 def _run(
     commands: Sequence[Sequence[str]],
-    environments: Sequence[Mapping[str, str]],
+    environments: Sequence[dict[str, str]],
     *,
     stdin: str = "",
     one_fails_all_end: bool = False,
 ) -> list[Done]:
-    while len(_for_commands) < len(commands):
-        _for_commands.append(Interpreter.with_modules(TRAINING))
     processes: list[Process] = []
 
     def wait(process: Process) -> int:
@@ -270,14 +275,25 @@ def _run(
         ]
         asked = Path(name) / "stdin"
         asked.write_text(stdin)
-        for interpreter, command, environment, paths in zip(_for_commands, commands, environments, said, strict=False):
+        taken = _take(len(commands))
+        for interpreter, command, environment, paths in zip(taken, commands, environments, said, strict=True):
             with asked.open() as read, paths[0].open("w") as out, paths[1].open("w") as error:
-                own = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
                 files = [file.fileno() for file in (read, out, error)]
-                processes.append(interpreter.start(command, files, own))
+                processes.append(interpreter.start(command, files, _environment() | environment))
         codes = list(pool.map(wait, processes))
         texts = [[path.read_text() for path in paths] for paths in said]
     return [Done(command, code, *text) for command, code, text in zip(commands, codes, texts, strict=True)]
+
+
+def _take(count: int) -> list[Interpreter]:
+    """The first `count` for commands."""
+    while len(_for_commands) < count:
+        _for_commands.append(Interpreter.with_modules(TRAINING))
+    return _for_commands[:count]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 # --- in the interpreter that waits ----------------------------------------------------------------------
