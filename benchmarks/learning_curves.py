@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from learning_tables import print_tables, print_trainings, print_verdicts
 
 from mathwright.chain import iterate
 from mathwright.chain.iterate import RewardModelFiles
@@ -38,7 +39,7 @@ from mathwright.lm.scratch import from_scratch
 from mathwright.problems.formats import response_text
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems
-from mathwright.records import Problem, Solution, to_json
+from mathwright.records import EvalRecord, Problem, Solution, read_jsonl, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.stage import run as train_reward_models
 from mathwright.rl import train as rl
@@ -92,6 +93,7 @@ REWARD = RewardRecipe(
     heldout_share=0.25,
     optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
     token_weight=1.0,
+    language_weight=1.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),
@@ -268,6 +270,10 @@ class Experiment:
             rows[kind] = manifest["summary"]["table"][0]
         return rows
 
+    def records(self, name: str) -> list[EvalRecord]:
+        """What `evaluation` recorded on the held-out questions."""
+        return list(read_jsonl(self.run.path / f"eval-{name}-heldout" / "records.jsonl", EvalRecord))
+
 
 def named(arm: str, seed: int, rate: float) -> str:
     return f"{arm}-{seed}" + (f"-rate{rate:g}" if rate != 1 else "")
@@ -287,28 +293,6 @@ def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution]) 
         dtype="float32",
         seed=0,
     )
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def print_tables(rows: dict[str, dict[str, dict[str, Any]]], curves: dict[str, dict[int, float]]) -> None:
-    print("\n| model | problems | greedy | one sample | Maj@16 | Pass@16 |\n|---|---|---|---|---|---|")
-    for name, kinds in rows.items():
-        for kind, row in kinds.items():
-            figures = [
-                (row["accuracy"], row["accuracy_interval"]),
-                (row["pass_at"]["1"], row["pass_at_interval"]["1"]),
-                (row["maj_at"]["16"], row["maj_at_interval"]["16"]),
-                (row["pass_at"]["16"], row["pass_at_interval"]["16"]),
-            ]
-            cells = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, (low, high) in figures)
-            print(f"| {name} | {kind} | {' | '.join(cells)} |")
-    steps = sorted({step for curve in curves.values() for step in curve})
-    print("\n| greedy accuracy after step | " + " | ".join(map(str, steps)) + " |\n|---|" + "---|" * len(steps))
-    for name, curve in curves.items():
-        print(f"| {name} | " + " | ".join(percent(curve[s]) if s in curve else "" for s in steps) + " |")
 
 
 def training(stage: Stage) -> dict[str, Any]:
@@ -333,26 +317,6 @@ def training(stage: Stage) -> dict[str, Any]:
         "explained_variance": mean("explained_variance"),
         "reward_matrix": manifest["summary"].get("reward_matrix"),
     }
-
-
-def print_trainings(trainings: Mapping[str, Mapping[str, Any]]) -> None:
-    print(
-        "\n| training | steps | minutes | peak GB | reward | correct | KL | explained variance |\n" + "|---" * 8 + "|"
-    )
-    for name, t in trainings.items():
-        shown = (
-            "" if t[key] is None else f"{t[key]:.3f}" for key in ("reward", "accuracy", "kl", "explained_variance")
-        )
-        cost = f"{t['num_steps']} | {t['seconds'] / 60:.1f} | {t['peak_memory_bytes'] / 1e9:.2f}"
-        print(f"| {name} | {cost} | {' | '.join(shown)} |")
-    for name, t in trainings.items():
-        for row in t["reward_matrix"] or ():
-            if row["pair_accuracy"] is not None:
-                low, high = row["pair_accuracy_interval"]
-                print(
-                    f"{name}: reward model {row['reward_model']} on samples of iteration {row['samples']}: "
-                    f"{percent(row['pair_accuracy'])} ({percent(low)} to {percent(high)}) of pairs"
-                )
 
 
 def main() -> None:
@@ -381,6 +345,9 @@ def main() -> None:
     )
     print_tables(rows, curves)
     print_trainings(trainings)
+    for rate in arguments.rates:
+        arms = {arm: [experiment.records(named(arm, seed, rate)) for seed in arguments.seeds] for arm in arguments.arms}
+        print_verdicts({"sft": [experiment.records("sft")] * len(arguments.seeds), **arms}, f"rate x {rate:g}")
 
 
 if __name__ == "__main__":
