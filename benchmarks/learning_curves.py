@@ -83,17 +83,25 @@ SFT = SFTRecipe(
     checkpoint_every=0,
 )
 REWARD = RewardRecipe(
-    kind="both",
-    num_problems=1_000,
+    num_problems=2_400,
     responses_per_problem=8,
     sampling=sampling(1.0),
-    num_epochs=8,
+    num_epochs=6,
     batch_rankings=8,
     micro_batch_tokens=4_096,
     heldout_share=0.25,
-    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.2, 0.6), (0.4, 0.36), (0.6, 0.2), (0.8, 0.1))),
     token_weight=1.0,
     language_weight=1.0,
+)
+PROCESS = replace(
+    REWARD,
+    kind="process",
+    num_problems=1_000,
+    num_epochs=8,
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    token_weight=0.0,
+    language_weight=0.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),
@@ -140,11 +148,6 @@ class Arm:
     alone: bool = False
     """Whether as many samples a step are of as many questions, one each."""
 
-    @property
-    def judged_by_model(self) -> bool:
-        """Whether it needs the reward models."""
-        return "model" in (self.changes.get("reward"), self.changes.get("step_reward"))
-
     def recipe(self, num_steps: int, num_questions: int, rate: float) -> RLRecipe:
         if self.iterations > 1:
             num_steps = num_steps // 2 // self.iterations
@@ -179,14 +182,6 @@ ARMS = {
 FIGURE_5 = ("grpo", "grpo_process", "online_rft", "rft")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardModels:
-    """The two that learned rewards read."""
-
-    outcome: RewardModelFiles
-    process: Path
-
-
 class Experiment:
     """The run directory: problems and start model once, an arm a stage."""
 
@@ -211,35 +206,36 @@ class Experiment:
             fine_tune(stage, self.sft_problems, self.solutions)
         return stage.path / "model"
 
-    def reward_models(self) -> RewardModels:
-        """Of outcomes and of steps, trained on samples of the fine-tuned model."""
-        stage = self.run.stage("reward", REWARD, SFT)
-        if not stage.finished:
-            train_reward_models(
-                REWARD,
-                stage,
-                model=self.fine_tuned(),
-                problems=self.rl_problems,
-                template=TEMPLATE,
-                dtype="float32",
-                seed=0,
-            )
-        files = RewardModelFiles(
+    def reward_model(self) -> RewardModelFiles:
+        """Of outcomes, trained on samples of the fine-tuned model."""
+        stage = self._reward_stage("reward", REWARD)
+        return RewardModelFiles(
             recipe=REWARD,
             model=stage.output("model"),
             samples=stage.output("samples"),
             heldout=stage.output("heldout"),
         )
-        return RewardModels(outcome=files, process=stage.output("process_model"))
+
+    def process_model(self) -> Path:
+        """Of steps."""
+        return self._reward_stage("process_reward", PROCESS).output("process_model")
+
+    def _reward_stage(self, name: str, recipe: RewardRecipe) -> Stage:
+        stage = self.run.stage(name, recipe, SFT)
+        if not stage.finished:
+            given = {"problems": self.rl_problems, "template": TEMPLATE, "dtype": "float32", "seed": 0}
+            train_reward_models(recipe, stage, model=self.fine_tuned(), **given)
+        return stage
 
     def arm(self, name: str, seed: int, rate: float) -> Stage:
         arm = ARMS[name]
         recipe = arm.recipe(self.num_steps, self.num_questions, rate)
-        needs_reward = arm.judged_by_model or recipe.value_init == "reward"
-        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *([REWARD] if needs_reward else []))
+        by_outcome = recipe.reward == "model" or recipe.value_init == "reward"
+        by_process = recipe.step_reward == "model"
+        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *[REWARD] * by_outcome, *[PROCESS] * by_process)
         if stage.finished:
             return stage
-        judges = self.reward_models() if needs_reward else None
+        judge = self.reward_model() if by_outcome else None
         given: dict[str, Any] = {
             "model": self.fine_tuned(),
             "problems": self.rl_problems,
@@ -247,12 +243,12 @@ class Experiment:
             "dtype": "float32",
             "seed": seed,
             "heldout": self.sets["heldout"],
-            "process_model": judges.process if judges and recipe.step_reward == "model" else None,
+            "process_model": self.process_model() if by_process else None,
         }
         if recipe.iterations > 1:
-            iterate.run(recipe, stage, reward=judges.outcome if judges else None, **given)
+            iterate.run(recipe, stage, reward=judge, **given)
         else:
-            rl.run(recipe, stage, reward_model=judges.outcome.model if judges else None, **given)
+            rl.run(recipe, stage, reward_model=judge.model if judge else None, **given)
         return stage
 
     def evaluation(self, name: str, model: Path) -> dict[str, dict[str, Any]]:
