@@ -28,7 +28,7 @@ from mathwright.records import from_json, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import affects
-from mathwright.run.affects import DISPLAY
+from mathwright.run.affects import ADDED, DISPLAY
 from mathwright.sft.recipe import SFTRecipe
 
 
@@ -38,18 +38,22 @@ class Recipe:
 
     name: Annotated[str, DISPLAY]
     """Of the run: a folder holds runs of one recipe."""
-    seed: int
-    model: ModelRecipe
-    template: str
-    """How a question is put to the model: `deepseekmath`, `short`, or `tokenizer` (the model's own chat template)."""
-    problems: ProblemsRecipe
-    corpus: CorpusRecipe | None
-    compare: CompareRecipe | None
-    pretrain: PretrainRecipe | None
-    sft: SFTRecipe | None
-    reward: RewardRecipe | None
-    rl: RLRecipe | None
-    eval: EvalRecipe | None
+    seed: int = 0
+    model: ModelRecipe = ModelRecipe()
+    template: str = "auto"
+    """How a question is put to the model: `tokenizer` (the model's own chat template), `deepseekmath` (the paper's) or
+    `short`; `auto`: as the model was trained, which is its chat template where it has one, else the paper's."""
+    system: Annotated[str, ADDED] = ""
+    """A system prompt for the model's own chat template: it goes into the template itself, so that the trained model
+    is asked with it by every other tool too."""
+    problems: ProblemsRecipe = ProblemsRecipe()
+    corpus: CorpusRecipe | None = None
+    compare: CompareRecipe | None = None
+    pretrain: PretrainRecipe | None = None
+    sft: SFTRecipe | None = None
+    reward: RewardRecipe | None = None
+    rl: RLRecipe | None = None
+    eval: EvalRecipe | None = None
 
 
 RecipeFunction = Callable[[], Recipe]
