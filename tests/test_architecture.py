@@ -10,7 +10,7 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"children", "errors", "files", "functions", "lines", "records", "run", "terminal"}
+BASE = {"children", "errors", "files", "foreign", "functions", "machine", "lines", "records", "run", "terminal"}
 SHARED = BASE | {"selection", "stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
@@ -18,7 +18,9 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "lines": set(),
     "files": {"lines"},
-    "functions": {"errors"},
+    "foreign": {"records"},
+    "functions": {"errors", "foreign"},
+    "machine": set(),
     "records": {"errors", "files", "lines"},
     "selection": set(),
     "stats": set(),
@@ -34,8 +36,10 @@ ALLOWED: dict[str, set[str]] = {
     "report": BASE,
     "recipe": {"lm", "problems", *BASE, *STAGES},
     "recipes": {"errors", "recipe", "lm", "problems", *STAGES},
+    "quick": {"recipe", *BASE, "lm", "problems", *STAGES},
+    "api": {"chain", "recipe", "recipes", "quick", *SHARED, *STAGES},
     "chain": {"recipe", *SHARED, *STAGES},
-    "cli": {"recipe", "recipes", "chain", "report", *SHARED, *STAGES},
+    "cli": {"api", "quick", "recipe", "recipes", "chain", "report", *SHARED, *STAGES},
 }
 """Only `chain` joins stages, and only `cli` talks to people about all of them."""
 

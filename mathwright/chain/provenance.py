@@ -68,6 +68,8 @@ class Provenance:
         found |= {"seed": self.recipe.seed, f"{name} format": spec.format}
         if spec.uses_template(self.recipe):
             found["template"] = self.recipe.template
+        if self.recipe.system and (name == "model" or spec.uses_template(self.recipe)):
+            found["system"] = self.recipe.system
         if spec.asks and any(source.is_file for source in self.recipe.problems.sources):
             found[f"{name} questions format"] = QUESTIONS_FORMAT
         if spec.models is not None:

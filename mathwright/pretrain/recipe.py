@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,7 +22,8 @@ class MixtureRecipe:
 
     name: str
     path: str
-    """Folder of token shards; `run:corpus` is the corpus mined by this run."""
+    """Folder of token shards; `run:corpus` is the corpus mined by this run; text:PATH are texts that are made into
+    shards first: a file, a folder or a glob of Parquet, JSONL or plain text (their column `text`; text:PATH:COLUMN)."""
     weight: float = 0.0
     """Share of the tokens; those of all components should sum to one."""
     tokens: Annotated[int | None, ADDED] = None
@@ -64,6 +66,10 @@ def check(recipe: PretrainRecipe, *, alone: bool = False) -> None:
     ]  # fmt: skip
     check_lowest("pretrain", recipe, lowest)
     check_optimiser("pretrain", recipe.optimiser)
+    if recipe.num_epochs is not None and not 0 < recipe.num_epochs < math.inf:
+        raise MathwrightError(
+            f"pretrain.num_epochs is {recipe.num_epochs}", hint="it must be above 0: --set pretrain.num_epochs=1"
+        )
     if not recipe.mixture and not alone:
         raise MathwrightError("pretrain.mixture is empty", hint="name a corpus: run:corpus, or a folder of shards")
 

@@ -147,11 +147,11 @@ def _digest(text: str) -> str:
 def _split(problems: list[Problem], seed: int, heldout: bool) -> dict[str, list[Problem]]:
     """Train and test as the rows say; where none does, a tenth drawn by the seed is test."""
     if heldout and not any(problem.split for problem in problems):
-        count = min(MAX_HELDOUT, len(problems) // HELDOUT_SHARE)
         # by a hash of each id, so that rows added later move no other; the turns of a conversation stay together
-        rows = sorted({p.id.partition(TURN)[0] for p in problems}, key=lambda row: _digest(f"{seed}:{row}"))
-        chosen = set(rows[:count])
-        problems = [replace(p, split="test" if p.id.partition(TURN)[0] in chosen else "train") for p in problems]
+        rows = {p.id: p.id.removeprefix(f"{p.source}-").partition(TURN)[0] for p in problems}
+        order = sorted(set(rows.values()), key=lambda row: _digest(f"{seed}:{row}"))
+        chosen = set(order[: min(MAX_HELDOUT, len(order) // HELDOUT_SHARE)])
+        problems = [replace(p, split="test" if rows[p.id] in chosen else "train") for p in problems]
     sorted_out: dict[str, list[Problem]] = {"train": [], "test": []}
     for problem in problems:
         split = problem.split or "train"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -50,6 +51,8 @@ def check(recipe: SFTRecipe) -> None:
     """Raise MathwrightError for a recipe under which nothing would be trained."""
     lowest = [("num_examples", 0), ("context", 2), ("batch_rows", 1), ("num_steps", 1), ("checkpoint_every", 0)]
     check_lowest("sft", recipe, lowest)
+    if recipe.num_epochs is not None and not 0 < recipe.num_epochs < math.inf:
+        raise MathwrightError(f"sft.num_epochs is {recipe.num_epochs}", hint="it must be above 0: sft.num_epochs=3")
     check_optimiser("sft", recipe.optimiser)
     if recipe.choose is not None and not (recipe.heldout and recipe.evaluate_every):
         raise MathwrightError(

@@ -8,6 +8,7 @@ from mathwright.chain.checks import require_shards
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, rates, training_bytes
 from mathwright.chain.spec import StageSpec
+from mathwright.chain.texts import is_text, shards_of
 from mathwright.pretrain.recipe import check as check_training
 from mathwright.recipe import Recipe
 from mathwright.run import Stage
@@ -31,7 +32,8 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.pretrain
     assert part is not None
-    steps = part.num_tokens // part.batch_tokens
+    passes = part.num_epochs is not None
+    steps = 0 if passes else part.num_tokens // part.batch_tokens
     return Plan(
         reads=(recipe.model.source, *(f"{c.name}: {c.path} ({c.weight:.0%})" for c in part.mixture)),
         writes=("pretrain/model", "pretrain/checkpoints"),
@@ -40,7 +42,10 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         memory_bytes=training_bytes(
             recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens
         ),
-        notes=(rates(part.optimiser, steps),),
+        notes=(
+            *((f"steps are those of {part.num_epochs:g} passes, known once the texts are read",) if passes else ()),
+            rates(part.optimiser, steps),
+        ),
     )
 
 
@@ -49,12 +54,20 @@ def run(context: Context, stage: Stage) -> None:
 
     part = context.recipe.pretrain
     assert part is not None
+    model = context.start_model("pretrain")
+    corpora = context.shards((c.name, c.path) for c in part.mixture if not is_text(c.path))
+    heldout = context.heldout()
+    for component in part.mixture:
+        if is_text(component.path):
+            seed = context.recipe.seed
+            corpora[component.name], own = shards_of(component, stage, tokenizer=model, seed=seed)
+            heldout = heldout or own
     run(
         part,
         stage,
-        model=context.start_model("pretrain"),
-        corpora=context.shards((c.name, c.path) for c in part.mixture),
-        heldout=context.heldout(),
+        model=model,
+        corpora=corpora,
+        heldout=heldout,
         dtype=context.recipe.model.dtype,
         seed=context.recipe.seed,
         device=context.device,

@@ -33,19 +33,11 @@ def _values_read_reward(recipe: Recipe) -> bool:
 
 
 def check(context: Context) -> None:
-    from mathwright.functions import import_function
-    from mathwright.rl.step_scorers import step_scorer
-
     recipe = context.recipe.rl
     assert recipe is not None
     check_rl(recipe)
     check_sources(recipe)
     require_template("template", context.recipe.template)
-    for term in recipe.extra_rewards:
-        if term.kind == "function":
-            import_function(term.function)
-    if TABLE_10[recipe.method].reward == "steps" and recipe.step_reward != "model":
-        step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
     if recipe.teacher:
@@ -74,6 +66,12 @@ def _check_reward_models(recipe: Recipe) -> None:
                 f"rl.{name} is {value}, but reward.kind={recipe.reward.kind} trains no {kind} reward model",
                 hint=f"set reward.kind={kind} (or both), or {otherwise}",
             )
+
+
+def opens(recipe: Recipe) -> Sequence[tuple[str, str]]:
+    assert recipe.rl is not None
+    named = ((recipe.rl.reference, "rl.reference"), (recipe.rl.teacher, "rl.teacher"))
+    return [(source, what) for source, what in named if source]
 
 
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
@@ -192,6 +190,7 @@ RL = StageSpec(
     about="§4 Reinforce with GRPO and its relatives.",
     run=run,
     check=check,
+    opens=opens,
     plan=plan,
     reads=reads,
     models=models,

@@ -35,13 +35,18 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.sft
     assert part is not None
+    passes = part.num_epochs is not None
     return Plan(
         reads=(f"{models(recipe)[0]}/model", "problems/solutions.jsonl", *(part.solutions or ())),
         writes=("sft/model", "sft/checkpoints"),
-        num_steps=part.num_steps,
-        num_tokens=part.num_steps * part.batch_rows * part.context,
+        num_steps=0 if passes else part.num_steps,
+        num_tokens=0 if passes else part.num_steps * part.batch_rows * part.context,
         memory_bytes=training_bytes(recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.context),
-        notes=(f"{part.batch_rows} rows of {part.context:,} tokens a step", rates(part.optimiser, part.num_steps)),
+        notes=(
+            f"{part.batch_rows} rows of {part.context:,} tokens a step",
+            *((f"steps are those of {part.num_epochs:g} passes, known once the data is read",) if passes else ()),
+            rates(part.optimiser, 0 if passes else part.num_steps),
+        ),
     )
 
 
