@@ -10,7 +10,7 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"children", "errors", "files", "foreign", "functions", "machine", "lines", "records", "run", "terminal"}
+BASE = {"children", "errors", "files", "foreign", "functions", "machine", "lines", "other_names", "records", "run", "terminal"}
 SHARED = BASE | {"selection", "stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "foreign": {"records"},
     "functions": {"errors", "foreign"},
     "machine": set(),
+    "other_names": set(),
     "records": {"errors", "files", "lines"},
     "selection": set(),
     "stats": set(),

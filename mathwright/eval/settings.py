@@ -39,6 +39,8 @@ class Settings:
     limit: int | None = None
     """Problems a task, drawn by the seed (a smaller draw is part of a larger one); None for all."""
     seed: int = 0
+    fields: tuple[tuple[str, str], ...] = ()
+    """Of problems of one's own: pairs (our name, the file's name) of columns."""
 
     def __post_init__(self) -> None:
         lowest_values = (("samples", 0), ("max_new_tokens", 1), ("max_tool_rounds", 0), ("top_k", 0), ("shots", 0))

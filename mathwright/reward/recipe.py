@@ -94,6 +94,8 @@ class RewardRecipe:
     files: Annotated[tuple[str, ...], ADDED] = ()
     """Labelled or ranked solutions from elsewhere to train on besides the samples, as JSON or JSONL; a share of their
     prompts is held out too. docs/reward.md lists the layouts."""
+    fields: Annotated[tuple[tuple[str, str], ...], ADDED] = ()
+    """Pairs (our name, the file's name) of fields that are called otherwise in `files`, such as ("chosen", "good")."""
     judged_files: Annotated[tuple[str, ...], ADDED] = ()
     """The same of responses that are only scored, never trained on: test sets, samples of a later policy."""
     kind: Annotated[Literal["outcome", "process", "both"], ADDED] = "outcome"
