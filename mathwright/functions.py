@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from mathwright import foreign
 from mathwright.errors import MathwrightError
+from mathwright.files import similar
 
 MAX_CONCURRENT = 64
 """Calls of an `async def` function under way at one time."""
@@ -69,7 +70,9 @@ def import_function(
     loaded = _load_file(Path(module), what) if module.endswith(".py") else _load_module(module, path, what)
     function = getattr(loaded, name, None)
     if function is None:
-        there = [n for n, value in vars(loaded).items() if inspect.isfunction(value) and value.__module__ == loaded.__name__]
+        there = [
+            n for n, value in vars(loaded).items() if inspect.isfunction(value) and value.__module__ == loaded.__name__
+        ]
         close = difflib.get_close_matches(name, there, n=1)
         raise MathwrightError(
             f"cannot import the {what} {path}: {module} has no {name!r}",
@@ -104,11 +107,8 @@ def _load_module(module: str, path: str, what: str) -> ModuleType:
 def _load_file(file: Path, what: str) -> ModuleType:
     file = file.expanduser()
     if not file.is_file():
-        near = sorted(path.name for path in file.parent.glob("*.py"))[:5]
-        raise MathwrightError(
-            f"{file}: no such file for the {what}",
-            hint=f"there are {', '.join(near)}" if near else "check the path",
-        )
+        there = [path.name for path in file.parent.glob("*.py")]
+        raise MathwrightError(f"{file}: no such file for the {what}", hint=similar(file.name, there))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

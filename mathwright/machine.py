@@ -1,4 +1,4 @@
-"""What this machine has to train on, told without importing torch, so that a command can say at once what it will do."""
+"""What this machine has to train on, told without importing torch, so that a command can say at once what it does."""
 
 from __future__ import annotations
 

@@ -141,4 +141,6 @@ def ours(name: str, part: str = "") -> str:
     if part:
         answer = answer.replace("PART", part)
     said = f"{trainer}'s {key.rpartition('.')[2]} is {answer} here"
-    return said.replace(" is nothing:", " has no counterpart here:").removesuffix(" here") if "nothing:" in said else said
+    return (
+        said.replace(" is nothing:", " has no counterpart here:").removesuffix(" here") if "nothing:" in said else said
+    )

@@ -146,8 +146,10 @@ def sources(function: RecipeFunction) -> dict[str, str]:
     comments, alone = _comments(text)
     tree = ast.parse(text)
     result: dict[str, str] = {}
-    returned = next(n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Call))
-    _collect_sources(returned, "", comments, alone, result)
+    calls = (n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Call))
+    returned = next(calls, None)
+    if returned is not None:  # a recipe made otherwise, such as `return mine`, has no comments beside its values
+        _collect_sources(returned, "", comments, alone, result)
     return result
 
 

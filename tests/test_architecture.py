@@ -10,7 +10,19 @@ import pytest
 import mathwright
 
 PACKAGE = Path(mathwright.__file__).parent
-BASE = {"children", "errors", "files", "foreign", "functions", "machine", "lines", "other_names", "records", "run", "terminal"}
+BASE = {
+    "children",
+    "errors",
+    "files",
+    "foreign",
+    "functions",
+    "machine",
+    "lines",
+    "other_names",
+    "records",
+    "run",
+    "terminal",
+}
 SHARED = BASE | {"selection", "stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
@@ -19,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "lines": set(),
     "files": {"lines"},
     "foreign": {"records"},
-    "functions": {"errors", "foreign"},
+    "functions": {"errors", "files", "foreign"},
     "machine": set(),
     "other_names": set(),
     "records": {"errors", "files", "lines"},
@@ -36,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     **{stage: set(SHARED) for stage in STAGES},
     "report": BASE,
     "recipe": {"lm", "problems", *BASE, *STAGES},
-    "recipes": {"errors", "recipe", "lm", "problems", *STAGES},
+    "recipes": {"errors", "files", "recipe", "lm", "problems", *STAGES},
     "quick": {"recipe", *BASE, "lm", "problems", *STAGES},
     "api": {"chain", "recipe", "recipes", "quick", *SHARED, *STAGES},
     "chain": {"recipe", *SHARED, *STAGES},

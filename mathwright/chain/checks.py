@@ -21,7 +21,8 @@ def check(context: Context, todo: Sequence[str], clear: Collection[str]) -> None
     """Raise MathwrightError for the first thing that is wrong with the stages to be run and have not finished."""
     made_from = context.made_from
     unfinished = [name for name in todo if name in clear or not context.is_finished(name)]
-    for name in unfinished:  # first all that needs no torch, which takes seconds to import
+    # first all that needs no torch, which takes seconds to import; and last what reads whole files and runs programs
+    for name in sorted(unfinished, key=("problems", "corpus").__contains__):
         if (model := made_from.given_model(name)) is not None:
             require_model(made_from.start(name), f"--model {model}")
             _require_system(context, made_from.start(name))

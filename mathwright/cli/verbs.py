@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -20,10 +21,10 @@ from mathwright.cli import own, sft
 from mathwright.cli.arguments import (
     CorpusArguments,
     EvalArguments,
+    Positional,
     PretrainArguments,
     RewardArguments,
     RlArguments,
-    Positional,
     Settings,
     SftArguments,
     StageArguments,
@@ -34,9 +35,11 @@ from mathwright.cli.parse import parse, require_known
 from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
+from mathwright.lm.places import require_files
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
+
 
 class Run(CorpusArguments):
     """Run all stages of a recipe, skipping those that are finished, and write the report."""
@@ -54,8 +57,8 @@ class Chat:
     """tool: programs that the model writes are run, and it reads what they print."""
     temperature: float = 0.0
     max_new_tokens: int = 1024
-    device: str = "cpu"
-    """cpu or cuda."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where this machine has an NVIDIA GPU."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,10 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(given: Sequence[str]) -> Any:
     """What the arguments ask for. Raises MathwrightError for what there is not."""
     require_known(given, VERBS, BEHIND)
-    verb = BEHIND.get(given[0], {}).get(given[1]) if len(given) > 1 else None
-    if verb is None:
+    if given[0].startswith("-"):
         return parse(Command, given, prog="mathwright", description=mathwright.__doc__)
-    return parse(verb, given[2:], prog=f"mathwright {given[0]} {given[1]}", description=verb.__doc__)
+    words = 2 if len(given) > 1 and given[1] in BEHIND.get(given[0], {}) else 1
+    verb = BEHIND[given[0]][given[1]] if words == 2 else VERBS[given[0]]
+    # of this verb alone: a parser of all of them takes half a second
+    return parse(verb, given[words:], prog=" ".join(["mathwright", *given[:words]]), description=verb.__doc__)
 
 
 def _say_error(message: str, hint: str) -> None:
@@ -169,6 +174,8 @@ def _perform(command: Any) -> None:
         case Report():
             report(command.run)
         case Chat():
+            own.require_chat(command.model, command.temperature, command.max_new_tokens)
+            device = own.device_of(command.device)
             from mathwright.cli.chat import chat
 
             chat(
@@ -177,7 +184,7 @@ def _perform(command: Any) -> None:
                 mode=command.mode,
                 temperature=command.temperature,
                 max_new_tokens=command.max_new_tokens,
-                device=command.device,
+                device=device,
             )
         case Run():
             stages(command, None)
@@ -224,12 +231,11 @@ def stages(arguments: StageArguments, only: str | None) -> None:
 
         set_runner(arguments.runner, arguments.ray_address)
     chain = Chain(recipe, out, inputs=inputs, device=device)
-    if written is not None:
-        own.write(written, recipe, out, str(only))
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
     names = STAGE_NAMES if only is None else ("problems", "model", only)
     cleared = STAGE_NAMES if only is None else (only,)
-    chain.run(names, clear=cleared if arguments.clear else ())
+    keep = partial(own.write, written, recipe, out, str(only)) if written is not None else None
+    chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
     if only is None:
         print_headline(out, report(out))
 
@@ -263,6 +269,12 @@ def evaluate(arguments: EvalArguments) -> None:
     from mathwright.eval.settings import Settings, Shard
 
     own.require_alone(arguments)
+    if arguments.engine == "local":
+        require_files(arguments.recipe)
+    if arguments.batch_size < 1:
+        raise MathwrightError(f"--batch-size is {arguments.batch_size}", hint="it must be at least 1")
+    if arguments.out is not None and arguments.out.is_file():
+        raise MathwrightError(f"{arguments.out} is a file", hint="name a folder with --out")
     own_problems = (arguments.problems,) if arguments.problems else ()
     page = run(
         Settings(
@@ -328,9 +340,8 @@ def show(arguments: Show) -> None:
     if arguments.recipe == "sources":
         sft.print_sources()
         return
-    function = recipes.find(arguments.recipe, tiny=arguments.tiny)
-    found = sources(function)
-    recipe = override(function(), arguments.set_)
+    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    found = sources(recipes.find(arguments.recipe, tiny=arguments.tiny))
     changed = {setting.partition("=")[0] for setting in arguments.set_}
     if os.isatty(1):
         table = Table("value", "", "source")

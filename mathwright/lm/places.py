@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,9 @@ def require_folder(source: str | Path) -> Path | None:
     text = str(source)
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        looks_like_path = isinstance(source, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+        looks_like_path = (
+            isinstance(source, Path) or text.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+/[\w.-]+", text)
+        )
         if looks_like_path or folder.is_file():
             raise MathwrightError(
                 f"{text}: no such model folder", hint="name a folder, a hub id ORG/NAME or wheel:NAME"
@@ -34,7 +37,9 @@ def require_folder(source: str | Path) -> Path | None:
         inside = next((f for f in sorted(folder.glob("*/config.json")) if any(f.parent.glob("*.safetensors"))), None)
         raise MathwrightError(
             f"{folder} has no config.json",
-            hint=f"did you mean {inside.parent}?" if inside else "name the folder that holds config.json and the weights",
+            hint=f"did you mean {inside.parent}?"
+            if inside
+            else "name the folder that holds config.json and the weights",
         )
     for path in (config, folder / "generation_config.json"):  # the second is passed over where it cannot be read
         if path.is_file() and (reason := json_damage(path)) is not None:

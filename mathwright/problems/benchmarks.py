@@ -6,7 +6,6 @@ data is part of this package. `docs/benchmarks.md` lists them with their licence
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
+from mathwright.files import similar
 
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, or hub:OWNER/NAME:SPLIT."""
@@ -40,7 +41,7 @@ def data_rows(where: str, fields: Sequence[tuple[str, str]] = ()) -> Rows:
     count = 0
     for place, row in _rows(where):
         count += 1
-        for ours, theirs in fields:
+        for _, theirs in fields:
             if count == 1 and theirs not in row:
                 raise MathwrightError(
                     f"{place}: there is no field {theirs!r}", hint=f"its fields are {', '.join(map(str, row))}"
@@ -62,13 +63,13 @@ def files_of(where: str) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.name.endswith(SUFFIXES) and not _is_note(file))
         if not found:
-            raise MathwrightError(f"{where}: no data file in this folder", hint=f"it would end in {', '.join(SUFFIXES)}")
+            raise MathwrightError(
+                f"{where}: no data file in this folder", hint=f"it would end in {', '.join(SUFFIXES)}"
+            )
         return found
     if not path.is_file():
-        near = sorted(file.name for file in path.parent.glob("*") if file.name.endswith(SUFFIXES))[:5]
-        raise MathwrightError(
-            f"{where}: no such file", hint=f"there are {', '.join(near)}" if near else "check the path of this file"
-        )
+        there = [file.name for file in path.parent.glob("*") if file.name.endswith(SUFFIXES)]
+        raise MathwrightError(f"{where}: no such file", hint=similar(path.name, there))
     return [path]
 
 

@@ -2,7 +2,7 @@
 
     question | problem | instruction (+ input)   a question, asked as our own are, with the suffix of the mode
     prompt (text or messages)                    put to the model as it stands
-    messages | conversations                     a conversation: each turn of the assistant is a response to those before
+    messages | conversations                     a conversation: each turn of the assistant answers those before
     answer | ground_truth | ...                  the final answer, or working that ends in "#### 72" or a box
     solution | completion | response | ...       a worked solution, trained word for word
     id, split, choices, subject, level, language, tests   as in `records.Problem`
@@ -189,7 +189,7 @@ def read_row(row: Mapping[str, Any], source: str) -> Iterator[Own]:
     prompt = row.get("prompt")
     if question is not None:
         more = row.get("input")
-        text = f"{question.strip()}\n\n{more.strip()}" if _is_text(more) else question.strip()
+        text = f"{question.strip()}\n\n{more.strip()}" if isinstance(more, str) and more.strip() else question.strip()
         response = _response(row)
         yield Own(problem=replace(base, question=text), response=response if response is not None else _working(row))
     elif prompt is not None and prompt != "":

@@ -14,8 +14,8 @@ class ProblemSourceRecipe:
     """One source of problems."""
 
     source: str
-    """`procedural` (ours), `reasoning_gym`, `gsm8k`, `math`, or rows of one's own: a JSONL, JSON, CSV or Parquet file, a
-    folder or glob of them, a data set saved by `datasets`, or hub:OWNER/NAME (docs/own_data.md)."""
+    """`procedural` (ours), `reasoning_gym`, `gsm8k`, `math`, or rows of one's own: a JSONL, JSON, CSV or Parquet file,
+    a folder or glob of them, a data set saved by `datasets`, or hub:OWNER/NAME (docs/own_data.md)."""
     path: str = ""
     """gsm8k and math: local file or folder, or hub id ("" is the usual one). procedural and reasoning_gym: templates
     (or subjects) or datasets to use, comma-separated ("" is all that fit). A file of problems: a file of Solution

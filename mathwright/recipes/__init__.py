@@ -11,6 +11,7 @@ import typing
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
+from mathwright.files import similar
 from mathwright.recipe import Recipe, RecipeFunction
 
 
@@ -58,11 +59,8 @@ def find(name_or_path: str, *, tiny: bool = False) -> RecipeFunction:
     if name_or_path.endswith(".py"):
         path = Path(name_or_path)
         if not path.is_file():
-            near = sorted(file.name for file in path.parent.glob("*.py"))[:5]
-            raise MathwrightError(
-                f"{path}: no such recipe file",
-                hint=f"check the path; there are {', '.join(near)}" if near else "check the path",
-            )
+            there = [file.name for file in path.parent.glob("*.py")]
+            raise MathwrightError(f"{path}: no such recipe file", hint=f"check the path; {similar(path.name, there)}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)

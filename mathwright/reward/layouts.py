@@ -119,7 +119,9 @@ def rewardbench2(row: Row) -> Labelled:
 def rewardbench(row: Row) -> Labelled:
     """{"prompt" or "question", "chosen", "rejected"}, texts: RewardBench 1, and most files of preferences."""
     pair = (text(row, "chosen", strip=False), text(row, "rejected", strip=False))
-    return Labelled(asked=_asked(field(row, "prompt", "question")), responses=pair, ranks=(0, 1), id=label(row, "id", "prompt_id"))
+    return Labelled(
+        asked=_asked(field(row, "prompt", "question")), responses=pair, ranks=(0, 1), id=label(row, "id", "prompt_id")
+    )
 
 
 def conversations(row: Row) -> Labelled | Dropped:

@@ -29,8 +29,8 @@ from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.save import save
 from mathwright.lm.steps import at_steps, padded_ends, step_end_tokens, step_scores
-from mathwright.problems.steps import StepRule, write_rule
 from mathwright.problems.own_template import keep_template
+from mathwright.problems.steps import StepRule, write_rule
 from mathwright.problems.templates import Prompt
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, StepLabels, read_jsonl, write_jsonl

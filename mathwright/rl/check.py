@@ -97,7 +97,8 @@ def _check_sampling(recipe: RLRecipe) -> None:
     sampling = recipe.sampling
     if sampling.temperature <= 0:
         raise MathwrightError(
-            "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
+            f"rl.sampling.temperature is {sampling.temperature:g}: "
+            + ("a group of greedy responses is one response G times" if not sampling.temperature else "it is above 0"),
             hint="--set rl.sampling.temperature=1.0",
         )
     check_lowest("rl.sampling", sampling, [("max_new_tokens", 1), ("top_k", 0)])

@@ -19,8 +19,8 @@ class RewardTermRecipe:
     weight: float = 1.0
     function: str = ""
     """`module:name`, or `file.py:name`, of a function of (Problem, Completion) that returns a number, or None where it
-    has nothing to say: the other terms score the response then. One with the arguments of TRL or verl will do. It may be an `async def`: then the responses are scored at the same
-    time."""
+    has nothing to say: the other terms score the response then. One with the arguments of TRL or verl will do. It may
+    be an `async def`: then the responses are scored at the same time."""
     timeout_s: Annotated[float, RESULT] = 10.0
     """Seconds one call of `function` may take; then what it was to score is unscored."""
     batched: Annotated[bool, RESULT] = False

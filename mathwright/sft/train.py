@@ -20,8 +20,8 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
 from mathwright.lm.tokenise import encode_prompt, encode_response
-from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.problems.own_template import keep_template
+from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage

@@ -124,7 +124,9 @@ def test_turns_of_a_conversation_are_held_out_together(tmp_path: Path) -> None:
 def test_a_prompt_stands_as_it_is_and_a_question_is_asked_as_ours_are() -> None:
     [prompt] = read_row({"prompt": "1 + 1?", "completion": "2"}, "mine")
     [question] = read_row({"question": "1 + 1?", "answer": "2"}, "mine")
-    told = [build_prompt(own.problem, "cot", template="deepseekmath", tokenizer=None).text for own in (prompt, question)]
+    told = [
+        build_prompt(own.problem, "cot", template="deepseekmath", tokenizer=None).text for own in (prompt, question)
+    ]
     assert told[0] == "User: 1 + 1?\n\nAssistant:"
     assert told[1].startswith("User: 1 + 1?\nPlease reason step by step")
 

@@ -278,7 +278,6 @@ def test_functions_of_other_trainers_are_refused_by_their_signature(takes, funct
     assert "wrap it: def mine(problem, completion)" in caught.value.hint or "write it as def f(" in caught.value.hint
 
 
-@pytest.mark.parametrize("function", [of_three_with_a_default, in_our_own_words, of_whatever, max])
 COLUMNS = Problem(
     id="c", question="1 + 1?", answer="2", source="mine", split="train", columns={"answer": "two", "level": 3}
 )
@@ -290,7 +289,8 @@ def by_column(completions, answer, level, **kwargs):
 
 
 def by_conversation(prompts, completions, ground_truth):
-    return [float(c[0]["content"] == g and p[0]["role"] == "user") for p, c, g in zip(prompts, completions, ground_truth, strict=True)]
+    rows = zip(prompts, completions, ground_truth, strict=True)
+    return [float(c[0]["content"] == g and p[0]["role"] == "user") for p, c, g in rows]
 
 
 def of_verl_with_more(data_source, solution_str, ground_truth, extra_info=None):
@@ -339,6 +339,7 @@ def test_own_functions_alone_are_the_reward():
         check(dataclasses.replace(recipe, extra_rewards=()))
 
 
+@pytest.mark.parametrize("function", [of_three_with_a_default, in_our_own_words, of_whatever, max])
 def test_any_names_will_do_that_take_what_is_given(function):
     path = f"tests.rl.test_rewards:{function.__name__}" if function is not max else "builtins:max"
     assert functions.import_function(path, takes=functions.EACH) is function

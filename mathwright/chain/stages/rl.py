@@ -15,7 +15,6 @@ from mathwright.recipe import Recipe
 from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
 from mathwright.rl.check import check_sources
-from mathwright.rl.methods.table import TABLE_10
 from mathwright.run import Stage
 
 
