@@ -220,3 +220,21 @@ def require_alone(arguments: EvalArguments) -> None:
                 f"{name} has no part in the evaluation of one model",
                 hint="leave it out, or name a recipe, without --tasks",
             )
+
+
+def require_evaluation(arguments: EvalArguments, tasks: Sequence[str]) -> None:
+    """Raise MathwrightError, before torch is imported, for what an evaluation lacks."""
+    from mathwright.eval.tasks import find_task
+    from mathwright.problems.containers import HUB, data_rows
+
+    if arguments.engine == "local":
+        require_files(arguments.recipe)
+    if arguments.batch_size < 1:
+        raise MathwrightError(f"--batch-size is {arguments.batch_size}", hint="it must be at least 1")
+    if arguments.out is not None and arguments.out.is_file():
+        raise MathwrightError(f"{arguments.out} is a file", hint="name a folder with --out")
+    device_of(arguments.device)
+    for name in tasks:
+        source = find_task(name).source
+        if source and not source.startswith(HUB):
+            next(data_rows(source, fields_of(arguments.field)))

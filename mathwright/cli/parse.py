@@ -110,6 +110,8 @@ def _require_options(arguments: Sequence[str], verb: type, called: str) -> None:
 def _in_one_line(said: str, prog: str) -> MathwrightError:
     """tyro's box as an error: what stands above its first rule."""
     inside = [line.strip(_BOX) for line in said.splitlines()[1:]]
+    while inside and not inside[0]:
+        inside.pop(0)
     rule = next((n for n, line in enumerate(inside) if not line), len(inside))
     text = " ".join(" ".join(inside[:rule]).split())
     missing = re.match(r"Missing from [^:]*: (.*)", text)

@@ -35,7 +35,6 @@ from mathwright.cli.parse import parse, require_known
 from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
-from mathwright.lm.places import require_files
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
@@ -264,37 +263,35 @@ def _given(arguments: StageArguments, only: str | None) -> Recipe:
 
 def evaluate(arguments: EvalArguments) -> None:
     """Measure one model on benchmarks."""
-    from mathwright.cli.evaluate import evaluate as run
-    from mathwright.engines.choose import EngineOptions
     from mathwright.eval.settings import Settings, Shard
 
     own.require_alone(arguments)
-    if arguments.engine == "local":
-        require_files(arguments.recipe)
-    if arguments.batch_size < 1:
-        raise MathwrightError(f"--batch-size is {arguments.batch_size}", hint="it must be at least 1")
-    if arguments.out is not None and arguments.out.is_file():
-        raise MathwrightError(f"{arguments.out} is a file", hint="name a folder with --out")
     own_problems = (arguments.problems,) if arguments.problems else ()
+    settings = Settings(
+        model=arguments.recipe,
+        tasks=(*split_names(arguments.tasks), *own_problems),
+        fields=own.fields_of(arguments.field),
+        modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
+        data=arguments.data,
+        template=arguments.template,
+        shots=arguments.shots,
+        samples=arguments.samples,
+        greedy=arguments.greedy,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        top_k=arguments.top_k,
+        max_new_tokens=arguments.max_new_tokens,
+        max_tool_rounds=arguments.max_tool_rounds,
+        limit=arguments.limit,
+        seed=arguments.seed,
+    )
+    shard = Shard.parse(arguments.shard) if arguments.shard is not None else None
+    own.require_evaluation(arguments, settings.tasks)
+    from mathwright.cli.evaluate import evaluate as run
+    from mathwright.engines.choose import EngineOptions
+
     page = run(
-        Settings(
-            model=arguments.recipe,
-            tasks=(*split_names(arguments.tasks), *own_problems),
-            fields=own.fields_of(arguments.field),
-            modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
-            data=arguments.data,
-            template=arguments.template,
-            shots=arguments.shots,
-            samples=arguments.samples,
-            greedy=arguments.greedy,
-            temperature=arguments.temperature,
-            top_p=arguments.top_p,
-            top_k=arguments.top_k,
-            max_new_tokens=arguments.max_new_tokens,
-            max_tool_rounds=arguments.max_tool_rounds,
-            limit=arguments.limit,
-            seed=arguments.seed,
-        ),
+        settings,
         EngineOptions(
             name=arguments.engine,
             device=own.device_of(arguments.device),
@@ -307,7 +304,7 @@ def evaluate(arguments: EvalArguments) -> None:
             num_concurrent=arguments.num_concurrent,
         ),
         out=arguments.out,
-        shard=Shard.parse(arguments.shard) if arguments.shard is not None else None,
+        shard=shard,
         reward_model=arguments.reward_model,
         contamination=arguments.contamination,
         other=arguments.against,

@@ -24,10 +24,8 @@ def require_folder(source: str | Path) -> Path | None:
     text = str(source)
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        looks_like_path = (
-            isinstance(source, Path) or text.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+/[\w.-]+", text)
-        )
-        if looks_like_path or folder.is_file():
+        may_be_hub = not isinstance(source, Path) and re.fullmatch(r"\w[\w.-]*/[\w.-]+", text)
+        if not may_be_hub or folder.is_file():
             raise MathwrightError(
                 f"{text}: no such model folder", hint="name a folder, a hub id ORG/NAME or wheel:NAME"
             )

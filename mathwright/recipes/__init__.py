@@ -39,7 +39,8 @@ def build(name_or_path: str, *, tiny: bool = False) -> Recipe:
 
 def _broken(path: str, error: BaseException) -> MathwrightError:
     """What is said of a recipe file that cannot be run, with the line of it that fails."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == Path(path).resolve()]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
     words = " ".join(str(error).split())
     where = f"{path}:{line}" if line else path

@@ -245,7 +245,7 @@ OWN: list[Case] = [
     ("rl --model noweights --problems p.jsonl", "has no weights", "safetensors"),
     ("rl --model notokenizer --problems p.jsonl", "has no tokenizer", "tokenizer.json"),
     ("rl --model badconfig --problems p.jsonl", "badconfig/config.json is not JSON", "restore"),
-    ("rl --model model --problems q.jsonl", "q.jsonl: no such file", "p.jsonl"),
+    ("rl --model model --problems prob.jsonl", "prob.jsonl: no such file", "there are d.jsonl"),
     ("rl --model model --problems empty.jsonl", "there is no row in it", "empty"),
     ("rl --model model --problems torn.jsonl", "torn.jsonl:2: not JSON", "line"),
     ("rl --model model --problems list.jsonl", "list.jsonl, item 1: not a JSON object", "this one"),
@@ -275,7 +275,7 @@ OWN: list[Case] = [
     ("rl --model model --problems p.jsonl --set rl.lrr=1", "no field 'lrr'", ""),
     ("rl --model model --problems p.jsonl --out adir", "not empty and holds no run", "--out"),
     ("rl --model model --problems p.jsonl --device tpu", "--device is 'tpu'", "cuda"),
-    ("sft --model model --data nowhere.jsonl", "nowhere.jsonl: no such file", "d.jsonl"),
+    ("sft --model model --data nowhere.jsonl", "nowhere.jsonl: no such file", "did you mean"),
     ("sft --model model --data texts.jsonl", "texts.jsonl:1: no question", "own_data.md"),
     ("reward --model model --pairs p2.jsonl", "p2.jsonl: no such file", "p.jsonl"),
     ("reward --model model --pairs pairs.jsonl --system x", "--system", "messages"),
@@ -291,7 +291,7 @@ OWN: list[Case] = [
 ]
 EVAL: list[Case] = [
     ("eval --tasks gsm8k", "which model", "mathwright eval M"),
-    ("eval model --problems nowhere.jsonl", "nowhere.jsonl: no such file", "p.jsonl"),
+    ("eval model --problems pp.jsonl", "pp.jsonl: no such file", "did you mean p.jsonl?"),
     ("eval model --tasks gsm9k", "gsm9k", "gsm8k"),
     ("eval model --tasks gsm8k --mode both", "no mode is called 'both'", "cot"),
     ("eval model --tasks gsm8k --samples -1", "--samples is -1", "at least 0"),
