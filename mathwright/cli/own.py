@@ -233,6 +233,18 @@ def require_evaluation(arguments: EvalArguments, tasks: Sequence[str]) -> None:
         raise MathwrightError(f"--batch-size is {arguments.batch_size}", hint="it must be at least 1")
     if arguments.out is not None and arguments.out.is_file():
         raise MathwrightError(f"{arguments.out} is a file", hint="name a folder with --out")
+    if arguments.reward_model is not None and not (Path(arguments.reward_model) / "config.json").is_file():
+        raise MathwrightError(
+            f"{arguments.reward_model} holds no reward model", hint="name the model folder of a reward stage"
+        )
+    if arguments.against is not None and not (arguments.against / "records.jsonl").is_file():
+        raise MathwrightError(
+            f"{arguments.against} holds no finished evaluation", hint="--against names the --out of an earlier one"
+        )
+    if arguments.contamination is not None and not arguments.contamination.is_file():
+        raise MathwrightError(
+            f"--contamination {arguments.contamination}: no such file", hint="`mathwright contamination` writes it"
+        )
     device_of(arguments.device)
     for name in tasks:
         source = find_task(name).source

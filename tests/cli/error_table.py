@@ -245,7 +245,7 @@ OWN: list[Case] = [
     ("rl --model noweights --problems p.jsonl", "has no weights", "safetensors"),
     ("rl --model notokenizer --problems p.jsonl", "has no tokenizer", "tokenizer.json"),
     ("rl --model badconfig --problems p.jsonl", "badconfig/config.json is not JSON", "restore"),
-    ("rl --model model --problems prob.jsonl", "prob.jsonl: no such file", "there are d.jsonl"),
+    ("rl --model model --problems prob.jsonl", "prob.jsonl: no such file", "did you mean p.jsonl?"),
     ("rl --model model --problems empty.jsonl", "there is no row in it", "empty"),
     ("rl --model model --problems torn.jsonl", "torn.jsonl:2: not JSON", "line"),
     ("rl --model model --problems list.jsonl", "list.jsonl, item 1: not a JSON object", "this one"),
