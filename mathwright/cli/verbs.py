@@ -82,6 +82,11 @@ class Report:
     """Run directory."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Say what this machine has for each part, and what to do where something is missing."""
+
+
 ARGUMENTS: Mapping[str, type] = {
     "corpus": CorpusArguments,
     "pretrain": PretrainArguments,
@@ -112,6 +117,7 @@ VERBS: Mapping[str, type] = {
     "run": Run,
     "show": Show,
     "report": Report,
+    "doctor": Doctor,
 }
 BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS, "reward": REWARD_VERBS}
 """Verbs behind a stage's, which otherwise takes a recipe."""
@@ -170,6 +176,11 @@ def _perform(command: Any) -> None:
     match command:
         case Show():
             show(command)
+        case Doctor():
+            from mathwright.cli.doctor import doctor
+
+            if not doctor():
+                sys.exit(1)
         case Report():
             report(command.run)
         case Chat():
@@ -370,6 +381,14 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
 
 
+def _duration(seconds: float) -> str:
+    """As people say it."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
 def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     """Print what would be read and written, steps, tokens and memory."""
     asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
@@ -377,7 +396,12 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     for name, plan in plans:  # after all of them: a part may be refused
         memory = f"{plan.memory_bytes / 2**30:,.1f} GiB" if plan.memory_bytes is not None else "unknown architecture"
         where = "per machine" if name == "corpus" else f"per GPU ({num_gpus})"
-        put(f"{name}: {plan.num_steps:,} steps, {plan.num_tokens:,} tokens, {memory} {where}")
+        amounts = [f"{plan.num_steps:,} steps"] if plan.num_steps else []
+        amounts += [f"{plan.num_tokens:,} tokens"] if plan.num_tokens else []
+        put(f"{name}: {', '.join([*amounts, f'{memory} {where}'])}")
+        if plan.seconds is not None:
+            cards = "a GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
+            put(f"  time   about {_duration(plan.seconds)} on {cards} like an A100, by a factor of two more or less")
         for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

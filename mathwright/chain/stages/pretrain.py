@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mathwright.chain.checks import require_shards
 from mathwright.chain.context import Context
-from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.spec import StageSpec
 from mathwright.chain.texts import is_text, shards_of
 from mathwright.pretrain.recipe import check as check_training
@@ -39,9 +39,10 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         writes=("pretrain/model", "pretrain/checkpoints"),
         num_steps=steps,
         num_tokens=steps * part.batch_tokens,
-        memory_bytes=training_bytes(
-            recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens
-        ),
+        memory_bytes=training_bytes(recipe.model, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens),
+        seconds=None
+        if passes
+        else training_seconds(recipe.model, num_gpus=num_gpus, trained=steps * part.batch_tokens),
         notes=(
             *((f"steps are those of {part.num_epochs:g} passes, known once the texts are read",) if passes else ()),
             rates(part.optimiser, steps),

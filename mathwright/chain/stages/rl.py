@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mathwright.chain.checks import require_model, require_template
 from mathwright.chain.context import Context
-from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
@@ -79,18 +79,28 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     check_rl(part)
     batch = part.problems_per_step * part.group_size
     has_values = part.method == "ppo"
+    tokens = part.iterations * part.num_steps * batch * part.sampling.max_new_tokens
     scorers = (part.reward == "model") + (part.step_reward == "model")
     return Plan(
         reads=(f"{models(recipe)[0]}/model", *_reward_models(recipe), "problems/train.jsonl"),
         writes=("rl/model", *(("rl/value_model",) if has_values else ()), "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
-        num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
+        num_tokens=tokens,
         memory_bytes=training_bytes(
-            recipe.model.scratch,
+            recipe.model,
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
             frozen=1 + scorers + (part.iterations > 1),
             trained=1 + has_values,
+            lora=part.lora,
+        ),
+        seconds=training_seconds(
+            recipe.model,
+            num_gpus=num_gpus,
+            trained=tokens * part.inner_updates * (1 + has_values),
+            read=2 * tokens,
+            generated=tokens,
+            generation_batch=min(part.generation_batch, batch),
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
