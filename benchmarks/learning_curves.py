@@ -86,12 +86,12 @@ REWARD = RewardRecipe(
     num_problems=1_000,
     responses_per_problem=8,
     sampling=sampling(1.0),
-    num_epochs=2,
-    batch_rankings=16,
+    num_epochs=8,
+    batch_rankings=8,
     micro_batch_tokens=4_096,
     heldout_share=0.25,
-    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.8, 0.316),)),
-    pointwise_weight=0.5,
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    token_weight=1.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),
@@ -106,13 +106,13 @@ EVAL = EvalRecipe(
 )
 
 
-def rl_recipe(num_steps: int) -> RLRecipe:
+def rl_recipe(num_steps: int, num_questions: int) -> RLRecipe:
     return RLRecipe(
         method="grpo",
         reward="rule",
         mode="cot",
         num_steps=num_steps,
-        problems_per_step=32,
+        problems_per_step=num_questions,
         group_size=8,
         inner_updates=1,
         clip_eps=0.2,
@@ -135,16 +135,20 @@ class Arm:
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     iterations: int = 1
+    alone: bool = False
+    """Whether as many samples a step are of as many questions, one each."""
 
     @property
     def judged_by_model(self) -> bool:
         """Whether it needs the reward models."""
         return "model" in (self.changes.get("reward"), self.changes.get("step_reward"))
 
-    def recipe(self, num_steps: int, rate: float) -> RLRecipe:
+    def recipe(self, num_steps: int, num_questions: int, rate: float) -> RLRecipe:
         if self.iterations > 1:
             num_steps = num_steps // 2 // self.iterations
-        plain = rl_recipe(num_steps)
+        plain = rl_recipe(num_steps, num_questions)
+        if self.alone:
+            plain = replace(plain, problems_per_step=num_questions * plain.group_size, group_size=1)
         faster = replace(plain.optimiser, lr=rate * plain.optimiser.lr)
         return replace(plain, optimiser=faster, iterations=self.iterations, **self.changes)
 
@@ -159,9 +163,9 @@ ARMS = {
     # the same with learned rewards, as the paper has them
     "grpo_model": Arm(changes=LEARNED),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
-    # PPO: as many samples, of 32 questions x 8 or of 256 x 1
+    # PPO: as many samples, of each question 8 or 1
     "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
-    "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy", "problems_per_step": 256, "group_size": 1}),
+    "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy"}, alone=True),
     "ppo_from_reward": Arm(changes={"method": "ppo", "value_init": "reward"}),
     "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "policy", "lambda_policy": 0.95}),
     # Algorithm 1: the reward model refreshed or frozen, pi_ref reset or kept
@@ -184,9 +188,9 @@ class RewardModels:
 class Experiment:
     """The run directory: problems and start model once, an arm a stage."""
 
-    def __init__(self, out: Path, num_steps: int) -> None:
+    def __init__(self, out: Path, num_steps: int, num_questions: int) -> None:
         self.run = RunDirectory(out, recipe_name="learning_curves", recipe={"sft": to_json(SFT)})
-        self.num_steps = num_steps
+        self.num_steps, self.num_questions = num_steps, num_questions
         source = ProblemSourceRecipe(
             source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL + NUM_HELDOUT, num_test=400
         )
@@ -228,7 +232,7 @@ class Experiment:
 
     def arm(self, name: str, seed: int, rate: float) -> Stage:
         arm = ARMS[name]
-        recipe = arm.recipe(self.num_steps, rate)
+        recipe = arm.recipe(self.num_steps, self.num_questions, rate)
         needs_reward = arm.judged_by_model or recipe.value_init == "reward"
         stage = self.run.stage(named(name, seed, rate), recipe, SFT, *([REWARD] if needs_reward else []))
         if stage.finished:
@@ -253,7 +257,9 @@ class Experiment:
         """The rows of a model, a row a set; each has a stage of its own, so that arms can be added."""
         rows = {}
         for kind, problems in self.sets.items():
-            stage = self.run.stage(f"eval-{name}-{kind.replace(' ', '-')}", EVAL, SFT, name, self.num_steps)
+            stage = self.run.stage(
+                f"eval-{name}-{kind.replace(' ', '-')}", EVAL, SFT, name, self.num_steps, self.num_questions
+            )
             if not stage.finished:
                 models = {name: EvaluatedModel(path=model, template=TEMPLATE)}
                 evaluate(EVAL, stage, models=models, problems=problems, dtype="float32", seed=0)
@@ -356,11 +362,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0], help="times the learning rate of 3e-4")
     parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--questions", type=int, default=32, help="of a step, each with 8 samples")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    experiment = Experiment(arguments.out, arguments.steps)
+    experiment = Experiment(arguments.out, arguments.steps, arguments.questions)
     rows = {"sft": experiment.evaluation("sft", experiment.fine_tuned())}
     curves: dict[str, dict[int, float]] = {}
     trainings: dict[str, dict[str, Any]] = {}

@@ -14,6 +14,7 @@ error: a model whose attention is another one must not be computed as if it were
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -46,26 +47,26 @@ LONGEST_OVER_SHORTEST = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """Responses to one prompt that lie next to each other in a row and are of similar length."""
+    """Responses to one prompt that lie next to each other in a row, M tokens in all, and are of similar length."""
 
-    start: int
-    stop: int
+    num_tokens: int
     index: Int[Tensor, "n T"] | None
-    """Place in the row of each token, any place after the end of a response; None where all are equally long."""
+    """Place among the M tokens of each token, any place after the end of a response; None where all are equally
+    long."""
     kept: Int[Tensor, " M"] | None
     """Which of the n*T are tokens of a response, in the order of the row; None where all are."""
     num_responses: int
 
     def gather(self, states: Tensor) -> Tensor:
-        """[H, L, d] of a row to [n, H, T, d]."""
+        """[H, M, d] of the bucket's tokens to [n, H, T, d]."""
         heads, _, width = states.shape
         if self.index is None:
-            return states[:, self.start : self.stop].reshape(heads, self.num_responses, -1, width).transpose(0, 1)
+            return states.reshape(heads, self.num_responses, -1, width).transpose(0, 1)
         picked = states.index_select(1, self.index.flatten())
         return picked.view(heads, *self.index.shape, width).transpose(0, 1)
 
     def scatter(self, states: Tensor) -> Tensor:
-        """[n, H, T, d] back to [H, stop - start, d]."""
+        """[n, H, T, d] back to [H, M, d]."""
         flat = states.transpose(0, 1).flatten(1, 2)
         return flat if self.kept is None else flat.index_select(1, self.kept)
 
@@ -74,8 +75,8 @@ class Bucket:
 class Piece:
     """A segment that sees itself alone, and the responses after it that see it too."""
 
-    start: int
-    stop: int
+    num_tokens: int
+    """Of the segment itself."""
     buckets: tuple[Bucket, ...]
 
 
@@ -84,6 +85,16 @@ class Layout:
     """What stands where in each row of a packed batch; the pieces of a row follow one another without gaps."""
 
     rows: tuple[tuple[Piece, ...], ...]
+
+    def split(self, states: Tensor) -> list[Iterator[Tensor]]:
+        """[R, H, L, d] to the states [H, M, d] of each segment and bucket of each row, in their order.
+
+        A slice for each would cost the backward pass a whole row of zeros for each; of a split it makes one row.
+        """
+        sizes = [
+            [size for p in row for size in (p.num_tokens, *(b.num_tokens for b in p.buckets))] for row in self.rows
+        ]
+        return [iter(row.split(s, dim=1)) for row, s in zip(states.unbind(), sizes, strict=True)]
 
 
 def layout(segments: Int[Tensor, "R L"], prompts: Int[Tensor, "R L"], device: torch.device) -> Layout:
@@ -99,8 +110,7 @@ def _row(segments: Tensor, prompts: Tensor, device: torch.device) -> tuple[Piece
     heads = [i for i, is_head in enumerate(own) if is_head]
     return tuple(
         Piece(
-            start=starts[head],
-            stop=ends[head],
+            num_tokens=ends[head] - starts[head],
             buckets=_buckets(starts[head + 1 : following], ends[head + 1 : following], device),
         )
         for head, following in pairwise([*heads, len(starts)])
@@ -130,9 +140,9 @@ def _bucket(starts: list[int], ends: list[int], device: torch.device) -> Bucket:
     if len(set(lengths.tolist())) > 1:
         places = torch.arange(int(lengths.max()))
         inside = places < lengths[:, None]
-        index = torch.where(inside, torch.tensor(starts)[:, None] + places, starts[0]).to(device)
+        index = torch.where(inside, torch.tensor(starts)[:, None] - starts[0] + places, 0).to(device)
         kept = inside.flatten().nonzero().squeeze(1).to(device)
-    return Bucket(start=starts[0], stop=ends[-1], index=index, kept=kept, num_responses=len(starts))
+    return Bucket(num_tokens=ends[-1] - starts[0], index=index, kept=kept, num_responses=len(starts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +220,10 @@ def attention(
         )
     how = _How(scaling, dropout, sliding_window, softcap, s_aux)
     if layout is not None:
+        parts = zip(layout.rows, layout.split(query), layout.split(key), layout.split(value), strict=True)
         rows = [
-            torch.cat([part for piece in pieces for part in _piece(piece, query[r], key[r], value[r], how)], dim=1)
-            for r, pieces in enumerate(layout.rows)
+            torch.cat([part for piece in pieces for part in _piece(piece, queries, keys, values, how)], dim=1)
+            for pieces, queries, keys, values in parts
         ]
         return torch.stack(rows).transpose(1, 2).contiguous(), None
     if seen is not None:
@@ -233,23 +244,20 @@ def attention(
     )
 
 
-def _piece(piece: Piece, query: Tensor, key: Tensor, value: Tensor, how: _How) -> list[Tensor]:
-    """Outputs [H, tokens, d] of a piece and of its buckets, for [H, L, d] of a row."""
-    own = slice(piece.start, piece.stop)
-    keys, values = key[:, own], value[:, own]
-    head = _causal(query[None, :, own], keys[None], values[None], 0, how)[0]
-    return [head, *(_bucket_output(bucket, keys, values, query, key, value, how) for bucket in piece.buckets)]
-
-
-def _bucket_output(
-    bucket: Bucket, keys: Tensor, values: Tensor, query: Tensor, key: Tensor, value: Tensor, how: _How
-) -> Tensor:
-    """keys, values: of the prompt."""
-    n = bucket.num_responses
-    # Behind the end of a response stand copies of other tokens: causality keeps them from being seen by it.
-    all_keys = torch.cat([keys.expand(n, *keys.shape), bucket.gather(key)], dim=2)
-    all_values = torch.cat([values.expand(n, *values.shape), bucket.gather(value)], dim=2)
-    return bucket.scatter(_causal(bucket.gather(query), all_keys, all_values, keys.shape[1], how))
+def _piece(
+    piece: Piece, queries: Iterator[Tensor], keys: Iterator[Tensor], values: Iterator[Tensor], how: _How
+) -> list[Tensor]:
+    """Outputs [H, M, d] of a piece and of its buckets; the states of the row's parts are taken in turn."""
+    query, key, value = next(queries), next(keys), next(values)
+    outputs = [_causal(query[None], key[None], value[None], 0, how)[0]]
+    for bucket in piece.buckets:
+        # Behind the end of a response stand copies of other tokens: causality keeps them from being seen by it.
+        seen_keys, seen_values = (
+            torch.cat([prompt.expand(bucket.num_responses, *prompt.shape), bucket.gather(next(own))], dim=2)
+            for prompt, own in ((key, keys), (value, values))
+        )
+        outputs.append(bucket.scatter(_causal(bucket.gather(next(queries)), seen_keys, seen_values, key.shape[1], how)))
+    return outputs
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, num_before: int, how: _How) -> Tensor:

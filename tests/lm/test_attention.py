@@ -62,7 +62,7 @@ def test_responses_computed_together_are_of_similar_length():
     lengths = [100, 9, 8, 60, 7, 1]
     (batch,) = pack_groups([TokenGroup([1] * 5, [[2] * n for n in lengths])], 10_000)
     ((piece,),) = batch.layout(CPU).rows
-    padded = sum(b.num_responses * (b.index.shape[1] if b.index is not None else 0) or b.stop - b.start
+    padded = sum(b.num_responses * (b.index.shape[1] if b.index is not None else 0) or b.num_tokens
                  for b in piece.buckets)  # fmt: skip
     assert [bucket.num_responses for bucket in piece.buckets] == [2, 3, 1]
     assert padded <= LONGEST_OVER_SHORTEST * sum(lengths)
