@@ -61,7 +61,6 @@ def tiny() -> Recipe:
             optimiser=OptimiserRecipe(lr=1e-3),
             evaluate_every=2,
             num_evaluated=4,
-            when_gamed="warn",
         ),
         eval=EvalRecipe(num_problems=8, greedy_max_new_tokens=8),
     )

@@ -17,9 +17,9 @@ from mathwright.lm import heads
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh
-from mathwright.reward import train as reward_train
+from mathwright.reward import training as reward_train
 from mathwright.reward.recipe import RewardRecipe
-from mathwright.rl import train
+from mathwright.rl import training
 from mathwright.run import Stage, read_manifest, read_metrics
 from tests.rl import toy
 
@@ -261,7 +261,7 @@ def test_killed_in_a_step_and_in_the_reward_models_training_it_goes_on_to_the_bi
 
 
 def test_a_finished_iteration_is_not_run_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = train.run
+    real = training.run
     numbers: list[int] = []
 
     def stops(recipe: Any, stage: Stage, **given: Any) -> None:
@@ -270,7 +270,7 @@ def test_a_finished_iteration_is_not_run_again(folder: Path, tmp_path: Path, mon
             raise KeyboardInterrupt
         real(recipe, stage, **given)
 
-    monkeypatch.setattr(train, "run", stops)
+    monkeypatch.setattr(training, "run", stops)
     with pytest.raises(KeyboardInterrupt):
         iterated(folder, tmp_path / "run", reward="rule")
     iterated(folder, tmp_path / "run", reward="rule")
@@ -284,7 +284,7 @@ def test_stopped_after_the_last_step_of_an_iteration_its_samples_are_still_there
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save", stop)  # the samples are written by then, the stage has not finished
+        patch.setattr(training, "save", stop)  # the samples are written by then, the stage has not finished
         with pytest.raises(KeyboardInterrupt):
             iterated(folder, tmp_path / "run")
     stage = iterated(folder, tmp_path / "run").path

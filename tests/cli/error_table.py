@@ -140,6 +140,7 @@ OPTIONS: list[Case] = [
     ("rl quickstart --actor_rollout_ref.rollout.n 8", "no option", "verl's n is rl.group_size"),
     ("rl quickstart --data.train_files x", "no option --data.train_files", "--problems"),
     ("rl quickstart --rl.kl_coef 0.1", "no option --rl.kl_coef", "--set rl.kl_coef"),
+    ("doctor --gpu", "no option --gpu", "doctor --help"),
     ("eval model --num_fewshot 5", "no option --num_fewshot", "--shots"),
     ("eval model --model_args x", "no option --model_args", "mathwright eval MODEL"),
     ("eval model --apply_chat_template", "no option", "--template tokenizer"),

@@ -51,7 +51,7 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
 
 
 def run(context: Context, stage: Stage) -> None:
-    from mathwright.pretrain.train import run
+    from mathwright.pretrain.training import run
 
     part = context.recipe.pretrain
     assert part is not None

@@ -128,7 +128,7 @@ def run(context: Context, stage: Stage) -> None:
     if part.iterations > 1:
         _iterate(context, stage)
         return
-    from mathwright.rl.train import run
+    from mathwright.rl.training import run
 
     reward_model, value_samples = _of_reward_stage(context)
     run(

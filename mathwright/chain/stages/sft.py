@@ -53,7 +53,7 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
 
 
 def run(context: Context, stage: Stage) -> None:
-    from mathwright.sft.train import run
+    from mathwright.sft.training import run
 
     assert context.recipe.sft is not None
     problems, solutions = _solutions(context, stage)
