@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "recipe": {"lm", "problems", *BASE, *STAGES},
     "recipes": {"errors", "files", "recipe", "lm", "problems", *STAGES},
     "quick": {"recipe", *BASE, "lm", "problems", *STAGES},
-    "api": {"chain", "recipe", "recipes", "quick", *SHARED, *STAGES},
+    "api": {"chain", "report", "recipe", "recipes", "quick", *SHARED, *STAGES},
     "chain": {"recipe", *SHARED, *STAGES},
     "cli": {"api", "quick", "recipe", "recipes", "chain", "report", *SHARED, *STAGES},
 }

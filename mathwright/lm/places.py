@@ -6,7 +6,6 @@ Loading torch takes seconds; who mistyped a path should hear of it at once.
 from __future__ import annotations
 
 import json
-import platform
 import re
 from pathlib import Path
 from typing import Literal
@@ -76,20 +75,15 @@ def fast_dtype(device: str) -> Literal["bfloat16", "float32"]:
     """
     if not device.startswith("cpu"):
         return "bfloat16"
-    flags = _processor_flags()
-    if flags is not None:
-        return "bfloat16" if flags & {"avx512_bf16", "amx_tile"} else "float32"
-    from mathwright.lm.load import fast_dtype as asked_of_torch
-
-    return asked_of_torch(device)
+    return "bfloat16" if _processor_flags() & {"avx512_bf16", "amx_tile"} else "float32"
 
 
-def _processor_flags() -> set[str] | None:
-    """The instruction sets of an x86 processor under Linux; None where they are not told."""
+def _processor_flags() -> set[str]:
+    """The instruction sets of an x86 processor under Linux; none where they are not told."""
     path = Path("/proc/cpuinfo")
-    if platform.machine() not in ("x86_64", "AMD64") or not path.is_file():
-        return None
+    if not path.is_file():
+        return set()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("flags"):
             return set(line.partition(":")[2].split())
-    return None
+    return set()

@@ -227,7 +227,7 @@ def corpus_recipe(machine: Machine, *, name: str, model: str, archives: Sequence
     """A corpus out of archives of one's own, from pages whose URLs are known to be of the subject."""
     corpus = CorpusRecipe(web=WebRecipe(archives=tuple(archives)), seed_urls=seed_globs(seed_urls))
     reasons = {
-        "model": "its tokenizer makes the shards",
+        "model.source": "its tokenizer makes the shards",
         "corpus.seed_urls": "pages of the subject, from which the classifier learns what to look for",
     }
     return _finished(name, model, "auto", "", None, machine, reasons, corpus=corpus)

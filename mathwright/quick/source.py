@@ -19,7 +19,7 @@ def as_python(recipe: Recipe, *, about: str, reasons: Mapping[str, str] | None =
         about: the docstring of the file.
         reasons: comments by dotted path, such as {"rl.group_size": "..."}.
     """
-    classes = {type(record) for record in _records(recipe)}
+    classes = {type(record) for record in _records(recipe, "", reasons or {})}
     modules: dict[str, list[str]] = {}
     for cls in classes:
         modules.setdefault(cls.__module__, []).append(cls.__name__)
@@ -38,22 +38,27 @@ def given(record: Any) -> Iterator[tuple[str, Any]]:
             yield field.name, value
 
 
-def _records(record: Any) -> Iterator[Any]:
+def _shown(record: Any, path: str, reasons: Mapping[str, str]) -> list[tuple[str, Any]]:
+    """The fields that are written out: those that are given, and a default of which there is something to be said."""
+    said = {key for key, _ in given(record)}
+    told = {reason.removeprefix(path).partition(".")[0] for reason in reasons if reason.startswith(path)}
+    names = [field.name for field in dataclasses.fields(record)]
+    return [(name, getattr(record, name)) for name in names if name in said or name in told]
+
+
+def _records(record: Any, path: str, reasons: Mapping[str, str]) -> Iterator[Any]:
     """The records that are written out."""
     yield record
-    for _, value in given(record):
+    for key, value in _shown(record, path, reasons):
         for item in value if isinstance(value, tuple) else (value,):
             if dataclasses.is_dataclass(item):
-                yield from _records(item)
+                yield from _records(item, f"{path}{key}.", reasons)
 
 
 def _call(record: Any, path: str, indent: str, reasons: Mapping[str, str], *, before: str) -> list[str]:
     """The lines of the call that makes a record, without their first indent; the last one has no comma."""
     name = type(record).__name__
-    said = dict(given(record))
-    # a default is written out too where there is something to be said of it
-    names = [field.name for field in dataclasses.fields(record)]
-    fields = [(key, getattr(record, key)) for key in names if key in said or f"{path}{key}" in reasons]
+    fields = _shown(record, path, reasons)
     alone = all(not dataclasses.is_dataclass(value) and f"{path}{key}" not in reasons for key, value in fields)
     line = f"{before}{name}({', '.join(f'{key}={_literal(value)}' for key, value in fields)})"
     if alone and not any(_has_records(value) for _, value in fields) and len(indent + line) < WIDTH:

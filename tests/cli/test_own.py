@@ -60,7 +60,7 @@ def test_reinforcement_with_a_reward_of_ones_own_and_again_from_the_file(
     assert "defaults for a machine without a GPU" in said and "recipe: R/recipe.py" in said
     [step] = [row for row in lines(tmp_path / "R/rl/metrics.jsonl") if row["kind"] == "train"]
     assert step["unscored"] == 0 and 0 < step["reward_mean"] < 2
-    group = lines(tmp_path / "R/rl/rollouts.jsonl")[0]
+    group = lines(tmp_path / "R/rl/rollouts.jsonl")[0]["group"]
     assert group["prompt"].startswith("<system>Be good.<user>") and group["prompt"].endswith("<assistant>")
     tokenizer = load_tokenizer(tmp_path / "R/rl/model")
     asked = tokenizer.apply_chat_template([{"role": "user", "content": "1?"}], tokenize=False)
