@@ -70,6 +70,9 @@ def test_reinforcement_with_a_reward_of_ones_own_and_again_from_the_file(
     main(["rl", "R/recipe.py", "--out", "R"])
     assert "finished before, skipped" in capsys.readouterr().err
     assert (tmp_path / "R/rl/manifest.json").read_bytes() == made
+    write(tmp_path / "p.jsonl", [*ROWS, {"question": "7 + 7?", "answer": "14"}])
+    main(["rl", "R/recipe.py", "--out", "R"])
+    assert "content of p.jsonl" in capsys.readouterr().err, "other rows are another training"
     edited = (tmp_path / "R/recipe.py").read_text().replace("num_steps=1", "num_steps=2")
     (tmp_path / "R/recipe.py").write_text(edited)
     main(["rl", "R/recipe.py", "--out", "R"])
