@@ -68,7 +68,7 @@ class ClassifierRecipe:
     """fastText, with the paper's hyper-parameters as its fields."""
 
     num_positives: int = 500_000
-    """§2.1; as many as there are where there are fewer."""
+    """§2.1. Where there are fewer pages, passages of them are drawn until there are so many."""
     num_negatives: int = 500_000
     """§2.1; likewise."""
     dim: int = 256

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathwright.corpus.recipe import CorpusRecipe, WebRecipe
+from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.lm.recipe import LoraRecipe, ModelRecipe, OptimiserRecipe, SamplingRecipe
 from mathwright.machine import Machine
 from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
@@ -225,9 +225,15 @@ def pretrain_recipe(machine: Machine, *, name: str, model: str, text: str, colum
 
 def corpus_recipe(machine: Machine, *, name: str, model: str, archives: Sequence[str], seed_urls: str) -> Made:
     """A corpus out of archives of one's own, from pages whose URLs are known to be of the subject."""
-    corpus = CorpusRecipe(web=WebRecipe(archives=tuple(archives)), seed_urls=seed_globs(seed_urls))
+    examples = _per_machine(machine, 5_000, 50_000, 50_000)
+    corpus = CorpusRecipe(
+        web=WebRecipe(archives=tuple(archives)),
+        seed_urls=seed_globs(seed_urls),
+        classifier=ClassifierRecipe(num_positives=examples, num_negatives=examples),
+    )
     reasons = {
         "model.source": "its tokenizer makes the shards",
+        "corpus.classifier.num_positives": "pages, or passages of them, of each side; the paper has 500,000",
         "corpus.seed_urls": "pages of the subject, from which the classifier learns what to look for",
     }
     return _finished(name, model, "auto", "", None, machine, reasons, corpus=corpus)
