@@ -92,6 +92,7 @@ REWARD = RewardRecipe(
     heldout_share=0.25,
     optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
     token_weight=1.0,
+    language_weight=1.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),

@@ -157,9 +157,10 @@ def response_scores(reward_model: RewardModel, batch: GroupBatch) -> Float[Tenso
     return _read(reward_model, gather_last(hidden_states(reward_model.model, batch), batch))
 
 
-def scores_on_the_way(reward_model: RewardModel, batch: GroupBatch) -> tuple[Float[Tensor, " B"], Float[Tensor, "B T"]]:
-    """`response_scores` and `token_scores` of one forward pass."""
-    hidden = hidden_states(reward_model.model, batch)
+def scores_on_the_way(
+    reward_model: RewardModel, hidden: Float[Tensor, "1 L D"], batch: GroupBatch
+) -> tuple[Float[Tensor, " B"], Float[Tensor, "B T"]]:
+    """`response_scores` and `token_scores` of the hidden states of one forward pass."""
     return _read(reward_model, gather_last(hidden, batch)), _read(reward_model, gather_hidden(hidden, batch))
 
 

@@ -48,7 +48,13 @@ def response_logprobs(lm: LanguageModel, batch: GroupBatch, temperature: float =
 
     temperature divides the logits, as in sampling. The result is float32 (float64 for a float64 model).
     """
-    hidden = hidden_states(lm.model, batch)
+    return logprobs_of(lm, hidden_states(lm.model, batch), batch, temperature)
+
+
+def logprobs_of(
+    lm: LanguageModel, hidden: Float[Tensor, "1 L D"], batch: GroupBatch, temperature: float = 1.0
+) -> Float[Tensor, "B T"]:
+    """`response_logprobs` of hidden states that are there already, of the body of `lm` or of one like it."""
     mask = batch.response_mask.to(hidden.device)
     source = batch.source_index.to(hidden.device)[mask]
     targets = batch.response_tokens.to(hidden.device)[mask]

@@ -122,6 +122,27 @@ def token_loss(
     return per_prompt.sum() / (len(scores_NKT) if num_rankings is None else num_rankings)
 
 
+def language_loss(
+    logprobs_NKT: Float[Tensor, "N K T"],
+    ranks_NK: Int[Tensor, "N K"],
+    present_NKT: Bool[Tensor, "N K T"],
+    *,
+    num_rankings: int | None = None,
+) -> Float[Tensor, ""]:
+    """-log pi of the tokens of right responses: the mean over a response's tokens, then the right responses of its
+    prompt, then prompts; a prompt without one contributes 0 and is counted in the divisor.
+
+    Cobbe et al. (2021, §4.2) train their verifier on the next token too: a body that learns what a right response says
+    tells better where one is wrong.
+
+    Arguments as those of `token_loss`, with the log-probability of each token in the place of the head.
+    """
+    learned = present_NKT & (ranks_NK == 0)[:, :, None]
+    per_response = torch.where(learned, -logprobs_NKT, 0.0).sum(2) / learned.sum(2).clamp(min=1)
+    per_prompt = per_response.sum(1) / learned.any(2).sum(1).clamp(min=1)
+    return per_prompt.sum() / (len(logprobs_NKT) if num_rankings is None else num_rankings)
+
+
 def centring_loss(
     scores_NK: Float[Tensor, "N K"], present_NK: Bool[Tensor, "N K"], *, num_rankings: int | None = None
 ) -> Float[Tensor, ""]:

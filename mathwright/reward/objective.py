@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from mathwright.lm import heads
+from mathwright.lm.logprobs import hidden_states, logprobs_of
 from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.reward.examples import Example
 from mathwright.reward.losses import (
     centring_loss,
+    language_loss,
     pair_accuracy,
     plackett_luce_loss,
     pointwise_loss,
@@ -39,32 +41,30 @@ class RankingBatch:
     num_compared: int
     """Those of them that have a pair."""
 
-    def scores(self, reward_model: LanguageModel) -> tuple[Tensor, Tensor]:
-        """Of the responses [N, K], and the head at each of their tokens [N, K, T]; differentiable, 0 where there is
-        no such response."""
-        assert isinstance(reward_model, RewardModel)
-        ends, tokens = heads.scores_on_the_way(reward_model, self.batch)
-        n, k = torch.tensor(self.batch.rows, device=ends.device).T
-        at_ends = ends.new_zeros(self.ranks.shape).index_put((n, k), ends)
-        return at_ends, tokens.new_zeros(*self.ranks.shape, tokens.shape[1]).index_put((n, k), tokens)
+    def by_rank(self, values: Tensor) -> Tensor:
+        """[B, ...] of the packed responses as [N, K, ...]; 0 where there is no such response."""
+        n, k = torch.tensor(self.batch.rows, device=values.device).T
+        return values.new_zeros(*self.ranks.shape, *values.shape[1:]).index_put((n, k), values)
 
     def judged_tokens(self, device: torch.device) -> Tensor:
         """[N, K, T], True at the tokens of responses that have a verdict."""
-        mask = self.batch.response_mask.to(device)
-        n, k = torch.tensor(self.batch.rows, device=device).T
-        there = mask.new_zeros(*self.ranks.shape, mask.shape[1]).index_put((n, k), mask)
-        return there & self.judged.to(device)[:, :, None]
+        return self.by_rank(self.batch.response_mask.to(device)) & self.judged.to(device)[:, :, None]
 
 
 def objective(
-    recipe: RewardRecipe, reward_model: LanguageModel, micro: RankingBatch
+    recipe: RewardRecipe, reward_model: LanguageModel, micro: RankingBatch, lm: LanguageModel | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     """What a micro-batch adds to the loss of its step and to its statistics.
 
-    L = L_ranking + pointwise_weight * L_pointwise + token_weight * L_token + centring * L_centring, terms of weight 0
-    left out.
+    L = L_ranking + pointwise_weight * L_pointwise + token_weight * L_token + language_weight * L_language
+        + centring * L_centring, terms of weight 0 left out.
+
+    lm: the model that the reward model began as, whose output layer L_language needs; without it there is no such term.
     """
-    scores, token_scores = micro.scores(reward_model)
+    assert isinstance(reward_model, RewardModel)
+    hidden = hidden_states(reward_model.model, micro.batch)
+    at_ends, at_tokens = heads.scores_on_the_way(reward_model, hidden, micro.batch)
+    scores, token_scores = micro.by_rank(at_ends), micro.by_rank(at_tokens)
     ranks, present, judged = (t.to(scores.device) for t in (micro.ranks, micro.present, micro.judged))
     if recipe.loss == "plackett_luce":
         loss = plackett_luce_loss(scores, ranks, present, num_rankings=micro.num_rankings)
@@ -80,6 +80,11 @@ def objective(
         on_the_way = token_loss(token_scores, ranks, judged_tokens, num_rankings=micro.num_rankings)
         loss = loss + recipe.token_weight * on_the_way
         stats["token_loss"] = on_the_way.item()
+    if recipe.language_weight and lm is not None:
+        logprobs = micro.by_rank(logprobs_of(lm, hidden, micro.batch))
+        next_token = language_loss(logprobs, ranks, micro.judged_tokens(scores.device), num_rankings=micro.num_rankings)
+        loss = loss + recipe.language_weight * next_token
+        stats["language_loss"] = next_token.item()
     if recipe.centring:
         loss = loss + recipe.centring * centring_loss(scores, present, num_rankings=micro.num_rankings)
     accuracies = pair_accuracy(scores.detach(), ranks, present)

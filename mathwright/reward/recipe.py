@@ -86,6 +86,10 @@ class RewardRecipe:
     token_weight: Annotated[float, ADDED] = 0.0
     """Weight of the same cross-entropy at every token of a response (`losses.token_loss`); from it a small model learns
     several times as fast as from the end alone (docs/reward.md)."""
+    language_weight: Annotated[float, ADDED] = 0.0
+    """Weight of the cross-entropy of the next token on right responses (`losses.language_loss`), which keeps and
+    extends what the model knows. Only of the first training: a reward model that Algorithm 1 trains further has no
+    output layer."""
     centring: Annotated[float, ADDED] = 0.0
     """Weight of the mean square of the scores, which keeps their level near 0; 0.01 is usual."""
     truncation_reward: Annotated[float | None, ADDED] = None
@@ -165,7 +169,7 @@ def check_labelling(process: ProcessRecipe, where: str) -> None:
 
 
 def _check_loss(recipe: RewardRecipe) -> None:
-    for name in ("margin", "pointwise_weight", "token_weight", "centring"):
+    for name in ("margin", "pointwise_weight", "token_weight", "language_weight", "centring"):
         value = getattr(recipe, name)
         if not 0 <= value < math.inf:
             raise MathwrightError(f"reward.{name} is {value}", hint="it is a number of at least 0")

@@ -92,7 +92,7 @@ def run(
     nothing_known = stage.once("judges", lambda _: _judges(recipe, lm, end, examples, on))
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
     measured = {"heldout": usable(recipe, lm, heldout)}
-    _train(recipe, stage, reward_model, examples, measured, seed)
+    _train(recipe, stage, reward_model, lm, examples, measured, seed)
     save(reward_model, stage.path / "model")
     keep_scale(recipe, reward_model, stage.path / "model", sampled[1] or heldout)
     found = {
@@ -187,6 +187,7 @@ def _train(
     recipe: RewardRecipe,
     stage: Stage,
     reward_model: RewardModel,
+    lm: LanguageModel,
     examples: Sequence[Example],
     measured: Mapping[str, Sequence[Example]],
     seed: int,
@@ -207,6 +208,7 @@ def _train(
         num_steps=per_epoch * recipe.num_epochs,
         chosen=chosen,
         measured=measured,
+        lm=lm,
     )
 
 
@@ -219,17 +221,19 @@ def fit_reward_model(
     num_steps: int,
     chosen: Callable[[int], Sequence[Example]],
     measured: Mapping[str, Sequence[Example]],
+    lm: LanguageModel | None = None,
 ) -> None:
     """Train a reward model in place; metrics hold loss and pair accuracy of each of `measured`, before and after.
 
-    `chosen` gives the examples of a step (from 0), as a pure function of it.
+    `chosen` gives the examples of a step (from 0), as a pure function of it; lm is the model that the reward model
+    began as, for `language_weight`.
     """
 
     def batches(step: int) -> list[RankingBatch]:
         return pack_rankings(reward_model, chosen(step), recipe.micro_batch_tokens)
 
-    def loss(lm: LanguageModel, micro: RankingBatch) -> tuple[Tensor, dict[str, float]]:
-        return objective(recipe, lm, micro)
+    def loss(trained: LanguageModel, micro: RankingBatch) -> tuple[Tensor, dict[str, float]]:
+        return objective(recipe, trained, micro, lm)
 
     def evaluate(_: int) -> dict[str, float]:
         values: dict[str, float] = {}

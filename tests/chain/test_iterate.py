@@ -15,6 +15,7 @@ from mathwright.chain import iterate
 from mathwright.chain.iterate import RewardModelFiles
 from mathwright.lm import heads
 from mathwright.lm.recipe import SamplingRecipe
+from mathwright.lm.save import save
 from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh
 from mathwright.reward import training as reward_train
@@ -291,3 +292,24 @@ def test_stopped_after_the_last_step_of_an_iteration_its_samples_are_still_there
     for number in (1, 2):
         name = f"iteration_{number}/samples.jsonl"
         assert (stage / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_the_value_model_goes_on_from_iteration_to_iteration(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What iteration 1 left is what iteration 2 begins with: a head put into its folder is found again at the end."""
+    real = train.run
+    put = torch.full_like(head(folder / "before/reward/model"), 0.25)
+
+    def with_another_head(recipe: Any, stage: Stage, **given: Any) -> None:
+        if given["iteration"].number == 2:
+            left = heads.load(tmp_path / "run/rl/iteration_1/value_model", dtype="float32")
+            left.model.score.weight.data.copy_(put)
+            save(left, tmp_path / "run/rl/iteration_1/value_model")
+        real(recipe, stage, **given)
+
+    monkeypatch.setattr(train, "run", with_another_head)
+    changes = {"method": "ppo", "value_init": "policy", "value_lr": 1e-6, "value_pretraining": 0}
+    stage = iterated(folder, tmp_path / "run", reward="rule", **changes).path
+    assert torch.allclose(head(stage / "iteration_2/value_model"), put, atol=1e-4)
+    assert all("explained_variance" in row for row in rows(stage))

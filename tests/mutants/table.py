@@ -367,6 +367,13 @@ MUTANTS = [
         killed_by="reward.test_losses:test_a_pointwise_minimum_is_the_share_of_right_responses",
     ),
     Mutant(
+        mistake="next token: learned from wrong responses too",
+        module=RANKING,
+        old="learned = present_NKT & (ranks_NK == 0)[:, :, None]",
+        new="learned = present_NKT",
+        killed_by="reward.test_losses:test_the_next_token_is_learned_from_right_responses_alone",
+    ),
+    Mutant(
         mistake="verdict at every token: a mean over all tokens, in which long responses weigh more",
         module=RANKING,
         old="per_prompt = per_response.sum(1) / present_NKT.any(2).sum(1).clamp(min=1)",

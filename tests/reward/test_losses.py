@@ -205,3 +205,24 @@ def test_with_one_token_a_response_it_is_the_pointwise_loss():
 def test_a_prompt_without_a_judged_response_adds_nothing():
     scores, ranks, present = on_tokens(*TOKENS)
     assert losses.token_loss(scores, ranks, torch.zeros_like(present)).item() == 0
+
+
+# --- the next token of right responses ---
+
+
+@pytest.mark.parametrize("filler", [math.nan, -math.inf, 0.5])
+def test_the_next_token_is_learned_from_right_responses_alone(filler):
+    rows, lengths = [[-0.5, -1.0, -3.0], [-0.2, -0.4], [-7.0]], [3, 2, 1]
+    logprobs, ranks, present = on_tokens([row + [0.0] * 3 for row in rows], [0, 0, 1], lengths, filler)
+    loss = losses.language_loss(logprobs, ranks, present)
+    assert loss.item() == pytest.approx((4.5 / 3 + 0.6 / 2) / 2, rel=1e-12)
+    loss.backward()
+    assert logprobs.grad is not None
+    expected = [[-1 / 6, -1 / 6, -1 / 6], [-1 / 4, -1 / 4, 0.0], [0.0, 0.0, 0.0]]
+    torch.testing.assert_close(logprobs.grad[0], torch.tensor(expected, dtype=torch.float64))
+    assert losses.language_loss(logprobs, ranks, present, num_rankings=5).item() == pytest.approx(loss.item() / 5)
+
+
+def test_a_prompt_without_a_right_response_teaches_no_next_token():
+    logprobs, _, present = on_tokens([[-1.0, -2.0]], [1], [2])
+    assert losses.language_loss(logprobs, torch.tensor([[1]]), present).item() == 0

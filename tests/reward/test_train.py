@@ -12,6 +12,7 @@ from mathwright import answers
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.load import load
+from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.pack import pack_groups
 from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
@@ -245,6 +246,43 @@ def test_a_folder_without_a_reward_head_is_an_error(model, tmp_path):
         heads.load(model, dtype="float32")
     with pytest.raises(MathwrightError, match="holds no reward model"):
         heads.load(tmp_path, dtype="float32")
+
+
+def test_the_next_token_is_a_term_of_its_own_and_trains_the_body(model):
+    recipe = dataclasses.replace(RECIPE, language_weight=0.5)
+    lm = load(model, dtype="float32")
+    reward_model = heads.from_language_model(lm, seed=0)
+    judged = JudgedGroup(
+        problem_id="a", prompt="1 + 1", responses=("24", "7", "2"), correct=(True, False, True),
+        truncated=(False, False, True),
+    )  # fmt: skip
+    by_taste = Ranking(problem_id="b", prompt="2 + 2", responses=("4", "5"), ranks=(0, 1))
+    examples, _ = examples_of([judged, by_taste], reward_model, leave_out_truncated=False)
+    (micro,) = pack_rankings(reward_model, examples, 1000)
+    loss, stats = objective(recipe, reward_model, micro, lm)
+    plain, _ = objective(RECIPE, reward_model, micro, lm)
+    with torch.no_grad():
+        expected = 0.0
+        for response, cut in (("24", False), ("2", True)):
+            group = heads.token_group(reward_model, judged.prompt, [response], [cut])
+            (batch,) = pack_groups([group], 1000)
+            expected -= response_logprobs(lm, batch)[0].mean().item() / 2
+    assert stats["language_loss"] == pytest.approx(expected / 2, rel=1e-5), "two prompts, one of them judged"
+    assert loss.item() - plain.item() == pytest.approx(0.5 * expected / 2, rel=1e-4)
+    (loss - plain).backward()
+    moved = [name for name, p in reward_model.model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert any("layers" in name for name in moved)
+    without, stats = objective(recipe, reward_model, micro)
+    assert without.item() == pytest.approx(plain.item()) and "language_loss" not in stats
+
+
+def test_a_body_that_also_learns_the_next_token_tells_right_from_wrong(tmp_path, model):
+    part = dataclasses.replace(RECIPE, token_weight=1.0, language_weight=1.0)
+    stage = RunDirectory(tmp_path, recipe_name="toy", recipe={}).stage("reward", part)
+    train.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
+    losses = [m["language_loss"] for m in stage.metrics() if m.get("kind") == "train"]
+    assert losses[-1] < losses[0]
+    assert summary(stage)["pair_accuracy"] > 0.9
 
 
 def test_more_epochs_go_on_to_the_bit(tmp_path, model):
