@@ -298,7 +298,7 @@ def test_the_value_model_goes_on_from_iteration_to_iteration(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What iteration 1 left is what iteration 2 begins with: a head put into its folder is found again at the end."""
-    real = train.run
+    real = training.run
     put = torch.full_like(head(folder / "before/reward/model"), 0.25)
 
     def with_another_head(recipe: Any, stage: Stage, **given: Any) -> None:
@@ -308,7 +308,7 @@ def test_the_value_model_goes_on_from_iteration_to_iteration(
             save(left, tmp_path / "run/rl/iteration_1/value_model")
         real(recipe, stage, **given)
 
-    monkeypatch.setattr(train, "run", with_another_head)
+    monkeypatch.setattr(training, "run", with_another_head)
     changes = {"method": "ppo", "value_init": "policy", "value_lr": 1e-6, "value_pretraining": 0}
     stage = iterated(folder, tmp_path / "run", reward="rule", **changes).path
     assert torch.allclose(head(stage / "iteration_2/value_model"), put, atol=1e-4)

@@ -279,7 +279,7 @@ def test_the_next_token_is_a_term_of_its_own_and_trains_the_body(model):
 def test_a_body_that_also_learns_the_next_token_tells_right_from_wrong(tmp_path, model):
     part = dataclasses.replace(RECIPE, token_weight=1.0, language_weight=1.0)
     stage = RunDirectory(tmp_path, recipe_name="toy", recipe={}).stage("reward", part)
-    train.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
+    training.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
     losses = [m["language_loss"] for m in stage.metrics() if m.get("kind") == "train"]
     assert losses[-1] < losses[0]
     assert summary(stage)["pair_accuracy"] > 0.9
