@@ -13,7 +13,8 @@ from mathwright.errors import MathwrightError
 from mathwright.files import similar
 
 HUB = "hub:"
-"""Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, or hub:OWNER/NAME:SPLIT."""
+"""Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
+hub:OWNER/NAME:CONFIGURATION:SPLIT."""
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
 SPLITS = {"train": "train", "test": "test", "validation": "test", "valid": "test", "val": "test", "dev": "test",
           "eval": "test"}  # fmt: skip
@@ -98,8 +99,9 @@ def _rows(where: str) -> Rows:
     if where.startswith(HUB):
         from mathwright.problems.tables import HubSource, hub_rows
 
-        name, _, split = where.removeprefix(HUB).partition(":")
-        yield from hub_rows(HubSource(id=name, split=split or "train"))
+        name, *more = where.removeprefix(HUB).split(":")
+        split = more[-1] if more else "train"
+        yield from hub_rows(HubSource(id=name, split=split, configs=(more[0],) if len(more) > 1 else (None,)))
         return
     files = files_of(where)
     for file in files:

@@ -183,3 +183,22 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     with pytest.raises(MathwrightError, match="no such file") as caught:
         list(data_rows(str(tmp_path / "problem.jsonl")))
     assert "problems.jsonl" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("where", "asked"),
+    [
+        ("hub:a/b", ("a/b", None, "train")),
+        ("hub:a/b:test", ("a/b", None, "test")),
+        ("hub:a/b:main:test", ("a/b", "main", "test")),
+    ],
+)
+def test_a_data_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, where: str, asked: tuple[Any, ...]) -> None:
+    from mathwright.problems import tables
+
+    def hub_rows(source: tables.HubSource) -> Any:
+        assert (source.id, source.configs[0], source.split) == asked
+        yield "here", ROWS[0]
+
+    monkeypatch.setattr(tables, "hub_rows", hub_rows)
+    assert load_own(where).train[0].answer == "0"

@@ -320,7 +320,7 @@ def test_a_function_in_a_file_of_its_own(tmp_path):
     assert functions.import_function(f"{tmp_path}/mine.py:f", takes=functions.EACH)(None, None) == 1.0
     for name, content, message, hint in (
         ("mine.py:g", None, "has no 'g'", "its functions are f"),
-        ("none.py:f", None, "no such file", "help_us.py, mine.py"),
+        ("none.py:f", None, "no such file", "mine.py"),
         ("bad.py:f", "def f(:\n", "SyntaxError", "python"),
         ("worse.py:f", "1 / 0\n", "ZeroDivisionError", "python"),
     ):
