@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mathwright.lm.load import load_tokenizer
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
+from mathwright.machine import this_machine
 from mathwright.records import Completion, Problem
 
 SCRATCH = ScratchRecipe(vocab_size=300, width=16, num_layers=1, num_heads=2, num_kv_heads=1, ffn_width=32)
@@ -33,6 +34,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "toy"
     save(lm, folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same defaults on every machine."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    this_machine.cache_clear()
+    yield
+    this_machine.cache_clear()
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -122,7 +132,6 @@ def test_a_recipe_that_was_edited_is_kept(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mathwright.cli import own
-    from mathwright.machine import this_machine
     from mathwright.quick import defaults
 
     monkeypatch.chdir(tmp_path)
