@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from learning_tables import print_tables, print_trainings, print_verdicts
 
 from mathwright.chain import iterate
 from mathwright.chain.iterate import RewardModelFiles
@@ -38,7 +39,7 @@ from mathwright.lm.scratch import from_scratch
 from mathwright.problems.formats import response_text
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems
-from mathwright.records import Problem, Solution, to_json
+from mathwright.records import EvalRecord, Problem, Solution, read_jsonl, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.stage import run as train_reward_models
 from mathwright.rl import training as rl
@@ -82,17 +83,25 @@ SFT = SFTRecipe(
     checkpoint_every=0,
 )
 REWARD = RewardRecipe(
-    kind="both",
-    num_problems=1_000,
+    num_problems=2_400,
     responses_per_problem=8,
     sampling=sampling(1.0),
-    num_epochs=8,
+    num_epochs=6,
     batch_rankings=8,
     micro_batch_tokens=4_096,
     heldout_share=0.25,
-    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.2, 0.6), (0.4, 0.36), (0.6, 0.2), (0.8, 0.1))),
     token_weight=1.0,
     language_weight=1.0,
+)
+PROCESS = replace(
+    REWARD,
+    kind="process",
+    num_problems=1_000,
+    num_epochs=8,
+    optimiser=adamw(1e-3, warmup_steps=10, weight_decay=0.0, decay=((0.5, 0.5), (0.8, 0.2))),
+    token_weight=0.0,
+    language_weight=0.0,
 )
 EVAL = EvalRecipe(
     modes=("cot",),
@@ -139,11 +148,6 @@ class Arm:
     alone: bool = False
     """Whether as many samples a step are of as many questions, one each."""
 
-    @property
-    def judged_by_model(self) -> bool:
-        """Whether it needs the reward models."""
-        return "model" in (self.changes.get("reward"), self.changes.get("step_reward"))
-
     def recipe(self, num_steps: int, num_questions: int, rate: float) -> RLRecipe:
         if self.iterations > 1:
             num_steps = num_steps // 2 // self.iterations
@@ -178,14 +182,6 @@ ARMS = {
 FIGURE_5 = ("grpo", "grpo_process", "online_rft", "rft")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardModels:
-    """The two that learned rewards read."""
-
-    outcome: RewardModelFiles
-    process: Path
-
-
 class Experiment:
     """The run directory: problems and start model once, an arm a stage."""
 
@@ -210,35 +206,36 @@ class Experiment:
             fine_tune(stage, self.sft_problems, self.solutions)
         return stage.path / "model"
 
-    def reward_models(self) -> RewardModels:
-        """Of outcomes and of steps, trained on samples of the fine-tuned model."""
-        stage = self.run.stage("reward", REWARD, SFT)
-        if not stage.finished:
-            train_reward_models(
-                REWARD,
-                stage,
-                model=self.fine_tuned(),
-                problems=self.rl_problems,
-                template=TEMPLATE,
-                dtype="float32",
-                seed=0,
-            )
-        files = RewardModelFiles(
+    def reward_model(self) -> RewardModelFiles:
+        """Of outcomes, trained on samples of the fine-tuned model."""
+        stage = self._reward_stage("reward", REWARD)
+        return RewardModelFiles(
             recipe=REWARD,
             model=stage.output("model"),
             samples=stage.output("samples"),
             heldout=stage.output("heldout"),
         )
-        return RewardModels(outcome=files, process=stage.output("process_model"))
+
+    def process_model(self) -> Path:
+        """Of steps."""
+        return self._reward_stage("process_reward", PROCESS).output("process_model")
+
+    def _reward_stage(self, name: str, recipe: RewardRecipe) -> Stage:
+        stage = self.run.stage(name, recipe, SFT)
+        if not stage.finished:
+            given = {"problems": self.rl_problems, "template": TEMPLATE, "dtype": "float32", "seed": 0}
+            train_reward_models(recipe, stage, model=self.fine_tuned(), **given)
+        return stage
 
     def arm(self, name: str, seed: int, rate: float) -> Stage:
         arm = ARMS[name]
         recipe = arm.recipe(self.num_steps, self.num_questions, rate)
-        needs_reward = arm.judged_by_model or recipe.value_init == "reward"
-        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *([REWARD] if needs_reward else []))
+        by_outcome = recipe.reward == "model" or recipe.value_init == "reward"
+        by_process = recipe.step_reward == "model"
+        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *[REWARD] * by_outcome, *[PROCESS] * by_process)
         if stage.finished:
             return stage
-        judges = self.reward_models() if needs_reward else None
+        judge = self.reward_model() if by_outcome else None
         given: dict[str, Any] = {
             "model": self.fine_tuned(),
             "problems": self.rl_problems,
@@ -246,12 +243,12 @@ class Experiment:
             "dtype": "float32",
             "seed": seed,
             "heldout": self.sets["heldout"],
-            "process_model": judges.process if judges and recipe.step_reward == "model" else None,
+            "process_model": self.process_model() if by_process else None,
         }
         if recipe.iterations > 1:
-            iterate.run(recipe, stage, reward=judges.outcome if judges else None, **given)
+            iterate.run(recipe, stage, reward=judge, **given)
         else:
-            rl.run(recipe, stage, reward_model=judges.outcome.model if judges else None, **given)
+            rl.run(recipe, stage, reward_model=judge.model if judge else None, **given)
         return stage
 
     def evaluation(self, name: str, model: Path) -> dict[str, dict[str, Any]]:
@@ -268,6 +265,10 @@ class Experiment:
             assert manifest is not None
             rows[kind] = manifest["summary"]["table"][0]
         return rows
+
+    def records(self, name: str) -> list[EvalRecord]:
+        """What `evaluation` recorded on the held-out questions."""
+        return list(read_jsonl(self.run.path / f"eval-{name}-heldout" / "records.jsonl", EvalRecord))
 
 
 def named(arm: str, seed: int, rate: float) -> str:
@@ -288,28 +289,6 @@ def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution]) 
         dtype="float32",
         seed=0,
     )
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def print_tables(rows: dict[str, dict[str, dict[str, Any]]], curves: dict[str, dict[int, float]]) -> None:
-    print("\n| model | problems | greedy | one sample | Maj@16 | Pass@16 |\n|---|---|---|---|---|---|")
-    for name, kinds in rows.items():
-        for kind, row in kinds.items():
-            figures = [
-                (row["accuracy"], row["accuracy_interval"]),
-                (row["pass_at"]["1"], row["pass_at_interval"]["1"]),
-                (row["maj_at"]["16"], row["maj_at_interval"]["16"]),
-                (row["pass_at"]["16"], row["pass_at_interval"]["16"]),
-            ]
-            cells = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, (low, high) in figures)
-            print(f"| {name} | {kind} | {' | '.join(cells)} |")
-    steps = sorted({step for curve in curves.values() for step in curve})
-    print("\n| greedy accuracy after step | " + " | ".join(map(str, steps)) + " |\n|---|" + "---|" * len(steps))
-    for name, curve in curves.items():
-        print(f"| {name} | " + " | ".join(percent(curve[s]) if s in curve else "" for s in steps) + " |")
 
 
 def training(stage: Stage) -> dict[str, Any]:
@@ -334,26 +313,6 @@ def training(stage: Stage) -> dict[str, Any]:
         "explained_variance": mean("explained_variance"),
         "reward_matrix": manifest["summary"].get("reward_matrix"),
     }
-
-
-def print_trainings(trainings: Mapping[str, Mapping[str, Any]]) -> None:
-    print(
-        "\n| training | steps | minutes | peak GB | reward | correct | KL | explained variance |\n" + "|---" * 8 + "|"
-    )
-    for name, t in trainings.items():
-        shown = (
-            "" if t[key] is None else f"{t[key]:.3f}" for key in ("reward", "accuracy", "kl", "explained_variance")
-        )
-        cost = f"{t['num_steps']} | {t['seconds'] / 60:.1f} | {t['peak_memory_bytes'] / 1e9:.2f}"
-        print(f"| {name} | {cost} | {' | '.join(shown)} |")
-    for name, t in trainings.items():
-        for row in t["reward_matrix"] or ():
-            if row["pair_accuracy"] is not None:
-                low, high = row["pair_accuracy_interval"]
-                print(
-                    f"{name}: reward model {row['reward_model']} on samples of iteration {row['samples']}: "
-                    f"{percent(row['pair_accuracy'])} ({percent(low)} to {percent(high)}) of pairs"
-                )
 
 
 def main() -> None:
@@ -382,6 +341,9 @@ def main() -> None:
     )
     print_tables(rows, curves)
     print_trainings(trainings)
+    for rate in arguments.rates:
+        arms = {arm: [experiment.records(named(arm, seed, rate)) for seed in arguments.seeds] for arm in arguments.arms}
+        print_verdicts({"sft": [experiment.records("sft")] * len(arguments.seeds), **arms}, f"rate x {rate:g}")
 
 
 if __name__ == "__main__":

@@ -394,7 +394,7 @@ def test_real_samples_and_reward_scores(shared_data: Path) -> None:
     assert row["maj_at"]["2"] == pytest.approx(accuracy), "two votes are worth one"
     published = (accuracy, row["maj_at_k"], row["best_of"]["8"], row["pass_at"]["8"])
     assert [round(100 * value, 1) for value in published] == [91.1, 92.5, 95.0, 97.0]
-    assert row["maj_at_k"] <= row["weighted_vote"]["8"] <= row["pass_at"]["8"]
+    assert round(100 * row["weighted_vote"]["8"], 1) == 95.0
     for curve in (row["pass_at"], row["maj_at"], row["best_of"]):
         assert list(curve.values()) == sorted(curve.values())
     assert accuracy < row["maj_at_k"] < row["pass_at"]["8"] and accuracy < row["best_of"]["8"] < row["pass_at"]["8"]

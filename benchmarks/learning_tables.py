@@ -1,0 +1,91 @@
+"""The tables that `learning_curves.py` prints: figures of each training, and which method is ahead of which."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mathwright.records import EvalRecord
+from mathwright.stats import crossed_effects
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def print_tables(rows: dict[str, dict[str, dict[str, Any]]], curves: dict[str, dict[int, float]]) -> None:
+    print("\n| model | problems | greedy | one sample | Maj@16 | Pass@16 |\n|---|---|---|---|---|---|")
+    for name, kinds in rows.items():
+        for kind, row in kinds.items():
+            figures = [
+                (row["accuracy"], row["accuracy_interval"]),
+                (row["pass_at"]["1"], row["pass_at_interval"]["1"]),
+                (row["maj_at"]["16"], row["maj_at_interval"]["16"]),
+                (row["pass_at"]["16"], row["pass_at_interval"]["16"]),
+            ]
+            cells = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, (low, high) in figures)
+            print(f"| {name} | {kind} | {' | '.join(cells)} |")
+    steps = sorted({step for curve in curves.values() for step in curve})
+    print("\n| greedy accuracy after step | " + " | ".join(map(str, steps)) + " |\n|---|" + "---|" * len(steps))
+    for name, curve in curves.items():
+        print(f"| {name} | " + " | ".join(percent(curve[s]) if s in curve else "" for s in steps) + " |")
+
+
+def print_trainings(trainings: Mapping[str, Mapping[str, Any]]) -> None:
+    print(
+        "\n| training | steps | minutes | peak GB | reward | correct | KL | explained variance |\n" + "|---" * 8 + "|"
+    )
+    for name, t in trainings.items():
+        shown = (
+            "" if t[key] is None else f"{t[key]:.3f}" for key in ("reward", "accuracy", "kl", "explained_variance")
+        )
+        cost = f"{t['num_steps']} | {t['seconds'] / 60:.1f} | {t['peak_memory_bytes'] / 1e9:.2f}"
+        print(f"| {name} | {cost} | {' | '.join(shown)} |")
+    for name, t in trainings.items():
+        for row in t["reward_matrix"] or ():
+            if row["pair_accuracy"] is not None:
+                low, high = row["pair_accuracy_interval"]
+                print(
+                    f"{name}: reward model {row['reward_model']} on samples of iteration {row['samples']}: "
+                    f"{percent(row['pair_accuracy'])} ({percent(low)} to {percent(high)}) of pairs"
+                )
+
+
+def print_verdicts(arms: Mapping[str, Sequence[Sequence[EvalRecord]]], title: str) -> None:
+    """Each pair of arms on the same questions, the records of each arm being of one seed after another.
+
+    The interval has questions and seeds as crossed random effects. "Ahead" is said where it lies above 0 and every seed
+    is on that side.
+    """
+    if min(map(len, arms.values())) < 2:
+        return
+    print(f"\n{title}, difference in points\n\n| arm | beside | greedy | one sample | verdict |\n|---|---|---|---|---|")
+    for (name, one), (other_name, other) in itertools.combinations(arms.items(), 2):
+        cells, verdicts = [], []
+        for measure, greedy in (("greedy", True), ("one sample", False)):
+            values = _right(other, greedy=greedy) - _right(one, greedy=greedy)
+            found, seeds = crossed_effects(values), values.mean(0)
+            low, high = found.interval
+            each = ", ".join(f"{100 * seed:+.1f}" for seed in seeds)
+            cells.append(f"{100 * found.mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}; {each})")
+            if low > 0 < seeds.min():
+                verdicts.append(f"{other_name} ahead, {measure}")
+            elif high < 0 > seeds.max():
+                verdicts.append(f"{name} ahead, {measure}")
+        print(f"| {other_name} | {name} | {' | '.join(cells)} | {'; '.join(verdicts) or 'no difference shown'} |")
+
+
+def _right(seeds: Sequence[Sequence[EvalRecord]], *, greedy: bool) -> np.ndarray:
+    """[problems, seeds]: whether the greedy answer to each problem is right, or the share of its samples that are."""
+    columns = []
+    for records in seeds:
+        mine: dict[str, list[bool]] = {}
+        for record in records:
+            if record.verdict.scored and (record.sample < 0) == greedy:
+                mine.setdefault(record.problem.id, []).append(record.verdict.correct)
+        columns.append({problem: sum(right) / len(right) for problem, right in mine.items()})
+    shared = [problem for problem in columns[0] if all(problem in column for column in columns)]
+    return np.array([[column[problem] for column in columns] for problem in shared])
