@@ -44,7 +44,7 @@ def run(
     parts: dict[str, Stage] = {}
     for number, training in enumerate(todo):
         train_alone = partial(
-            training.run,
+            pretraining.run,
             _alone(recipe.training, training),
             model=model,
             corpora={training.corpus.name: corpora[training.corpus.name]},
@@ -101,7 +101,7 @@ class _Scores:
     def read(cls, recipe: CompareRecipe, stage: Stage, done: Sequence[Training]) -> _Scores:
         found: dict[tuple[str, float, int], dict[str, list[TextScore]]] = {}
         for training in done:
-            path = stage.path / training.name / training.SCORES
+            path = stage.path / training.name / pretraining.SCORES
             written = json.loads(path.read_text(encoding="utf-8"))
             found[training.corpus.name, training.rate, training.seed] = _scores(written["after"])
             if recipe.with_start:  # the same in all

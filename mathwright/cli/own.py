@@ -227,7 +227,7 @@ def require_evaluation(arguments: EvalArguments, tasks: Sequence[str]) -> None:
     from mathwright.eval.tasks import find_task
     from mathwright.problems.containers import HUB, data_rows
 
-    if arguments.engine == "local":
+    if arguments.engine == "local" and not arguments.tasks:  # benchmarks are looked for first, the model at last
         require_files(arguments.recipe)
     if arguments.batch_size < 1:
         raise MathwrightError(f"--batch-size is {arguments.batch_size}", hint="it must be at least 1")

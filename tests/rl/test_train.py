@@ -378,8 +378,8 @@ def test_a_function_that_never_says_anything_is_named(tmp_path, model, monkeypat
 
 
 def test_a_function_with_another_signature_is_refused_before_the_model_is_opened(tmp_path):
-    term = RewardTermRecipe(kind="function", weight=1.0, function="tests.rl.test_rewards:of_trl")
-    with pytest.raises(MathwrightError, match="as TRL calls it"):
+    term = RewardTermRecipe(kind="function", weight=1.0, function="tests.rl.test_rewards:of_openrlhf")
+    with pytest.raises(MathwrightError, match="as OpenRLHF calls it"):
         run(tmp_path / "run", tmp_path / "no model", extra_rewards=(term,))
 
 
