@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mathwright.chain import work
+from mathwright.pretrain import training as pretraining
 from mathwright.pretrain.bits import TextScore, mean_bits
 from mathwright.pretrain.recipe import START, CompareRecipe, PretrainRecipe, Training, trainings
 from mathwright.pretrain.targets import KINDS, Target, read_targets

@@ -294,7 +294,8 @@ def by_conversation(prompts, completions, ground_truth):
 
 
 def of_verl_with_more(data_source, solution_str, ground_truth, extra_info=None):
-    return {"score": float(solution_str == ground_truth), "data_source": data_source, "level": (extra_info or {})["level"]}
+    level = (extra_info or {})["level"]
+    return {"score": float(solution_str == ground_truth), "data_source": data_source, "level": level}
 
 
 @pytest.mark.parametrize("batched", [False, True])
