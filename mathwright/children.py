@@ -15,11 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from mathwright.errors import MathwrightError
+
+start_process: Callable[..., Any] = subprocess.Popen
+"""What starts a worker; the tests fork interpreters that have imported already what it needs."""
 
 _CHUNK_BYTES = 1 << 16
 
@@ -62,7 +65,7 @@ class LineWorker:
         own with `python_path`; `pass_fds`: open files that it inherits; `quiet`: its standard error is not shown.
         """
         self.name = name
-        self._process = subprocess.Popen(
+        self._process = start_process(
             command,
             bufsize=0,
             stdin=subprocess.PIPE,

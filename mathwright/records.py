@@ -12,6 +12,7 @@ No field changes its meaning along the way: a new meaning is a new type.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -298,8 +299,11 @@ R = TypeVar("R")
 
 
 def to_json(record: Any) -> dict[str, Any]:
-    """A record as plain JSON values (nested records become objects, tuples lists)."""
-    return dataclasses.asdict(record)
+    """A record as plain JSON values: nested records become objects; tuples stay, which JSON writes as lists.
+
+    As `dataclasses.asdict`, which copies each number of a long tuple.
+    """
+    return {name: _to_json(getattr(record, name)) for name in _field_names(type(record))}
 
 
 def from_json(cls: type[R], value: Mapping[str, Any]) -> R:
@@ -333,6 +337,27 @@ def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:
                 ) from error
 
 
+_PLAIN = frozenset({str, int, float, bool, types.NoneType})
+
+
+@functools.cache
+def _field_names(cls: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls))
+
+
+def _to_json(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN or (kind is tuple and _PLAIN.issuperset(map(type, value))):
+        return value
+    if dataclasses.is_dataclass(kind):
+        return to_json(value)
+    if kind in (tuple, list):
+        return kind(map(_to_json, value))
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
+    return copy.deepcopy(value)
+
+
 def _build(annotation: Any, value: Any, where: str) -> Any:
     """`value` (plain JSON) as an instance of `annotation`, checked."""
     origin = typing.get_origin(annotation)
@@ -349,6 +374,8 @@ def _build(annotation: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{where} must be a list, not {type(value).__name__}")
         if len(arguments) == 2 and arguments[1] is Ellipsis:
+            if arguments[0] in _PLAIN and {arguments[0]}.issuperset(map(type, value)):
+                return tuple(value)  # thousands of tokens
             return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
         if len(arguments) != len(value):
             raise ValueError(f"{where} must have {len(arguments)} items, not {len(value)}")

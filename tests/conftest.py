@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mathwright import children
+from tests import warm
 from tests.properties import register_profiles
 
 pytest_plugins = ["tests.lacking"]
@@ -22,15 +24,18 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Hundreds of processes load the package and the tests: compiled once, and not by each of them."""
 
 register_profiles()
+children.start_process = warm.start_worker
+warm.fork_what_is_spawned()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 LONGEST = (
-    "test_quickstart.py", "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "test_gpu.py",
-    "lm/test_parallel.py", "corpus/crawl/test_run.py", "corpus/test_bad_input.py", "corpus/pages/test_run.py",
-    "rl/test_models.py", "corpus/test_stage.py", "chain/test_stories.py", "rl/test_train.py", "mutants/test_mutants.py",
-    "corpus/documents/test_sort.py", "corpus/archive/test_memory.py", "tools/test_memory.py", "answers/test_pool.py",
-    "corpus/extract/test_page.py", "answers/test_check.py", "test_asking.py",
+    "test_quickstart.py", "lm/test_parallel.py", "corpus/test_bad_input.py", "test_gpu.py",
+    "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "rl/test_models.py", "corpus/pages/test_run.py",
+    "corpus/test_stage.py", "rl/test_train.py", "chain/test_stories.py", "mutants/test_mutants.py",
+    "corpus/crawl/test_run.py", "corpus/documents/test_sort.py", "corpus/archive/test_memory.py",
+    "tools/test_memory.py", "answers/test_check.py", "answers/test_pool.py", "corpus/extract/test_page.py",
+    "test_asking.py",
 )  # fmt: skip
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mathwright.chain.stages import STAGE_NAMES
+from mathwright.recipes.quickstart import tiny
 from mathwright.run import read_manifest, read_metrics
 
 COMMAND = [sys.executable, "-m", "mathwright.cli", "run", "quickstart", "--tiny", "--out"]
@@ -31,17 +32,20 @@ def wait_for_rl_step(process: "subprocess.Popen[bytes]", run: Path, step: int) -
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run that was killed with SIGKILL in the middle of RL and started again."""
+    """A finished tiny run that was killed with SIGKILL in the middle of RL, past a checkpoint, and started again."""
     folder = tmp_path_factory.mktemp("quickstart")
     path, log = folder / "run", folder / "log.txt"
     process = start(path, log)
-    wait_for_rl_step(process, path, 6)
+    rl = tiny().rl
+    assert rl is not None
+    wait_for_rl_step(process, path, rl.checkpoint_every)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert read_manifest(path / "rl") is None
     log.write_bytes(b"")
     process = start(path, log)
     assert process.wait() == 0, log.read_text()
+    assert "resuming after step" in log.read_text()
     skipped = [line.split()[0] for line in log.read_text().splitlines() if "finished before, skipped" in line]
     assert skipped == ["problems", "model", "corpus", "pretrain", "sft", "reward"]
     return path

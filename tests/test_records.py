@@ -8,6 +8,7 @@ import pytest
 from mathwright.errors import MathwrightError
 from mathwright.records import (
     Completion,
+    Document,
     EvalRecord,
     Part,
     Problem,
@@ -16,7 +17,9 @@ from mathwright.records import (
     Solution,
     StepLabels,
     Verdict,
+    from_json,
     read_jsonl,
+    to_json,
     write_jsonl,
 )
 
@@ -42,6 +45,21 @@ def test_nested_records_come_back_equal(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.jsonl"
         assert write_jsonl(path, [item, item]) == 2
         assert list(read_jsonl(path, type(item))) == [item, item]
+        assert to_json(item) == dataclasses.asdict(item)
+
+
+def test_long_tuples_are_checked_item_by_item_too() -> None:
+    values = {"tokens": [1, 2], "logprobs": [-0.5, 0], "sampled": [True, False], "text": "", "finish": "stop"}
+    completion = from_json(Completion, values | {"num_tool_calls": 0})
+    assert completion.logprobs == (-0.5, 0.0) and type(completion.logprobs[1]) is float
+    with pytest.raises(ValueError, match=r"Completion.tokens\[1\] must be int, not True"):
+        from_json(Completion, values | {"num_tool_calls": 0, "tokens": [1, True]})
+
+
+def test_what_is_changed_in_the_json_of_a_record_is_not_changed_in_the_record() -> None:
+    document = Document(url="u", title="", text="", notation={"mathml": 1})
+    to_json(document)["notation"]["mathml"] = 2
+    assert document.notation == {"mathml": 1}
 
 
 @pytest.mark.parametrize(

@@ -252,15 +252,16 @@ def tiny() -> Recipe:
             checkpoint_every=150,
         ),
         reward=RewardRecipe(
-            num_problems=480,  # some 2,000 pairs to train on and 500 to judge by
+            num_problems=600,  # some 2,000 pairs to train on, and with more responses 2,000 to judge by
             responses_per_problem=8,
             sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=48),
             num_epochs=8,
             batch_rankings=8,
             micro_batch_tokens=4_096,
-            heldout_share=0.2,
+            heldout_share=0.25,
+            heldout_responses=16,
             # at a constant rate it stays near chance: what it learns shows once the rate has fallen
-            optimiser=_adamw(1e-3, warmup_steps=10, decay=((0.5, 0.5), (0.8, 0.2))),
+            optimiser=_adamw(1e-3, warmup_steps=10, decay=((0.2, 0.6), (0.4, 0.36), (0.6, 0.2), (0.8, 0.1))),
             generation_batch=128,
             token_weight=1.0,  # the verdict at every token, also of problems never solved (Cobbe et al. 2021)
             language_weight=1.0,  # and the next token of right responses: ten points of pairs (docs/reward.md)

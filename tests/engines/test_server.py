@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Iterator
 from typing import Any, Literal, cast
@@ -20,7 +21,9 @@ from mathwright.tools.sandbox import Sandbox
 from tests.engines.asking import GREEDY, LONG, SAMPLED, answers, prompt, request
 from tests.engines.fake_server import FakeServer, Fault, serving
 
-pytest.importorskip("openai", reason="the package openai (extra `server`) is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("openai") is None, reason="the package openai (extra `server`) is not installed"
+)
 
 
 def echo(prompt: str, seed: int) -> str:

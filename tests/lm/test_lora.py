@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint.filesystem import FileSystemReader
-
-pytest.importorskip("peft")
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, heads, lora
@@ -25,6 +24,8 @@ from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
 from mathwright.lm.save import save
 from mathwright.run import RunDirectory
 from tests.lm.conftest import adamw, tiny_lm
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
 
 RECIPE = LoraRecipe(rank=4, alpha=8.0)
 NUM_TARGETS = 7 * 2  # linear layers of two decoder layers

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PretrainedConfig, Qwen2Config
-
-pytest.importorskip("peft")
 
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads, lora
@@ -21,6 +20,8 @@ from mathwright.lm.pack import TokenGroup, pack_groups
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.lm.save import save
 from tests.problems.chat_templates import tokenizer
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
 
 TOKENIZER = tokenizer()
 SIZE = len(TOKENIZER)

@@ -1,10 +1,6 @@
 """`mathwright reward score`: what stands in the file, going on after a kill, what is refused."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.reward.score_file import score_file
+from tests import warm
 
 ROWS = [
     {"id": 1, "prompt": "1 + 1?", "response": " 2"},
@@ -75,11 +72,11 @@ def test_it_goes_on_after_a_kill(model, tmp_path):
     """Killed in the middle, and once more by a torn line: in the end every row is there once."""
     file = written(tmp_path / "in.jsonl", [{"id": i, "prompt": f"{i}?", "response": f" {i}"} for i in range(3000)])
     out = tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "mathwright.cli", "reward", "score", str(model), str(file), "--out", str(out)]
-    process = subprocess.Popen([*command, "--dtype", "float32"], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = ["-m", "mathwright.cli", "reward", "score", str(model), str(file), "--out", str(out)]
+    process = warm.start(*command, "--dtype", "float32")
     while process.poll() is None and not (out.is_file() and out.stat().st_size > 5_000):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     kept = out.read_bytes()
     assert kept

@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +26,7 @@ from mathwright.reward.rankings import response_seed
 from mathwright.reward.recipe import ProcessRecipe, check
 from mathwright.reward.step_labels import Labeller, Search, SteppedResponse, relabelled, rule_labels
 from mathwright.run import RunDirectory, read_manifest
+from tests import warm
 from tests.reward.test_train import RECIPE as OUTCOME
 
 PROBLEMS = [
@@ -315,9 +313,8 @@ t.run(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
 def test_labelling_that_was_killed_goes_on_to_the_same_labels(model, tmp_path, monkeypatch):
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "broken"), str(model)]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parents[2])
-    assert done.returncode == -signal.SIGKILL
+    done = warm.run("-c", KILLED, str(tmp_path / "broken"), str(model))
+    assert done.returncode == -signal.SIGKILL, done.stderr
     kept = (tmp_path / "broken/reward/process/waves.jsonl").read_text()
     drawn = []
     draw = Labeller._draw

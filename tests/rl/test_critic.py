@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from mathwright.lm.scratch import from_scratch
 from mathwright.records import JudgedGroup
 from mathwright.rl.critic import Critic
 from mathwright.rl.pretrain_values import stored_rewards
+from tests import warm
 from tests.rl import toy
 from tests.rl.toy import measured, run, same_weights
 
@@ -213,11 +211,8 @@ SAMPLES = [
 
 
 def test_a_killed_run_goes_on_to_the_bit_with_both_models_and_beta(tmp_path, model):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(model)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
-    )  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed = warm.run("-c", KILLED, str(tmp_path / "killed"), str(model))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [p.name for p in (tmp_path / "killed/rl" / CHECKPOINTS).iterdir()] == ["step-00000002"]
     resumed = run(tmp_path / "killed", model, value_samples=SAMPLES, **STEERED)
     whole = run(tmp_path / "whole", model, value_samples=SAMPLES, **STEERED)

@@ -1,5 +1,6 @@
 """What contamination is found, however the page sets it, and what is not taken for contamination."""
 
+import functools
 import gzip
 import json
 import random
@@ -34,11 +35,16 @@ QUESTION = (
 FORMULA = r"Compute $\dfrac{3}{4} + \left(x - 2\right) \times 5$ when the value of $x$ is equal to 1,000."
 CHINESE = "芳芳买了一本书有99页，看了90页，她还剩多少页没有看？"
 SHORT = "What is Ada Lovelace's birthday?"
-INDEX = build_index({"gsm": [QUESTION, "72", ""], "math": [FORMULA], "cmath": [CHINESE], "trivia": [SHORT]})
 
 
-def found(text, index=INDEX):
-    return [(span.benchmark, span.rule) for span in find_contamination(text, index)]
+@functools.cache
+def the_index():
+    """Of four benchmarks. The first index of a process takes a second: no test that is only collected waits for it."""
+    return build_index({"gsm": [QUESTION, "72", ""], "math": [FORMULA], "cmath": [CHINESE], "trivia": [SHORT]})
+
+
+def found(text, index=None):
+    return [(span.benchmark, span.rule) for span in find_contamination(text, the_index() if index is None else index)]
 
 
 @pytest.mark.parametrize(
@@ -235,13 +241,13 @@ def test_pieces_and_batches_change_nothing(seed, monkeypatch):
             rng.choice([QUESTION, FORMULA, CHINESE, SHORT, ""]).replace(" ", rng.choice([" ", "\n", "\n" * 300])),
         )
         texts.append(rng.choice([" ", "", "\n"]).join(parts))
-    whole = [find_contamination(text, INDEX) for text in texts]
+    whole = [find_contamination(text, the_index()) for text in texts]
     assert sum(map(bool, whole)) > 10
-    assert list(find_contamination_in(texts, INDEX)) == whole
+    assert list(find_contamination_in(texts, the_index())) == whole
     for size in (16, 300, 1000):
         monkeypatch.setattr(match, "PIECE_CHARS", size)
-        assert [find_contamination(text, INDEX) for text in texts] == whole
-        assert list(find_contamination_in(iter(texts), INDEX)) == whole
+        assert [find_contamination(text, the_index()) for text in texts] == whole
+        assert list(find_contamination_in(iter(texts), the_index())) == whole
 
 
 @given(data=st.data(), k=st.integers(1, 3))
@@ -348,14 +354,14 @@ def test_spans_name_the_problem_and_how_many_share_it():
 
 def test_spans_quote_what_matched():
     text = "Before.\n\n" + QUESTION.replace(" ", "\n") + "\n\nAfter."
-    (span,) = find_contamination(text, INDEX)
+    (span,) = find_contamination(text, the_index())
     assert span.matched == text[span.start : span.end]
     assert span.matched.startswith("Natalia") and span.matched.endswith("May")
 
 
 def test_the_paragraph_goes_and_the_rest_stays():
     text = f"First one.\n\n{QUESTION}\nIts answer is 72.\n  \nLast one."
-    assert remove_contamination(text, find_contamination(text, INDEX)) == "First one.\n\nLast one."
+    assert remove_contamination(text, find_contamination(text, the_index())) == "First one.\n\nLast one."
 
 
 def test_a_match_over_a_paragraph_break_takes_both():
@@ -367,17 +373,17 @@ def test_a_match_over_a_paragraph_break_takes_both():
 
 def test_a_short_text_takes_the_page():
     text = f"First one.\n\n{SHORT}\n\nLast one."
-    assert remove_contamination(text, find_contamination(text, INDEX)) == ""
+    assert remove_contamination(text, find_contamination(text, the_index())) == ""
 
 
 def test_the_modes():
     text = f"First one.\n\nIt says: {QUESTION} So.\n\nLast one."
-    spans = find_contamination(text, INDEX)
+    spans = find_contamination(text, the_index())
     assert remove_contamination(text, spans, "span") == "First one.\n\nIt says: ? So.\n\nLast one."
     assert remove_contamination(text, spans, "segment") == "First one.\n\nLast one."
     assert remove_contamination(text, spans, "page") == ""
     short = f"First one.\n\n{SHORT}\n\nLast one."
-    spans = find_contamination(short, INDEX)
+    spans = find_contamination(short, the_index())
     assert remove_contamination(short, spans, "span") == "First one.\n\n?\n\nLast one."
     assert remove_contamination(short, spans, "segment") == remove_contamination(short, spans, "page") == ""
     with pytest.raises(ValueError, match="mode is 'line'"):
@@ -386,7 +392,7 @@ def test_the_modes():
 
 def test_removals_say_where_and_why():
     text = f"{QUESTION} {FORMULA}\n\nClean.\n\n{QUESTION}"
-    spans = find_contamination(text, INDEX)
+    spans = find_contamination(text, the_index())
     removals = find_removals(text, spans)
     assert [text[r.start : r.end] for r in removals] == [f"{QUESTION} {FORMULA}", QUESTION]
     assert [[span.benchmark for span in r.spans] for r in removals] == [["gsm", "math"], ["gsm"]]
@@ -412,7 +418,7 @@ def test_paragraphs_removed_are_those_a_span_touches(pairs, breaks):
 
 def test_clean_text_is_untouched():
     text = "One.\n \n\nTwo.  "
-    assert find_contamination(text, INDEX) == []
+    assert find_contamination(text, the_index()) == []
 
 
 @pytest.mark.parametrize(
@@ -459,7 +465,7 @@ def test_empty_and_repeated_benchmark_texts_are_counted(tmp_path):
 
 def test_nothing_and_bad_characters():
     empty = build_index({"b": []})
-    for index in (INDEX, empty, build_index({}), build_index({"b": ["", "x"]})):
+    for index in (the_index(), empty, build_index({}), build_index({"b": ["", "x"]})):
         for text in (
             "",
             "\x00" * 50,
@@ -473,7 +479,7 @@ def test_nothing_and_bad_characters():
         ):
             assert find_contamination(text, index) == []
     broken = QUESTION.replace(" 48", " \ud800\x00 48")
-    (span,) = find_contamination(broken, INDEX)
+    (span,) = find_contamination(broken, the_index())
     assert span.matched == broken[span.start : span.end]
 
 
@@ -496,7 +502,7 @@ def test_a_huge_page_is_read_in_flat_memory():
 
 @pytest.mark.parametrize("text", ["a" * 400_000, " " * 400_000, "7" * 200_000, "字" * 200_000, "-\n" * 100_000])
 def test_endless_words_and_blanks_end(text):
-    assert find_contamination(text, INDEX) == []
+    assert find_contamination(text, the_index()) == []
     assert found(f"{text}\n{QUESTION}\n{text}") == [("gsm", "ngram")]
 
 

@@ -4,9 +4,6 @@ paid for twice."""
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,6 +22,7 @@ from mathwright.sft.annotate.requests import LOG, RequestLog
 from mathwright.sft.annotate.run import Annotation
 from mathwright.sft.annotate.settings import AnnotateSettings
 from mathwright.tools.sandbox import Sandbox
+from tests import warm
 from tests.engines.fake_server import FakeServer, serving
 from tests.sft.annotate.teacher import BEHAVIOURS, PROBLEMS, SHOWN, problem, problem_file, program, rejected, write
 
@@ -345,7 +343,7 @@ def files(out: Path) -> dict[str, bytes]:
 
 def command(problems: Path, out: Path, server: FakeServer, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "mathwright.cli", "sft", "annotate", str(problems), "--teacher", "teacher",
+        "-m", "mathwright.cli", "sft", "annotate", str(problems), "--teacher", "teacher",
         "--base-url", server.base_url,
         "--out", str(out), "--samples", "2", "--num-concurrent", "3", "--max-tool-rounds", "2", *more,
     ]  # fmt: skip
@@ -361,22 +359,20 @@ def test_killed_in_the_middle_and_resumed_to_the_same_files(tmp_path: Path) -> N
         return write(prompt, seed)
 
     with serving(slowly) as server:
-        subprocess.run(command(file, tmp_path / "whole", server), check=True, capture_output=True)
+        assert warm.run(*command(file, tmp_path / "whole", server)).returncode == 0
         num_whole = len(server.requests)
     with serving(slowly) as server:
         for lines in (4, 20):
-            run = subprocess.Popen(
-                command(file, tmp_path / "killed", server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            run = warm.start(*command(file, tmp_path / "killed", server))
             log = tmp_path / "killed" / LOG
             end = time.monotonic() + 60
             while time.monotonic() < end and not (log.exists() and log.read_bytes().count(b"\n") > lines):
                 time.sleep(0.02)
-            run.send_signal(signal.SIGKILL)
+            run.kill()
             run.wait()
             with log.open("ab") as torn:
                 torn.write(b'{"kind": "reply", "key": "k')
-        subprocess.run(command(file, tmp_path / "killed", server), check=True, capture_output=True)
+        assert warm.run(*command(file, tmp_path / "killed", server)).returncode == 0
         num_killed = len(server.requests)
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert num_whole <= num_killed <= num_whole + 2 * 3, "only what was under way is asked again"
