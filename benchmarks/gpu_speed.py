@@ -103,7 +103,7 @@ def times(lm: LanguageModel, batch: int, new: int, device: str) -> list[float]:
 
 
 def pretrain(options: argparse.Namespace) -> None:
-    """Steps of AdamW on rows of random tokens, as `mathwright.pretrain.train` makes them from a corpus."""
+    """Steps of AdamW on rows of random tokens, as `mathwright.pretrain.training` makes them from a corpus."""
     lengths, step_tokens, micro_tokens = (
         ((512, 2048, 4096, 8192), 65_536, 16_384) if options.device == "cuda" else ((64, 128), 512, 256)
     )

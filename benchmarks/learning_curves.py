@@ -42,10 +42,10 @@ from mathwright.problems.sources import load_problems
 from mathwright.records import EvalRecord, Problem, Solution, read_jsonl, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.stage import run as train_reward_models
-from mathwright.rl import train as rl
+from mathwright.rl import training as rl
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import RunDirectory, Stage, read_manifest, read_metrics
-from mathwright.sft import train as sft
+from mathwright.sft import training as sft
 from mathwright.sft.recipe import SFTRecipe
 
 QUESTIONS = "add_two,subtract_two,multiply_two,gets_more,gives_away,plus_equation"

@@ -8,7 +8,7 @@ step before to its own end. Each measurement is a process of its own (a warm-up 
 the sides take turns, so that a busy machine disturbs both alike, and ratios are of medians of one run. Nobody stops
 early: no token ends our responses, TRL may not draw one that would (min_new_tokens). Both keep weights, reference and
 AdamW; peak memory is ru_maxrss of the process, on a GPU that of its tensors there. Ours runs through
-`mathwright.rl.train.run`.
+`mathwright.rl.training.run`.
 
 TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
 Without `--trl-python` it runs in this one if it is there, else ours runs alone.

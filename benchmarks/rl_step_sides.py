@@ -127,7 +127,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.lm.load import LanguageModel
     from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
     from mathwright.records import Problem
-    from mathwright.rl import train
+    from mathwright.rl import training
     from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
     from mathwright.run import Stage
 
@@ -173,7 +173,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         stage.path.mkdir()
         # no token ends a response: one that is drawn in spite of its name is a token like any other
         with patch.object(LanguageModel, "eos_token_ids", frozenset()):
-            train.run(
+            training.run(
                 recipe,
                 stage,
                 model=folder / "model",

@@ -12,6 +12,7 @@ for line in whole_lines(path): ...  # what of it is complete
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,14 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def similar(name: str, there: Iterable[str]) -> str:
+    """The end of a hint about a file that is not there: what its name may have been meant for, or what there is."""
+    names = sorted(there)
+    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.7):
+        return f"did you mean {close[0]}?"
+    return f"there are {', '.join(names[:8])}" if names else "there is no such file in its folder: check the path"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ import inspect
 import io
 import json
 import tokenize
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -22,13 +23,14 @@ from mathwright.corpus.recipe import CorpusRecipe
 from mathwright.errors import MathwrightError
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.lm.recipe import ModelRecipe
+from mathwright.other_names import VERL, ours
 from mathwright.pretrain.recipe import CompareRecipe, PretrainRecipe
 from mathwright.problems.recipe import ProblemsRecipe
 from mathwright.records import from_json, to_json
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import affects
-from mathwright.run.affects import DISPLAY
+from mathwright.run.affects import ADDED, DISPLAY
 from mathwright.sft.recipe import SFTRecipe
 
 
@@ -38,18 +40,22 @@ class Recipe:
 
     name: Annotated[str, DISPLAY]
     """Of the run: a folder holds runs of one recipe."""
-    seed: int
-    model: ModelRecipe
-    template: str
-    """How a question is put to the model: `deepseekmath`, `short`, or `tokenizer` (the model's own chat template)."""
-    problems: ProblemsRecipe
-    corpus: CorpusRecipe | None
-    compare: CompareRecipe | None
-    pretrain: PretrainRecipe | None
-    sft: SFTRecipe | None
-    reward: RewardRecipe | None
-    rl: RLRecipe | None
-    eval: EvalRecipe | None
+    seed: int = 0
+    model: ModelRecipe = ModelRecipe()
+    template: str = "auto"
+    """How a question is put to the model: `tokenizer` (the model's own chat template), `deepseekmath` (the paper's) or
+    `short`; `auto`: as the model was trained, which is its chat template where it has one, else the paper's."""
+    system: Annotated[str, ADDED] = ""
+    """A system prompt for the model's own chat template: it goes into the template itself, so that the trained model
+    is asked with it by every other tool too."""
+    problems: ProblemsRecipe = ProblemsRecipe()
+    corpus: CorpusRecipe | None = None
+    compare: CompareRecipe | None = None
+    pretrain: PretrainRecipe | None = None
+    sft: SFTRecipe | None = None
+    reward: RewardRecipe | None = None
+    rl: RLRecipe | None = None
+    eval: EvalRecipe | None = None
 
 
 RecipeFunction = Callable[[], Recipe]
@@ -71,6 +77,8 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             value = json.loads(text)
         except json.JSONDecodeError:
             value = text
+        if any(key == name for name in VERL):
+            raise MathwrightError(f"--set {setting}: the recipe has no {key!r}", hint=ours(key))
         recipe = _replace(recipe, key.split("."), value, setting)
     return recipe
 
@@ -79,13 +87,19 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
     known = [f.name for f in dataclasses.fields(node)]
     name, rest = keys[0], keys[1:]
     if name not in known:
+        part = setting.partition(".")[0] if "." in setting.partition("=")[0] else ""
+        elsewhere = ours(name, part)
         close = difflib.get_close_matches(name, known, n=1)
         raise MathwrightError(
             f"--set {setting}: {type(node).__name__} has no field {name!r}",
-            hint=f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(known)}",
+            hint=elsewhere or (f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(known)}"),
         )
     old = getattr(node, name)
+    if rest and isinstance(old, tuple) and rest[0].isdigit() and int(rest[0]) < len(old):
+        return dataclasses.replace(node, **{name: _replace_item(old, rest, value, setting)})
     if rest:
+        if old is None and not isinstance(node, Recipe) and (make := _part_of(type(node), name)) is not None:
+            old = make()  # rl.lora.rank=8; a whole stage is not made by the way
         if not dataclasses.is_dataclass(old):
             raise MathwrightError(
                 f"--set {setting}: {name!r} is {old!r}, it has no parts", hint=f"set {name} itself, or another field"
@@ -98,6 +112,23 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
         except ValueError as error:
             raise MathwrightError(f"--set {setting}: {error}", hint=f"it is {old!r} now") from error
     return dataclasses.replace(node, **{name: new})
+
+
+def _replace_item(items: tuple[Any, ...], keys: list[str], value: Any, setting: str) -> tuple[Any, ...]:
+    """The items of a tuple with one changed, or something in it: problems.sources.0.num_train."""
+    number, rest = int(keys[0]), keys[1:]
+    if not rest or not dataclasses.is_dataclass(items[number]):
+        raise MathwrightError(
+            f"--set {setting}: an item of a list is set by its fields", hint="or set the whole list, as JSON"
+        )
+    return (*items[:number], _replace(items[number], rest, value, setting), *items[number + 1 :])
+
+
+def _part_of(cls: type, name: str) -> Callable[[], Any] | None:
+    """The record that an optional field can hold, where it has defaults for all it is made of."""
+    hint = typing.get_type_hints(cls)[name]
+    kinds = [kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)]
+    return typing.cast("Callable[[], Any]", kinds[0]) if kinds else None
 
 
 def leaves(recipe: Any) -> Iterator[tuple[str, Any]]:
@@ -115,8 +146,10 @@ def sources(function: RecipeFunction) -> dict[str, str]:
     comments, alone = _comments(text)
     tree = ast.parse(text)
     result: dict[str, str] = {}
-    returned = next(n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Call))
-    _collect_sources(returned, "", comments, alone, result)
+    calls = (n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Call))
+    returned = next(calls, None)
+    if returned is not None:  # a recipe made otherwise, such as `return mine`, has no comments beside its values
+        _collect_sources(returned, "", comments, alone, result)
     return result
 
 

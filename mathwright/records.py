@@ -84,6 +84,15 @@ SolutionFormat = Literal["cot", "pot", "tool"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A turn of a conversation."""
+
+    role: str
+    """system, user or assistant."""
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A question with its reference answer."""
 
@@ -103,13 +112,20 @@ class Problem:
     """Texts of the options of a multiple-choice question, without their letters; the answer is the letter of one."""
     tests: str = ""
     """Where the answer is a program: Python that raises unless the program run before it is right."""
+    messages: tuple[Message, ...] = ()
+    """A conversation that is put to the model as it stands, in place of the question with its suffix."""
+    columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else stood in the row it comes from, for reward functions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A stretch of a solution: prose, a program, or what running the program printed."""
+    """A stretch of a solution: prose, a program, or what running the program printed.
 
-    kind: Literal["text", "code", "output"]
+    raw is a whole response of other people: it is trained word for word, whatever stands in it.
+    """
+
+    kind: Literal["text", "code", "output", "raw"]
     text: str
 
 

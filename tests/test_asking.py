@@ -27,7 +27,7 @@ from mathwright.reward.recipe import RewardRecipe
 from mathwright.rl import models as rl_models
 from mathwright.run import RunDirectory, Stage
 from mathwright.sft.recipe import SFTRecipe
-from mathwright.sft.train import build_examples
+from mathwright.sft.training import build_examples
 from tests.rl import toy
 
 TEMPLATE = "deepseekmath"

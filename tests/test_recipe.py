@@ -303,3 +303,19 @@ def test_a_field_that_came_later_leaves_earlier_runs_valid_until_it_is_set() -> 
     chosen = dataclasses.replace(rl, clip_eps_high=0.3)
     assert affects.result_of(chosen) == {**affects.result_of(rl), "clip_eps_high": 0.3}
     assert fingerprint(chosen) != fingerprint(rl)
+
+
+def test_grpo_on_gsm8k_plans_memory_and_time_and_runs_at_toy_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mathwright.cli import main
+
+    for size, least, most in (("0.5B", 8, 16), ("1.5B", 24, 40)):
+        main(["rl", "grpo_gsm8k", "--dry-run", "--set", f"model.source=Qwen/Qwen2.5-{size}-Instruct"])
+        first, time = capsys.readouterr().out.splitlines()[:2]
+        memory = re.search(r"([\d.]+) GiB per GPU", first)
+        assert memory and least < float(memory.group(1)) < most, "16 bytes a parameter, and what is on top"
+        assert re.search(r"time +about \d+(\.\d)? (minutes|hours) on a GPU", time)
+    main(["rl", "grpo_gsm8k", "--tiny", "--out", str(tmp_path / "run")])
+    steps = [json.loads(line) for line in (tmp_path / "run/rl/metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in steps if row["kind"] == "train"] == [0, 1]

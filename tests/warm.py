@@ -43,8 +43,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TRAINING = (
     "torch", "torch.distributed.checkpoint", "torch.distributed.tensor", "transformers.models.llama.modeling_llama",
     "transformers.models.qwen2.modeling_qwen2", "mathwright.chain.run", "mathwright.chain.compare",
-    "mathwright.lm.load", "mathwright.lm.heads", "mathwright.pretrain.train", "mathwright.sft.train",
-    "mathwright.rl.train", "pytest",
+    "mathwright.lm.load", "mathwright.lm.heads", "mathwright.pretrain.training", "mathwright.sft.training",
+    "mathwright.rl.training", "pytest",
 )  # fmt: skip
 """What the interpreters for commands have loaded."""
 WORKERS = {

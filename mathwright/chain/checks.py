@@ -5,11 +5,14 @@ A wrong path or value must not cost the hours before the stage that reads it, no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mathwright.chain.context import Context
 from mathwright.chain.provenance import local
+from mathwright.chain.texts import is_text, require_texts
 from mathwright.errors import MathwrightError
+from mathwright.lm.places import require_files
+from mathwright.problems.own_template import says_system
 from mathwright.problems.templates import TEMPLATES
 from mathwright.run.affects import leaves
 
@@ -18,15 +21,22 @@ def check(context: Context, todo: Sequence[str], clear: Collection[str]) -> None
     """Raise MathwrightError for the first thing that is wrong with the stages to be run and have not finished."""
     made_from = context.made_from
     unfinished = [name for name in todo if name in clear or not context.is_finished(name)]
-    for name in unfinished:
+    # first all that needs no torch, which takes seconds to import; and last what reads whole files and runs programs
+    for name in sorted(unfinished, key=("problems", "corpus").__contains__):
         if (model := made_from.given_model(name)) is not None:
             require_model(made_from.start(name), f"--model {model}")
+            _require_system(context, made_from.start(name))
         made_from.spec(name).check(context)
     for name in unfinished:
         for earlier in made_from.reads(name):
             if earlier not in todo:
                 context.require(earlier)
         _require_reads_stay(context, name, moved=name in clear)
+    for name in unfinished:
+        if (model := made_from.given_model(name)) is not None:
+            _open_model(made_from.start(name), f"--model {model}")
+        for source, what in made_from.spec(name).opens(context.recipe):
+            _open_model(source, what)
 
 
 def require_template(what: str, template: str, known: Sequence[str] = TEMPLATES) -> None:
@@ -36,15 +46,41 @@ def require_template(what: str, template: str, known: Sequence[str] = TEMPLATES)
 
 
 def require_model(source: str, what: str) -> None:
-    """Raise MathwrightError where there is no such model folder, hub id or wheel; `what` names what asks for it."""
-    from mathwright.lm.load import require_source
+    """Raise MathwrightError where there is no such model folder; `what` names what asks for it. Imports no torch."""
+    _saying(lambda: require_files(source), source, what)
 
-    try:
+
+def _open_model(source: str, what: str) -> None:
+    """Raise MathwrightError where a model's tokenizer cannot be loaded, or the hub does not give it."""
+
+    def look() -> None:
+        from mathwright.lm.load import require_source
+
         require_source(source)
+
+    _saying(look, source, what)
+
+
+def _saying(look: Callable[[], None], source: str, what: str) -> None:
+    try:
+        look()
     except MathwrightError as error:
         if source in error.message:
             raise
         raise MathwrightError(f"{what}: {error.message}", hint=error.hint) from error
+
+
+def _require_system(context: Context, model: str) -> None:
+    """Raise MathwrightError where a model named by hand was not given the system prompt of the recipe."""
+    system, folder = context.recipe.system, local(model)
+    if not system or not folder.is_dir():
+        return
+    template = folder / "chat_template.jinja"
+    if not template.is_file() or not says_system(template.read_text(encoding="utf-8"), system):
+        raise MathwrightError(
+            f"the recipe's system prompt is not in the chat template of --model {model}",
+            hint="name the model in the recipe (--set model.source=...), whose template gets it, or leave `system` out",
+        )
 
 
 def require_shards(context: Context, paths: Sequence[str]) -> None:
@@ -53,7 +89,9 @@ def require_shards(context: Context, paths: Sequence[str]) -> None:
 
     given = context.made_from.given.shards
     for path in paths:
-        if path != "run:corpus":
+        if is_text(path):
+            require_texts(path)
+        elif path != "run:corpus":
             TokenShards(path)
         elif given is not None:
             TokenShards(given)

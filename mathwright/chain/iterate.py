@@ -3,7 +3,7 @@
     1   pi_theta <- the SFT model
     2   for iteration = 1 .. I:
     3       pi_ref <- pi_theta                                     reset_reference
-    4-11    M steps                                                rl/iteration_K/   rl.train.run
+    4-11    M steps                                                rl/iteration_K/   rl.training.run
     12      train r_phi further on what was explored, with 10%     rl/reward_K/      reward.refresh.refresh
             of what was explored before                            refresh_reward, replay_share
 
@@ -37,7 +37,7 @@ from mathwright.lm import heads, parallel
 from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh, scoring
 from mathwright.reward.recipe import RewardRecipe
-from mathwright.rl import train
+from mathwright.rl import training
 from mathwright.rl.iteration import SAMPLES, Iteration
 from mathwright.rl.recipe import RLRecipe
 from mathwright.run import Stage, read_manifest
@@ -73,11 +73,11 @@ def run(
 ) -> None:
     """Train `model` by `recipe.iterations` iterations; outputs model, rollouts and, where one is used, reward_model.
 
-    Arguments are those of `rl.train.run`. reward: what the reward stage left; needed where recipe.reward is model.
+    Arguments are those of `rl.training.run`. reward: what the reward stage left; needed where recipe.reward is model.
     value_start: reward model and judged samples that a value model begins with; it is kept from iteration to iteration,
     each of which begins with its value_warmup_steps.
 
-    Raises MathwrightError as `rl.train.run` and `reward.refresh.refresh` do.
+    Raises MathwrightError as `rl.training.run` and `reward.refresh.refresh` do.
     """
     policy: str | Path = model
     judges = Judges(stage, reward, dtype=dtype, seed=seed, device=device) if reward is not None else None
@@ -88,7 +88,7 @@ def run(
     for number in range(1, recipe.iterations + 1):
         stage.say(f"iteration {number} of {recipe.iterations}")
         reinforce = partial(
-            train.run,
+            training.run,
             recipe if recipe.reset_reference else replace(recipe, reference=recipe.reference or str(model)),
             model=policy,
             reward_model=judges.newest if judges else first_judge,

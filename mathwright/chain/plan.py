@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mathwright.lm.recipe import OptimiserRecipe, ScratchRecipe
+from mathwright.lm.recipe import LoraRecipe, ModelRecipe, OptimiserRecipe, ScratchRecipe
+from mathwright.lm.shapes import shape_of
 
 BYTES_PER_TRAINED_PARAMETER = 16
 """bfloat16 weight 2, what its float32 copy has on top of it 2, AdamW moments 8, float32 gradient 4."""
@@ -23,7 +24,9 @@ class Plan:
     num_steps: int
     num_tokens: int
     memory_bytes: int | None
-    """Estimated peak per GPU (or per machine for the corpus); None where the architecture is not in the recipe."""
+    """Estimated peak per GPU (or per machine for the corpus); None where the architecture is not known."""
+    seconds: float | None = None
+    """About how long it takes on GPUs of the class of an A100; None where the architecture is not known."""
     notes: tuple[str, ...] = ()
 
 
@@ -36,22 +39,58 @@ def num_parameters(shape: ScratchRecipe, *, tied: bool = False) -> int:
 
 
 def training_bytes(
-    shape: ScratchRecipe | None, *, num_gpus: int, micro_batch_tokens: int, frozen: int = 0, trained: int = 1
+    model: ModelRecipe,
+    *,
+    num_gpus: int,
+    micro_batch_tokens: int,
+    frozen: int = 0,
+    trained: int = 1,
+    lora: LoraRecipe | None = None,
 ) -> int | None:
-    """Peak bytes per GPU under full sharding with activation checkpointing.
+    """Peak bytes per GPU under full sharding with activation checkpointing; None for a model of unknown sizes.
 
-    trained, frozen: how many whole models of that shape are trained, one at a time, and how many only read.
+    trained, frozen: how many whole models of that shape are trained, one at a time, and how many only read; with
+    adapters (`lora`) the first is only read too, and is the reference at the same time.
 
     Sharded states + the stored input of each layer + one layer's activations, gathered weights and gradients.
     """
+    shape, tied = shape_of(model)
     if shape is None:
         return None
-    total = num_parameters(shape)
+    total = num_parameters(shape, tied=tied)
     states = total * (trained * BYTES_PER_TRAINED_PARAMETER + frozen * BYTES_PER_FROZEN_PARAMETER) // num_gpus
+    if lora is not None:
+        adapters = 7 * 2 * lora.rank * shape.width * shape.num_layers  # of each of a layer's matrices, two thin ones
+        states = (total * BYTES_PER_FROZEN_PARAMETER + adapters * BYTES_PER_TRAINED_PARAMETER) // num_gpus
     stored = shape.num_layers * micro_batch_tokens * shape.width * 2
     live = ACTIVATIONS_PER_TOKEN_AND_WIDTH * micro_batch_tokens * shape.width
     gathered = 2 * 2 * (total // shape.num_layers)
     return states + stored + live + gathered
+
+
+GPU_FLOPS = 1.2e14
+"""Operations a second of training: two fifths of an A100's 312e12 in bfloat16."""
+GPU_BYTES_PER_S = 1.0e12
+"""Of weights read while responses are drawn: half of an A100's bandwidth."""
+
+
+def training_seconds(
+    model: ModelRecipe, *, num_gpus: int, trained: int, read: int = 0, generated: int = 0, generation_batch: int = 1
+) -> float | None:
+    """About how long a training takes on GPUs; None for a model of unknown sizes. A factor of two either way is usual.
+
+    Args:
+        trained, read: tokens that go forward and backward (6 operations a parameter), and forward alone (2).
+        generated: tokens that are drawn, each reading all weights once for its whole batch.
+        generation_batch: responses that are drawn at one time.
+    """
+    shape, tied = shape_of(model)
+    if shape is None:
+        return None
+    total = num_parameters(shape, tied=tied)
+    compute = (6 * trained + 2 * (read + generated)) * total / GPU_FLOPS
+    reading = generated / generation_batch * total * BYTES_PER_FROZEN_PARAMETER / GPU_BYTES_PER_S
+    return (compute + reading) / num_gpus
 
 
 def rates(optimiser: OptimiserRecipe, num_steps: int) -> str:

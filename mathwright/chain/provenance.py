@@ -13,6 +13,7 @@ from typing import Any
 
 from mathwright.chain.spec import Specs, StageSpec
 from mathwright.engines.names import weights_mark
+from mathwright.problems.containers import data_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun
@@ -68,6 +69,8 @@ class Provenance:
         found |= {"seed": self.recipe.seed, f"{name} format": spec.format}
         if spec.uses_template(self.recipe):
             found["template"] = self.recipe.template
+        if self.recipe.system and (name == "model" or spec.uses_template(self.recipe)):
+            found["system"] = self.recipe.system
         if spec.asks and any(source.is_file for source in self.recipe.problems.sources):
             found[f"{name} questions format"] = QUESTIONS_FORMAT
         if spec.models is not None:
@@ -76,6 +79,9 @@ class Provenance:
             found[f"{name} --model"] = self._mark(name, model)
         if (shards := self.given_shards(name)) is not None:
             found[f"{name} --shards"] = str(shards.absolute())
+        for source in self.recipe.problems.sources if name == "problems" else ():
+            if source.num_train is None and source.is_file:  # recipes of earlier versions had to say how many
+                found[f"content of {source.source}"] = data_mark(source.source)
         if name == "sft" and self.recipe.sft is not None:
             for folder in self.recipe.sft.solutions or ():
                 found[f"content of {folder}"] = folder_mark(local(folder))

@@ -10,7 +10,7 @@ What a stage is stands in `chain.stages`; what it is made from, in `chain.proven
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,12 +34,18 @@ class Chain(Context):
     def __init__(self, recipe: Recipe, out: str | Path, *, inputs: Inputs | None = None, device: str = "cpu") -> None:
         super().__init__(recipe, out, STAGES, inputs=inputs, device=device)
 
-    def run(self, names: Sequence[str] = STAGE_NAMES, *, clear: Collection[str] = ()) -> None:
+    def run(
+        self,
+        names: Sequence[str] = STAGE_NAMES,
+        *,
+        clear: Collection[str] = (),
+        checked: Callable[[], None] | None = None,
+    ) -> None:
         """Run the named stages that the recipe has and that are not finished, in order.
 
         Everything that can be known to be wrong is looked for before a file of the run is touched. What the stages in
         `clear` have made is removed first. No other command may work on the run meanwhile, but one that is given the
-        same corpus to make shares the extraction of its archives.
+        same corpus to make shares the extraction of its archives. `checked` is called where nothing was found wrong.
 
         Raises MathwrightError for bad input, lock.InUseError where another command works on the run, and
         SharedWorkDoneError where the other one goes on alone.
@@ -51,6 +57,8 @@ class Chain(Context):
                 if held is not None:
                     earlier.take_over(self.directory.path, STAGES, self.made_from.decisions)
                     checks.check(self, todo, clear)
+                    if checked is not None:
+                        checked()
                 for name in todo:
                     if held is not None:
                         held.say(at=name, corpus=self.mark("corpus") if "corpus" in todo else "")

@@ -18,6 +18,10 @@ def _no_stages(recipe: Recipe) -> Sequence[str]:
     return ()
 
 
+def _no_models(recipe: Recipe) -> Sequence[tuple[str, str]]:
+    return ()
+
+
 def _no_template(recipe: Recipe) -> bool:
     return False
 
@@ -33,7 +37,9 @@ class StageSpec(Generic[C]):
     run: Callable[[C, Stage], None]
     """Make its artefacts. Heavy libraries are imported in there, so that looking at a recipe needs none."""
     check: Callable[[C], None]
-    """Raise MathwrightError for what can be known to be wrong before anything is run."""
+    """Raise MathwrightError for what can be known to be wrong before anything is run, and without importing torch."""
+    opens: Callable[[Recipe], Sequence[tuple[str, str]]] = _no_models
+    """Models that the recipe names for it, each with what names it; they are opened before the first stage."""
     plan: Callable[[Recipe, int], Plan] | None = None
     """Steps, tokens and memory for a recipe that has this stage and a number of GPUs."""
     reads: Callable[[Recipe], Sequence[str]] = _no_stages

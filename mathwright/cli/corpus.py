@@ -223,6 +223,8 @@ def crawl(arguments: Crawl) -> None:
         nofollow=arguments.nofollow,
         noindex=arguments.noindex,
     )
+    if not arguments.start_urls and arguments.rules is None:
+        raise MathwrightError("no URL to start from", hint="mathwright crawl https://example.org/ --out D, or --rules")
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("crawl", total=arguments.max_pages)
@@ -283,6 +285,8 @@ def _find_token(place: str) -> tuple[Any, int, Path]:
             f"{place!r} is not SHARD:POSITION", hint="such as RUN/corpus/shards:123456, counted from 0"
         )
     path = Path(name)
+    if not path.is_dir() and not path.with_suffix(".json").is_file() and not Path(f"{path}.json").is_file():
+        raise MathwrightError(f"{path}: no token shards", hint="run the corpus stage, or check the path")
     shards = TokenShards(path if path.is_dir() else path.parent)
     start, size = (0, shards.num_tokens) if path.is_dir() else shards.shard_range(path.with_suffix("").name)
     if position >= size:
@@ -314,6 +318,10 @@ def contamination(arguments: Contamination) -> None:
     from mathwright.corpus.decontaminate.contamination import contamination as find
     from mathwright.problems.benchmarks import load_benchmark
 
+    if not arguments.corpus.exists():
+        raise MathwrightError(
+            f"{arguments.corpus}: no such file or folder", hint="name a corpus: Parquet, JSONL, a folder"
+        )
     problems = [p for name in split_names(arguments.tasks) for p in load_benchmark(name, arguments.data).problems]
     if too_short := len(QuestionIndex(problems).too_short):
         console.print(f"{too_short:,} of {len(problems):,} questions are too short to be searched for")

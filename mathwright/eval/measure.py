@@ -116,7 +116,7 @@ def _measure(
 
 
 def _load(task: Task, settings: Settings) -> LoadedBenchmark:
-    loaded = load_benchmark(task.source or task.name, settings.data)
+    loaded = load_benchmark(task.source or task.name, settings.data, fields=settings.fields)
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in loaded.dropped.items() if count)
     problems = loaded.problems
     if settings.limit is not None and settings.limit < len(problems):

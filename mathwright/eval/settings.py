@@ -39,12 +39,22 @@ class Settings:
     limit: int | None = None
     """Problems a task, drawn by the seed (a smaller draw is part of a larger one); None for all."""
     seed: int = 0
+    fields: tuple[tuple[str, str], ...] = ()
+    """Of problems of one's own: pairs (our name, the file's name) of columns."""
 
     def __post_init__(self) -> None:
         lowest_values = (("samples", 0), ("max_new_tokens", 1), ("max_tool_rounds", 0), ("top_k", 0), ("shots", 0))
         for name, lowest in lowest_values:
             if getattr(self, name) != "paper" and getattr(self, name) < lowest:
                 raise MathwrightError(f"--{_flag(name)} is {getattr(self, name)}", hint=f"it must be at least {lowest}")
+        if not self.temperature >= 0:
+            raise MathwrightError(
+                f"--temperature is {self.temperature:g}", hint="0 is greedy, 1 the model's own distribution"
+            )
+        if not 0 < self.top_p <= 1:
+            raise MathwrightError(
+                f"--top-p is {self.top_p:g}", hint="a share of the probability, at most 1, which is off"
+            )
         if self.limit is not None and self.limit < 1:
             raise MathwrightError(f"--limit is {self.limit}", hint="it must be at least 1")
         if not self.tasks or not self.modes:

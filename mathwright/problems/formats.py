@@ -68,6 +68,8 @@ def _check_prose(text: str, where: str) -> None:
 
 
 def _write_part(part: Part, *, is_last: bool) -> str:
+    if part.kind == "raw":
+        return part.text
     if part.kind == "text":
         return part.text if is_last or part.text.endswith("\n") else part.text + "\n"
     language = "python" if part.kind == "code" else "output"

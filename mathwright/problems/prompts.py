@@ -102,6 +102,8 @@ def build_prompt(
     """
     mode = asked_mode(problem, mode)
     shown = shown_exemplars(exemplars, shots, mode)
+    if problem.messages:
+        return _as_it_stands(problem, mode, template, tokenizer)
     if template == "plain":
         return _plain(problem, mode, shown)
     if template == "tokenizer":
@@ -156,6 +158,24 @@ def _chat(problem: Problem, mode: SolutionFormat, shown: Sequence[Exemplar], tok
     return Prompt(problem=problem, mode=mode, text=_chat_text(messages, tokenizer), messages=tuple(messages))
 
 
+def _as_it_stands(problem: Problem, mode: SolutionFormat, template: str, tokenizer: Any) -> Prompt:
+    """A conversation of other people: nothing is added to their words but the template's."""
+    messages = tuple({"role": message.role, "content": message.content} for message in problem.messages)
+    if template == "tokenizer":
+        return Prompt(problem=problem, mode=mode, text=_chat_text(messages, tokenizer), messages=messages)
+    if any(message["role"] == "system" for message in messages):
+        raise MathwrightError(
+            f"problem {problem.id!r} has a system prompt, for which the template {template} has no place",
+            hint="use template tokenizer with a model that has a chat template, or take the turn out",
+        )
+    if template in ("short", "plain"):
+        text = SHORT["cot"].format(question="\n\n".join(message["content"] for message in messages))
+        return Prompt(problem=problem, mode=mode, text=text)
+    if template != "deepseekmath":
+        raise unknown_template(template)
+    return Prompt(problem=problem, mode=mode, text=_chat_text(messages, None), messages=messages)
+
+
 def _alone(problem: Problem, mode: SolutionFormat, template: str, note: str) -> Prompt:
     """The layouts without exemplars: the paper's, and the short one, which has no suffix."""
     if template == "short":
@@ -170,7 +190,7 @@ def _alone(problem: Problem, mode: SolutionFormat, template: str, note: str) -> 
 
 def _chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
     if tokenizer is None:
-        names = {"user": "User", "assistant": "Assistant"}
+        names = {"system": "System", "user": "User", "assistant": "Assistant"}
         turns = [f"{names[message['role']]}: {message['content']}" for message in messages]
         return "\n\n".join([*turns, "Assistant:"])
     if not getattr(tokenizer, "chat_template", None):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from mathwright.errors import MathwrightError
+from mathwright.problems.containers import SUFFIXES
 from mathwright.problems.fields import letters
 from mathwright.problems.gym import load_gym
-from mathwright.problems.layouts import unusable
+from mathwright.problems.own import load_own
 from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.published import Published, load_published
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
@@ -20,6 +21,8 @@ from mathwright.problems.rows import read_records
 from mathwright.records import Problem, Solution
 
 T = TypeVar("T")
+MADE = ("procedural", "reasoning_gym")
+"""Sources that make as many problems as they are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +64,21 @@ def _load_source(
     run_programs: Callable[[Sequence[str]], list[str]] | None,
     dropped: Counter[str],
 ) -> ProblemSet:
+    if source.source in MADE:
+        for name in ("num_train", "num_test"):
+            if getattr(source, name) is None:
+                raise MathwrightError(
+                    f"problem source {source.source}: {name} is not set, and there is no end to its problems",
+                    hint=f"say how many: {name}=1000",
+                )
     if source.source == "procedural":
         return _procedural(source, recipe, run_programs)
     if source.source == "reasoning_gym":
         train, test, solutions, reasons = load_gym(
             source.path,
             difficulty=recipe.difficulty,
-            num_train=source.num_train,
-            num_test=source.num_test,
+            num_train=source.num_train or 0,
+            num_test=source.num_test or 0,
             seed=recipe.seed,
         )
         dropped.update({f"reasoning_gym: {reason}": count for reason, count in reasons.items()})
@@ -79,7 +89,7 @@ def _load_source(
         return _record_file(source, recipe.seed, dropped)
     raise MathwrightError(
         f"unknown problem source {source.source!r}",
-        hint="use procedural, reasoning_gym, gsm8k, math, or the path of a .jsonl file of problems",
+        hint=f"use procedural, reasoning_gym, gsm8k, math, or a file that ends in {', '.join(SUFFIXES)}",
     )
 
 
@@ -93,8 +103,8 @@ def _procedural(
     train, test = procedural.generate(
         procedural.find_templates(source.path, recipe.difficulty),
         difficulty=recipe.difficulty,
-        num_train=source.num_train,
-        num_test=source.num_test,
+        num_train=source.num_train or 0,
+        num_test=source.num_test or 0,
         seed=recipe.seed,
     )
     return ProblemSet(
@@ -107,7 +117,7 @@ def _procedural(
 def _published(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) -> ProblemSet:
     chosen: dict[str, list[Published]] = {"train": [], "test": []}
     for split, wanted in (("train", source.num_train), ("test", source.num_test)):
-        if wanted:
+        if wanted != 0:
             rows = load_published(source.source, source.path, split)
             answered = [row for row in rows if row.problem.answer]
             left_out = Counter({f"{source.source}: empty reference": len(rows) - len(answered)})
@@ -122,51 +132,37 @@ def _published(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) ->
 
 
 def _record_file(source: ProblemSourceRecipe, seed: int, dropped: Counter[str]) -> ProblemSet:
-    """A file of Problem records, and in `path`, where given, one of Solution records for them."""
-    file = Path(source.source).expanduser()
-    lines: dict[str, int] = {}
-    splits: dict[str, list[Problem]] = {"train": [], "test": []}
-    left_out: Counter[str] = Counter()
-    for number, problem in read_records(file, Problem):
-        if problem.id in lines:
-            raise MathwrightError(
-                f"{file}:{number}: the id {problem.id!r} stands already on line {lines[problem.id]}",
-                hint="give each problem an id of its own",
-            )
-        lines[problem.id] = number
-        if reason := unusable(problem):
-            left_out[f"{file.name}: {reason}"] += 1
-        elif problem.split == "train" or problem.split.startswith("test"):
-            splits["train" if problem.split == "train" else "test"].append(problem)
-        else:
-            left_out[f"{file.name}: split {problem.split!r} is neither train nor test"] += 1
+    """Rows of one's own, and in `path`, where given, a file of Solution records for them."""
+    name = Path(source.source).name
+    own = load_own(source.source, fields=source.fields, seed=seed, heldout=source.num_test != 0, answers=source.answers)
+    left_out = Counter({f"{name}: {reason}": count for reason, count in own.dropped.items()})
     dropped.update(left_out)
-    train = _pick(splits["train"], source.num_train, seed, str(file), "train", left_out)
-    test = _pick(splits["test"], source.num_test, seed, str(file), "test", left_out)
+    train = _pick(own.train, source.num_train, seed, source.source, "train", left_out)
+    test = _pick(own.test, source.num_test, seed, source.source, "test", left_out)
     kept = {problem.id: problem for problem in train}
-    solutions: list[Solution] = []
+    solutions = [solution for solution in own.solutions if solution.problem_id in kept]
     for _, solution in read_records(Path(source.path).expanduser(), Solution) if source.path else ():
         if (problem := kept.get(solution.problem_id)) is None:
-            dropped[f"{file.name}: solution of no chosen training problem"] += 1
+            dropped[f"{name}: solution of no chosen training problem"] += 1
         elif problem.choices and letters(solution.answer) != letters(problem.answer):
-            dropped[f"{file.name}: solution that does not answer with the right letter"] += 1
+            dropped[f"{name}: solution that does not answer with the right letter"] += 1
         else:
             solutions.append(solution)
     return ProblemSet(train=train, test=test, solutions=solutions)
 
 
-def _pick(rows: list[T], wanted: int, seed: int, what: str, split: str, left_out: Counter[str]) -> list[T]:
+def _pick(rows: list[T], wanted: int | None, seed: int, what: str, split: str, left_out: Counter[str]) -> list[T]:
     """`wanted` rows drawn without replacement; all of them, in an order of their own, where there are fewer.
 
     Raises MathwrightError where there is none, with what was left out before.
     """
-    if wanted and not rows:
+    if not rows and (wanted or (wanted is None and split == "train")):
         reasons = ", ".join(f"{reason.partition(': ')[2]} {count:,}" for reason, count in left_out.items() if count)
         raise MathwrightError(
             f"{what}: no {split} problem" + (f" (dropped: {reasons})" if reasons else ""),
             hint=f"set num_{split} to 0 or check the file",
         )
-    return random.Random(f"{seed}:{split}").sample(rows, min(wanted, len(rows)))
+    return random.Random(f"{seed}:{split}").sample(rows, len(rows) if wanted is None else min(wanted, len(rows)))
 
 
 def _distinct(problems: list[Problem], asked: set[str], reason: str, dropped: Counter[str]) -> list[Problem]:

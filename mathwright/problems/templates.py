@@ -77,10 +77,11 @@ def write_template(folder: Path, template: str) -> None:
     (folder / TEMPLATE_FILE).write_text(json.dumps({"template": template}) + "\n", encoding="utf-8")
 
 
-def usual_template(source: str | Path, tokenizer: Any) -> str:
+def usual_template(source: str | Path, tokenizer: Any, *, has_chat: bool | None = None) -> str:
     """The template a model expects: the one it was trained with, else its own chat template, else the paper's.
 
-    `source` is where the model came from; `tokenizer` may be None (a server knows its model's own template).
+    `source` is where the model came from; `tokenizer` may be None (a server knows its model's own template). `has_chat`
+    says whether there is a chat template, where that is known without the tokenizer.
     """
     path = Path(source) / TEMPLATE_FILE
     if path.is_file():
@@ -88,8 +89,19 @@ def usual_template(source: str | Path, tokenizer: Any) -> str:
         if named not in TEMPLATES:
             raise MathwrightError(f"{path}: unknown template {named!r}", hint=f"use one of {', '.join(TEMPLATES)}")
         return named
-    has_chat = tokenizer is None or bool(getattr(tokenizer, "chat_template", None))
+    if has_chat is None:
+        has_chat = tokenizer is None or bool(getattr(tokenizer, "chat_template", None))
     return "tokenizer" if has_chat else "deepseekmath"
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the tokenizer in a model folder has a chat template, by its files alone."""
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False  # whoever loads the tokenizer says what is wrong with it
 
 
 def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) -> str:

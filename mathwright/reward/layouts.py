@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
+from mathwright.problems.containers import data_rows
 from mathwright.problems.fields import LayoutError, Row, field, items, label, text
 from mathwright.problems.layouts import Dropped
 from mathwright.problems.prompts import build_prompt
-from mathwright.problems.tables import file_rows
 from mathwright.problems.templates import render
 from mathwright.problems.turns import turn
 from mathwright.records import JudgedGroup, Problem, Ranking, from_json
@@ -117,9 +117,11 @@ def rewardbench2(row: Row) -> Labelled:
 
 
 def rewardbench(row: Row) -> Labelled:
-    """{"prompt", "chosen", "rejected"}, texts: RewardBench 1, and most files of preferences."""
+    """{"prompt" or "question", "chosen", "rejected"}, texts: RewardBench 1, and most files of preferences."""
     pair = (text(row, "chosen", strip=False), text(row, "rejected", strip=False))
-    return Labelled(asked=_asked(field(row, "prompt")), responses=pair, ranks=(0, 1), id=label(row, "id", "prompt_id"))
+    return Labelled(
+        asked=_asked(field(row, "prompt", "question")), responses=pair, ranks=(0, 1), id=label(row, "id", "prompt_id")
+    )
 
 
 def conversations(row: Row) -> Labelled | Dropped:
@@ -173,7 +175,11 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("gsm8k_solutions", lambda row: "question" in row and any(map(_is_solution, row.values())), gsm8k_solutions),
     Layout("rewardbench2", lambda row: "prompt" in row and _lists_of(str)(row), rewardbench2),
     Layout("conversations", _lists_of(dict), conversations),
-    Layout("rewardbench", _has("prompt", "chosen", "rejected"), rewardbench),
+    Layout(
+        "rewardbench",
+        lambda row: _has("chosen", "rejected")(row) and ("prompt" in row or "question" in row),
+        rewardbench,
+    ),
 )
 """In the order in which they are tried: the ones with more columns first."""
 
@@ -219,7 +225,14 @@ def _messages(values: Sequence[Any]) -> Messages:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def read_files(paths: Sequence[str], *, template: str, tokenizer: Any, stage: Stage | None = None) -> list[Group]:
+def read_files(
+    paths: Sequence[str],
+    *,
+    template: str,
+    tokenizer: Any,
+    stage: Stage | None = None,
+    fields: Sequence[tuple[str, str]] = (),
+) -> list[Group]:
     """The groups of some files, their questions put into `template` as those of problems are, one group a row.
 
     Rows that compare nothing are counted by reason in a funnel of `stage`, one a file. Raises MathwrightError naming
@@ -228,7 +241,7 @@ def read_files(paths: Sequence[str], *, template: str, tokenizer: Any, stage: St
     groups: list[Group] = []
     for path in paths:
         dropped: Counter[str] = Counter()
-        rows = list(_read(Path(path), template, tokenizer))
+        rows = list(_read(path, template, tokenizer, fields))
         dropped.update(row.reason for row in rows if isinstance(row, Dropped))
         kept = [row for row in rows if not isinstance(row, Dropped)]
         if stage is not None:
@@ -237,15 +250,10 @@ def read_files(paths: Sequence[str], *, template: str, tokenizer: Any, stage: St
     return groups
 
 
-def _read(path: Path, template: str, tokenizer: Any) -> Iterator[Group | Dropped]:
+def _read(path: str, template: str, tokenizer: Any, fields: Sequence[tuple[str, str]]) -> Iterator[Group | Dropped]:
     prefix = turn(template, tokenizer).require_prefix()
-    for number, (where, row) in enumerate(file_rows(path)):
-        layout = next((layout for layout in LAYOUTS if layout.recognises(row)), None)
-        if layout is None:
-            raise MathwrightError(
-                f"{where}: no known layout has the columns {', '.join(sorted(row)) or '(none)'}",
-                hint='write {"prompt", "responses", "ranks"}, or a layout of docs/reward.md',
-            )
+    for number, (where, row) in enumerate(data_rows(path, fields)):
+        layout = layout_of(row, where)
         try:
             found = layout.read(row)
         except LayoutError as error:
@@ -253,8 +261,19 @@ def _read(path: Path, template: str, tokenizer: Any) -> Iterator[Group | Dropped
                 f"{where}: {error} (read as {layout.name})", hint="correct or remove this row"
             ) from error
         if isinstance(found, Labelled):
-            found = _group(found, f"{path.name}:{number}", template, tokenizer, prefix)
+            found = _group(found, f"{Path(path).name}:{number}", template, tokenizer, prefix)
         yield found
+
+
+def layout_of(row: Row, where: str) -> Layout:
+    """The layout a row is in; MathwrightError, naming `where`, for one that is in none."""
+    for layout in LAYOUTS:
+        if layout.recognises(row):
+            return layout
+    raise MathwrightError(
+        f"{where}: no known layout has the columns {', '.join(sorted(row)) or '(none)'}",
+        hint='write {"prompt", "chosen", "rejected"}, or a layout of docs/reward.md; --field chosen=NAME renames one',
+    )
 
 
 def _group(found: Labelled, place: str, template: str, tokenizer: Any, prefix: str) -> Group | Dropped:

@@ -29,8 +29,9 @@ from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.save import save
 from mathwright.lm.steps import at_steps, padded_ends, step_end_tokens, step_scores
+from mathwright.problems.own_template import keep_template
 from mathwright.problems.steps import StepRule, write_rule
-from mathwright.problems.templates import Prompt, write_template
+from mathwright.problems.templates import Prompt
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, StepLabels, read_jsonl, write_jsonl
 from mathwright.reward.examples import split
@@ -109,7 +110,7 @@ def run(
     _train(recipe, stage, reward_model, training, heldout, seed)
     save(reward_model, stage.path / "model")
     write_rule(stage.path / "model", rule)
-    write_template(stage.path / "model", template)
+    keep_template(stage.path / "model", template, lm.tokenizer)
     write_jsonl(stage.path / LABELS, records)
     stage.finish(
         outputs={"model": stage.path / "model", "labels": stage.path / LABELS},

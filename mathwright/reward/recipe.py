@@ -54,18 +54,21 @@ class ProcessRecipe:
 class RewardRecipe:
     """Reward models: of outcomes, trained on judged samples of the SFT model, and of steps."""
 
-    num_problems: int
+    num_problems: int = 1000
     """Training problems sampled for rankings; 0 trains on `files` alone."""
-    responses_per_problem: int
-    sampling: SamplingRecipe
-    num_epochs: Annotated[int, Grows(unless="optimiser.decay")]
-    batch_rankings: int
+    responses_per_problem: int = 8
+    """Enough that most problems have right and wrong ones."""
+    sampling: SamplingRecipe = SamplingRecipe()
+    num_epochs: Annotated[int, Grows(unless="optimiser.decay")] = 1
+    """Reward models overfit in a second pass."""
+    batch_rankings: int = 16
     """Prompts of a step, each with all its responses."""
-    micro_batch_tokens: Annotated[int, MEMORY]
+    micro_batch_tokens: Annotated[int, MEMORY] = 8_192
     """Tokens of one forward and backward; bounds the memory, changes nothing but rounding."""
-    heldout_share: float
+    heldout_share: float = 0.1
     """Share of the problems kept out to measure how often the better response scores higher."""
-    optimiser: OptimiserRecipe
+    optimiser: OptimiserRecipe = OptimiserRecipe(lr=2e-5, warmup_steps=10)
+    """§4.2's rate."""
     checkpoint_every: Annotated[int, SPEED] = 50
     """Steps between checkpoints."""
     generation_batch: Annotated[int, MEMORY] = 64
@@ -95,6 +98,8 @@ class RewardRecipe:
     files: Annotated[tuple[str, ...], ADDED] = ()
     """Labelled or ranked solutions from elsewhere to train on besides the samples, as JSON or JSONL; a share of their
     prompts is held out too. docs/reward.md lists the layouts."""
+    fields: Annotated[tuple[tuple[str, str], ...], ADDED] = ()
+    """Pairs (our name, the file's name) of fields that are called otherwise in `files`, such as ("chosen", "good")."""
     judged_files: Annotated[tuple[str, ...], ADDED] = ()
     """The same of responses that are only scored, never trained on: test sets, samples of a later policy."""
     kind: Annotated[Literal["outcome", "process", "both"], ADDED] = "outcome"

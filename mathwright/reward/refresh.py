@@ -24,7 +24,7 @@ from mathwright.lm.save import save
 from mathwright.reward.examples import Example, Group
 from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.reward.scoring import keep_scale
-from mathwright.reward.train import accuracies, fit_reward_model, require_pairs, usable
+from mathwright.reward.training import accuracies, fit_reward_model, require_pairs, usable
 from mathwright.run import Stage
 
 RATE = 0.3

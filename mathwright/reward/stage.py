@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.records import Problem
-from mathwright.reward import process, train
+from mathwright.reward import process, training
 from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.run import Stage, read_manifest
 
@@ -29,21 +29,21 @@ def run(
 
     Kind outcome is the stage itself; process and both have parts, `outcome/` and `process/`, each skipped once
     finished. The summary holds that of the outcome model as it is, that of the process model under `process`. Arguments
-    and what is raised: `train.run`.
+    and what is raised: `training.run`.
     """
     check(recipe)
     given: dict[str, Any] = {
         "model": model, "problems": problems, "template": template, "dtype": dtype, "seed": seed, "device": device,
     }  # fmt: skip
     if recipe.kind == "outcome":
-        train.run(recipe, stage, **given)
+        training.run(recipe, stage, **given)
         return
     outputs: dict[str, Path] = {}
     summary: dict[str, Any] = {}
     if recipe.kind == "both":
         part = stage.part(OUTCOME)
         if not part.finished:
-            train.run(recipe, part, **given)
+            training.run(recipe, part, **given)
         manifest = read_manifest(part.path)
         assert manifest is not None
         outputs |= {name: part.output(name) for name in manifest["outputs"]}

@@ -97,7 +97,8 @@ def _check_sampling(recipe: RLRecipe) -> None:
     sampling = recipe.sampling
     if sampling.temperature <= 0:
         raise MathwrightError(
-            "rl.sampling.temperature is 0: a group of greedy responses is one response G times",
+            f"rl.sampling.temperature is {sampling.temperature:g}: "
+            + ("a group of greedy responses is one response G times" if not sampling.temperature else "it is above 0"),
             hint="--set rl.sampling.temperature=1.0",
         )
     check_lowest("rl.sampling", sampling, [("max_new_tokens", 1), ("top_k", 0)])
@@ -138,9 +139,9 @@ def _check_method(recipe: RLRecipe) -> None:
         )
     if method in ("dpo", "dpo_sum") and recipe.kl_coef == 0:
         raise MathwrightError("rl.kl_coef is 0: it is beta of Eq. 12", hint="--set rl.kl_coef=0.1")
-    if row.reward != "any" and recipe.reward == "model":
+    if row.reward != "any" and recipe.reward != "rule":
         raise MathwrightError(
-            f"rl.reward=model does not go with rl.method={method}",
+            f"rl.reward={recipe.reward} does not go with rl.method={method}",
             hint="set rl.reward=rule: "
             + ("steps have a model of their own, rl.step_reward=model" if row.reward == "steps" else "Table 10"),
         )
@@ -192,6 +193,7 @@ def _check_left_out(recipe: RLRecipe) -> None:
     rewards_any = TABLE_10[recipe.method].reward == "any"
     read = (
         ("standardise_reward", learned, "rl.reward=rule"),
+        ("truncation_reward", recipe.reward != "functions", "rl.reward=functions"),
         ("truncation_reward", rewards_any, f"rl.method={recipe.method}"),
         ("reset_reference", iterated, "rl.iterations=1"),
         ("refresh_reward", iterated, "rl.iterations=1"),
@@ -245,6 +247,16 @@ def _check_parts(recipe: RLRecipe) -> None:
             raise MathwrightError(
                 f"rl.extra_rewards: kind {term.kind!r} with batched", hint="batched is said of a function"
             )
+    if recipe.reward == "functions" and not recipe.extra_rewards:
+        raise MathwrightError(
+            "rl.reward is functions, but rl.extra_rewards names none",
+            hint="add RewardTermRecipe(function='my_rewards.py:f'), or set rl.reward=rule",
+        )
+    if ":" not in recipe.step_reward and recipe.step_reward not in ("arithmetic", "model"):
+        raise MathwrightError(
+            f"unknown step reward {recipe.step_reward!r}",
+            hint="set rl.step_reward to arithmetic, to model, or to module:name of a function",
+        )
     if ":" in recipe.step_reward:
         import_function(recipe.step_reward, "step reward", takes=EACH)
 

@@ -13,14 +13,14 @@ from mathwright.run.affects import ADDED, DISPLAY, GUARD, MEMORY, RESULT, SPEED,
 class RewardTermRecipe:
     """A further term of the reward: weight times value, added to the reward proper."""
 
-    kind: Literal["format", "length", "function"]
+    kind: Literal["format", "length", "function"] = "function"
     """format: 1 for one boxed answer in a response that ended, else 0; length: 0 up to half of max_new_tokens, from
     there falling to -1 at max_new_tokens; function: whatever `function` returns."""
-    weight: float
+    weight: float = 1.0
     function: str = ""
-    """`module:name` of a function of (Problem, Completion) that returns a number, or None where it has nothing to say:
-    the other terms score the response then. It may be an `async def`: then the responses are scored at the same
-    time."""
+    """`module:name`, or `file.py:name`, of a function of (Problem, Completion) that returns a number, or None where it
+    has nothing to say: the other terms score the response then. One with the arguments of TRL or verl will do. It may
+    be an `async def`: then the responses are scored at the same time."""
     timeout_s: Annotated[float, RESULT] = 10.0
     """Seconds one call of `function` may take; then what it was to score is unscored."""
     batched: Annotated[bool, RESULT] = False
@@ -34,28 +34,35 @@ class RLRecipe:
     method: Literal[
         "grpo", "grpo_process", "ppo", "online_rft", "rft", "dpo", "sft",
         "dr_grpo", "dapo", "rloo", "gspo", "cispo", "gdpo", "distill", "dpo_sum",
-    ]  # fmt: skip
+    ] = "grpo"  # fmt: skip
     """A row of `rl.methods.table`."""
-    reward: Literal["rule", "model"]
-    """rule: 1 for a correct answer, 0 for another; model: the score of the reward model."""
-    mode: Literal["cot", "tool"]
+    reward: Literal["rule", "model", "functions"] = "rule"
+    """rule: 1 for a correct answer, 0 for another; model: the score of the reward model; functions: `extra_rewards`
+    alone, for which no problem needs an answer."""
+    mode: Literal["cot", "tool"] = "cot"
     """Prompt format of the questions."""
-    num_steps: Annotated[int, Grows(unless="optimiser.decay")]
-    problems_per_step: int
-    group_size: int
-    """G."""
-    inner_updates: int
-    """mu: updates per exploration."""
-    clip_eps: float
-    kl_coef: float
+    num_steps: Annotated[int, Grows(unless="optimiser.decay")] = 100
+    """At which a small model has learned most of what it will from some hundred questions."""
+    problems_per_step: int = 16
+    """With 16 responses each a quarter of §4.2's 1,024."""
+    group_size: int = 16
+    """G; §4.2 has 64."""
+    inner_updates: int = 1
+    """mu: updates per exploration; §4.2."""
+    clip_eps: float = 0.2
+    """PPO's usual value; paper silent."""
+    kl_coef: float = 0.04
     """beta of Eq. 3, of Eq. 12 under dpo, and of the KL in the reward under ppo (Eq. 2) and rloo."""
-    advantage_std: Literal["population", "sample"]
-    advantage_eps: float
-    sampling: SamplingRecipe
-    micro_batch_tokens: Annotated[int, MEMORY]
+    advantage_std: Literal["population", "sample"] = "population"
+    """Paper silent: that of the group as a whole."""
+    advantage_eps: float = 1e-6
+    """What keeps the division finite; paper silent."""
+    sampling: SamplingRecipe = SamplingRecipe()
+    micro_batch_tokens: Annotated[int, MEMORY] = 8_192
     """Tokens of one forward and backward; bounds the memory, changes nothing but rounding."""
-    optimiser: OptimiserRecipe
-    checkpoint_every: Annotated[int, SPEED]
+    optimiser: OptimiserRecipe = OptimiserRecipe(lr=1e-6)
+    """§4.2's rate, for 7B; a model of 0.1B takes ten times as much."""
+    checkpoint_every: Annotated[int, SPEED] = 20
     """Steps between checkpoints."""
     extra_rewards: tuple[RewardTermRecipe, ...] = ()
     """Under grpo_process these have no part: it rewards steps."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mathwright import answers, judge
 from mathwright.errors import MathwrightError
-from mathwright.functions import Outcome, call_batched, call_each, import_function
+from mathwright.functions import EACH, TOGETHER, Outcome, call_batched, call_each, import_function
 from mathwright.lm.heads import Scale, score
 from mathwright.lm.model import RewardModel
 from mathwright.problems.programs import program_of
@@ -275,6 +275,8 @@ def from_recipe(
                 hint="give the recipe a reward part, or set rl.reward=rule",
             )
         reward: Reward = ModelReward(reward_model, recipe.micro_batch_tokens, scale=scale)
+    elif recipe.reward == "functions":
+        return [(_term(term, recipe), term.weight) for term in recipe.extra_rewards]
     else:
         reward = AnswerReward()
     if recipe.truncation_reward is not None:
@@ -287,4 +289,5 @@ def _term(term: RewardTermRecipe, recipe: RLRecipe) -> Reward:
         return FormatReward()
     if term.kind == "length":
         return LengthReward(recipe.sampling.max_new_tokens)
-    return FunctionReward(import_function(term.function), term.function, term.timeout_s, term.batched)
+    takes = TOGETHER if term.batched else EACH
+    return FunctionReward(import_function(term.function, takes=takes), term.function, term.timeout_s, term.batched)

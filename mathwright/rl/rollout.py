@@ -188,7 +188,7 @@ def _steps(sample: Sample, scores: StepScores, tokenizer: Any) -> dict[str, Any]
 
 
 def group_statistics(groups: Sequence[RolloutGroup], *, by_step: bool = False) -> dict[str, float | None]:
-    """The metrics of an exploration; each is explained in `rl.train`.
+    """The metrics of an exploration; each is explained in `rl.training`.
 
     by_step: whether steps are rewarded, so that a response without a scored step is unscored.
     """

@@ -51,7 +51,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise MathwrightError(f"{path} is a file", hint="name a folder with --out")
         if self._known.is_file():
-            theirs = json.loads(self._known.read_text(encoding="utf-8"))["name"]
+            theirs = self._name_of_run()
             if theirs != recipe_name:
                 raise MathwrightError(
                     f"{path} holds a run of recipe {theirs!r}, not {recipe_name!r}",
@@ -62,7 +62,10 @@ class RunDirectory:
             raise MathwrightError(
                 f"{path} is not empty and holds no run", hint="choose an empty or new folder with --out"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MathwrightError(f"{path} cannot be made: {error.strerror}", hint="choose another --out") from error
         with lock.hold(self.path):
             if not self._known.is_file():
                 write_json(self._known, self._recipe)
@@ -70,6 +73,15 @@ class RunDirectory:
     @property
     def _known(self) -> Path:
         return self.path / "recipe.json"
+
+    def _name_of_run(self) -> str:
+        try:
+            return json.loads(self._known.read_text(encoding="utf-8"))["name"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise MathwrightError(
+                f"{self._known} is damaged: {error}",
+                hint="restore it, or choose another --out; nothing was overwritten",
+            ) from error
 
     def _keep_recipe(self) -> None:
         """Write the recipe of now; one with other values stays under a dated name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,20 +17,25 @@ from mathwright.run.affects import ADDED, RESULT, SPEED, Grows
 class SFTRecipe:
     """Solutions of the training problems, packed at random into rows of `context` tokens."""
 
-    formats: tuple[SolutionFormat, ...]
-    num_examples: int
+    formats: tuple[SolutionFormat, ...] = ("cot", "pot", "tool")
+    """Which solutions are trained on; all three of §3.1, where the data has them."""
+    num_examples: int = 0
     """Examples drawn over the formats in turn; 0 is all there are."""
-    context: int
+    context: int = 2048
     """Tokens of a packed row, which is one forward and backward."""
-    batch_rows: int
-    """Rows of an optimiser step."""
-    num_steps: Annotated[int, Grows(unless="optimiser.decay")]
-    optimiser: OptimiserRecipe
-    checkpoint_every: Annotated[int, SPEED]
+    batch_rows: int = 8
+    """Rows of an optimiser step: some 16,000 tokens."""
+    num_steps: Annotated[int, Grows(unless="optimiser.decay")] = 500
+    """§3.2; `num_epochs` goes before it."""
+    optimiser: OptimiserRecipe = OptimiserRecipe(lr=2e-5, warmup_steps=10, decay=((0.8, 0.316),))
+    """Less than §3.2's 5e-5, which is for batches of 256 rows."""
+    checkpoint_every: Annotated[int, SPEED] = 100
     """Steps between checkpoints."""
     solutions: Annotated[tuple[str, ...] | None, ADDED] = None
     """Folders of `mathwright sft import`, `sft annotate` or `sft build`: their training problems and solutions are
     trained on besides those of the problem sources. What the run's tests ask is left out."""
+    num_epochs: Annotated[float | None, ADDED] = None
+    """Passes over the examples, in place of num_steps."""
     lora: Annotated[LoraRecipe | None, ADDED] = None
     """Train adapters only. The model is saved with them added to its weights, and they alone in `adapter/`."""
     heldout: Annotated[int | None, ADDED] = None
@@ -45,6 +51,8 @@ def check(recipe: SFTRecipe) -> None:
     """Raise MathwrightError for a recipe under which nothing would be trained."""
     lowest = [("num_examples", 0), ("context", 2), ("batch_rows", 1), ("num_steps", 1), ("checkpoint_every", 0)]
     check_lowest("sft", recipe, lowest)
+    if recipe.num_epochs is not None and not 0 < recipe.num_epochs < math.inf:
+        raise MathwrightError(f"sft.num_epochs is {recipe.num_epochs}", hint="it must be above 0: sft.num_epochs=3")
     check_optimiser("sft", recipe.optimiser)
     if recipe.choose is not None and not (recipe.heldout and recipe.evaluate_every):
         raise MathwrightError(

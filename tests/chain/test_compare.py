@@ -11,7 +11,7 @@ import torch
 from mathwright.chain.compare import run
 from mathwright.lm.load import load
 from mathwright.lm.shards import TokenShards
-from mathwright.pretrain import train
+from mathwright.pretrain import training
 from mathwright.pretrain.recipe import MixtureRecipe
 from mathwright.run import RunDirectory, read_manifest, read_manifests, read_metrics
 from tests import warm
@@ -60,7 +60,7 @@ def test_a_stopped_comparison_goes_on_with_the_corpus_it_was_at(
             if Path(path).name == "noise" and not (tmp_path / "again").exists():
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "TokenShards", Stopping)
+    monkeypatch.setattr(training, "TokenShards", Stopping)
     with pytest.raises(KeyboardInterrupt):
         compare(compared, tmp_path / "run")
     assert (tmp_path / "run" / "compare" / "noise" / "clock.json").is_file(), "its time counts"

@@ -18,9 +18,9 @@ from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.save import save
 from mathwright.records import JudgedGroup, Problem, read_jsonl
 from mathwright.reward import refresh
-from mathwright.reward import train as reward_train
+from mathwright.reward import training as reward_train
 from mathwright.reward.recipe import RewardRecipe
-from mathwright.rl import train
+from mathwright.rl import training
 from mathwright.run import Stage, read_manifest, read_metrics
 from tests.rl import toy
 
@@ -262,7 +262,7 @@ def test_killed_in_a_step_and_in_the_reward_models_training_it_goes_on_to_the_bi
 
 
 def test_a_finished_iteration_is_not_run_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = train.run
+    real = training.run
     numbers: list[int] = []
 
     def stops(recipe: Any, stage: Stage, **given: Any) -> None:
@@ -271,7 +271,7 @@ def test_a_finished_iteration_is_not_run_again(folder: Path, tmp_path: Path, mon
             raise KeyboardInterrupt
         real(recipe, stage, **given)
 
-    monkeypatch.setattr(train, "run", stops)
+    monkeypatch.setattr(training, "run", stops)
     with pytest.raises(KeyboardInterrupt):
         iterated(folder, tmp_path / "run", reward="rule")
     iterated(folder, tmp_path / "run", reward="rule")
@@ -285,7 +285,7 @@ def test_stopped_after_the_last_step_of_an_iteration_its_samples_are_still_there
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "save", stop)  # the samples are written by then, the stage has not finished
+        patch.setattr(training, "save", stop)  # the samples are written by then, the stage has not finished
         with pytest.raises(KeyboardInterrupt):
             iterated(folder, tmp_path / "run")
     stage = iterated(folder, tmp_path / "run").path
@@ -298,7 +298,7 @@ def test_the_value_model_goes_on_from_iteration_to_iteration(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What iteration 1 left is what iteration 2 begins with: a head put into its folder is found again at the end."""
-    real = train.run
+    real = training.run
     put = torch.full_like(head(folder / "before/reward/model"), 0.25)
 
     def with_another_head(recipe: Any, stage: Stage, **given: Any) -> None:
@@ -308,7 +308,7 @@ def test_the_value_model_goes_on_from_iteration_to_iteration(
             save(left, tmp_path / "run/rl/iteration_1/value_model")
         real(recipe, stage, **given)
 
-    monkeypatch.setattr(train, "run", with_another_head)
+    monkeypatch.setattr(training, "run", with_another_head)
     changes = {"method": "ppo", "value_init": "policy", "value_lr": 1e-6, "value_pretraining": 0}
     stage = iterated(folder, tmp_path / "run", reward="rule", **changes).path
     assert torch.allclose(head(stage / "iteration_2/value_model"), put, atol=1e-4)

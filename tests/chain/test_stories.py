@@ -142,13 +142,13 @@ def test_a_stage_may_start_from_the_model_it_made(run: Run) -> None:
 def test_a_stage_that_starts_from_its_own_model_goes_on_when_it_was_stopped(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mathwright.sft import train
+    from mathwright.sft import training
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     model = str(run.out / "sft" / "model")
-    monkeypatch.setattr(train, "save", stop)
+    monkeypatch.setattr(training, "save", stop)
     assert run("sft", "--model", model)[0] == 130
     assert not (run.out / "sft" / "model").exists()
     monkeypatch.undo()
@@ -244,17 +244,17 @@ def test_clear_removes_and_makes_it_again(run: Run) -> None:
 
 
 def test_an_interrupted_stage_goes_on_with_other_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mathwright.rl import train
+    from mathwright.rl import training
 
-    report = train._Training._report
+    report = training._Training._report
 
-    def stop(self: train._Training, step: int, values: train.Values, found: train.Exploration) -> None:
+    def stop(self: training._Training, step: int, values: training.Values, found: training.Exploration) -> None:
         report(self, step, values, found)
         if step == 1:
             raise KeyboardInterrupt
 
     changed = ("--set", "rl.kl_coef=0.5", "--set", "rl.num_steps=3")
-    monkeypatch.setattr(train._Training, "_report", stop)
+    monkeypatch.setattr(training._Training, "_report", stop)
     assert run("rl", *changed)[0] == 130
     monkeypatch.undo()
     settings = ("generation_batch=3", "micro_batch_tokens=64", "saved_groups=1", "checkpoint_every=3",

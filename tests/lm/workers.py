@@ -28,12 +28,12 @@ from mathwright.lm.recipe import LoraRecipe, SamplingRecipe
 from mathwright.lm.save import save
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode
-from mathwright.pretrain import train as pretraining
+from mathwright.pretrain import training as pretraining
 from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage
 from mathwright.sft.recipe import SFTRecipe
-from mathwright.sft.train import run as fine_tune
+from mathwright.sft.training import run as fine_tune
 from tests.lm.conftest import adamw, tiny_lm
 
 NUM_STEPS = 6

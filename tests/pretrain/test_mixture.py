@@ -13,7 +13,7 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter, TokenShards
-from mathwright.pretrain import train
+from mathwright.pretrain import training
 from mathwright.pretrain.mixture import Mixture, note_on_weights, shares
 from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
 from mathwright.run import RunDirectory, read_manifest, read_metrics
@@ -135,7 +135,7 @@ def trained(tmp_path: Path, lm: LanguageModel, part: PretrainRecipe) -> Path:
     save(lm, tmp_path / "model")
     stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
     corpora = {name: tmp_path / name for name in names}
-    train.run(part, stage, model=tmp_path / "model", corpora=corpora, heldout=None, dtype="float32", seed=0)
+    training.run(part, stage, model=tmp_path / "model", corpora=corpora, heldout=None, dtype="float32", seed=0)
     return stage.path
 
 
@@ -165,7 +165,7 @@ def test_shards_of_another_tokenizer_are_refused(tmp_path: Path, lm: LanguageMod
     save(lm, tmp_path / "model")
     stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
     with pytest.raises(MathwrightError, match="tokens of another tokenizer"):
-        train.run(
+        training.run(
             recipe(component("a", 1.0)), stage, model=tmp_path / "model", corpora={"a": tmp_path / "a"}, heldout=None,
             dtype="float32", seed=0,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter, TokenShards
 from mathwright.lm.tokenise import encode
-from mathwright.pretrain import train
+from mathwright.pretrain import training
 from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
 from mathwright.run import RunDirectory, read_manifest
 from mathwright.run.affects import leaves
@@ -54,7 +54,7 @@ def write_shards(folder: Path, lm: LanguageModel, texts: list[str]) -> TokenShar
 
 def test_every_window_of_a_corpus_comes_once_before_any_comes_again(tmp_path: Path, lm: LanguageModel) -> None:
     shards = write_shards(tmp_path / "a", lm, TEXTS)
-    mixture = train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=40, seed=3)
+    mixture = training.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=40, seed=3)
     rows = [tuple(row) for step in range(40) for row in mixture.rows(step)]
     num_windows = (shards.num_tokens - 1) // 64
     assert len(rows) > num_windows
@@ -69,12 +69,12 @@ def test_shares_of_the_mixture_and_rows_do_not_depend_on_what_was_read_before(
 ) -> None:
     a, b = write_shards(tmp_path / "a", lm, TEXTS), write_shards(tmp_path / "b", lm, [t.upper() for t in TEXTS])
     parts = (MixtureRecipe(name="a", path="", weight=3), MixtureRecipe(name="b", path="", weight=1))
-    mixture = train.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
+    mixture = training.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
     for steps in (1, 17, 500):  # in every stretch of the training
         found = mixture.achieved(steps)
         assert found["a"].tokens == pytest.approx(0.75 * steps * 512, abs=3 * 64)
         assert found["a"].tokens + found["b"].tokens == steps * 512
-    fresh = train.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
+    fresh = training.Mixture(recipe(*parts), {"a": a, "b": b}, num_steps=500, seed=0)
     for step in (0, 1, 2, 123):
         mixture.rows(step)
     np.testing.assert_array_equal(mixture.rows(124), fresh.rows(124))
@@ -85,7 +85,7 @@ def test_training_lowers_the_bits_per_byte_of_text_like_it(tmp_path: Path, lm: L
     write_shards(tmp_path / "held", lm, TEXTS[1::2])
     save(lm, tmp_path / "model")
     stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
-    train.run(
+    training.run(
         recipe(MixtureRecipe(name="text", path="", weight=1)),
         stage,
         model=tmp_path / "model",
@@ -105,7 +105,7 @@ def test_training_lowers_the_bits_per_byte_of_text_like_it(tmp_path: Path, lm: L
 def test_a_corpus_shorter_than_a_row_is_refused(tmp_path: Path, lm: LanguageModel) -> None:
     shards = write_shards(tmp_path / "a", lm, ["1 + 1"])
     with pytest.raises(MathwrightError, match="less than one row"):
-        train.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=1, seed=0)
+        training.Mixture(recipe(MixtureRecipe(name="a", path="", weight=1)), {"a": shards}, num_steps=1, seed=0)
 
 
 def test_a_larger_token_budget_goes_on_to_the_bit(tmp_path: Path, lm: LanguageModel) -> None:
@@ -121,7 +121,7 @@ def test_a_larger_token_budget_goes_on_to_the_bit(tmp_path: Path, lm: LanguageMo
         growing = {leaf.path for leaf in leaves(part) if leaf.grows}
         stage = RunDirectory(run, recipe_name="t", recipe={}).stage("pretrain", part, growing=growing)
         corpora = {name: tmp_path / name for name in ("a", "b")}
-        train.run(
+        training.run(
             part, stage, model=tmp_path / "start", corpora=corpora, heldout=tmp_path / "a", dtype="float32", seed=0
         )
         return load(stage.path / "model", dtype="float32").model.state_dict()
@@ -148,4 +148,4 @@ def test_a_budget_that_trains_nothing_is_refused_before_the_model_is_opened(tmp_
     wrong = dataclasses.replace(recipe(MixtureRecipe(name="a", path="", weight=1)), **changes)
     stage = RunDirectory(tmp_path / "run", recipe_name="t", recipe={}).stage("pretrain")
     with pytest.raises(MathwrightError, match=message):
-        train.run(wrong, stage, model=tmp_path / "no model", corpora={}, heldout=None, dtype="float32", seed=0)
+        training.run(wrong, stage, model=tmp_path / "no model", corpora={}, heldout=None, dtype="float32", seed=0)

@@ -180,8 +180,7 @@ def test_a_file_of_our_own_problems(tmp_path: Path) -> None:
     with pytest.raises(MathwrightError, match=r"mine\.jsonl:2: the id 'p1' stands already at .*mine\.jsonl:1"):
         load_benchmark(str(tmp_path / "mine.jsonl"))
     write(tmp_path / "mine.jsonl", GSM)
-    with pytest.raises(MathwrightError, match=r"mine\.jsonl:1: not a Problem: "):
-        load_benchmark(str(tmp_path / "mine.jsonl"))
+    assert load_benchmark(str(tmp_path / "mine.jsonl")).problems[0].answer, "rows of any layout will do"
     with pytest.raises(MathwrightError, match="no such file"):
         load_benchmark(str(tmp_path / "none.jsonl"))
 

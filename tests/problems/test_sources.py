@@ -150,10 +150,10 @@ ROW = to_json(problem(1))
     [
         ([ROW, "{broken"], r"mine\.jsonl:2: not JSON"),
         ([ROW, "", "[1, 2]"], r"mine\.jsonl:3: not a JSON object but list"),
-        ([{k: v for k, v in ROW.items() if k != "answer"}], r"mine\.jsonl:1: not a Problem: .*'answer'"),
-        ([{**ROW, "answer": 4}], r"mine\.jsonl:1: .*answer must be str"),
-        ([ROW, {**ROW, "question": "Other?"}], r"mine\.jsonl:2: the id 'p1' stands already on line 1"),
-        ([], r"mine\.jsonl: no train problem \(hint"),
+        ([{k: v for k, v in ROW.items() if k != "question"}], r"mine\.jsonl:1: no question: none of question, .*id"),
+        ([{**ROW, "subject": 4}], r"mine\.jsonl:1: .*subject must be str"),
+        ([ROW, {**ROW, "question": "Other?"}], r"mine\.jsonl:2: the id 'p1' stands already at .*:1"),
+        ([], r"mine\.jsonl: there is no row in it"),
         (
             [{**ROW, "answer": " "}, {**ROW, "id": "b", "answer": ""}, {**ROW, "id": "c", "split": "dev"}],
             r"no train problem \(dropped: empty reference 2, split 'dev' is neither train nor test 1\)",

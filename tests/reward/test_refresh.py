@@ -157,9 +157,9 @@ def test_replay_keeps_what_was_learnt(tmp_path, reward_model):
 def test_an_interrupted_refresh_goes_on_to_the_bit(tmp_path, reward_model, monkeypatch):
     recipe = dataclasses.replace(RECIPE, checkpoint_every=2)
     whole, summary = run(tmp_path / "whole", reward_model, recipe=recipe)
-    from mathwright.reward import train
+    from mathwright.reward import training
 
-    pack, calls = train.pack_rankings, []
+    pack, calls = training.pack_rankings, []
 
     def stop(*arguments):
         calls.append(1)
@@ -167,10 +167,10 @@ def test_an_interrupted_refresh_goes_on_to_the_bit(tmp_path, reward_model, monke
             raise KeyboardInterrupt
         return pack(*arguments)
 
-    monkeypatch.setattr(train, "pack_rankings", stop)
+    monkeypatch.setattr(training, "pack_rankings", stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", reward_model, recipe=recipe)
-    monkeypatch.setattr(train, "pack_rankings", pack)
+    monkeypatch.setattr(training, "pack_rankings", pack)
     broken, again = run(tmp_path / "broken", reward_model, recipe=recipe)
     assert (broken.path / "model/model.safetensors").read_bytes() == (
         whole.path / "model/model.safetensors"

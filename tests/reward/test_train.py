@@ -18,7 +18,7 @@ from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.records import JudgedGroup, Problem, Ranking, Verdict, VerdictStatus, read_jsonl
-from mathwright.reward import train
+from mathwright.reward import training
 from mathwright.reward.examples import examples_of, trainable
 from mathwright.reward.objective import objective, pack_rankings
 from mathwright.reward.recipe import RewardRecipe
@@ -74,7 +74,7 @@ def even_is_right(monkeypatch):
 
 def run(path: Path, model: Path, *, problems=PROBLEMS, **changes):
     stage = RunDirectory(path, recipe_name="toy", recipe={}).stage("reward")
-    train.run(
+    training.run(
         dataclasses.replace(RECIPE, **changes),
         stage,
         model=model,
@@ -133,7 +133,7 @@ def test_the_folder_loads_again_and_orders_as_the_summary_says(tmp_path, model):
 
 def test_an_interrupted_stage_goes_on_to_the_bit(tmp_path, model, monkeypatch):
     whole = run(tmp_path / "whole", model, checkpoint_every=2)
-    pack, calls = train.pack_rankings, []
+    pack, calls = training.pack_rankings, []
 
     def stop(*arguments):
         calls.append(1)
@@ -141,11 +141,11 @@ def test_an_interrupted_stage_goes_on_to_the_bit(tmp_path, model, monkeypatch):
             raise KeyboardInterrupt
         return pack(*arguments)
 
-    monkeypatch.setattr(train, "pack_rankings", stop)
+    monkeypatch.setattr(training, "pack_rankings", stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", model, checkpoint_every=2)
-    monkeypatch.setattr(train, "pack_rankings", pack)
-    monkeypatch.setattr(train, "sample_groups", None)  # sampled once, never again
+    monkeypatch.setattr(training, "pack_rankings", pack)
+    monkeypatch.setattr(training, "sample_groups", None)  # sampled once, never again
     broken = run(tmp_path / "broken", model, checkpoint_every=2)
     first, second = (heads.load(s.path / "model", dtype="float32").model.state_dict() for s in (whole, broken))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -279,7 +279,7 @@ def test_the_next_token_is_a_term_of_its_own_and_trains_the_body(model):
 def test_a_body_that_also_learns_the_next_token_tells_right_from_wrong(tmp_path, model):
     part = dataclasses.replace(RECIPE, token_weight=1.0, language_weight=1.0)
     stage = RunDirectory(tmp_path, recipe_name="toy", recipe={}).stage("reward", part)
-    train.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
+    training.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
     losses = [m["language_loss"] for m in stage.metrics() if m.get("kind") == "train"]
     assert losses[-1] < losses[0]
     assert summary(stage)["pair_accuracy"] > 0.9
@@ -290,7 +290,7 @@ def test_more_epochs_go_on_to_the_bit(tmp_path, model):
         part = dataclasses.replace(RECIPE, num_problems=24, num_epochs=num_epochs)
         growing = {leaf.path for leaf in affects.leaves(part) if leaf.grows}
         stage = RunDirectory(path, recipe_name="toy", recipe={}).stage("reward", part, growing=growing)
-        train.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
+        training.run(part, stage, model=model, problems=PROBLEMS, template="short", dtype="float32", seed=1)
         return (stage.path / "model" / "model.safetensors").read_bytes(), summary(stage)
 
     trained(tmp_path / "grown", 2)

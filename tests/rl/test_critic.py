@@ -190,14 +190,14 @@ KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from mathwright.rl import train
+from mathwright.rl import training
 from tests.rl import test_critic, toy
-report = train._Training._report
+report = training._Training._report
 def kill(self, step, values, found):
     report(self, step, values, found)
     if step == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-train._Training._report = kill
+training._Training._report = kill
 toy.run(Path(sys.argv[1]), Path(sys.argv[2]), value_samples=test_critic.SAMPLES, **test_critic.STEERED)
 """
 STEERED = PPO | {"num_steps": 5, "kl_target": 0.5, "kl_horizon": 20, "inner_updates": 2, "num_minibatches": 2}

@@ -15,7 +15,7 @@ from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
-from mathwright.rl import rewards, train
+from mathwright.rl import rewards, training
 from mathwright.rl.check import check
 from mathwright.rl.methods.grpo import Grpo
 from mathwright.rl.models import Models
@@ -77,7 +77,7 @@ def tokens_of(path: Path) -> list[list[list[int]]]:
 def test_a_run_with_adapters_goes_on_to_the_bit(tmp_path, model, monkeypatch):
     pytest.importorskip("peft")
     whole = run(tmp_path / "whole", model, lora=LORA, num_steps=4, checkpoint_every=2)
-    report = train._Training._report
+    report = training._Training._report
 
     def stop(self, step, values, found):
         report(self, step, values, found)
@@ -85,7 +85,7 @@ def test_a_run_with_adapters_goes_on_to_the_bit(tmp_path, model, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(train._Training, "_report", stop)
+        patched.setattr(training._Training, "_report", stop)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "broken", model, lora=LORA, num_steps=4, checkpoint_every=2)
     broken = run(tmp_path / "broken", model, lora=LORA, num_steps=4, checkpoint_every=2)
@@ -131,17 +131,17 @@ WORKER = """
 import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from mathwright.rl import rewards, train
+from mathwright.rl import rewards, training
 from tests.rl import test_models, toy
 from tests.rl.toy import run
 rewards.answers.check_responses = toy.even_is_right
 kill_at = int(sys.argv[4])
-report = train._Training._report
+report = training._Training._report
 def stop(self, step, values, found):
     report(self, step, values, found)
     if step == kill_at and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-train._Training._report = stop
+training._Training._report = stop
 for job in sys.argv[3].split(","):
     run(Path(sys.argv[1]) / job, Path(sys.argv[2]), heldout=toy.PROBLEMS, evaluate_every=2, **test_models.JOBS[job])
 """

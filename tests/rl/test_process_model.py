@@ -14,7 +14,7 @@ from mathwright.lm.save import save
 from mathwright.problems.steps import StepRule, write_rule
 from mathwright.records import Completion, FinishReason, Verdict, VerdictStatus
 from mathwright.reward.recipe import ProcessRecipe
-from mathwright.rl import train
+from mathwright.rl import training
 from mathwright.rl.check import check
 from mathwright.rl.guards import Guards
 from mathwright.rl.rewards import Sample
@@ -99,7 +99,7 @@ def test_the_verdict_is_a_last_step_of_its_own():
 @pytest.mark.parametrize("credit", ["sum", "min", "mean"])
 def test_a_training_with_the_process_model(model, process_model, tmp_path, credit):
     stage = toy.stage(tmp_path / "run")
-    train.run(
+    training.run(
         toy.recipe(**BY_MODEL, outcome_weight=0.5, process_credit=credit), stage, model=model, reward_model=None,
         problems=toy.PROBLEMS, template="short", dtype="float32", seed=0, process_model=process_model,
     )  # fmt: skip

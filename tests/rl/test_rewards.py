@@ -1,6 +1,7 @@
 """Rewards: the rules, weighted sums, and everything a reward function can do wrong."""
 
 import asyncio
+import dataclasses
 import sys
 import time
 from types import SimpleNamespace
@@ -10,8 +11,10 @@ import pytest
 from mathwright import functions
 from mathwright.errors import MathwrightError
 from mathwright.lm.heads import Scale
-from mathwright.records import Completion, FinishReason, Problem, Verdict
+from mathwright.records import Completion, FinishReason, Message, Problem, Verdict
 from mathwright.rl import rewards
+from mathwright.rl.check import check
+from mathwright.rl.recipe import RewardTermRecipe
 from mathwright.rl.rewards import AnswerReward, FormatReward, FunctionReward, LengthReward, Sample, judged, weighted_sum
 from tests.rl import toy
 
@@ -263,19 +266,78 @@ def in_the_other_order(completions, problems):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (of_trl, "as TRL calls it"),
-        (of_trl_with_a_column, "as TRL calls it"),
-        (of_verl, "as verl calls it"),
         (of_openrlhf, "calls it"),
         (of_one, r"takes \(completion\); here it is called with"),
         (of_three, r"takes \(problem, completion, weight\)"),
-        (in_the_other_order, "as TRL calls it"),
+        (in_the_other_order, r"takes \(completions, problems\)"),
     ],
 )
 def test_functions_of_other_trainers_are_refused_by_their_signature(takes, function, message):
     with pytest.raises(MathwrightError, match=message) as caught:
         functions.import_function(f"tests.rl.test_rewards:{function.__name__}", takes=takes)
     assert "wrap it: def mine(problem, completion)" in caught.value.hint or "write it as def f(" in caught.value.hint
+
+
+COLUMNS = Problem(
+    id="c", question="1 + 1?", answer="2", source="mine", split="train", columns={"answer": "two", "level": 3}
+)
+
+
+def by_column(completions, answer, level, **kwargs):
+    assert "answer" not in kwargs
+    return [float(c == a) + n for c, a, n in zip(completions, answer, level, strict=True)]
+
+
+def by_conversation(prompts, completions, ground_truth):
+    rows = zip(prompts, completions, ground_truth, strict=True)
+    return [float(c[0]["content"] == g and p[0]["role"] == "user") for p, c, g in rows]
+
+
+def of_verl_with_more(data_source, solution_str, ground_truth, extra_info=None):
+    level = (extra_info or {})["level"]
+    return {"score": float(solution_str == ground_truth), "data_source": data_source, "level": level}
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_functions_of_trl_and_verl_are_called_with_what_they_take(batched):
+    takes = functions.TOGETHER if batched else functions.EACH
+
+    def scores(name: str, problem: Problem) -> list[float]:
+        function = functions.import_function(f"tests.rl.test_rewards:{name}", takes=takes)
+        done = [completion("2"), completion("two")]
+        return list(function([problem] * 2, done)) if batched else [function(problem, one) for one in done]
+
+    assert scores("of_trl", COLUMNS) == [1.0, 1.0]
+    assert scores("by_column", COLUMNS) == [3.0, 4.0], "the column of that name goes before the reference answer"
+    chat = dataclasses.replace(COLUMNS, messages=(Message(role="user", content="1 + 1?"),))
+    assert scores("by_conversation", chat) == [1.0, 0.0]
+    assert scores("of_verl", COLUMNS) == [1.0, 1.0]
+    assert scores("of_verl_with_more", COLUMNS) == [1.0, 0.0]
+
+
+def test_a_function_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "help_us.py").write_text("ONE = 1.0\n")
+    (tmp_path / "mine.py").write_text("from help_us import ONE\n\ndef f(problem, completion):\n    return ONE\n")
+    assert functions.import_function(f"{tmp_path}/mine.py:f", takes=functions.EACH)(None, None) == 1.0
+    for name, content, message, hint in (
+        ("mine.py:g", None, "has no 'g'", "its functions are f"),
+        ("none.py:f", None, "no such file", "mine.py"),
+        ("bad.py:f", "def f(:\n", "SyntaxError", "python"),
+        ("worse.py:f", "1 / 0\n", "ZeroDivisionError", "python"),
+    ):
+        if content:
+            (tmp_path / name.partition(":")[0]).write_text(content)
+        with pytest.raises(MathwrightError, match=message) as caught:
+            functions.import_function(f"{tmp_path}/{name}", takes=functions.EACH)
+        assert hint in caught.value.hint
+
+
+def test_own_functions_alone_are_the_reward():
+    recipe = toy.recipe(reward="functions", extra_rewards=(RewardTermRecipe(function="tests.rl.toy:share_of_digits"),))
+    [(reward, weight)] = rewards.from_recipe(recipe, None)
+    assert (reward.name, weight) == ("tests.rl.toy:share_of_digits", 1.0)
+    with pytest.raises(MathwrightError, match=r"rl\.extra_rewards names none"):
+        check(dataclasses.replace(recipe, extra_rewards=()))
 
 
 @pytest.mark.parametrize("function", [of_three_with_a_default, in_our_own_words, of_whatever, max])

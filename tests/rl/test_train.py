@@ -16,7 +16,7 @@ from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.records import RolloutGroup, from_json
-from mathwright.rl import rewards, train
+from mathwright.rl import rewards, training
 from mathwright.rl.methods import grpo
 from mathwright.rl.models import Models
 from mathwright.rl.recipe import RewardTermRecipe
@@ -94,14 +94,14 @@ def test_a_second_inner_update_compares_with_the_policy_that_explored(tmp_path, 
 @pytest.mark.parametrize("stopped_at", [0, 1, 2])
 def test_an_interrupted_training_goes_on_to_the_bit(tmp_path, model, monkeypatch, stopped_at):
     whole = run(tmp_path / "whole", model, num_steps=3, checkpoint_every=2, inner_updates=2)
-    report = train._Training._report
+    report = training._Training._report
 
     def stop(self, step, values, found):
         report(self, step, values, found)
         if step == stopped_at:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train._Training, "_report", stop)
+    monkeypatch.setattr(training._Training, "_report", stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", model, num_steps=3, checkpoint_every=2, inner_updates=2)
     monkeypatch.undo()
@@ -164,7 +164,7 @@ def test_the_buffer_keeps_what_the_older_checkpoint_needs(tmp_path, model, monke
         if step == 6:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train._Training, "_report", stop)
+    monkeypatch.setattr(training._Training, "_report", stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", model, num_steps=9, checkpoint_every=2)
     checkpoints = sorted(p.stem for p in (tmp_path / "run/rl" / CHECKPOINTS).iterdir())
@@ -243,17 +243,17 @@ def test_a_run_with_dynamic_sampling_goes_on_to_the_bit(tmp_path, model, monkeyp
 
     monkeypatch.setattr(toy, "share_of_digits", reward)
     whole = run(tmp_path / "whole", model, num_steps=4, max_resampling=5, checkpoint_every=2)
-    report = train._Training._report
+    report = training._Training._report
 
     def stop(self, step, values, found):
         report(self, step, values, found)
         if step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train._Training, "_report", stop)
+    monkeypatch.setattr(training._Training, "_report", stop)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", model, num_steps=4, max_resampling=5, checkpoint_every=2)
-    monkeypatch.setattr(train._Training, "_report", report)
+    monkeypatch.setattr(training._Training, "_report", report)
     broken = run(tmp_path / "broken", model, num_steps=4, max_resampling=5, checkpoint_every=2)
     assert same_weights(whole.path / "model", broken.path / "model")
     assert (whole.path / "rollouts.jsonl").read_bytes() == (broken.path / "rollouts.jsonl").read_bytes()
@@ -378,8 +378,8 @@ def test_a_function_that_never_says_anything_is_named(tmp_path, model, monkeypat
 
 
 def test_a_function_with_another_signature_is_refused_before_the_model_is_opened(tmp_path):
-    term = RewardTermRecipe(kind="function", weight=1.0, function="tests.rl.test_rewards:of_trl")
-    with pytest.raises(MathwrightError, match="as TRL calls it"):
+    term = RewardTermRecipe(kind="function", weight=1.0, function="tests.rl.test_rewards:of_openrlhf")
+    with pytest.raises(MathwrightError, match="as OpenRLHF calls it"):
         run(tmp_path / "run", tmp_path / "no model", extra_rewards=(term,))
 
 
@@ -459,7 +459,7 @@ def test_a_training_that_ends_early_is_measured_where_it_ended_and_stays_ended(t
     def stops(self) -> bool:
         return len(measured(self.stage)) >= 2
 
-    monkeypatch.setattr(train._Training, "_stops", stops)
+    monkeypatch.setattr(training._Training, "_stops", stops)
     stage = run(tmp_path / "run", model, num_steps=5, heldout=toy.PROBLEMS[:2], evaluate_every=4, num_evaluated=2)
     assert [m["step"] for m in measured(stage)] == [0, 1]
     assert [m["step"] for m in measured(stage, "eval")] == [0, 2]

@@ -14,7 +14,7 @@ from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Verdict
-from mathwright.rl import train
+from mathwright.rl import training
 from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
 from mathwright.run import RunDirectory, Stage
 
@@ -104,7 +104,7 @@ def run(
 ) -> Stage:
     """A training by a recipe with changes."""
     where = stage(path)
-    train.run(
+    training.run(
         recipe(**changes),
         where,
         model=model,

@@ -18,7 +18,7 @@ from mathwright.problems.turns import turn
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage
 from mathwright.sft.recipe import SFTRecipe
-from mathwright.sft.train import build_examples
+from mathwright.sft.training import build_examples
 from tests.problems import chat_templates
 from tests.sft.test_train import recipe
 

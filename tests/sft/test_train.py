@@ -22,7 +22,7 @@ from mathwright.problems.prompts import build_prompt
 from mathwright.records import Part, Problem, Solution
 from mathwright.run import RunDirectory, Stage, read_manifest
 from mathwright.sft.recipe import SFTRecipe
-from mathwright.sft.train import build_examples, plan_rows, run
+from mathwright.sft.training import build_examples, plan_rows, run
 from tests.problems import chat_templates
 
 ADAMW = OptimiserRecipe(

@@ -41,7 +41,6 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.compare
     assert part is not None
-    shape = (part.model or recipe.model).scratch
     training, num_corpora = part.training, len(part.corpora)
     todo = trainings(part, recipe.seed)
     steps = training.num_tokens // training.batch_tokens
@@ -50,7 +49,9 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         writes=tuple(f"compare/{t.name}/model" for t in todo),
         num_steps=steps * len(todo),
         num_tokens=steps * training.batch_tokens * len(todo),
-        memory_bytes=training_bytes(shape, num_gpus=num_gpus, micro_batch_tokens=training.micro_batch_tokens),
+        memory_bytes=training_bytes(
+            part.model or recipe.model, num_gpus=num_gpus, micro_batch_tokens=training.micro_batch_tokens
+        ),
         notes=(
             f"{num_corpora} corpora, {steps:,} steps each"
             + (f", {len(todo) // num_corpora} times (seeds and rates)" if len(todo) > num_corpora else ""),

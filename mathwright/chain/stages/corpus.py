@@ -45,15 +45,20 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.corpus
     assert part is not None
     web = part.web
-    kept = part.budget_tokens[-1]
+    kept = part.budget_tokens[-1] if part.budget_tokens else 0
+    budgets = ", ".join(f"{b:,}" for b in part.budget_tokens) or f"{part.budget_share:.0%} of what there is"
     return Plan(
         reads={"package_docs": web.packages, "archives": web.archives, "crawl": web.start_urls}[web.kind],
-        writes=("corpus/documents", f"corpus/shards (about {kept * 4 / 1e9:,.3g} GB)", "corpus/heldout"),
+        writes=(
+            "corpus/documents",
+            "corpus/shards/train" + (f" (about {kept * 4 / 1e9:,.3g} GB)" if kept else ""),
+            "corpus/shards/heldout",
+        ),
         num_steps=part.max_iterations,
         num_tokens=kept,
         memory_bytes=2 * part.classifier.buckets * part.classifier.dim * 4,
         notes=(
-            f"up to {part.max_iterations} iterations, tokens kept {', '.join(f'{b:,}' for b in part.budget_tokens)}",
+            f"up to {part.max_iterations} iterations, tokens kept {budgets}",
             "memory: fastText's input matrix while it trains and is quantised or saved",
         ),
     )

@@ -9,6 +9,7 @@ from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, num_parameters
 from mathwright.chain.spec import StageSpec
+from mathwright.lm.shapes import shape_of
 from mathwright.problems.templates import TEMPLATES
 from mathwright.recipe import Recipe
 from mathwright.run import Stage
@@ -40,13 +41,14 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.eval
     assert part is not None
+    shape, tied = shape_of(recipe.model)
     answers = part.num_problems + part.num_sampled_problems * part.num_samples
     return Plan(
         reads=("each stage's model", "problems/test.jsonl"),
         writes=("eval/records.jsonl", "eval/table.json"),
         num_steps=0,
         num_tokens=answers * len(part.modes) * part.greedy_max_new_tokens,
-        memory_bytes=None if recipe.model.scratch is None else 2 * num_parameters(recipe.model.scratch),
+        memory_bytes=None if shape is None else 2 * num_parameters(shape, tied=tied),
         notes=(f"{answers:,} answers a model and mode, modes {', '.join(part.modes)}; weights only",),
     )
 

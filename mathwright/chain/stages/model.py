@@ -36,6 +36,7 @@ def run(context: Context, stage: Stage) -> None:
     from mathwright.lm.save import save
     from mathwright.lm.scratch import from_scratch as new_model
     from mathwright.problems.formats import response_text
+    from mathwright.problems.own_template import set_system
 
     recipe = context.recipe.model
     if recipe.source == "scratch":
@@ -45,6 +46,8 @@ def run(context: Context, stage: Stage) -> None:
         lm = new_model(recipe.scratch, texts, max_length=recipe.max_length, seed=context.recipe.seed)
     else:
         lm = load(recipe.source, dtype=recipe.dtype)
+    if context.recipe.system:
+        set_system(lm.tokenizer, context.recipe.system)
     save(lm, stage.path / "model")
     num_parameters = sum(p.numel() for p in lm.model.parameters())
     stage.say(f"{recipe.source}: {num_parameters / 1e6:.1f}M parameters")
@@ -54,4 +57,10 @@ def run(context: Context, stage: Stage) -> None:
     )
 
 
-MODEL = StageSpec(name="model", run=run, check=check, reads=reads, uses_template=from_scratch, parallel=True)
+def opens(recipe: Recipe) -> Sequence[tuple[str, str]]:
+    return () if from_scratch(recipe) else ((recipe.model.source, "model.source"),)
+
+
+MODEL = StageSpec(
+    name="model", run=run, check=check, opens=opens, reads=reads, uses_template=from_scratch, parallel=True
+)

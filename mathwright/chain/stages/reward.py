@@ -9,6 +9,7 @@ from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, training_bytes
 from mathwright.chain.spec import StageSpec
+from mathwright.problems.containers import data_rows
 from mathwright.recipe import Recipe
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.recipe import check as check_reward
@@ -27,6 +28,9 @@ def check(context: Context) -> None:
     assert context.recipe.reward is not None
     require_template("template", context.recipe.template)
     check_reward(context.recipe.reward)
+    if context.recipe.reward.kind != "process":
+        for file in context.recipe.reward.files:
+            next(data_rows(file, context.recipe.reward.fields))  # whether it is there and can be read
 
 
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
@@ -51,9 +55,7 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         writes=_writes(part),
         num_steps=steps,
         num_tokens=samples * part.sampling.max_new_tokens,
-        memory_bytes=training_bytes(
-            recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens
-        ),
+        memory_bytes=training_bytes(recipe.model, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens),
         notes=tuple(notes),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mathwright.chain.checks import require_model, require_template
 from mathwright.chain.context import Context
-from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
@@ -15,7 +15,6 @@ from mathwright.recipe import Recipe
 from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
 from mathwright.rl.check import check_sources
-from mathwright.rl.methods.table import TABLE_10
 from mathwright.run import Stage
 
 
@@ -33,19 +32,11 @@ def _values_read_reward(recipe: Recipe) -> bool:
 
 
 def check(context: Context) -> None:
-    from mathwright.functions import import_function
-    from mathwright.rl.step_scorers import step_scorer
-
     recipe = context.recipe.rl
     assert recipe is not None
     check_rl(recipe)
     check_sources(recipe)
     require_template("template", context.recipe.template)
-    for term in recipe.extra_rewards:
-        if term.kind == "function":
-            import_function(term.function)
-    if TABLE_10[recipe.method].reward == "steps" and recipe.step_reward != "model":
-        step_scorer(recipe.step_reward)
     if recipe.reference:
         require_model(recipe.reference, "rl.reference")
     if recipe.teacher:
@@ -76,24 +67,40 @@ def _check_reward_models(recipe: Recipe) -> None:
             )
 
 
+def opens(recipe: Recipe) -> Sequence[tuple[str, str]]:
+    assert recipe.rl is not None
+    named = ((recipe.rl.reference, "rl.reference"), (recipe.rl.teacher, "rl.teacher"))
+    return [(source, what) for source, what in named if source]
+
+
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.rl
     assert part is not None
     check_rl(part)
     batch = part.problems_per_step * part.group_size
     has_values = part.method == "ppo"
+    tokens = part.iterations * part.num_steps * batch * part.sampling.max_new_tokens
     scorers = (part.reward == "model") + (part.step_reward == "model")
     return Plan(
         reads=(f"{models(recipe)[0]}/model", *_reward_models(recipe), "problems/train.jsonl"),
         writes=("rl/model", *(("rl/value_model",) if has_values else ()), "rl/rollouts.jsonl", "rl/checkpoints"),
         num_steps=part.iterations * part.num_steps,
-        num_tokens=part.iterations * part.num_steps * batch * part.sampling.max_new_tokens,
+        num_tokens=tokens,
         memory_bytes=training_bytes(
-            recipe.model.scratch,
+            recipe.model,
             num_gpus=num_gpus,
             micro_batch_tokens=part.micro_batch_tokens,
             frozen=1 + scorers + (part.iterations > 1),
             trained=1 + has_values,
+            lora=part.lora,
+        ),
+        seconds=training_seconds(
+            recipe.model,
+            num_gpus=num_gpus,
+            trained=tokens * part.inner_updates * (1 + has_values),
+            read=2 * tokens,
+            generated=tokens,
+            generation_batch=min(part.generation_batch, batch),
         ),
         notes=(
             f"{part.problems_per_step} questions x G = {part.group_size}: {batch:,} outputs a step",
@@ -121,7 +128,7 @@ def run(context: Context, stage: Stage) -> None:
     if part.iterations > 1:
         _iterate(context, stage)
         return
-    from mathwright.rl.train import run
+    from mathwright.rl.training import run
 
     reward_model, value_samples = _of_reward_stage(context)
     run(
@@ -192,6 +199,7 @@ RL = StageSpec(
     about="§4 Reinforce with GRPO and its relatives.",
     run=run,
     check=check,
+    opens=opens,
     plan=plan,
     reads=reads,
     models=models,

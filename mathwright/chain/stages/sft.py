@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
-from mathwright.chain.plan import Plan, rates, training_bytes
+from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.provenance import local
 from mathwright.chain.spec import StageSpec
 from mathwright.recipe import Recipe
@@ -35,18 +35,25 @@ def check(context: Context) -> None:
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
     part = recipe.sft
     assert part is not None
+    passes = part.num_epochs is not None
+    tokens = part.num_steps * part.batch_rows * part.context
     return Plan(
         reads=(f"{models(recipe)[0]}/model", "problems/solutions.jsonl", *(part.solutions or ())),
         writes=("sft/model", "sft/checkpoints"),
-        num_steps=part.num_steps,
-        num_tokens=part.num_steps * part.batch_rows * part.context,
-        memory_bytes=training_bytes(recipe.model.scratch, num_gpus=num_gpus, micro_batch_tokens=part.context),
-        notes=(f"{part.batch_rows} rows of {part.context:,} tokens a step", rates(part.optimiser, part.num_steps)),
+        num_steps=0 if passes else part.num_steps,
+        num_tokens=0 if passes else tokens,
+        memory_bytes=training_bytes(recipe.model, num_gpus=num_gpus, micro_batch_tokens=part.context, lora=part.lora),
+        seconds=None if passes else training_seconds(recipe.model, num_gpus=num_gpus, trained=tokens),
+        notes=(
+            f"{part.batch_rows} rows of {part.context:,} tokens a step",
+            *((f"steps are those of {part.num_epochs:g} passes, known once the data is read",) if passes else ()),
+            rates(part.optimiser, 0 if passes else part.num_steps),
+        ),
     )
 
 
 def run(context: Context, stage: Stage) -> None:
-    from mathwright.sft.train import run
+    from mathwright.sft.training import run
 
     assert context.recipe.sft is not None
     problems, solutions = _solutions(context, stage)

@@ -12,6 +12,14 @@ from mathwright.errors import MathwrightError
 
 def check_recipe(recipe: CorpusRecipe, run: Path) -> None:
     """Raise MathwrightError for wrong rules, wrong labels, and where there can be no seed at all."""
+    if any(budget <= 0 for budget in recipe.budget_tokens):
+        raise MathwrightError(
+            f"corpus.budget_tokens is {recipe.budget_tokens}", hint="each is a number of tokens above 0; none: a share"
+        )
+    if not 0 < recipe.budget_share <= 1:
+        raise MathwrightError(
+            f"corpus.budget_share is {recipe.budget_share}", hint="it is a share of all tokens: above 0, at most 1"
+        )
     rules = read_people(run, recipe.rules)
     if recipe.labels:
         read_labels(Path(recipe.labels))

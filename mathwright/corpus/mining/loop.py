@@ -142,7 +142,7 @@ class _Loop:
         with self.stage.progress(f"iteration {iteration}: score pages", len(pool.urls)) as advance:
             scores = pool.score(folder, advance)
 
-        budget = recipe.budget_tokens[min(iteration, len(recipe.budget_tokens)) - 1]
+        budget = budget_of(recipe, iteration, int(pool.num_tokens.sum()))
         cut = ranking.cut(scores, pool.num_tokens, pool.urls, budget)
         self._warn(cut.warnings)
         table = domains.domain_table(pool.urls, cut.collected, recipe.domain_unit)
@@ -300,3 +300,10 @@ def _heldout_row(held_out: HeldOut | None) -> dict[str, Any]:
         "heldout_pages": held_out.num_positives + held_out.num_negatives,
         **{f"heldout_{name}": round(values[name], 4) for name in ("precision", "recall", "f1", "auc")},
     }
+
+
+def budget_of(recipe: CorpusRecipe, iteration: int, pool_tokens: int) -> int:
+    """Tokens kept after an iteration (from 1): as the recipe says, or its share of all there are."""
+    if recipe.budget_tokens:
+        return recipe.budget_tokens[min(iteration, len(recipe.budget_tokens)) - 1]
+    return round(recipe.budget_share * pool_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,8 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
 from mathwright.lm.tokenise import encode_prompt, encode_response
+from mathwright.problems.own_template import keep_template
 from mathwright.problems.prompts import asked_mode, build_prompt
-from mathwright.problems.templates import write_template
 from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
@@ -57,6 +58,10 @@ def run(
         solutions, aside, ids = split_heldout(solutions, recipe.heldout, seed)
         heldout = _heldout(recipe, stage, lm, problems, aside, ids, template=template)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
+    if recipe.num_epochs is not None:
+        num_steps = steps_of([len(e.tokens) for e in examples], recipe, seed=seed)
+        stage.say(f"{recipe.num_epochs:g} passes over {len(examples):,} examples: {num_steps:,} steps")
+        recipe = replace(recipe, num_steps=num_steps)
     if recipe.lora is not None:
         lora.attach(lm, recipe.lora, seed=seed)
     rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
@@ -112,7 +117,7 @@ def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str) -> 
     if stage.writes:
         for name in ("model", "last"):
             if name in outputs:
-                write_template(outputs[name], template)
+                keep_template(outputs[name], template, lm.tokenizer, recipe.formats[0])
     return outputs
 
 
@@ -196,6 +201,15 @@ def _example(lm: LanguageModel, prompt: str, solution: Solution, around: Turn) -
         end=around.end,
     )
     return Example(tokens=(*given, *tokens), trained=(*[False] * len(given), *trained))
+
+
+def steps_of(lengths: Sequence[int], recipe: SFTRecipe, *, seed: int) -> int:
+    """Optimiser steps of `recipe.num_epochs` passes over examples of these lengths, the last one not full perhaps."""
+    assert recipe.num_epochs is not None
+    rows = plan_rows(lengths, recipe.context, len(lengths), seed=seed)  # a row has an example at least
+    filled = [sum(len(row) for row in rows[:number]) for number in range(1, len(rows) + 1)]
+    in_one_pass = 1 + next(number for number, examples in enumerate(filled) if examples >= len(lengths))
+    return max(1, math.ceil(recipe.num_epochs * in_one_pass / recipe.batch_rows))
 
 
 def plan_rows(lengths: Sequence[int], context: int, num_rows: int, *, seed: int) -> list[list[int]]:

@@ -73,7 +73,7 @@ from mathwright.lm import checkpoint, parallel
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.save import save
-from mathwright.problems.templates import write_template
+from mathwright.problems.own_template import keep_template
 from mathwright.records import JudgedGroup, Problem, Solution
 from mathwright.rl import methods, step_scorers
 from mathwright.rl.buffer import RolloutBuffer, RolloutFile
@@ -195,7 +195,7 @@ def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more:
         outputs["value_model"] = stage.path / "value_model"
         models.critic.save(outputs["value_model"])
     if stage.writes:
-        write_template(stage.path / "model", template)
+        keep_template(stage.path / "model", template, models.policy.tokenizer, recipe.mode)
     stage.finish(outputs=outputs, summary=summary_of(recipe, stage) | more)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     checkpoint.leave(stage.path / PART / CHECKPOINTS, recipe.optimiser, 0)  # the stage's own hold what came of it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,12 @@ def run(
     """
     check(recipe)
     lm = load(str(model), dtype=dtype, device=device)
-    num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
     shards = {name: _open_shards(path, lm) for name, path in corpora.items()}
+    if recipe.num_epochs is not None:
+        there = sum(one.num_tokens for one in shards.values())
+        recipe = replace(recipe, num_tokens=round(recipe.num_epochs * there))
+        stage.say(f"{recipe.num_epochs:g} passes over {there:,} tokens")
+    num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
     mixture = Mixture(recipe, shards, num_steps=num_steps, seed=seed)
     stage.say(mixture.describe())
     for warning in filter(None, (note_on_weights(recipe), *mixture.warnings())):

@@ -73,7 +73,7 @@ def run(
     lm = load(model, dtype=dtype, device=device)
     end = turn(template, lm.tokenizer).end
     stop_at(lm, end)
-    files = read_files(recipe.files, template=template, tokenizer=lm.tokenizer, stage=stage)
+    files = read_files(recipe.files, template=template, tokenizer=lm.tokenizer, stage=stage, fields=recipe.fields)
     judged_files = {
         path: read_files([path], template=template, tokenizer=lm.tokenizer, stage=stage) for path in recipe.judged_files
     }

@@ -1,0 +1,146 @@
+"""What options of other trainers are called here: who types TRL's or verl's name is told ours.
+
+In each answer PART stands for the part of a recipe that is spoken of: sft, reward, rl, pretrain.
+"""
+
+from __future__ import annotations
+
+TRL = {
+    "num_generations": "rl.group_size",
+    "beta": "rl.kl_coef",
+    "epsilon": "rl.clip_eps",
+    "epsilon_high": "rl.clip_eps_high, with rl.method=dapo",
+    "max_completion_length": "rl.sampling.max_new_tokens",
+    "max_prompt_length": "nothing: prompts are never cut, and those too long are left out and counted",
+    "learning_rate": "PART.optimiser.lr",
+    "weight_decay": "PART.optimiser.weight_decay",
+    "adam_beta1": "PART.optimiser.beta1",
+    "adam_beta2": "PART.optimiser.beta2",
+    "adam_epsilon": "PART.optimiser.eps",
+    "max_grad_norm": "PART.optimiser.clip_norm",
+    "warmup_ratio": "PART.optimiser.warmup_steps, in steps",
+    "lr_scheduler_type": "PART.optimiser.decay, as [[0.8,0.316]]: from 80% of the steps on a third of the rate",
+    "num_train_epochs": "PART.num_epochs (sft, reward, pretrain), or rl.num_steps",
+    "num_epochs": "PART.num_epochs (sft, reward, pretrain), or rl.num_steps",
+    "epochs": "PART.num_epochs (sft, reward, pretrain), or rl.num_steps",
+    "max_steps": "PART.num_steps",
+    "per_device_train_batch_size": "sft.batch_rows, or rl.problems_per_step; memory is bounded by micro_batch_tokens",
+    "gradient_accumulation_steps": "PART.micro_batch_tokens, which bounds the memory and changes no result",
+    "batch_size": "sft.batch_rows, pretrain.batch_tokens or rl.problems_per_step",
+    "generation_batch_size": "rl.generation_batch",
+    "steps_per_generation": "rl.num_minibatches",
+    "num_iterations": "rl.inner_updates",
+    "max_length": "sft.context",
+    "max_seq_length": "sft.context",
+    "packing": "nothing: examples are always packed, and do not see each other",
+    "completion_only_loss": "nothing: prompts are never trained on",
+    "assistant_only_loss": "nothing: only the assistant's turns are trained on",
+    "save_steps": "PART.checkpoint_every",
+    "save_strategy": "PART.checkpoint_every",
+    "eval_steps": "sft.evaluate_every or rl.evaluate_every",
+    "eval_strategy": "sft.evaluate_every or rl.evaluate_every",
+    "logging_steps": "nothing: every step is in RUN/STAGE/metrics.jsonl",
+    "report_to": "nothing: every step is in RUN/STAGE/metrics.jsonl, and `mathwright report RUN` draws it",
+    "use_vllm": "rl.engine=vllm",
+    "vllm_mode": "rl.engine=vllm",
+    "mask_truncated_completions": "rl.mask_truncated",
+    "loss_type": "rl.method: grpo, dr_grpo, dapo, ... (`mathwright show methods`)",
+    "scale_rewards": "rl.method=dr_grpo, which does not divide by the deviation",
+    "reward_funcs": "--reward my_rewards.py:f, or rl.extra_rewards",
+    "reward_weights": "the weight of each of rl.extra_rewards",
+    "reward_model": "rl.reward=model, with a reward part in the recipe",
+    "dataset": "--problems, --data, --pairs or --text, whatever the verb reads",
+    "dataset_name": "--problems, --data, --pairs or --text; a data set of the hub is hub:OWNER/NAME",
+    "train_dataset": "--problems, --data, --pairs or --text",
+    "model_name": "--model",
+    "model_name_or_path": "--model",
+    "output_dir": "--out",
+    "bf16": "model.dtype=bfloat16",
+    "fp16": "model.dtype=bfloat16; there is no training in float16",
+    "torch_dtype": "model.dtype",
+    "gradient_checkpointing": "rl.checkpoint_activations",
+    "use_peft": "PART.lora={}",
+    "lora_r": "PART.lora.rank",
+    "lora_alpha": "PART.lora.alpha",
+    "lora_dropout": "PART.lora.dropout",
+    "lora_target_modules": "PART.lora.targets",
+    "sync_ref_model": "rl.iterations: pi_ref is the policy of the iteration before",
+    "ref_model": "rl.reference",
+    "system_prompt": "--system, or the recipe's `system`",
+    "chat_template": "the recipe's `template`",
+    "top_p": "PART.sampling.top_p",
+    "top_k": "PART.sampling.top_k",
+    "temperature": "PART.sampling.temperature",
+    "max_new_tokens": "PART.sampling.max_new_tokens",
+    "max_tokens": "PART.sampling.max_new_tokens",
+    "lr": "PART.optimiser.lr",
+    "warmup_steps": "PART.optimiser.warmup_steps",
+    "num_train_steps": "PART.num_steps",
+    "resume_from_checkpoint": "nothing: the same command resumes where it was stopped",
+    "overwrite_output_dir": "--clear",
+    "push_to_hub": "nothing: RUN/STAGE/model is a folder that `hf upload` takes",
+    "deepspeed": "torchrun: states are sharded by FSDP2 (docs/training.md)",
+    "num_fewshot": "--shots",
+    "model_args": "the model itself: `mathwright eval MODEL`",
+    "gen_kwargs": "--temperature, --top-p, --max-new-tokens",
+    "apply_chat_template": "--template tokenizer",
+    "log_samples": "nothing: all samples are kept, with a page to browse them",
+    "output_path": "--out",
+}
+"""Of TRL's configurations and transformers' TrainingArguments, some of lm-eval's."""
+
+VERL = {
+    "algorithm.adv_estimator": "rl.method",
+    "algorithm.gamma": "nothing: it is 1, as in the paper",
+    "algorithm.lam": "rl.lambda_policy",
+    "algorithm.kl_ctrl.kl_coef": "rl.kl_coef",
+    "algorithm.use_kl_in_reward": "rl.method=ppo or rloo, whose KL is in the reward",
+    "actor_rollout_ref.rollout.n": "rl.group_size",
+    "actor_rollout_ref.rollout.name": "rl.engine",
+    "actor_rollout_ref.rollout.temperature": "rl.sampling.temperature",
+    "actor_rollout_ref.model.path": "--model",
+    "actor_rollout_ref.actor.optim.lr": "rl.optimiser.lr",
+    "actor_rollout_ref.actor.kl_loss_coef": "rl.kl_coef",
+    "actor_rollout_ref.actor.clip_ratio": "rl.clip_eps",
+    "actor_rollout_ref.actor.clip_ratio_high": "rl.clip_eps_high",
+    "actor_rollout_ref.actor.ppo_mini_batch_size": "rl.num_minibatches, the number of parts of a step",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": "rl.micro_batch_tokens",
+    "actor_rollout_ref.actor.ppo_epochs": "rl.inner_updates",
+    "critic.optim.lr": "rl.value_lr",
+    "data.train_files": "--problems",
+    "data.val_files": "the rows of --problems whose split is test",
+    "data.train_batch_size": "rl.problems_per_step",
+    "data.max_response_length": "rl.sampling.max_new_tokens",
+    "data.max_prompt_length": "nothing: prompts are never cut, and those too long are left out and counted",
+    "data.prompt_key": "--field prompt=NAME",
+    "custom_reward_function.path": "--reward FILE:NAME",
+    "custom_reward_function.name": "--reward FILE:NAME",
+    "trainer.total_epochs": "rl.num_steps",
+    "trainer.total_training_steps": "rl.num_steps",
+    "trainer.n_gpus_per_node": "torchrun --nproc-per-node",
+    "trainer.save_freq": "rl.checkpoint_every",
+    "trainer.test_freq": "rl.evaluate_every",
+    "trainer.logger": "nothing: every step is in RUN/rl/metrics.jsonl, and `mathwright report RUN` draws it",
+    "trainer.default_local_dir": "--out",
+}
+"""Of verl's configuration, by their whole paths."""
+
+
+def ours(name: str, part: str = "") -> str:
+    """What an option of another trainer is called here, as the end of a hint; "" for a name that we do not know.
+
+    part: of the recipe, if one is spoken of.
+    """
+    key = name.lstrip("-+").replace("-", "_")
+    if key in VERL:
+        trainer, answer = "verl", VERL[key]
+    elif key.rpartition(".")[2] in TRL:
+        trainer, answer = "TRL", TRL[key.rpartition(".")[2]]
+    else:
+        return ""
+    if part:
+        answer = answer.replace("PART", part)
+    said = f"{trainer}'s {key.rpartition('.')[2]} is {answer} here"
+    return (
+        said.replace(" is nothing:", " has no counterpart here:").removesuffix(" here") if "nothing:" in said else said
+    )

@@ -1,0 +1,192 @@
+"""Rows in whatever people keep them: JSON lines, JSON, CSV, Parquet, a folder that `datasets` saved, the hub."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mathwright.errors import MathwrightError
+from mathwright.files import similar
+
+HUB = "hub:"
+"""Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
+hub:OWNER/NAME:CONFIGURATION:SPLIT."""
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
+SPLITS = {"train": "train", "test": "test", "validation": "test", "valid": "test", "val": "test", "dev": "test",
+          "eval": "test"}  # fmt: skip
+"""What a word in the name of a file or of a saved split says of its rows."""
+
+Rows = Iterator[tuple[str, dict[str, Any]]]
+"""Each row with the place to name in an error."""
+
+
+def is_data(where: str) -> bool:
+    """Whether a name is that of rows, by its looks: a file, a folder, a glob, or a data set of the hub."""
+    return where.startswith((HUB, "/", "./", "../", "~")) or where.endswith(SUFFIXES) or "/" in where or "*" in where
+
+
+def data_rows(where: str, fields: Sequence[tuple[str, str]] = ()) -> Rows:
+    """The rows of a file, of all files of a folder or glob, or of a data set.
+
+    Where there are several files, a row without a `split` has that of its file's name (train-00000.parquet).
+
+    Args:
+        where: as `is_data` says.
+        fields: pairs (our name, the file's name) of fields that are called otherwise there.
+
+    Raises MathwrightError naming file and line or row, where there is nothing or it cannot be read.
+    """
+    count = 0
+    for place, row in _rows(where):
+        count += 1
+        for _, theirs in fields:
+            if count == 1 and theirs not in row:
+                raise MathwrightError(
+                    f"{place}: there is no field {theirs!r}", hint=f"its fields are {', '.join(map(str, row))}"
+                )
+        yield place, {**row, **{ours: row[theirs] for ours, theirs in fields if theirs in row}}
+    if not count:
+        raise MathwrightError(f"{where}: there is no row in it", hint="the file is empty; name another one")
+
+
+def files_of(where: str) -> list[Path]:
+    """The files that a path or glob names, in order. Raises MathwrightError where there is none."""
+    path = Path(where).expanduser()
+    if any(sign in where for sign in "*?["):
+        root = Path(path.anchor) if path.is_absolute() else Path()
+        found = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
+        if not found:
+            raise MathwrightError(f"{where}: no file fits", hint="quote the pattern, and check it with ls")
+        return found
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.name.endswith(SUFFIXES) and not _is_note(file))
+        if not found:
+            raise MathwrightError(
+                f"{where}: no data file in this folder", hint=f"it would end in {', '.join(SUFFIXES)}"
+            )
+        return found
+    if not path.is_file():
+        there = [file.name for file in path.parent.glob("*") if file.name.endswith(SUFFIXES)]
+        raise MathwrightError(f"{where}: no such file", hint=similar(path.name, there))
+    return [path]
+
+
+def data_mark(where: str) -> str:
+    """What tells the content of files from others: their names, sizes, and some stretches of each; "" for the hub."""
+    if where.startswith(HUB):
+        return ""
+    digest = hashlib.sha256()
+    for path in files_of(where):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            for part in range(16):
+                file.seek(size * part // 16)
+                digest.update(file.read(4096))
+    return digest.hexdigest()[:16]
+
+
+def _is_note(file: Path) -> bool:
+    """Whether a file beside the rows only speaks of them."""
+    return file.name in ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
+
+
+def _rows(where: str) -> Rows:
+    if where.startswith(HUB):
+        from mathwright.problems.tables import HubSource, hub_rows
+
+        name, *more = where.removeprefix(HUB).split(":")
+        split = more[-1] if more else "train"
+        yield from hub_rows(HubSource(id=name, split=split, configs=(more[0],) if len(more) > 1 else (None,)))
+        return
+    files = files_of(where)
+    for file in files:
+        split = _split_of(file, Path(where)) if len(files) > 1 else ""
+        for place, row in file_rows(file):
+            yield place, {"split": split, **row} if split else row
+
+
+def _split_of(file: Path, whole: Path) -> str:
+    """The split that a file's name, or that of its folder within the data set, speaks of."""
+    inside = file.relative_to(whole) if whole.is_dir() else Path(file.name)
+    words = re.split(r"[\W_\d]+", str(inside).lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
+def file_rows(path: Path) -> Rows:
+    """The rows of one file, told by its name. Raises MathwrightError naming file and line or row."""
+    if path.name.endswith((".parquet", ".arrow")):
+        yield from _arrow_rows(path)
+    elif path.name.endswith((".csv", ".tsv")):
+        yield from _csv_rows(path)
+    else:
+        from mathwright.problems.tables import file_rows as json_rows
+
+        _require_text(path)
+        yield from json_rows(path)
+
+
+def _require_text(path: Path) -> None:
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith((b"PAR1", b"ARROW1")):
+        raise MathwrightError(
+            f"{path} is a {'Parquet' if start.startswith(b'PAR1') else 'Arrow'} file, though its name says otherwise",
+            hint="rename it to end in .parquet or .arrow",
+        )
+
+
+def _csv_rows(path: Path) -> Rows:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+            for row in reader:
+                if None in row or None in row.values():
+                    raise MathwrightError(
+                        f"{path}:{reader.line_num}: this line has another number of fields than the first",
+                        hint="quote a field that holds a comma or a line end",
+                    )
+                yield f"{path}:{reader.line_num}", row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MathwrightError(f"{path}: cannot be read: {error}", hint="save it as CSV in UTF-8") from error
+
+
+def _arrow_rows(path: Path) -> Rows:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MathwrightError("the package pyarrow is missing", hint="pip install 'mathwright[problems]'") from error
+    try:
+        if path.suffix == ".parquet":
+            batches: Any = pq.ParquetFile(path).iter_batches()
+        else:
+            stream = pa.memory_map(str(path))
+            batches = pa.ipc.open_stream(stream)
+        number = 0
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield f"{path}, row {number}", row
+                number += 1
+    except (pa.ArrowInvalid, OSError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise MathwrightError(
+            f"{path}: cannot be read: {words}", hint="the file is damaged or of another kind; save it again"
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """A value of a row as JSON has it; what JSON has no word for becomes text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,1 @@
+"""Recipes for one's own things."""
