@@ -107,7 +107,7 @@ def _text(tokenizer: Any, rng: random.Random, num_tokens: int) -> str:
 def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     import mathwright
     from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
-    from mathwright.reward import train
+    from mathwright.reward import training
     from mathwright.reward.recipe import RewardRecipe
     from mathwright.run import Stage
 
@@ -138,7 +138,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         stage = ClockedStage("reward", Path(directory) / "reward", fingerprint="benchmark")
         stage.path.mkdir()
-        train.run(
+        training.run(
             recipe, stage, model=folder / "model", problems=[], template="short", dtype=job["dtype"], seed=0
         )  # fmt: skip
         losses = [m["loss"] for m in stage.metrics() if m["kind"] == "train"]
