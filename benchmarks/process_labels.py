@@ -187,7 +187,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
 
     if arguments.model is None:
-        experiment = Experiment(arguments.out / "model", 1)
+        experiment = Experiment(arguments.out / "model", 1, 1)
         model, problems = experiment.fine_tuned(), experiment.rl_problems
     else:
         model, problems = arguments.model, list(read_jsonl(arguments.problems, Problem))

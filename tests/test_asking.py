@@ -176,7 +176,7 @@ def _statuses(group: JudgedGroup) -> dict[str, str]:
 
 
 def in_rl(path: Path, folder: Path, lm: LanguageModel, mode: SolutionFormat) -> Found:
-    toy.train.run(
+    toy.training.run(
         toy.recipe(
             mode=mode, num_steps=1, problems_per_step=len(PROBLEMS), group_size=GROUP, sampling=SAMPLING,
             saved_groups=len(PROBLEMS), max_logprob_gap=1e9, extra_rewards=(), micro_batch_tokens=4096,

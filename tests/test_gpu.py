@@ -108,11 +108,13 @@ def test_the_check_of_graphs_on_recorded_steps(script, monkeypatch):
 
 
 def test_a_check_fails_where_responses_see_nothing(script, monkeypatch):
-    def blind(bucket: attention.Bucket, keys: Any, values: Any, query: torch.Tensor, *_: Any) -> torch.Tensor:
-        return torch.zeros_like(query[:, bucket.start : bucket.stop])
+    real = attention.Bucket.scatter
+
+    def blind(bucket: attention.Bucket, states: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(real(bucket, states))
 
     checks = script("gpu_checks")
-    monkeypatch.setattr(attention, "_bucket_output", blind)
+    monkeypatch.setattr(attention.Bucket, "scatter", blind)
     with pytest.raises(AssertionError, match="responses_float32: log-probabilities are"):
         checks.packed("cpu")
 

@@ -82,6 +82,18 @@ def test_pretraining_lowers_the_bits_per_byte_of_held_out_text(run: Path) -> Non
 
 
 @pytest.mark.slow
+def test_the_reward_model_is_ahead_of_judges_that_know_nothing(run: Path) -> None:
+    found = json.loads((run / "reward" / "evaluation.json").read_text())["heldout"]
+    alike = found["equal_pairs"]
+    assert alike["num_pairs"] > 500
+    # intervals are of the differences, over prompts
+    assert {judge: low > 0 for judge, (low, _) in alike["difference_interval"].items()} == {
+        "length": True, "logprob": True, "answer": True,
+    }, alike  # fmt: skip
+    assert found["best_of_n"]["ahead_of"]["one_sample_interval"][0] > 0
+
+
+@pytest.mark.slow
 def test_the_reward_of_rl_rises_beyond_noise(run: Path) -> None:
     steps = [m for m in read_metrics(run / "rl") if m.get("kind") == "train"]
     assert [m["step"] for m in steps] == list(range(len(steps))), "a resumed run repeats and skips nothing"

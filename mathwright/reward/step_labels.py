@@ -314,7 +314,7 @@ class Labeller:
         open_: dict[int, _Open] = {}
         with log.progress("labelling steps", total=len(responses)) as advance:
             while wave := self._wave(responses, searches, open_, waiting):
-                requests = tuple((i, *request) for i, request in wave)
+                requests = tuple((i, step, first, stop) for i, (step, first, stop) in wave)
                 outcomes = kept.get(requests)
                 if outcomes is None:
                     outcomes = self._draw(responses, open_, wave)
