@@ -167,6 +167,7 @@ ARMS = {
     "rft": Arm(changes={"method": "rft"}),
     # the same with learned rewards, as the paper has them
     "grpo_model": Arm(changes=LEARNED),
+    "grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True}),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
     # PPO: as many samples, of each question 8 or 1
     "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),

@@ -192,7 +192,8 @@ def _check_left_out(recipe: RLRecipe) -> None:
     iterated, learned = recipe.iterations > 1, recipe.reward == "model"
     rewards_any = TABLE_10[recipe.method].reward == "any"
     read = (
-        ("standardise_reward", learned, "rl.reward=rule"),
+        ("standardise_reward", learned, f"rl.reward={recipe.reward}"),
+        ("sigmoid_reward", learned, f"rl.reward={recipe.reward}"),
         ("truncation_reward", recipe.reward != "functions", "rl.reward=functions"),
         ("truncation_reward", rewards_any, f"rl.method={recipe.method}"),
         ("reset_reference", iterated, "rl.iterations=1"),

@@ -98,7 +98,8 @@ class Critic:
             critic = heads.load(source, dtype=dtype, device=device)
             require_known_vocabulary(policy, critic, f"the value model {source}")
             # where the reward is the reward model's score as it is, so is the value that begins as it
-            raw = value_model is None and recipe.reward == "model" and not recipe.standardise_reward
+            as_scored = recipe.reward == "model" and not (recipe.standardise_reward or recipe.sigmoid_reward)
+            raw = value_model is None and as_scored
             if not raw and (Path(source) / heads.SCALE).is_file():
                 scale = heads.read_scale(source)
         else:

@@ -24,6 +24,7 @@ from mathwright.records import JudgedGroup
 from mathwright.rl.critic import Critic, ValueBatch, optimiser_recipe
 from mathwright.rl.explore import Values
 from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.rewards import reward_of_score
 from mathwright.run import Stage
 
 PART = "value"
@@ -67,8 +68,9 @@ def stored_rewards(
             truncated=group.truncated,
             micro_batch_tokens=recipe.micro_batch_tokens,
         )
-        if scale is not None:
-            values = [None if value is None else scale.standardised(value) for value in values]
+        values = [
+            None if value is None else reward_of_score(value, scale, sigmoid=recipe.sigmoid_reward) for value in values
+        ]
     if recipe.truncation_reward is None:
         return values
     return [recipe.truncation_reward if cut else v for v, cut in zip(values, group.truncated, strict=True)]

@@ -129,6 +129,10 @@ class RLRecipe:
     as the others, and a reward model reads it at its last token, without an end token."""
     standardise_reward: Annotated[bool, ADDED] = False
     """Whether a reward model's scores are given mean 0 and deviation 1 on the held-out samples they were fitted on."""
+    sigmoid_reward: Annotated[bool, ADDED] = False
+    """Whether a reward model's score s, standardised or not, counts as sigma(s): of one that learned verdicts
+    (`reward.pointwise_weight`, `reward.token_weight`) the chance of being right. What is surely right gains nothing by
+    a score that is higher still, which is how scores are gamed."""
 
     # --- the value model of ppo; without a meaning elsewhere ---
 

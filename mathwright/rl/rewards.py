@@ -185,6 +185,8 @@ class ModelReward:
     name: str = "model"
     scale: Scale | None = None
     """Of the model's scores: the reward is (r_phi - mean) / std then."""
+    sigmoid: bool = False
+    """Whether sigma of that is the reward."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Unscored: the response does not fit the reward model's context, or the score is no finite number."""
@@ -202,7 +204,17 @@ class ModelReward:
             return Score(None, "too long for the reward model")
         if not math.isfinite(value):
             return Score(None, f"the reward model gave {value}")
-        return Score(value if self.scale is None else self.scale.standardised(value))
+        return Score(reward_of_score(value, self.scale, sigmoid=self.sigmoid))
+
+
+def reward_of_score(score: float, scale: Scale | None, *, sigmoid: bool) -> float:
+    """What a reward model's score counts: as it is or standardised, and sigma of that where asked for."""
+    value = score if scale is None else scale.standardised(score)
+    if not sigmoid:
+        return value
+    # of the negative side, so that no score overflows
+    small = math.exp(-abs(value))
+    return 1 / (1 + small) if value >= 0 else small / (1 + small)
 
 
 def was_cut(sample: Sample) -> bool:
@@ -274,7 +286,9 @@ def from_recipe(
                 "rl.reward is model, but the run has no reward model",
                 hint="give the recipe a reward part, or set rl.reward=rule",
             )
-        reward: Reward = ModelReward(reward_model, recipe.micro_batch_tokens, scale=scale)
+        reward: Reward = ModelReward(
+            reward_model, recipe.micro_batch_tokens, scale=scale, sigmoid=recipe.sigmoid_reward
+        )
     elif recipe.reward == "functions":
         return [(_term(term, recipe), term.weight) for term in recipe.extra_rewards]
     else:

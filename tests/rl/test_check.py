@@ -193,6 +193,7 @@ def test_iterations_that_cannot_be(changes, said):
     ("changes", "said"),
     [
         ({"standardise_reward": True}, "rl.standardise_reward has no part in rl.reward=rule"),
+        ({"sigmoid_reward": True}, "rl.sigmoid_reward has no part in rl.reward=rule"),
         ({"method": "rft", "truncation_reward": -1.0}, "rl.truncation_reward has no part in rl.method=rft"),
         ({"method": "grpo_process", "truncation_reward": -1.0}, "rl.truncation_reward has no part"),
         ({"reset_reference": False}, "rl.reset_reference has no part in rl.iterations=1"),

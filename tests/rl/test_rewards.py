@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import math
 import sys
 import time
 from types import SimpleNamespace
@@ -381,6 +382,16 @@ def test_the_reward_model_scores_prompt_and_text(monkeypatch):
     scale = Scale(mean=0.05, std=0.1, num_responses=9)
     standardised = rewards.ModelReward(model=SimpleNamespace(), micro_batch_tokens=64, scale=scale)  # type: ignore[arg-type]
     assert standardised.score(samples("a", "b", "c"))[0].value == pytest.approx(2.0)
+    chance = dataclasses.replace(standardised, sigmoid=True)
+    assert chance.score(samples("a", "b", "c"))[0].value == pytest.approx(1 / (1 + math.exp(-2.0)))
+
+
+def test_sigma_of_a_score_is_a_chance_however_far_it_lies():
+    found = [rewards.reward_of_score(score, None, sigmoid=True) for score in (-1e4, -3.0, 0.0, 3.0, 1e4)]
+    assert found == pytest.approx([0.0, 1 / (1 + math.exp(3)), 0.5, 1 - 1 / (1 + math.exp(3)), 1.0])
+    recipe = toy.recipe(reward="model", sigmoid_reward=True, extra_rewards=())
+    ((reward, _),) = rewards.from_recipe(recipe, SimpleNamespace())  # type: ignore[arg-type]
+    assert isinstance(reward, rewards.ModelReward) and reward.sigmoid
 
 
 def test_a_cut_response_has_the_reward_for_being_cut_and_no_model_is_asked(monkeypatch):
