@@ -168,6 +168,9 @@ ARMS = {
     # the same with learned rewards, as the paper has them
     "grpo_model": Arm(changes=LEARNED),
     "grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True}),
+    # less of the division by the deviation, which makes as much of the noise of an all-wrong group as of verdicts
+    "grpo_sigmoid_floor": Arm(changes={**LEARNED, "sigmoid_reward": True, "advantage_eps": 0.2}),
+    "dr_grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
     # PPO: as many samples, of each question 8 or 1
     "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
