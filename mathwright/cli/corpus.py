@@ -285,7 +285,7 @@ def _find_token(place: str) -> tuple[Any, int, Path]:
             f"{place!r} is not SHARD:POSITION", hint="such as RUN/corpus/shards:123456, counted from 0"
         )
     path = Path(name)
-    if not path.is_dir() and not path.with_suffix(".json").is_file() and not Path(f"{path}.json").is_file():
+    if not path.is_dir() and not any(path.parent.glob("shard-*.json")):
         raise MathwrightError(f"{path}: no token shards", hint="run the corpus stage, or check the path")
     shards = TokenShards(path if path.is_dir() else path.parent)
     start, size = (0, shards.num_tokens) if path.is_dir() else shards.shard_range(path.with_suffix("").name)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
+from mathwright.lines import json_text
 from mathwright.problems.containers import HUB, SPLITS, data_rows, plain
 from mathwright.problems.fields import LayoutError, last_boxed, letters
 from mathwright.problems.layouts import unusable
@@ -246,7 +247,7 @@ def _answer(row: Mapping[str, Any]) -> str:
     if isinstance(value, str):
         return _final(value, alone=True)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return json.dumps(plain(value), ensure_ascii=False)
+        return json_text(plain(value))
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 

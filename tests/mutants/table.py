@@ -392,7 +392,7 @@ MUTANTS = [
         mistake="outputs of padding taken for those of the next response",
         module=ATTENTION,
         old="return flat if self.kept is None else flat.index_select(1, self.kept)",
-        new="return flat[:, : self.stop - self.start]",
+        new="return flat[:, : self.num_tokens]",
         killed_by="lm.test_attention:test_groups_of_any_shape",
     ),
     Mutant(
