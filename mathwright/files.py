@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ from mathwright.lines import json_text
 PARTIAL = ".partial"
 """Ending of a file that is being written. One that a kill left behind is written over by the next attempt."""
 BLOCK_BYTES = 65_536
+WHOLE_BYTES = 256 * 2**20
+"""Files up to this size are told apart by all of their content, larger ones by 16 stretches."""
 
 
 @contextmanager
@@ -51,6 +55,29 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def content_mark(paths: Iterable[Path]) -> str:
+    """What tells the content of some files from others, with their names and their order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        digest.update(f"{path.name}:{status.st_size}".encode())
+        digest.update(_content_digest(path.absolute(), status.st_size, status.st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=256)
+def _content_digest(path: Path, size: int, changed: int) -> bytes:
+    """Of the file as it was when it had this size and this time of change (ns)."""
+    with path.open("rb") as file:
+        if size <= WHOLE_BYTES:
+            return hashlib.file_digest(file, "sha256").digest()
+        digest = hashlib.sha256()
+        for part in range(16):
+            file.seek(size * part // 16)
+            digest.update(file.read(BLOCK_BYTES))
+    return digest.digest()
 
 
 def similar(name: str, there: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Files are whole or not there, and lines cut short by a kill are neither read nor continued."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mathwright.files import (
     BLOCK_BYTES,
     append_line,
     atomic,
+    content_mark,
     last_line,
     mend_tail,
     whole_lines,
@@ -114,3 +116,19 @@ def test_no_file_has_no_lines(tmp_path: Path) -> None:
     mend_tail(tmp_path / "none")
     append_line(tmp_path / "none", "first")
     assert last_line(tmp_path / "none") == "first"
+
+
+def test_an_edit_anywhere_is_another_content(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    content = bytearray(b"x" * 3_000_000)
+    file.write_bytes(content)
+    other.write_bytes(b"y")
+    mark = content_mark([file, other])
+    assert content_mark([file, other]) == mark != content_mark([other, file])
+    content[1_234_567] = ord("z")
+    file.write_bytes(content)
+    os.utime(file, ns=(0, 1))
+    assert content_mark([file, other]) != mark
+    content[1_234_567] = ord("x")
+    file.write_bytes(content)
+    assert content_mark([file, other]) == mark, "written again it is the same"

@@ -13,11 +13,9 @@ from typing import Any
 
 from mathwright.chain.spec import Specs, StageSpec
 from mathwright.engines.names import weights_mark
-from mathwright.problems.containers import data_mark
 from mathwright.recipe import Recipe
 from mathwright.run.affects import RESULT, Leaf, leaves
 from mathwright.run.inputs import Begun
-from mathwright.sft.folder import folder_mark
 
 QUESTIONS_FORMAT = 2
 """That of the questions in stages that ask problems from files of records, which alone have options and tests: since 2
@@ -79,12 +77,8 @@ class Provenance:
             found[f"{name} --model"] = self._mark(name, model)
         if (shards := self.given_shards(name)) is not None:
             found[f"{name} --shards"] = str(shards.absolute())
-        for source in self.recipe.problems.sources if name == "problems" else ():
-            if source.num_train is None and source.is_file:  # recipes of earlier versions had to say how many
-                found[f"content of {source.source}"] = data_mark(source.source)
-        if name == "sft" and self.recipe.sft is not None:
-            for folder in self.recipe.sft.solutions or ():
-                found[f"content of {folder}"] = folder_mark(local(folder))
+        if self.has(name):
+            found |= {f"content of {where}": mark for where, mark in spec.contents(self.recipe).items()}
         for earlier in self.reads(name):
             found |= {path: value for path, value in self.of(earlier).items() if path not in found}
             if earlier == "corpus" and self.decisions:

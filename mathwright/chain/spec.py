@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +20,10 @@ def _no_stages(recipe: Recipe) -> Sequence[str]:
 
 def _no_models(recipe: Recipe) -> Sequence[tuple[str, str]]:
     return ()
+
+
+def _no_contents(recipe: Recipe) -> Mapping[str, str]:
+    return {}
 
 
 def _no_template(recipe: Recipe) -> bool:
@@ -44,6 +48,9 @@ class StageSpec(Generic[C]):
     """Steps, tokens and memory for a recipe that has this stage and a number of GPUs."""
     reads: Callable[[Recipe], Sequence[str]] = _no_stages
     """Names of the stages whose artefacts it reads, besides the models it starts from."""
+    contents: Callable[[Recipe], Mapping[str, str]] = _no_contents
+    """Files of one's own that it reads, each with what tells their content from another: edited ones are other inputs.
+    """
     models: Callable[[Recipe], Sequence[str]] | None = None
     """Names of the stages whose models it starts from, instead of which `--model` may name one; None: from none."""
     uses_template: Callable[[Recipe], bool] = _no_template

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mathwright.corpus.importing.layouts import choose_files, find_layout
 from mathwright.errors import MathwrightError
+from mathwright.files import content_mark
 from mathwright.pretrain.recipe import MixtureRecipe
 from mathwright.run import Stage
 
@@ -35,6 +36,12 @@ def require_texts(path: str) -> None:
         choose_files(find_layout("text", column), Path(files).expanduser())
     except MathwrightError as error:
         raise MathwrightError(f"the texts {error.message}", hint=error.hint) from error
+
+
+def texts_mark(path: str) -> str:
+    """What tells the texts from others."""
+    files, column = named(path)
+    return content_mark(choose_files(find_layout("text", column), Path(files).expanduser()).chosen)
 
 
 def shards_of(component: MixtureRecipe, stage: Stage, *, tokenizer: str, seed: int) -> tuple[Path, Path | None]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.files import similar
+from mathwright.files import content_mark, similar
 
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
@@ -76,18 +75,8 @@ def files_of(where: str) -> list[Path]:
 
 
 def data_mark(where: str) -> str:
-    """What tells the content of files from others: their names, sizes, and some stretches of each; "" for the hub."""
-    if where.startswith(HUB):
-        return ""
-    digest = hashlib.sha256()
-    for path in files_of(where):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            for part in range(16):
-                file.seek(size * part // 16)
-                digest.update(file.read(4096))
-    return digest.hexdigest()[:16]
+    """What tells the rows from others (`files.content_mark`); "" for the hub."""
+    return "" if where.startswith(HUB) else content_mark(files_of(where))
 
 
 def _is_note(file: Path) -> bool:

@@ -8,13 +8,13 @@ manifest.json      counts by reason; written last
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
+from mathwright.files import content_mark
 from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.rows import read_records
 from mathwright.records import Problem, Solution
@@ -51,18 +51,9 @@ def require_folder(folder: Path) -> None:
 
 
 def folder_mark(folder: Path) -> str:
-    """What tells the content of a folder from others: sizes, and some stretches of its files; "" where it is none."""
-    digest = hashlib.sha256()
-    for name in (PROBLEMS, SOLUTIONS):
-        if not (folder / name).is_file():
-            return ""
-        size = (folder / name).stat().st_size
-        digest.update(f"{name}:{size}".encode())
-        with (folder / name).open("rb") as file:
-            for part in range(16):
-                file.seek(size * part // 16)
-                digest.update(file.read(4096))
-    return digest.hexdigest()[:16]
+    """What tells the content of a folder from others (`files.content_mark`); "" where it is none."""
+    files = [folder / name for name in (PROBLEMS, SOLUTIONS)]
+    return content_mark(files) if all(file.is_file() for file in files) else ""
 
 
 def gather(

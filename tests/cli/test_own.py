@@ -83,6 +83,9 @@ def test_reinforcement_with_a_reward_of_ones_own_and_again_from_the_file(
     write(tmp_path / "p.jsonl", [*ROWS, {"question": "7 + 7?", "answer": "14"}])
     main(["rl", "R/recipe.py", "--out", "R"])
     assert "content of p.jsonl" in capsys.readouterr().err, "other rows are another training"
+    (tmp_path / "my_rewards.py").write_text(REWARDS + "\n# thought about again\n")
+    main(["rl", "R/recipe.py", "--out", "R"])
+    assert "content of my_rewards.py" in capsys.readouterr().err, "another reward is another training"
     edited = (tmp_path / "R/recipe.py").read_text().replace("num_steps=1", "num_steps=2")
     (tmp_path / "R/recipe.py").write_text(edited)
     main(["rl", "R/recipe.py", "--out", "R"])
@@ -107,7 +110,7 @@ def test_fine_tuning_on_conversations_takes_passes_and_holds_rows_out(
 
 
 def test_a_reward_model_from_pairs_and_texts_to_train_on(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pairs = [{"query": r["question"], "good": r["answer"], "bad": "no"} for r in ROWS]
@@ -119,6 +122,16 @@ def test_a_reward_model_from_pairs_and_texts_to_train_on(
           "--set", "pretrain.batch_tokens=1024", "--set", "pretrain.context=64"])  # fmt: skip
     manifest = json.loads((tmp_path / "P/pretrain/manifest.json").read_text())
     assert 0.5 < manifest["summary"]["epochs/texts"] <= 1
+
+    # of the same size as before: no other size or name gives the edit away
+    for file, verb, run in (("pairs.jsonl", "reward", "W"), ("t1.jsonl", "pretrain", "P")):
+        capsys.readouterr()
+        main([verb, f"{run}/recipe.py", "--out", run])
+        assert f"{verb}  finished before, skipped" in capsys.readouterr().err
+        text = (tmp_path / file).read_text()
+        (tmp_path / file).write_text(text.replace("1", "9"))
+        main([verb, f"{run}/recipe.py", "--out", run])
+        assert "made from other inputs (content of " in capsys.readouterr().err, f"an edited {file} is another training"
 
 
 def test_evaluation_on_own_problems(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mathwright.chain.checks import require_shards
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.spec import StageSpec
-from mathwright.chain.texts import is_text, shards_of
+from mathwright.chain.texts import is_text, shards_of, texts_mark
 from mathwright.pretrain.recipe import check as check_training
 from mathwright.recipe import Recipe
 from mathwright.run import Stage
@@ -20,6 +20,11 @@ def reads(recipe: Recipe) -> Sequence[str]:
 
 def models(recipe: Recipe) -> Sequence[str]:
     return ("model",)
+
+
+def contents(recipe: Recipe) -> Mapping[str, str]:
+    assert recipe.pretrain is not None
+    return {c.path: texts_mark(c.path) for c in recipe.pretrain.mixture if is_text(c.path)}
 
 
 def check(context: Context) -> None:
@@ -82,6 +87,7 @@ PRETRAIN = StageSpec(
     check=check,
     plan=plan,
     reads=reads,
+    contents=contents,
     models=models,
     takes_shards=True,
     keeps_checkpoints=True,

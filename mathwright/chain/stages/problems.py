@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from mathwright.chain.context import Context
 from mathwright.chain.spec import StageSpec
+from mathwright.problems.containers import data_mark
+from mathwright.recipe import Recipe
 from mathwright.records import write_jsonl
 from mathwright.run import Stage
 
@@ -31,4 +34,10 @@ def run(context: Context, stage: Stage) -> None:
     stage.finish(outputs=outputs, summary=counts)
 
 
-PROBLEMS = StageSpec(name="problems", run=run, check=check)
+def contents(recipe: Recipe) -> Mapping[str, str]:
+    files = [source for source in recipe.problems.sources if source.is_file]
+    # recipes of earlier versions had to say how many
+    return {source.source: data_mark(source.source) for source in files if source.num_train is None}
+
+
+PROBLEMS = StageSpec(name="problems", run=run, check=check, contents=contents)

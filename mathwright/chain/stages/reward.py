@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
 from mathwright.chain.plan import Plan, training_bytes
 from mathwright.chain.spec import StageSpec
-from mathwright.problems.containers import data_rows
+from mathwright.problems.containers import data_mark, data_rows
 from mathwright.recipe import Recipe
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.reward.recipe import check as check_reward
@@ -18,6 +18,12 @@ from mathwright.run import Stage
 
 def reads(recipe: Recipe) -> Sequence[str]:
     return ("problems",)
+
+
+def contents(recipe: Recipe) -> Mapping[str, str]:
+    part = recipe.reward
+    assert part is not None
+    return {file: data_mark(file) for file in (*part.files, *part.judged_files, *part.process.files)}
 
 
 def models(recipe: Recipe) -> Sequence[str]:
@@ -90,6 +96,7 @@ REWARD = StageSpec(
     check=check,
     plan=plan,
     reads=reads,
+    contents=contents,
     models=models,
     uses_template=lambda recipe: True,
     asks=True,

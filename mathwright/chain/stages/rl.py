@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mathwright.chain.checks import require_model, require_template
@@ -11,6 +11,7 @@ from mathwright.chain.plan import Plan, rates, training_bytes, training_seconds
 from mathwright.chain.spec import StageSpec
 from mathwright.chain.stages.reward import models
 from mathwright.errors import MathwrightError
+from mathwright.files import content_mark
 from mathwright.recipe import Recipe
 from mathwright.records import JudgedGroup, read_jsonl
 from mathwright.rl.check import check as check_rl
@@ -71,6 +72,16 @@ def opens(recipe: Recipe) -> Sequence[tuple[str, str]]:
     assert recipe.rl is not None
     named = ((recipe.rl.reference, "rl.reference"), (recipe.rl.teacher, "rl.teacher"))
     return [(source, what) for source, what in named if source]
+
+
+def contents(recipe: Recipe) -> Mapping[str, str]:
+    part = recipe.rl
+    assert part is not None
+    named = (part.step_reward, *(term.function for term in part.extra_rewards))
+    files = [function.rpartition(":")[0] for function in named if ".py:" in function]
+    if part.pairs:
+        files.append(part.pairs)
+    return {file: content_mark([Path(file).expanduser()]) for file in files if Path(file).expanduser().is_file()}
 
 
 def plan(recipe: Recipe, num_gpus: int) -> Plan:
@@ -200,6 +211,7 @@ RL = StageSpec(
     run=run,
     check=check,
     opens=opens,
+    contents=contents,
     plan=plan,
     reads=reads,
     models=models,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mathwright.chain.checks import require_template
 from mathwright.chain.context import Context
@@ -12,7 +12,7 @@ from mathwright.chain.spec import StageSpec
 from mathwright.recipe import Recipe
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
-from mathwright.sft.folder import gather, require_folder
+from mathwright.sft.folder import folder_mark, gather, require_folder
 from mathwright.sft.recipe import check as check_sft
 
 
@@ -84,6 +84,11 @@ def _solutions(context: Context, stage: Stage) -> tuple[list[Problem], list[Solu
     return found.problems, found.solutions
 
 
+def contents(recipe: Recipe) -> Mapping[str, str]:
+    assert recipe.sft is not None
+    return {folder: folder_mark(local(folder)) for folder in recipe.sft.solutions or ()}
+
+
 SFT = StageSpec(
     name="sft",
     about="§3 Fine-tune on worked solutions: chain of thought, program of thought, tool-integrated.",
@@ -91,6 +96,7 @@ SFT = StageSpec(
     check=check,
     plan=plan,
     reads=reads,
+    contents=contents,
     models=models,
     uses_template=lambda recipe: True,
     asks=True,
