@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mathwright.errors import MathwrightError
 from mathwright.lines import json_text
 
 PARTIAL = ".partial"
@@ -55,6 +56,21 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_glob(where: str | Path) -> bool:
+    """Whether a path is a pattern of several."""
+    return any(sign in str(where) for sign in "*?[")
+
+
+def files_that_fit(pattern: str | Path) -> list[Path]:
+    """The files of a glob, in order. Raises MathwrightError where there is none."""
+    path = Path(pattern).expanduser()
+    root = Path(path.anchor) if path.is_absolute() else Path()
+    found = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
+    if not found:
+        raise MathwrightError(f"{pattern}: no file fits", hint="quote the pattern, and check it with ls")
+    return found
 
 
 def content_mark(paths: Iterable[Path]) -> str:

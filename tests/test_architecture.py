@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "children": {"errors"},
     "errors": set(),
     "lines": set(),
-    "files": {"lines"},
+    "files": {"errors", "lines"},
     "foreign": {"records"},
     "functions": {"errors", "files", "foreign"},
     "machine": set(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.files import content_mark, similar
+from mathwright.files import content_mark, files_that_fit, is_glob, similar
 
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
@@ -55,12 +55,8 @@ def data_rows(where: str, fields: Sequence[tuple[str, str]] = ()) -> Rows:
 def files_of(where: str) -> list[Path]:
     """The files that a path or glob names, in order. Raises MathwrightError where there is none."""
     path = Path(where).expanduser()
-    if any(sign in where for sign in "*?["):
-        root = Path(path.anchor) if path.is_absolute() else Path()
-        found = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
-        if not found:
-            raise MathwrightError(f"{where}: no file fits", hint="quote the pattern, and check it with ls")
-        return found
+    if is_glob(where):
+        return files_that_fit(where)
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.name.endswith(SUFFIXES) and not _is_note(file))
         if not found:

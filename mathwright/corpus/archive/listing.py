@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from mathwright.corpus.archive.remote import is_url
 from mathwright.errors import MathwrightError
+from mathwright.files import is_glob
 
 LIST_ENDINGS = (".paths", ".paths.gz")
 """A file so named lists archives, a line each."""
-_GLOB = "*?["
 
 
 def find_archives(patterns: Sequence[str], *, prefix: str = "") -> list[str]:
@@ -45,7 +45,7 @@ def _expand(pattern: str) -> list[str]:
         if not names:
             raise MathwrightError(f"no archive at {pattern}", hint="check corpus.web.archives")
         return sorted(names)
-    if not any(sign in pattern for sign in _GLOB):
+    if not is_glob(pattern):
         return [pattern]
     scheme = urlsplit(pattern).scheme
     if scheme in ("http", "https"):

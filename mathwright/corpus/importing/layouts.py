@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mathwright.corpus.importing.texts import TextRule, column, infimm, mathpile, starcoder
 from mathwright.errors import MathwrightError
+from mathwright.files import files_that_fit, is_glob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,12 +280,8 @@ def choose_files(layout: Layout, path: Path, *, subset: str = "", split: str = "
         raise MathwrightError(f"{layout.name} has no subset {subset!r}", hint=there)
     if path.is_file():
         return Files(chosen=[path], left_out={})
-    if any(sign in str(path) for sign in "*?["):
-        root = Path(path.anchor) if path.is_absolute() else Path()
-        found = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
-        if not found:
-            raise MathwrightError(f"{path}: no file fits", hint="quote the pattern, and check it with ls")
-        return Files(chosen=found, left_out={})
+    if is_glob(path):
+        return Files(chosen=files_that_fit(path), left_out={})
     if not path.is_dir():
         hint = f"fetch {layout.repository} from the hub, or check the path" if layout.repository else "check the path"
         raise MathwrightError(f"{path}: no such file or folder", hint=hint)
