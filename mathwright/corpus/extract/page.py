@@ -71,10 +71,11 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
 
 
 _NOSCRIPT = tag_signs("noscript")
+_STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE009)]
 """Those of RESERVED."""
-_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
+_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_RESERVED_CHARACTERS})
 
 
 def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
@@ -82,7 +83,7 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
 
     present: those of _SIGNS that the source holds.
     """
-    tree = HTMLTree.parse(source)
+    tree = _tree(source, present)
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
     everything = tree.body.inner_text if tree.body is not None else ""
@@ -95,13 +96,30 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
     text = _text(tree, _SKIPPED)
     if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
-        tree = HTMLTree.parse(source)
+        tree = _tree(source, present)
         all_formulas = replace_elements(tree, present)
         prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
     return title, text, formulas
+
+
+def _tree(source: str, present: frozenset[str]) -> HTMLTree:
+    tree = HTMLTree.parse(source)
+    if not present.isdisjoint(_STREAMED):
+        _place_streamed(tree)
+    return tree
+
+
+def _place_streamed(tree: HTMLTree) -> None:
+    """Put the parts of a page that React sends later, hidden at its end, where a script would put them."""
+    document = tree.document
+    for part in document.query_selector_all('div[hidden][id^="S:"]').values() if document is not None else ():
+        place = document.query_selector(f'template[id="B:{part.getattr("id")[2:]}"]')
+        if place is not None:
+            place.before(part)
+            part.delattr("hidden")
 
 
 _SKIPPED_AT_LEAST = (
