@@ -12,6 +12,8 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.extract.elsewhere import SIGNS as ELSEWHERE
+from mathwright.corpus.extract.elsewhere import remove_sections_elsewhere
 from mathwright.corpus.extract.names import WEAK, boilerplate_words, is_for_small_screens, is_panel
 from mathwright.corpus.formulas.macros import find_definitions
 from mathwright.corpus.formulas.placeholders import has_placeholder
@@ -38,7 +40,7 @@ _ARTICLES: tuple[Selectors, ...] = (
     {"article": tag_signs("article")},
 )  # fmt: skip
 """Selectors of what holds an article, the closest first."""
-SIGNS = all_signs(_MAIN, *_ARTICLES)
+SIGNS = all_signs(_MAIN, *_ARTICLES) | ELSEWHERE
 _CONTAINER_CHARACTERS = 250
 _MAIN_SHARE = 0.2
 _ARTICLE_SHARE = 0.3
@@ -99,6 +101,8 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
             stays = _holds_article(node, text) if large else _holds_content(node, text, words)
             if not stays or _defines_macros(text):
                 judged = number + _remove(node)
+    if not present.isdisjoint(ELSEWHERE):
+        remove_sections_elsewhere(document, size)
     return True
 
 

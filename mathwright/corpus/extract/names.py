@@ -28,10 +28,17 @@ _BOILERPLATE = _words("""
     searchbox searchform search btn button buttons actions headerlink editsection catlinks navbox
     comment comments commentlist disqus respond
 """)
+_POSTER = re.compile(
+    r"user-?(?:info|details|card)|(?:post|message|entry|comment)_*-?signature|message-(?:cell--)?user(?!Content)"
+    r"|author-?pane|post-?profile|bottom-notice|post-meta|poster-?info",
+    re.IGNORECASE,
+)
+"""Who wrote a post, with badges, counts and signature: names that are built of two words, each of which says little."""
 WEAK = _words("""
     skip toc button buttons btn ad ads taxonomy drawer dropdown logo pagination placeholder tags badge tooltip
 """)
 """Those that also name what lies around boilerplate, or its place: with sentences in it, such a block is content."""
+_A_POSTER = _words("poster")
 _PANEL = _words("""
     accordion accordions collapse collapsible expand expandable expanded expander faq panel panels slide slides sliding
     tab tabs tabpanel toggle
@@ -53,7 +60,8 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     words = _WORD.findall(_NO_NAMES.sub(" ", css_class))
     if "section" not in words:
         words += _WORD.findall(_NO_NAMES.sub(" ", identifier))
-    return _BOILERPLATE.intersection(map(str.lower, words))
+    found = _BOILERPLATE.intersection(map(str.lower, words))
+    return found or (_A_POSTER if _POSTER.search(css_class) is not None else found)
 
 
 @lru_cache(maxsize=20_000)

@@ -75,7 +75,9 @@ _STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE009)]
 """Those of RESERVED."""
-_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_RESERVED_CHARACTERS})
+_SIGNS = Signs(
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_RESERVED_CHARACTERS}
+)
 
 
 def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
