@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from resiliparse.parse.html.node import ELEMENT
+
 from mathwright.corpus.formulas.placeholders import has_placeholder
 
 Node = Any
 
 _PHRASES = (
-    "related", "similar posts", "similar threads", "similar questions", "similar products", "you may also", "you might also", "more from", "more like", "more on ", "recent posts", "recent articles",
-    "read next", "also read", "customers also", "people also", "up next", "recommended for",
+    "related", "similar posts", "similar threads", "similar questions", "similar products", "you may also",
+    "you might also", "more from", "more like", "more on ", "recent posts", "recent articles", "read next", "also read",
+    "customers also", "people also", "up next", "recommended for",
 )  # fmt: skip
 _STARTS = ("", "\n", " ", "\t")
 SIGNS = frozenset(f">{start}{phrase}" for start in _STARTS for phrase in _PHRASES)
@@ -20,6 +23,8 @@ _HEADING = re.compile(rf"\W*(?:{'|'.join(map(re.escape, _PHRASES))})", re.IGNORE
 _HEADING_CHARACTERS = 60
 _LINK_SHARE = 0.15
 """Under such a heading stands something else where less of it is links: "Related work" of a paper."""
+_LISTING = 0.5
+"""Pages with more of their text in links than this have such sections as their content."""
 _SHARE = 0.4
 """What holds more of the text than this is no such section."""
 
@@ -29,10 +34,15 @@ def remove_sections_elsewhere(document: Node, size: int) -> None:
 
     size: characters of the main content.
     """
+    of_page: float | None = None
     for heading in document.query_selector_all("h2, h3, h4, h5, h6").values():
         text = heading.inner_text.strip()
         if len(text) > _HEADING_CHARACTERS or _HEADING.match(text) is None:
             continue
+        if of_page is None:
+            of_page = sum(len(link.inner_text) for link in _links(document)) / max(1, size)
+        if of_page > _LISTING:
+            return
         section = list(_section(heading, text, _SHARE * size))
         texts = [node.inner_text for node in section]
         length = sum(map(len, texts))
@@ -43,7 +53,7 @@ def remove_sections_elsewhere(document: Node, size: int) -> None:
 
 
 def _links(node: Node) -> list[Node]:
-    return [node] if node.tag == "a" else list(node.query_selector_all("a").values())
+    return [node] if node.type == ELEMENT and node.tag == "a" else list(node.query_selector_all("a").values())
 
 
 def _section(heading: Node, text: str, limit: float) -> Iterator[Node]:
