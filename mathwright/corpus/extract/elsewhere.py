@@ -8,7 +8,7 @@ from typing import Any
 
 from resiliparse.parse.html.node import ELEMENT
 
-from mathwright.corpus.formulas.placeholders import has_placeholder
+from mathwright.corpus.formulas.placeholders import holds_formulas
 
 Node = Any
 
@@ -47,7 +47,7 @@ def remove_sections_elsewhere(document: Node, size: int) -> None:
         texts = [node.inner_text for node in section]
         length = sum(map(len, texts))
         links = sum(len(link.inner_text) for node in section for link in _links(node))
-        if _LINK_SHARE * length <= links and length < _SHARE * size and not any(map(has_placeholder, texts)):
+        if _LINK_SHARE * length <= links and length < _SHARE * size and not any(map(holds_formulas, texts)):
             for node in section:
                 node.remove()
 

@@ -16,7 +16,7 @@ from mathwright.corpus.extract.elsewhere import SIGNS as ELSEWHERE
 from mathwright.corpus.extract.elsewhere import remove_sections_elsewhere
 from mathwright.corpus.extract.names import WEAK, boilerplate_words, is_for_small_screens, is_panel
 from mathwright.corpus.formulas.macros import find_definitions
-from mathwright.corpus.formulas.placeholders import has_placeholder
+from mathwright.corpus.formulas.placeholders import holds_formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
 
 Node = Any
@@ -57,7 +57,7 @@ _BLOCK_SHARE = 0.2
 """A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
 _LINK_SHARE = 0.6
 _MENU_CHARACTERS, _MENU_LINK_SHARE = 400, 0.5
-"""A header under a heading of its own is a menu, where it has more characters than this, and so much of them in links."""
+"""A header with a heading is a menu all the same, where it has more characters than this, and so much in links."""
 _SENTENCES, _PROSE_LINK_SHARE = 2, 0.35
 """A block whose names are WEAK stays with so many sentences, where less than this of it is links."""
 _SENTENCE_END = re.compile(r"[^\W_][,)\"'\u2019\u201d%]?[.!?][\"')\u2019\u201d]?(?:\s|$)|[\u3002\uff01\uff1f]")
@@ -66,7 +66,6 @@ _WORK = 30
 _TAGS = frozenset(("nav", "aside", "footer", "dialog", "form"))
 _NEVER_CONTENT = frozenset(("nav", "footer", "dialog"))
 _ROLES = frozenset(("navigation", "dialog", "search"))
-_DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 
 def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
@@ -172,7 +171,7 @@ def _holds_content(node: Node, text: str, words: Set[str]) -> bool:
     """Whether a small block with such names stays: it has formulas, or is named as what lies around boilerplate."""
     if node.tag in _NEVER_CONTENT:
         return False
-    if has_placeholder(text) or _DELIMITERS.search(text) is not None:
+    if holds_formulas(text):
         return True
     return (
         bool(words)

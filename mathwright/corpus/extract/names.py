@@ -30,7 +30,7 @@ _BOILERPLATE = _words("""
 """)
 _POSTER = re.compile(
     r"user-?(?:info|details|card)|(?:post|message|entry|comment)_*-?signature|message-(?:cell--)?user(?!Content)"
-    r"|author-?pane|post-?profile|bottom-notice|post-meta|poster-?info",
+    r"|author-?pane|post-?profile|bottom-notice|crawler-post-meta|poster-?info",
     re.IGNORECASE,
 )
 """Who wrote a post, with badges, counts and signature: names that are built of two words, each of which says little."""
@@ -66,7 +66,7 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
 
 @lru_cache(maxsize=20_000)
 def is_panel(css_class: str, role: str) -> bool:
-    """Whether it is a panel of tabs or of an accordion: hidden as long as another is shown, and content all the same."""
+    """Whether it is a panel of tabs or of an accordion: hidden while another is shown, but content."""
     return role in _PANEL_ROLES or not _PANEL.isdisjoint(map(str.lower, _WORD.findall(css_class)))
 
 
