@@ -50,7 +50,7 @@ _SOLITARY = 3
 
 _BLOCKS = (
     "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
-    " ol[class], [hidden], [role=navigation], [role=dialog], [role=search],"
+    " ol[class], dl[class], [hidden], [role=navigation], [role=dialog], [role=search],"
     ' [style*="display:none"], [style*="display: none"]'
 )
 _BLOCK_SHARE = 0.2

@@ -26,19 +26,20 @@ _BOILERPLATE = _words("""
     byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
     pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
     searchbox searchform search btn button buttons actions headerlink editsection catlinks navbox
-    comment comments commentlist disqus respond
+    comment comments commentlist disqus respond aside
 """)
-_POSTER = re.compile(
+_PHRASES = re.compile(
     r"user-?(?:info|details|card)|(?:post|message|entry|comment)_*-?signature|message-(?:cell--)?user(?!Content)"
-    r"|author-?pane|post-?profile|bottom-notice|crawler-post-meta|poster-?info",
+    r"|author-?pane|post-?profile|post-?head(?![a-z])|bottom-notice|crawler-post-meta|poster-?info|replyer"
+    r"|(?<!\S)signature(?!\S)|likes-and-labels|topic-category|side-?col(?:umn)?(?![a-z])|(?:user|site|page)tools",
     re.IGNORECASE,
 )
-"""Who wrote a post, with badges, counts and signature: names that are built of two words, each of which says little."""
+"""Names built of words each of which says little: who wrote a post, with badges, counts and signature; side columns."""
 WEAK = _words("""
     skip toc button buttons btn ad ads taxonomy drawer dropdown logo pagination placeholder tags badge tooltip
 """)
 """Those that also name what lies around boilerplate, or its place: with sentences in it, such a block is content."""
-_A_POSTER = _words("poster")
+_A_PHRASE = _words("phrase")
 _PANEL = _words("""
     accordion accordions collapse collapsible expand expandable expanded expander faq panel panels slide slides sliding
     tab tabs tabpanel toggle
@@ -61,7 +62,7 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     if "section" not in words:
         words += _WORD.findall(_NO_NAMES.sub(" ", identifier))
     found = _BOILERPLATE.intersection(map(str.lower, words))
-    return found or (_A_POSTER if _POSTER.search(css_class) is not None else found)
+    return found or (_A_PHRASE if _PHRASES.search(f"{css_class} {identifier}") is not None else found)
 
 
 @lru_cache(maxsize=20_000)
