@@ -23,7 +23,7 @@ _HEADING = re.compile(rf"\W*(?:{'|'.join(map(re.escape, _PHRASES))})", re.IGNORE
 _HEADING_CHARACTERS = 60
 _LINK_SHARE = 0.15
 """Under such a heading stands something else where less of it is links: "Related work" of a paper."""
-_LISTING = 0.5
+_LISTING = 0.8
 """Pages with more of their text in links than this have such sections as their content."""
 _SHARE = 0.4
 """What holds more of the text than this is no such section."""

@@ -85,7 +85,22 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
 
     present: those of _SIGNS that the source holds.
     """
-    tree = _tree(source, present)
+    title, text, formulas, whole = _read_main(HTMLTree.parse(source), present, problems)
+    if len(text) < SHORT and not present.isdisjoint(_STREAMED):
+        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), present, problems)
+    if len(text) < SHORT and whole > LITTLE * len(text):
+        # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
+        tree = HTMLTree.parse(source)
+        all_formulas = replace_elements(tree, present)
+        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
+        all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
+        if len(all_text) > LITTLE * len(text):
+            return title, all_text, all_formulas
+    return title, text, formulas
+
+
+def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas, int]:
+    """Title and main text of a tree, its formulas, and the length of all text of the page."""
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
     everything = tree.body.inner_text if tree.body is not None else ""
@@ -95,33 +110,18 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
-    text = _text(tree, _SKIPPED)
-    if len(text) < SHORT and whole > LITTLE * len(text):
-        # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
-        tree = _tree(source, present)
-        all_formulas = replace_elements(tree, present)
-        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
-        all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
-        if len(all_text) > LITTLE * len(text):
-            return title, all_text, all_formulas
-    return title, text, formulas
+    return title, _text(tree, _SKIPPED), formulas, whole
 
 
-def _tree(source: str, present: frozenset[str]) -> HTMLTree:
-    tree = HTMLTree.parse(source)
-    if not present.isdisjoint(_STREAMED):
-        _place_streamed(tree)
-    return tree
-
-
-def _place_streamed(tree: HTMLTree) -> None:
-    """Put the parts of a page that React sends later, hidden at its end, where a script would put them."""
+def _with_streamed(tree: HTMLTree) -> HTMLTree:
+    """The tree with the parts that React sends later, hidden at the end of the page, where a script would put them."""
     document = tree.document
     for part in document.query_selector_all('div[hidden][id^="S:"]').values() if document is not None else ():
         place = document.query_selector(f'template[id="B:{part.getattr("id")[2:]}"]')
         if place is not None:
             place.before(part)
             part.delattr("hidden")
+    return tree
 
 
 _SKIPPED_AT_LEAST = (
