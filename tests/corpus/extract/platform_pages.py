@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (markup)
 """The twenty platforms: learning, boards, questions, wikis, books. Markup after what their themes write by default."""
 
 from __future__ import annotations
