@@ -75,6 +75,9 @@ class RewardRecipe:
     """Responses generated at one time; bounds the memory, changes nothing but rounding."""
     heldout_responses: Annotated[int, ADDED] = 0
     """Responses to each problem kept out: the N up to which best-of-N is measured; 0 is responses_per_problem."""
+    temperatures: Annotated[tuple[float, ...], ADDED] = ()
+    """Temperatures that the responses trained on take in turn, in place of sampling.temperature (those held out do
+    not): a reward model that has seen what the policy rarely writes is harder to game once it writes it."""
     loss: Annotated[Literal["ranking", "plackett_luce"], ADDED] = "ranking"
     """ranking: the mean over pairs (`losses.ranking_loss`); plackett_luce: a right response against all wrong ones at
     once (`losses.plackett_luce_loss`)."""
@@ -84,12 +87,13 @@ class RewardRecipe:
     """Weight of the cross-entropy of sigma(score) with the verdict; above 0, problems whose responses are all right or
     all wrong are trained on too."""
     token_weight: Annotated[float, ADDED] = 0.0
-    """Weight of the same cross-entropy at every token of a response (`losses.token_loss`); from it a small model learns
-    several times as fast as from the end alone (docs/reward.md)."""
+    """Weight of the same cross-entropy at every token of a response (`losses.token_loss`), in a process model of the
+    label of the step that a token belongs to; from it a small model learns several times as fast as from the end alone
+    (docs/reward.md)."""
     language_weight: Annotated[float, ADDED] = 0.0
-    """Weight of the cross-entropy of the next token on right responses (`losses.language_loss`), which keeps and
-    extends what the model knows. Only of the first training: a reward model that Algorithm 1 trains further has no
-    output layer."""
+    """Weight of the cross-entropy of the next token on right responses (`losses.language_loss`), in a process model on
+    those whose labels are all right, which keeps and extends what the model knows. Only of the first training: a reward
+    model that Algorithm 1 trains further has no output layer."""
     centring: Annotated[float, ADDED] = 0.0
     """Weight of the mean square of the scores, which keeps their level near 0; 0.01 is usual."""
     truncation_reward: Annotated[float | None, ADDED] = None
@@ -106,8 +110,8 @@ class RewardRecipe:
     """Which reward models are trained. What rl.reward=model reads is the outcome model, rl.step_reward=model the
     process model."""
     process: Annotated[ProcessRecipe, ADDED] = ProcessRecipe()
-    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share and optimiser are those
-    of this part."""
+    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share, optimiser,
+    token_weight and language_weight are those of this part."""
 
 
 def check(recipe: RewardRecipe) -> None:
@@ -134,6 +138,9 @@ def check(recipe: RewardRecipe) -> None:
             "reward.sampling.temperature is 0: all responses to a problem would be the same",
             hint="--set reward.sampling.temperature=1.0",
         )
+    for temperature in recipe.temperatures:
+        if not 0 < temperature < math.inf:
+            raise MathwrightError(f"reward.temperatures has {temperature}", hint="a temperature is a number above 0")
     if not 0 <= recipe.heldout_share < 1:
         raise MathwrightError(
             f"reward.heldout_share is {recipe.heldout_share}", hint="it is a share between 0 and 1, 1 left out"
