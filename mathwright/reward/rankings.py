@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 
 from mathwright.judge import judge_all, needs_sandbox, undecided
 from mathwright.lm.generate import Generator
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt
 from mathwright.problems.templates import Prompt
-from mathwright.records import Completion, JudgedGroup, Problem
+from mathwright.records import JudgedGroup, Problem
 from mathwright.reward.examples import examples_of, split
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import Stage
@@ -37,17 +35,13 @@ def sample_groups(
     counts = [recipe.responses_per_problem] * len(training) + [num_heldout_responses] * len(heldout)
     # the sandbox first: where it cannot isolate programs, that is said before anything is drawn
     with Sandbox() if needs_sandbox(asked) else nullcontext() as sandbox:
-        completions: list[list[Completion]] = [[] for _ in asked]
         with stage.progress("sampling responses", total=sum(counts)) as advance:
-            for sampling, seeds in _draws(recipe, counts, num_training=len(training), seed=seed):
-                drawn = Generator(lm, max_batch=recipe.generation_batch).generate(
-                    [encode_prompt(lm.tokenizer, asked[p].text) for p in seeds],
-                    sampling,
-                    seeds=list(seeds.values()),
-                    on_finished=advance,
-                )
-                for p, row in zip(seeds, drawn, strict=True):
-                    completions[p] += row
+            completions = Generator(lm, max_batch=recipe.generation_batch).generate(
+                [encode_prompt(lm.tokenizer, prompt.text) for prompt in asked],
+                recipe.sampling,
+                seeds=[[response_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)],
+                on_finished=advance,
+            )
         pairs = [(prompt, c.text) for prompt, row in zip(asked, completions, strict=True) for c in row]
         verdicts = iter(judge_all(pairs, sandbox=sandbox))
     reasons: Counter[str] = Counter()
@@ -70,20 +64,6 @@ def sample_groups(
         )
     _count(recipe, stage, lm, groups, reasons)
     return groups[: len(training)], groups[len(training) :]
-
-
-def _draws(
-    recipe: RewardRecipe, counts: Sequence[int], *, num_training: int, seed: int
-) -> Iterator[tuple[SamplingRecipe, dict[int, list[int]]]]:
-    """How the responses are drawn: the sampling, and of each prompt that has some so the seeds of its responses."""
-    seeds = {p: [response_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)}
-    if not recipe.temperatures:
-        yield recipe.sampling, seeds
-        return
-    for turn, temperature in enumerate(recipe.temperatures):
-        own = {p: seeds[p][turn :: len(recipe.temperatures)] for p in range(num_training)}
-        yield replace(recipe.sampling, temperature=temperature), {p: some for p, some in own.items() if some}
-    yield recipe.sampling, {p: seeds[p] for p in range(num_training, len(counts))}
 
 
 def _count(

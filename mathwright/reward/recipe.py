@@ -75,9 +75,6 @@ class RewardRecipe:
     """Responses generated at one time; bounds the memory, changes nothing but rounding."""
     heldout_responses: Annotated[int, ADDED] = 0
     """Responses to each problem kept out: the N up to which best-of-N is measured; 0 is responses_per_problem."""
-    temperatures: Annotated[tuple[float, ...], ADDED] = ()
-    """Temperatures that the responses trained on take in turn, in place of sampling.temperature (those held out do
-    not): a reward model that has seen what the policy rarely writes is harder to game once it writes it."""
     loss: Annotated[Literal["ranking", "plackett_luce"], ADDED] = "ranking"
     """ranking: the mean over pairs (`losses.ranking_loss`); plackett_luce: a right response against all wrong ones at
     once (`losses.plackett_luce_loss`)."""
@@ -138,9 +135,6 @@ def check(recipe: RewardRecipe) -> None:
             "reward.sampling.temperature is 0: all responses to a problem would be the same",
             hint="--set reward.sampling.temperature=1.0",
         )
-    for temperature in recipe.temperatures:
-        if not 0 < temperature < math.inf:
-            raise MathwrightError(f"reward.temperatures has {temperature}", hint="a temperature is a number above 0")
     if not 0 <= recipe.heldout_share < 1:
         raise MathwrightError(
             f"reward.heldout_share is {recipe.heldout_share}", hint="it is a share between 0 and 1, 1 left out"

@@ -21,8 +21,7 @@ from mathwright.records import JudgedGroup, Problem, Ranking, Verdict, VerdictSt
 from mathwright.reward import training
 from mathwright.reward.examples import examples_of, trainable
 from mathwright.reward.objective import objective, pack_rankings
-from mathwright.reward.rankings import sample_groups
-from mathwright.reward.recipe import RewardRecipe, check
+from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import RunDirectory, affects
 
 PROBLEMS = [
@@ -324,22 +323,3 @@ def test_the_verdict_at_every_token_is_a_term_of_its_own(model):
     never_solved = dataclasses.replace(judged, correct=(False, False, False))
     alone, _ = examples_of([never_solved], reward_model, leave_out_truncated=False)
     assert trainable(recipe, alone) and not trainable(RECIPE, alone)
-
-
-def test_responses_take_the_temperatures_in_turn_where_they_are_trained_on(tmp_path, model):
-    recipe = dataclasses.replace(RECIPE, num_problems=12)
-    made = {}
-    for name, temperatures in (("plain", ()), ("mixed", (1.0, 1e-6))):
-        lm = load(model, dtype="float32")
-        stage = RunDirectory(tmp_path / name, recipe_name="toy", recipe={}).stage("reward")
-        changed = dataclasses.replace(recipe, temperatures=temperatures)
-        made[name] = sample_groups(changed, stage, lm, PROBLEMS, template="short", seed=1)
-    assert made["mixed"][1] == made["plain"][1], "what is held out is measured as ever"
-    for plain, mixed in zip(made["plain"][0], made["mixed"][0], strict=True):
-        assert mixed.responses[:2] == plain.responses[::2]
-        assert mixed.responses[2] == mixed.responses[3], "greedy"
-
-
-def test_a_temperature_that_is_none_is_named():
-    with pytest.raises(MathwrightError, match="temperatures has -1"):
-        check(dataclasses.replace(RECIPE, temperatures=(1.0, -1.0)))
