@@ -1,5 +1,6 @@
-# ruff: noqa: E501 (markup)
 """The twenty platforms: learning, boards, questions, wikis, books. Markup after what their themes write by default."""
+
+# ruff: noqa: E501  # markup
 
 from __future__ import annotations
 

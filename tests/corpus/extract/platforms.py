@@ -154,8 +154,8 @@ def wiki_image(f: Formula) -> str:
     tex = escape(rf"{{\displaystyle {f.tex}}}", quote=True)
     kind = "display" if f.display else "inline"
     return (
-        f'<span class="mwe-math-element mwe-math-element-{kind}"><span class="mwe-math-mathml-{kind} mwe-math-mathml-a11y"'
-        f' style="display: none;"><math alttext="{tex}"><semantics><mrow>{f.mathml}</mrow>'
+        f'<span class="mwe-math-element mwe-math-element-{kind}"><span class="mwe-math-mathml-{kind}'
+        f' mwe-math-mathml-a11y" style="display: none;"><math alttext="{tex}"><semantics><mrow>{f.mathml}</mrow>'
         f'<annotation encoding="application/x-tex">{tex}</annotation></semantics></math></span>'
         f'<img src="https://wikimedia.org/api/rest_v1/media/math/render/svg/0a" class="mwe-math-fallback-image-{kind}"'
         f' aria-hidden="true" alt="{tex}"></span>'

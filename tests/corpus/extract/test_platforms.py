@@ -1,4 +1,4 @@
-"""Content whose truth is known, written as twenty platforms write it, comes out whole, in order, and without the rest."""
+"""Content whose truth is known, written as twenty platforms write it, comes out whole, in order, alone."""
 
 import re
 from collections.abc import Callable
