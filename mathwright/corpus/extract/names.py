@@ -36,7 +36,7 @@ _PHRASES = re.compile(
 )
 """Names built of words each of which says little: who wrote a post, with badges, counts and signature; side columns."""
 WEAK = _words("""
-    skip toc button buttons btn ad ads taxonomy drawer dropdown logo pagination placeholder tags badge tooltip
+    skip toc button buttons btn ad ads taxonomy dropdown logo pagination placeholder tags badge
 """)
 """Those that also name what lies around boilerplate, or its place: with sentences in it, such a block is content."""
 _A_PHRASE = _words("phrase")
