@@ -96,8 +96,8 @@ def _domains(rows: Sequence[Mapping[str, Any]]) -> Part:
 def _rules(rows: Sequence[Mapping[str, Any]]) -> Part:
     people = sum(row.get("by") != "automatic" for row in rows)
     note = (
-        f"{len(rows)} rules, {people} of them by people. Joined: pages that a rule matches and that came to the seed "
-        "after the first iteration. A reject overrules an accept."
+        f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}, {people} of them by people. Joined: pages that a rule "
+        "matches and that came to the seed after the first iteration. A reject overrules an accept."
     )
     shown = [
         {
@@ -136,8 +136,14 @@ def _quality(quality: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]
     ]
     tables = [
         Table(title="What other budgets would collect", rows=quality.get("sweep") or []),
-        Table(title="Against labelled pages outside the seed", rows=[_merged(row) for row in quality.get("by_labels") or []]),
-        Table(title="Labelled pages down the ranking", rows=[_merged(row) for row in quality.get("strata_by_labels") or []]),
+        Table(
+            title="Against labelled pages outside the seed",
+            rows=[_merged(row) for row in quality.get("by_labels") or []],
+        ),
+        Table(
+            title="Labelled pages down the ranking",
+            rows=[_merged(row) for row in quality.get("strata_by_labels") or []],
+        ),
         *_two_classifiers(quality.get("two_classifiers") or {}),
     ]
     note = (

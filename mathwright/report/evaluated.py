@@ -15,6 +15,7 @@ MODE_TITLES = {
     "tool": "with the Python tool",
     "pot": "by a single program",
 }
+MODES = {"cot": "without tools", "tool": "with tools", "pot": "single program"}
 COLOURS = {"model": 5, "pretrain": 5, "sft": 0, "rl": 1}
 
 
@@ -26,7 +27,14 @@ def evaluation_parts(run: Run) -> list[Part]:
     return [
         part("How good each model is", _note(run), plots=results(run), links=links),
         part("What each stage contributed", CONTRIBUTION, plots=contributions(run)),
-        part("Figures", tables=[Table(rows=_figures(run)), Table(title="Between two models", rows=_differences(run))]),
+        part(
+            "Figures",
+            tables=[
+                Table(rows=_figures(run)),
+                Table(title="How they answer", rows=_habits(run)),
+                Table(title="Between two models", rows=_differences(run)),
+            ],
+        ),
         part("By kind of problem", tables=_breakdowns(run)),
     ]
 
@@ -45,20 +53,28 @@ def _note(run: Run) -> str:
     note = f"Share of {num} held-out problems that are answered rightly, none of which was trained on."
     if any(row.get("pass_at") for row in run.table):
         note += (
-            " One answer: the most likely one. Maj@K: the most frequent of K sampled answers. Pass@K: at least one of K "
-            "is right."
+            " One answer: the most likely one. Maj@K: the most frequent of K sampled answers. Pass@K: at least one of "
+            "K is right."
         )
     return note
 
 
 def results(run: Run) -> list[Figures]:
     """A plot a mode: each model's accuracy with its interval, Maj@K and Pass@K beside it."""
-    most = max((value for row in run.table for value in (row["accuracy_interval"][1], *_chosen(row).values())), default=1)
+    most = max(
+        (value for row in run.table for value in (row["accuracy_interval"][1], *_chosen(row).values())), default=1
+    )
     high = 1.0 if most > 0.5 else (int(most * 10) + 1) / 10
+    modes = dict.fromkeys(row["mode"] for row in run.table)
     return [
-        Figures(title=f"Right answers, {MODE_TITLES.get(mode, mode)}", rows=rows, low=0.0, high=high)
-        for mode in dict.fromkeys(row["mode"] for row in run.table)
-        if (rows := [_figure(row) for row in run.table if row["mode"] == mode])
+        Figures(
+            title=f"Right answers, {MODE_TITLES.get(mode, mode)}",
+            rows=[_figure(row) for row in run.table if row["mode"] == mode],
+            low=0.0,
+            high=high,
+            explained=k == 0,
+        )
+        for k, mode in enumerate(modes)
     ]
 
 
@@ -90,7 +106,7 @@ def contributions(run: Run) -> list[Figures]:
     """A plot of what each stage added, a row for each mode; none where one model was evaluated."""
     rows = [
         Figure(
-            label=f"{stage_title(row['after'])}, {row['mode']}",
+            label=f"{stage_title(row['after'])}, {mode_title(row['mode'])}",
             value=row["difference"],
             interval=(row["interval"][0], row["interval"][1]),
             said=f"{points(row['difference'])} points ({signed_interval(*row['interval'])})",
@@ -106,6 +122,11 @@ def contributions(run: Run) -> list[Figures]:
     return [Figures(title="Change in points", rows=rows, low=low, high=high, zero=0.0, signed=True)]
 
 
+def mode_title(mode: str) -> str:
+    """How the answers were given, in two words."""
+    return MODES.get(mode, mode)
+
+
 def within_noise(ends: Sequence[float]) -> bool:
     return ends[0] <= 0 <= ends[1]
 
@@ -115,17 +136,28 @@ def _figures(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "model": model_title(row["model"]),
-            "mode": row["mode"],
+            "mode": mode_title(row["mode"]),
             "problems": row["num_problems"],
             "right": percent(row["accuracy"]),
             "95%": interval(*row["accuracy_interval"]),
             **({f"Maj@{ks[-1]}": _share(row.get("maj_at_k"))} if ks else {}),
             **{f"Pass@{k}": _share((row.get("pass_at") or {}).get(k)) for k in ks},
-            "cut": _share(row.get("truncated")),
-            "no answer": _share(row.get("unparsable")),
-            "used tool": _share(row.get("used_tool")),
+        }
+        for row in run.table
+    ]
+
+
+def _habits(run: Run) -> list[dict[str, Any]]:
+    """How the answers look: what was cut, what gave none, what ran a program."""
+    return [
+        {
+            "model": model_title(row["model"]),
+            "mode": mode_title(row["mode"]),
+            "cut at the limit": _share(row.get("truncated")),
+            "no answer found": _share(row.get("unparsable")),
+            "ran a program": _share(row.get("used_tool")),
             "not judged": row.get("unscored"),
-            "tokens": f"{row['mean_tokens']:.0f}" if row.get("mean_tokens") is not None else "",
+            "tokens, mean": f"{row['mean_tokens']:.0f}" if row.get("mean_tokens") is not None else "",
         }
         for row in run.table
     ]
@@ -138,7 +170,7 @@ def _share(value: float | None) -> str:
 def _differences(run: Run) -> list[dict[str, Any]]:
     return [
         {
-            "mode": row["mode"],
+            "mode": mode_title(row["mode"]),
             "from": model_title(row["before"]),
             "to": model_title(row["after"]),
             "difference": f"{points(row['difference'])} points",
@@ -161,7 +193,9 @@ def _breakdowns(run: Run) -> list[Table]:
             found = {name: words(group)}
             for row in run.table:
                 held = (row.get(f"by_{name}") or {}).get(group)
-                found[f"{model_title(row['model'])}, {row['mode']}"] = percent(held["accuracy"]) if held else ""
+                found[f"{model_title(row['model'])}, {mode_title(row['mode'])}"] = (
+                    percent(held["accuracy"]) if held else ""
+                )
             rows.append(found)
         tables.append(Table(title=f"By {name}", rows=rows, folded=len(groups) > 12))
     return tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class Run:
     def steps_of_evaluation(self) -> Iterator[dict[str, Any]]:
         """Comparisons of a model with the one before it: what one stage contributed."""
         models = self.evaluation.get("models", [])
-        follows = set(zip(models, models[1:], strict=False))
+        follows = set(itertools.pairwise(models))
         yield from (row for row in self.evaluation.get("comparisons", []) if (row["before"], row["after"]) in follows)
 
 

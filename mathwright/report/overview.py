@@ -86,9 +86,13 @@ def _rewarded(summary: Mapping[str, Any]) -> str:
     outcome = summary.get("outcome", summary)
     if "pair_accuracy" in outcome:
         low, high = outcome["pair_accuracy_interval"]
-        said.append(f"{percent(outcome['pair_accuracy'])} of pairs ordered rightly ({100 * low:.1f} to {100 * high:.1f})")
+        said.append(
+            f"{percent(outcome['pair_accuracy'])} of pairs ordered rightly ({100 * low:.1f} to {100 * high:.1f})"
+        )
     elif "heldout_accuracy_after" in outcome:
-        said.append(f"{percent(outcome['heldout_accuracy_after'])} of {outcome['num_heldout_pairs']} pairs ordered rightly")
+        said.append(
+            f"{percent(outcome['heldout_accuracy_after'])} of {outcome['num_heldout_pairs']} pairs ordered rightly"
+        )
     process = summary.get("process", summary)
     if process.get("first_error_f1") is not None:
         said.append(f"first wrong step found with F1 {process['first_error_f1']:.3f}")

@@ -55,7 +55,9 @@ def write_report(path: Path) -> Path:
     warned = warnings_of(run)
     shown = {"run": run, "contents": _contents(run, links)}
     if shelves:
-        page = template("texts.html.jinja").render(**shown, root="../", here="texts", title="The corpus", shelves=shelves)
+        page = template("texts.html.jinja").render(
+            **shown, root="../", here="texts", title="The corpus", shelves=shelves
+        )
         _write(path / "report" / "texts.html", page)
     for stage in run.stages:
         page = template("stage.html.jinja").render(
@@ -87,15 +89,15 @@ def write_report(path: Path) -> Path:
 
 
 def write_several(paths: Sequence[Path]) -> Path:
-    """Write a page with several runs side by side into the folder of the first; returns it.
+    """Write a page with several runs side by side, RUN/report/beside-OTHERS.html of the first; returns it.
+
+    Its links lead to the report of each (`write_report`).
 
     Raises MathwrightError where one of them is no run directory.
     """
     runs = [Run.read(path) for path in paths]
-    for path in paths:
-        write_report(path)
     others = "-".join(path.resolve().name for path in paths[1:])
-    target = paths[0] / "report" / f"beside-{others}.html"
+    target = paths[0] / "report" / f"beside-{others[:100]}.html"
     page = _environment().get_template("several.html.jinja").render(
         run=runs[0], root="../", here="several", title="Runs side by side",
         contents=[("report.html", "", "Overview")], **several_shown(runs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,9 @@ class Table:
 
     @property
     def numeric(self) -> list[str]:
-        return [name for name in self.columns if any(is_number(row[name]) or _is_figure(row[name]) for row in self.rows)]
+        return [
+            name for name in self.columns if any(is_number(row[name]) or _is_figure(row[name]) for row in self.rows)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,12 @@ class Part:
 
 
 def part(
-    title: str, note: str = "", *, plots: Sequence[Plot | Figures | None] = (), tables: Sequence[Table] = (), **more: Any
+    title: str,
+    note: str = "",
+    *,
+    plots: Sequence[Plot | Figures | None] = (),
+    tables: Sequence[Table] = (),
+    **more: Any,
 ) -> Part:
     """A part without the plots that have nothing to draw and the tables without rows."""
     return Part(
@@ -67,4 +75,8 @@ def is_number(value: Any) -> bool:
 
 def _is_figure(value: Any) -> bool:
     """Whether a text is a figure: 42.5%, +1.3 (−0.2 to +2.8)."""
-    return isinstance(value, str) and value[:1] in "0123456789+−" and (value[1:2] or "0") in "0123456789.,%"
+    return isinstance(value, str) and _FIGURE.fullmatch(value) is not None
+
+
+_NUMBER = r"[+−]?\d[\d,.]*"
+_FIGURE = re.compile(rf"{_NUMBER}(?:%| points)?(?: \({_NUMBER} to {_NUMBER}\)| to {_NUMBER})?")

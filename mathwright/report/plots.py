@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mathwright.report.metrics import SHARE, Metric, metric
 from mathwright.report.shown import number
@@ -62,7 +62,7 @@ class Plot:
 
 
 def curves(
-    rows: Iterable[Mapping[str, Any]], names: Sequence[str], title: str = "", *, x: str = "step", x_title: str = ""
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], title: str = "", *, x: str = "step", about: str = ""
 ) -> Plot | None:
     """A line for each measurement of that name; None where none was made. Named and explained by the first of them."""
     rows = list(rows)
@@ -73,9 +73,9 @@ def curves(
     return Plot(
         title=title or known.title,
         lines=lines,
-        x_title=x_title or x,
+        x_title=x,
         unit=known.unit,
-        about=known.about,
+        about=about or known.about,
         healthy=known if known.healthy and len(lines) == 1 else None,
     )
 
@@ -105,7 +105,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def smoothed(values: Sequence[float]) -> tuple[list[float], int]:
-    """The mean of a window around each value, and the window's width; at the ends it is as wide as there are values."""
+    """The mean of a window around each value, and the window's width; at the ends the part of it that holds values."""
     width = max(3, min(51, len(values) // 12)) | 1
     half = width // 2
     sums = [0.0]
@@ -113,8 +113,8 @@ def smoothed(values: Sequence[float]) -> tuple[list[float], int]:
         sums.append(sums[-1] + value)
     means = []
     for i in range(len(values)):
-        reach = min(half, i, len(values) - 1 - i)
-        means.append((sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1))
+        begin, end = max(0, i - half), min(len(values), i + half + 1)
+        means.append((sums[end] - sums[begin]) / (end - begin))
     return means, width
 
 
@@ -130,11 +130,11 @@ def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[f
     return [x[i] for i in kept], [y[i] for i in kept]
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers between two ends."""
+def ticks(low: float, high: float, most: int = 5, *, whole: bool = False) -> list[float]:
+    """Round numbers between two ends; integers where `whole`."""
     if high <= low:
         return [low]
-    rough = (high - low) / most
+    rough = max((high - low) / most, 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -196,8 +196,7 @@ def _drawn(plot: Plot) -> Markup:
     keys = _keys(plot)
     unit = Markup(' <span class="unit">{}</span>').format(plot.unit) if plot.unit and plot.unit != SHARE else Markup()
     window = _window(plot)
-    notes = [plot.about] if plot.about else []
-    notes += [f"Bold: mean of {window} points; faint: each of them."] if window else []
+    smooth = f" (bold: mean of {window})" if window else ""
     return Markup(
         '<figure class="plot"><figcaption><b>{title}</b>{unit}{keys}</figcaption>'
         '<div class="area" tabindex="0" role="img" aria-label="{said}" data-points="{points}">'
@@ -210,8 +209,8 @@ def _drawn(plot: Plot) -> Markup:
         said=_said(plot),
         points=_data(plot, axes),
         parts=Markup().join(parts),
-        x_title=plot.x_title,
-        note=Markup('<p class="note">{}</p>').format(" ".join(notes)) if notes else "",
+        x_title=plot.x_title + smooth,
+        note=Markup('<p class="note">{}</p>').format(plot.about) if plot.about else "",
     )
 
 
@@ -235,12 +234,13 @@ def _grid(plot: Plot, axes: _Axes) -> Markup:
                 at, written(value, plot.unit)
             )
         )
-    for value in ticks(axes.x_low, axes.x_high, 5):
-        parts.append(
-            Markup('<text x="{}" y="100%" dy="1.3em" text-anchor="{}">{}</text>').format(
-                _at(axes.x(value)), "end" if axes.x(value) > 0.97 else "middle", number(_whole(value))
-            )
+    whole = all(float(value).is_integer() for line in plot.lines for value in line.x)
+    parts += (
+        Markup('<text x="{}" y="100%" dy="1.3em" text-anchor="{}">{}</text>').format(
+            _at(axes.x(value)), "end" if axes.x(value) > 0.97 else "middle", number(_whole(value))
         )
+        for value in ticks(axes.x_low, axes.x_high, 5, whole=whole)
+    )
     for name, value in plot.levels.items():
         at = _at(axes.y(value))
         parts.append(Markup('<line class="level" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(at))
@@ -385,6 +385,8 @@ class Figures:
     """Where a line is drawn across: no difference."""
     signed: bool = False
     """Whether the axis is one of differences in points."""
+    explained: bool = True
+    """Whether the marks are explained; of several plots of a kind, the first one does."""
     about: str = ""
 
     def __html__(self) -> Markup:
@@ -416,13 +418,15 @@ def _figures(plot: Figures) -> Markup:
         )
         for k, name in enumerate(names)
     )
-    dot = Markup('<span class="key"><i class="swatch dot"></i>one answer, with its 95% interval</span>') if names else ""
+    dot = (
+        Markup('<span class="key"><i class="swatch dot"></i>one answer, with its 95% interval</span>') if names else ""
+    )
     return Markup(
         '<figure class="figures"><figcaption><b>{}</b>{}</figcaption>{}'
         '<div class="figure axis"><span></span><svg aria-hidden="true">{}</svg><span></span></div>{}</figure>'
     ).format(
         plot.title,
-        Markup('<span class="keys">{}{}</span>').format(dot, keys) if names else "",
+        Markup('<span class="keys">{}{}</span>').format(dot, keys) if names and plot.explained else "",
         rows,
         axis,
         Markup('<p class="note">{}</p>').format(plot.about) if plot.about else "",
@@ -450,9 +454,9 @@ def _shape(kind: int, x: str, y: str) -> Markup:
     """A small mark at a place: a square or a circle, both hollow."""
     if kind % 2:
         return Markup('<circle class="mark" cx="{}" cy="{}" r="4"/>').format(x, y)
-    return Markup('<svg x="{}" y="{}" class="here"><rect class="mark" x="-4" y="-4" width="8" height="8"/></svg>').format(
-        x, y
-    )
+    return Markup(
+        '<svg x="{}" y="{}" class="here"><rect class="mark" x="-4" y="-4" width="8" height="8"/></svg>'
+    ).format(x, y)
 
 
 def _anchor(share: float) -> str:
@@ -475,8 +479,3 @@ def heatmap(rows: Sequence[Sequence[str]], shades: Sequence[Sequence[int | None]
         )
         lines.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(title, held))
     return Markup('<table class="matrix">{}</table>').format(Markup().join(lines))
-
-
-def text(value: Any) -> Markup:
-    """Any text, escaped."""
-    return escape(value)

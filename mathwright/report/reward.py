@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +25,38 @@ BEST_OF = {"best_of": "best of N", "maj_at": "Maj@N", "weighted_vote": "vote wei
 
 
 def judged_parts(stage: Path) -> list[Part]:
-    """What evaluation.json of a reward model holds, a part for each set of samples; none where there is no such file."""
+    """What evaluation.json of a reward model holds, a part for each set of samples; none without the file."""
     path = stage / "evaluation.json"
     if not path.is_file():
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
-    return [_judged(figures, "held-out problems" if name == "heldout" else Path(name).name)
-            for name, figures in found.items()]  # fmt: skip
+    names = {name: "held-out problems" if name == "heldout" else Path(name).name for name in found}
+    return [_judged(figures, names[name]) for name, figures in found.items()]
 
 
 def _judged(found: Mapping[str, Any], on: str) -> Part:
-    rows = found["best_of_n"].get("rows", ())
-    best = Plot(
-        title="One answer chosen out of N",
-        lines=[line for name, title in BEST_OF.items() if (line := line_of(rows, name, "n", title)) is not None],
-        x_title="N answers",
-        unit=SHARE,
-        about="Best of N: the answer with the highest reward. Maj@N: the most frequent one. Pass@N: whether any is right, "
-        "which is the most that choosing can reach.",
-    ) if rows else None  # fmt: skip
     return part(
         f"How well it judges: {on}",
-        "A pair is a right and a wrong answer to one problem; the share of pairs in which the right one gets the higher "
-        "reward is the pair accuracy. A coin reaches 50%. The other judges know nothing of mathematics: a reward model "
-        "that is not ahead of them has learnt nothing that helps.",
-        plots=[_judges_drawn(found), best, _reliability(found)],
+        "A pair is a right and a wrong answer to one problem; the share of pairs in which the right one gets the "
+        "higher reward is the pair accuracy. A coin reaches 50%. The other judges know nothing of mathematics: a "
+        "reward model that is not ahead of them has learnt nothing that helps.",
+        plots=[_judges_drawn(found), _best_of(found["best_of_n"].get("rows", ())), _reliability(found)],
         tables=[_judges(found), _verdicts(found), _solve_rates(found)],
+    )
+
+
+def _best_of(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    """Accuracy of one answer chosen out of N, by each way of choosing."""
+    lines = [line for name, title in BEST_OF.items() if (line := line_of(rows, name, "n", title)) is not None]
+    if not lines:
+        return None
+    return Plot(
+        title="One answer chosen out of N",
+        lines=lines,
+        x_title="N answers",
+        unit=SHARE,
+        about="Best of N: the answer with the highest reward. Maj@N: the most frequent one. Pass@N: whether any is "
+        "right, which is the most that choosing can reach.",
     )
 
 

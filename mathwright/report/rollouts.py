@@ -1,4 +1,4 @@
-"""A page to look through what a policy wrote while it was trained: every response to a question, its reward and verdict.
+"""A page to look through what a policy wrote while it was trained: responses, their rewards and verdicts.
 
 It is the page of samples (`samples.py`) with a slider over the steps. Of a training whose responses would make it
 larger than PAGE_CHARS, steps are left out evenly, the first and the last kept; the page says so.

@@ -24,8 +24,8 @@ from mathwright.files import atomic
 from mathwright.lines import json_text
 from mathwright.records import EvalRecord, FinishReason, Problem, VerdictStatus, read_jsonl
 from mathwright.report.policy import csp_hash
-from mathwright.report.theme import THEME_JS
 from mathwright.report.tex import trees_of
+from mathwright.report.theme import THEME_JS
 
 GREEDY = -1
 LARGE_BYTES = 200_000_000
@@ -260,9 +260,7 @@ def _texts(group: _Group) -> dict[str, Any]:
         "tests": problem.tests,
         "prompt": group.prompt,
         "samples": [[s.response, s.prediction, s.method, s.left_out, s.prompt] for s in group.samples],
-        "formulas": trees_of(
-            [problem.question, *problem.choices, *(s.response for s in group.samples)], MAX_FORMULAS
-        ),
+        "formulas": trees_of([problem.question, *problem.choices, *(s.response for s in group.samples)], MAX_FORMULAS),
     }
 
 

@@ -1,4 +1,4 @@
-"""Several runs side by side: results, what each stage contributed, curves over one another, and how the recipes differ."""
+"""Several runs side by side: results, contributions of stages, curves over one another, and how the recipes differ."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.lines import file_lines
-from mathwright.report.evaluated import MODE_TITLES, within_noise
+from mathwright.report.evaluated import MODE_TITLES, mode_title, within_noise
 from mathwright.report.gathered import Run, model_title, stage_title
 from mathwright.report.metrics import metric
 from mathwright.report.overview import facts, headline
-from mathwright.report.parts import Part, Table, part
+from mathwright.report.parts import Table, part
 from mathwright.report.plots import Figure, Figures, Line, Plot, line_of
 from mathwright.report.shown import cell, interval, percent, points, signed_interval
 from mathwright.report.warned import warnings_of
@@ -30,7 +30,11 @@ def several_shown(runs: Sequence[Run]) -> dict[str, Any]:
     """What the page shows: `runs` by name with their sentences, and `parts`."""
     names = _names(runs)
     parts = [
-        part("Results", "The last model of each run on held-out problems, with 95% intervals.", plots=_results(runs, names)),
+        part(
+            "Results",
+            "The last model of each run on held-out problems, with 95% intervals.",
+            plots=_results(runs, names),
+        ),
         part(
             "On the same problems",
             "Runs that were asked the same questions are compared question by question, which sees smaller differences "
@@ -39,9 +43,13 @@ def several_shown(runs: Sequence[Run]) -> dict[str, Any]:
         ),
         part("What each stage contributed", tables=[Table(rows=list(_contributions(runs, names)))]),
         part("Curves", plots=[_curve(runs, names, stage, name) for stage, name in CURVES]),
-        part("What differs in the recipes", "Values that are not the same in all.", tables=[Table(rows=_recipes(runs, names))]),
+        part(
+            "What differs in the recipes",
+            "Values that are not the same in all.",
+            tables=[Table(rows=_recipes(runs, names))],
+        ),
         part("Where they come from", tables=[Table(rows=_facts(runs, names))]),
-    ]  # fmt: skip
+    ]
     return {
         "runs": [
             {"name": name, "folder": str(run.path), "headline": headline(run), "num_warnings": len(warnings_of(run)),
@@ -97,10 +105,10 @@ def _verdicts(run: Run, mode: str) -> dict[tuple[str, str, str], bool]:
     for line in file_lines(path):
         row = json.loads(line)
         problem = row["problem"]
-        if row["model"] == last and row["mode"] == mode and row["sample"] == GREEDY:
-            if row["verdict"]["status"] != "unparsable_reference":
-                key = (row["task"], problem["id"], problem["question"])
-                found[key] = row["verdict"]["status"] == "correct"
+        status = row["verdict"]["status"]
+        asked = row["model"] == last and row["mode"] == mode and row["sample"] == GREEDY
+        if asked and status != "unparsable_reference":
+            found[row["task"], problem["id"], problem["question"]] = status == "correct"
     return found
 
 
@@ -116,7 +124,7 @@ def _paired(runs: Sequence[Run], names: Sequence[str]) -> list[Figures]:
             difference, ends = paired_difference([first[key] for key in both], [other[key] for key in both])
             rows.append(
                 Figure(
-                    label=f"{name}, {mode}",
+                    label=f"{name}, {mode_title(mode)}",
                     value=difference,
                     interval=(ends.low, ends.high),
                     said=f"{points(difference)} points ({signed_interval(*ends)}), {len(both):,} problems",
@@ -129,10 +137,14 @@ def _paired(runs: Sequence[Run], names: Sequence[str]) -> list[Figures]:
     ends = [end for row in rows if row.interval for end in row.interval]
     return [
         Figures(
-            title=f"Against {names[0]}, in points", rows=rows, low=min([-0.05, *ends]), high=max([0.05, *ends]), zero=0.0,
+            title=f"Against {names[0]}, in points",
+            rows=rows,
+            low=min([-0.05, *ends]),
+            high=max([0.05, *ends]),
+            zero=0.0,
             signed=True,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _contributions(runs: Sequence[Run], names: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -142,7 +154,7 @@ def _contributions(runs: Sequence[Run], names: Sequence[str]) -> Iterator[dict[s
             said = f"{points(row['difference'])} ({signed_interval(*row['interval'])})"
             found.setdefault((row["after"], row["mode"]), {})[name] = said
     for (stage, mode), by_run in found.items():
-        yield {"stage": stage_title(stage), "mode": mode, **{name: by_run.get(name, "") for name in names}}
+        yield {"stage": stage_title(stage), "mode": mode_title(mode), **{name: by_run.get(name, "") for name in names}}
 
 
 def _curve(runs: Sequence[Run], names: Sequence[str], stage: str, measured: str) -> Plot | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mathwright.report.corpus import corpus_parts
 from mathwright.report.evaluated import evaluation_parts
 from mathwright.report.gathered import Run
-from mathwright.report.metrics import SHARE, metric
+from mathwright.report.metrics import METRICS, SHARE, metric
 from mathwright.report.parts import Part, Table, is_number, part
 from mathwright.report.plots import Line, Plot, curves, heatmap, line_of
 from mathwright.report.reward import judged_parts, process_parts
@@ -34,7 +35,7 @@ def parts_of(run: Run, stage: str) -> list[Part]:
     manifest = run.manifests.get(stage)
     parts = [*_OWN.get(stage, _trained)(run, stage), _everything(run, stage)]
     if manifest is not None:
-        parts += [_funnel(manifest), _facts(manifest["summary"])]
+        parts += [_funnel(manifest)] if stage == "eval" else [_funnel(manifest), _facts(manifest["summary"])]
     return [found for found in parts if not found.empty]
 
 
@@ -47,7 +48,7 @@ def _trained(run: Run, stage: str) -> list[Part]:
     losses = [line_of(rows, "loss", title="training"), line_of(held, "heldout_loss", title="held out")]
     loss = _lines("Loss", losses, unit=metric("loss").unit, about=metric("loss").about)
     if stage.startswith("reward") and loss is not None:
-        loss = Plot(title="Loss", lines=loss.lines, about="How far the right answer is from standing above the wrong one.")
+        loss = replace(loss, unit="", about="Low where right answers stand clearly above wrong ones.")
     return [
         part(
             "Curves",
@@ -59,7 +60,11 @@ def _trained(run: Run, stage: str) -> list[Part]:
 def _pretrained(run: Run, stage: str) -> list[Part]:
     summary = run.summary(stage)
     before, after = summary.get("bits_per_byte_before"), summary.get("bits_per_byte_after")
-    rows = [{"held-out text": "bits per byte", "before": before, "after": after, "change": after - before}] if after else []
+    rows = (
+        [{"held-out text": "bits per byte", "before": before, "after": after, "change": after - before}]
+        if after
+        else []
+    )
     note = (
         "Bits per byte say how well the model predicts text it has not seen: the fewer bits it needs for a byte, the "
         "better. They can be compared between models with different vocabularies."
@@ -121,15 +126,16 @@ def _rewarded(run: Run, stage: str) -> list[Part]:
         *judged_parts(run.path / outcome),
         *process_parts(folder / "process"),
         *_trained(run, outcome),
-        *([part("Curves of the process model", plots=[p for found in _trained(run, f"{stage}/process")
-                                                     for p in found.plots])]),
-    ]  # fmt: skip
+        *(replace(found, title="Curves of the process model") for found in _trained(run, f"{stage}/process")),
+    ]
 
 
 def _reinforced(run: Run, stage: str) -> list[Part]:
     """Rewards beside correct answers, the policy, and the value model and iterations where there are any."""
     rows, held = run.metrics(stage), run.metrics(stage, "eval")
-    terms = dict.fromkeys(name for row in rows for name in row if name.startswith("reward_") and name not in _OWN_REWARD)
+    terms = dict.fromkeys(
+        name for row in rows for name in row if name.startswith("reward_") and name not in _OWN_REWARD
+    )
     progress = part(
         "Does it learn?",
         "The reward is what training raises; correct answers are what it is for. Where the first rises and the second "
@@ -143,26 +149,48 @@ def _reinforced(run: Run, stage: str) -> list[Part]:
         ],
         links=_rollout_links(run, stage),
     )
-    policy = part(
+    policy = _changing(
         "The policy",
         "How far the model has moved, and whether it still tries different things.",
-        plots=[curves(rows, names) for names in (("kl", "kl_initial"), ("entropy",), ("clip_fraction",), ("grad_norm",),
-                                                 ("logprob_gap",), ("loss",))],
+        rows,
+        ("kl", "kl_initial"), ("entropy",), ("clip_fraction",), ("grad_norm",), ("logprob_gap",), ("lr",),
     )  # fmt: skip
-    responses = part(
-        "The responses",
-        plots=[curves(rows, [name]) for name in ("response_tokens", "truncated", "tool_calls", "equal_reward_groups",
-                                                 "unscored", "steps_per_response")],
+    responses = _changing(
+        "The responses", "", rows,
+        ("response_tokens",), ("truncated",), ("tool_calls",), ("equal_reward_groups",), ("unscored",),
+        ("steps_per_response",),
     )  # fmt: skip
-    values = part(
+    values = _changing(
         "The value model",
-        "It foresees the reward while a response is being written. Explained variance of 1 is perfect foresight; at 0 it "
-        "knows no more than the mean reward, below 0 less than that.",
-        plots=[curves(rows, names) for names in (("explained_variance", "explained_variance_after"),
-                                                 ("value_loss", "value_loss_after"), ("value_gated",), ("kl_coef",))],
-    ) if any("explained_variance" in row for row in rows) else part("")  # fmt: skip
-    speed = part("Speed", plots=[_seconds(rows), curves(rows, ["generated_tokens_per_s", "trained_tokens_per_s"], "Tokens a second")])
+        "It foresees the reward while a response is being written. Explained variance of 1 is perfect foresight; at 0 "
+        "it knows no more than the mean reward, below 0 less than that.",
+        rows if any("explained_variance" in row for row in rows) else [],
+        ("explained_variance", "explained_variance_after"), ("value_loss", "value_loss_after"), ("value_gated",),
+        ("kl_coef",),
+    )  # fmt: skip
+    speed = part(
+        "Speed",
+        plots=[_seconds(rows), curves(rows, ["generated_tokens_per_s", "trained_tokens_per_s"], "Tokens a second")],
+    )
     return [progress, policy, responses, values, *_iterated(run.summary(stage)), speed]
+
+
+def _changing(title: str, note: str, rows: Sequence[Mapping[str, Any]], *plots: Sequence[str]) -> Part:
+    """Curves of what changed; what was the same throughout is said in the note."""
+    drawn, same = [], []
+    for names in plots:
+        values = {row[name] for row in rows for name in names if is_number(row.get(name))}
+        if len(values) > 1:
+            drawn.append(curves(rows, names))
+        elif values:
+            same.append(f"{metric(names[0]).title.lower()} {_shown(names[0], values.pop())}")
+    said = f"The same at every step: {', '.join(same)}." if same else ""
+    return part(title, " ".join(text for text in (note, said) if text), plots=drawn)
+
+
+def _shown(name: str, value: float) -> str:
+    """A measurement in its unit."""
+    return percent(value) if metric(name).unit == SHARE else number(value)
 
 
 _OWN_REWARD = frozenset({"reward_mean", "reward_std"})
@@ -171,7 +199,9 @@ _OWN_REWARD = frozenset({"reward_mean", "reward_std"})
 def _rollout_links(run: Run, stage: str) -> list[tuple[str, str, str]]:
     if not (run.path / stage / "rollouts.jsonl").is_file():
         return []
-    return [("report/rollouts.html", "Read the responses", "questions, all answers to each, rewards and verdicts, by step")]
+    return [
+        ("report/rollouts.html", "Read the responses", "questions, all answers to each, rewards and verdicts, by step")
+    ]
 
 
 def _gaming(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
@@ -179,7 +209,10 @@ def _gaming(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
     both = [row for row in rows if is_number(row.get("reward_mean")) and is_number(row.get("accuracy"))]
     if not both or all(abs(row["reward_mean"] - row["accuracy"]) < 1e-9 for row in both):
         return None
-    lines = [line_of(both, "reward_mean", title="mean reward"), line_of(both, "accuracy", title="share of right answers")]
+    lines = [
+        line_of(both, "reward_mean", title="mean reward"),
+        line_of(both, "accuracy", title="share of right answers"),
+    ]
     return _lines("Reward beside right answers", lines, about="Curves that part are a reward that is being gamed.")
 
 
@@ -196,13 +229,20 @@ def _iterated(summary: Mapping[str, Any]) -> list[Part]:
     shares = {"accuracy_begin", "accuracy_end", "truncated_end"}
     rows = [
         {"iteration": k, "steps": found.get("num_steps")}
-        | {title: percent(found[n]) if n in shares else found[n] for n, title in names.items() if found.get(n) is not None}
+        | {
+            title: percent(found[n]) if n in shares else found[n]
+            for n, title in names.items()
+            if found.get(n) is not None
+        }
         for k, found in enumerate(summary.get("iterations") or [], start=1)
     ]
     matrix = summary.get("reward_matrix") or []
     return [
-        part("Iterations", "Each begins with a new reference and ends with a reward model trained further (Algorithm 1).",
-             tables=[Table(rows=_square(rows))]),
+        part(
+            "Iterations",
+            "Each begins with a new reference and ends with a reward model trained further (Algorithm 1).",
+            tables=[Table(rows=_square(rows))],
+        ),
         part(
             "Reward models of the iterations",
             "Share of held-out pairs of a right and a wrong response that each reward model orders rightly, on the "
@@ -210,7 +250,7 @@ def _iterated(summary: Mapping[str, Any]) -> list[Part]:
             "not on new ones has been left behind by the policy.",
             extra=_matrix(matrix) if matrix else "",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _matrix(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -261,24 +301,17 @@ def _measured(name: str, values: Sequence[Any]) -> dict[str, Any] | None:
     if not known:
         return None
     described = metric(name)
-
-    def shown(value: float) -> str:
-        return percent(value) if described.unit == SHARE else number(float(value))
-
     outside = sum(not described.is_healthy(value) for value in known)
-    if not described.healthy:
-        state = ""
-    else:
-        state = f"outside in {outside} of {len(known)} steps" if outside else "healthy"
+    state = f"outside in {outside} of {len(known)} steps" if outside else "healthy"
     return {
         "measurement": described.title,
         "unit": described.unit,
-        "first": shown(known[0]),
-        "last": shown(known[-1]),
-        "least": shown(min(known)),
-        "most": shown(max(known)),
+        "first": _shown(name, float(known[0])),
+        "last": _shown(name, float(known[-1])),
+        "least": _shown(name, float(min(known))),
+        "most": _shown(name, float(max(known))),
         "healthy": described.healthy,
-        "state": state,
+        "state": state if described.healthy else "",
         "what it is": described.about,
         "name in metrics.jsonl": name,
     }
@@ -300,8 +333,19 @@ def _funnel(manifest: Mapping[str, Any]) -> Part:
 
 
 def _facts(summary: Mapping[str, Any]) -> Part:
-    facts = [(words(name), cell(value)) for name, value in summary.items() if isinstance(value, int | float | str)]
+    facts = [_fact(name, value) for name, value in summary.items() if isinstance(value, int | float | str)]
     return part("Figures of the stage", facts=facts)
+
+
+def _fact(name: str, value: float | str) -> tuple[str, str]:
+    """A figure of a summary under a name for people: reward_mean_end as Mean reward, last fifth of the steps."""
+    for ending, moment in (("_begin", "first fifth of the steps"), ("_end", "last fifth of the steps")):
+        measured = name.removesuffix(ending)
+        if measured != name and is_number(value):
+            return f"{metric(measured).title}, {moment}", _shown(measured, float(value))
+    if name in METRICS and is_number(value):
+        return METRICS[name].title, _shown(name, float(value))
+    return words(name.removeprefix("num_")).capitalize(), cell(value)
 
 
 def _lines(title: str, lines: Iterable[Line | None], *, unit: str = "", about: str = "") -> Plot | None:

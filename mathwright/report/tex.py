@@ -22,9 +22,9 @@ Tree = list[Any]
 """[name, attributes, child, ...]; a child is a Tree or a string."""
 
 _TAGS = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msup msub msubsup mover munder munderover mtable mtr mtd "
-    "mstyle mphantom mpadded menclose".split()
-)
+    ("math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msup", "msub", "msubsup", "mover",
+     "munder", "munderover", "mtable", "mtr", "mtd", "mstyle", "mphantom", "mpadded", "menclose")
+)  # fmt: skip
 _ATTRIBUTES = {
     "mathvariant": {"normal", "bold", "italic", "bold-italic", "double-struck", "script", "fraktur", "monospace"},
     "display": {"inline", "block"},

@@ -94,15 +94,14 @@ def _ranking(corpus: Path) -> list[tuple[str, float, bool]]:
 def _rows(path: Path, urls: set[str] | None, most: int = 0) -> Iterator[dict[str, Any]]:
     """The documents of these addresses; without addresses, the first ones. Read a batch at a time."""
     import pyarrow
-    import pyarrow.compute
     import pyarrow.parquet
 
-    wanted = pyarrow.array(sorted(urls)) if urls is not None else None
     num = 0
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=2_000, columns=["url", "title", "text", "num_words"]):
-            kept = batch if wanted is None else batch.filter(pyarrow.compute.is_in(batch.column("url"), wanted))
-            for row in kept.to_pylist():
+            if urls is not None:
+                batch = batch.filter(pyarrow.array([url in urls for url in batch.column("url").to_pylist()]))
+            for row in batch.to_pylist():
                 yield row
                 num += 1
                 if most and num >= most:

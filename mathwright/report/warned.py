@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mathwright.report.evaluated import mode_title
 from mathwright.report.gathered import Run, model_title, stage_title
 from mathwright.report.shown import percent, points, signed_interval
 
@@ -71,7 +72,9 @@ def _reward(run: Run) -> Iterator[str]:
             f"(95% interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f})."
         )
     judges = {n.removeprefix("pair_accuracy_of_"): v for n, v in summary.items() if n.startswith("pair_accuracy_of_")}
-    better = [f"{_JUDGE_TITLES.get(name, name)} ({percent(value)})" for name, value in judges.items() if value >= accuracy]
+    better = [
+        f"{_JUDGE_TITLES.get(name, name)} ({percent(value)})" for name, value in judges.items() if value >= accuracy
+    ]
     if better:
         yield f"The reward model ({percent(accuracy)}) is no better than judging by {' or by '.join(better)}."
 
@@ -85,9 +88,9 @@ def _eval(run: Run) -> Iterator[str]:
         stage = stage_title(row["after"])
         said = f"{points(row['difference'])} points, 95% interval {signed_interval(low, high)}"
         if high < 0:
-            yield f"{stage} made answers worse ({row['mode']}): {said}."
+            yield f"{stage} made answers worse ({mode_title(row['mode'])}): {said}."
         elif low <= 0:
-            yield f"{stage} changed nothing beyond noise ({row['mode']}): {said}."
+            yield f"{stage} changed nothing beyond noise ({mode_title(row['mode'])}): {said}."
     models = run.evaluation.get("models", [])
     for row in run.table:
         if models and row["model"] == models[-1]:
@@ -95,7 +98,7 @@ def _eval(run: Run) -> Iterator[str]:
 
 
 def _answers(row: Mapping[str, Any]) -> Iterator[str]:
-    name = f"{model_title(row['model'])}, {row['mode']}"
+    name = f"{model_title(row['model'])}, {mode_title(row['mode'])}"
     if row.get("truncated", 0) > TRUNCATED:
         yield f"{percent(row['truncated'])} of answers were cut at the limit of tokens ({name}): they count as wrong."
     if row.get("unscored"):

@@ -229,7 +229,7 @@ def calibration_error(scores: np.ndarray, right: np.ndarray) -> float | None:
 
 
 def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
-    """The bins of `calibration_error` that hold a response: mean chance, share right with its 95% interval, how many."""
+    """The bins of `calibration_error` that hold a response: mean chance, share right with its interval, how many."""
     if not len(scores):
         return []
     chances = np.array(vote_weights(scores.tolist()))
