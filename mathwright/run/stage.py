@@ -193,13 +193,18 @@ def made_by() -> dict[str, str]:
     machine = this_machine()
     torch = sys.modules.get("torch")  # a stage that does without it is not made to wait for it
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": ", ".join(part for part in (machine.processor, str(machine)) if part),
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": getattr(torch, "__version__", ""),
     }
+
+
+def _program(path: Path) -> list[str]:
+    """What was typed to start this program."""
+    return ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
 
 
 def this_process_writes() -> bool:
