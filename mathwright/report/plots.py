@@ -56,6 +56,8 @@ class Plot:
     """Vertical lines by name."""
     levels: Mapping[str, float] = field(default_factory=dict)
     """Horizontal lines by name."""
+    doubling: bool = False
+    """Whether each doubling of x is as wide as the next: for 1, 2, 4, 8, ..."""
 
     def __html__(self) -> Markup:
         return _drawn(self)
@@ -150,8 +152,11 @@ class _Axes:
     x_high: float
     y_low: float
     y_high: float
+    doubling: bool
 
     def x(self, value: float) -> float:
+        if self.doubling:
+            return math.log(value / self.x_low) / math.log(self.x_high / self.x_low)
         return (value - self.x_low) / (self.x_high - self.x_low)
 
     def y(self, value: float) -> float:
@@ -173,8 +178,8 @@ def _axes(plot: Plot) -> _Axes:
         low, high = (low if low == 0 else low - margin), high + margin
     x_low, x_high = min(xs), max(xs)
     if x_low == x_high:
-        x_low, x_high = x_low - 1, x_high + 1
-    return _Axes(x_low, x_high, low, high)
+        x_low, x_high = (x_low / 2, x_high * 2) if plot.doubling else (x_low - 1, x_high + 1)
+    return _Axes(x_low, x_high, low, high, plot.doubling)
 
 
 def _at(share: float) -> str:
@@ -239,7 +244,11 @@ def _grid(plot: Plot, axes: _Axes) -> Markup:
         Markup('<text x="{}" y="100%" dy="1.3em" text-anchor="{}">{}</text>').format(
             _at(axes.x(value)), "end" if axes.x(value) > 0.97 else "middle", number(_whole(value))
         )
-        for value in ticks(axes.x_low, axes.x_high, 5, whole=whole)
+        for value in (
+            sorted({x for line in plot.lines for x in line.x})
+            if plot.doubling
+            else ticks(axes.x_low, axes.x_high, 5, whole=whole)
+        )
     )
     for name, value in plot.levels.items():
         at = _at(axes.y(value))

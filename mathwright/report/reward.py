@@ -55,6 +55,7 @@ def _best_of(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         lines=lines,
         x_title="N answers",
         unit=SHARE,
+        doubling=True,
         about="Best of N: the answer with the highest reward. Maj@N: the most frequent one. Pass@N: whether any is "
         "right, which is the most that choosing can reach.",
     )

@@ -16,7 +16,7 @@ def number(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return f"{value:,}".replace("-", "−")
     if not isinstance(value, float):
         return str(value)
     if not math.isfinite(value):
@@ -24,10 +24,8 @@ def number(value: Any) -> str:
     size = abs(value)
     if value == 0:
         return "0"
-    if size >= 1000:
-        return f"{value:,.0f}"
     if size >= 0.001:
-        return f"{value:.4g}"
+        return (f"{value:,.0f}" if size >= 1000 else f"{value:.4g}").replace("-", "−")
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa.removesuffix('.0')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−", 1)
 

@@ -66,6 +66,13 @@ def test_a_line_goes_through_its_points() -> None:
     assert found == [(0, DRAWING * 0.25), (DRAWING / 2, DRAWING * 0.5), (DRAWING, DRAWING * 0.75)]
 
 
+def test_doublings_are_equally_wide() -> None:
+    line = Line(name="best of N", x=[1, 2, 4, 8], y=[0.1, 0.2, 0.3, 0.4])
+    html = str(Plot(title="x", lines=[line], doubling=True).__html__())
+    assert re.findall(r'<circle[^>]* cx="([^"]*)"', html) == ["0.00%", "33.33%", "66.67%", "100.00%"]
+    assert re.findall(r'dy="1.3em"[^>]*>(\d+)<', html) == ["1", "2", "4", "8"]
+
+
 def test_values_that_are_none_or_no_numbers_are_left_out() -> None:
     rows = [{"step": k, "loss": v} for k, v in enumerate([1.0, None, math.nan, math.inf, 2.0])]
     line = line_of(rows, "loss")
