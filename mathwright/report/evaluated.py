@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mathwright.report.figures import Figure, Figures
 from mathwright.report.gathered import Run, model_title, stage_title
 from mathwright.report.parts import Part, Table, part
-from mathwright.report.plots import Figure, Figures
 from mathwright.report.shown import interval, percent, points, signed_interval, words
 
 MODE_TITLES = {

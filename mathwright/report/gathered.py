@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.run import read_manifest, read_manifests, read_metrics
+from mathwright.run import read_manifests, read_metrics
 
 STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
 """In the order of the paper."""
@@ -72,10 +72,6 @@ class Run:
     def summary(self, stage: str) -> Mapping[str, Any]:
         """What the stage says of itself; empty before it has finished."""
         return self.manifests.get(stage, {}).get("summary", {})
-
-    def part(self, *names: str) -> dict[str, Any] | None:
-        """The manifest of a part of a stage, where it has finished."""
-        return read_manifest(self.path.joinpath(*names))
 
     def metrics(self, stage: str, kind: str = "train") -> list[dict[str, Any]]:
         """Measurements of one kind; `stage` may be a part of one (`reward/process`)."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mathwright.report.plots import Figures, Plot
+from mathwright.report.figures import Figures
+from mathwright.report.plots import Plot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

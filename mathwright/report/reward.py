@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.lines import file_lines
+from mathwright.report.figures import Figure, Figures
 from mathwright.report.metrics import SHARE
 from mathwright.report.parts import Part, Table, part
-from mathwright.report.plots import Figure, Figures, Line, Plot, line_of
+from mathwright.report.plots import Line, Plot, line_of
 from mathwright.report.shown import percent, points
 from mathwright.run import read_manifest
 

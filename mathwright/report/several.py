@@ -10,11 +10,12 @@ from typing import Any
 
 from mathwright.lines import file_lines
 from mathwright.report.evaluated import MODE_TITLES, mode_title, within_noise
+from mathwright.report.figures import Figure, Figures
 from mathwright.report.gathered import Run, model_title, stage_title
 from mathwright.report.metrics import metric
 from mathwright.report.overview import facts, headline
 from mathwright.report.parts import Table, part
-from mathwright.report.plots import Figure, Figures, Line, Plot, line_of
+from mathwright.report.plots import Line, Plot, line_of
 from mathwright.report.shown import cell, interval, percent, points, signed_interval
 from mathwright.report.warned import warnings_of
 from mathwright.stats import paired_difference

@@ -9,10 +9,11 @@ from typing import Any
 
 from mathwright.report.corpus import corpus_parts
 from mathwright.report.evaluated import evaluation_parts
+from mathwright.report.figures import heatmap
 from mathwright.report.gathered import Run
 from mathwright.report.metrics import METRICS, SHARE, metric
 from mathwright.report.parts import Part, Table, is_number, part
-from mathwright.report.plots import Line, Plot, curves, heatmap, line_of
+from mathwright.report.plots import Line, Plot, curves, line_of
 from mathwright.report.reward import judged_parts, process_parts
 from mathwright.report.shown import cell, number, percent, words
 

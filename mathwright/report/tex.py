@@ -79,9 +79,11 @@ def _closing(text: str, begin: int) -> int | None:
 @lru_cache(maxsize=50_000)
 def mathml(tex: str, *, display: bool = False) -> Tree | None:
     """A formula as a tree of MathML elements; None where it cannot be read, and is to be shown as it is."""
-    from latex2mathml.converter import convert_to_element
-
     if len(tex) > MAX_TEX_CHARS:
+        return None
+    try:
+        from latex2mathml.converter import convert_to_element
+    except ModuleNotFoundError:  # of the extra `report`: without it formulas stay TeX
         return None
     try:
         element = convert_to_element(tex, display="block" if display else "inline")

@@ -7,12 +7,11 @@ import re
 import pytest
 from markupsafe import Markup
 
+from mathwright.report.figures import Figure, Figures
 from mathwright.report.metrics import SHARE, metric
 from mathwright.report.plots import (
     DRAWING,
     MAX_POINTS,
-    Figure,
-    Figures,
     Line,
     Plot,
     curves,
