@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "judge": BASE | {"answers", "problems", "tools"},
     "engines": BASE | {"lm", "problems", "tools"},
     **{stage: set(SHARED) for stage in STAGES},
-    "report": BASE,
+    "report": BASE | {"stats"},
     "recipe": {"lm", "problems", *BASE, *STAGES},
     "recipes": {"errors", "files", "recipe", "lm", "problems", *STAGES},
     "quick": {"recipe", *BASE, "lm", "problems", *STAGES},

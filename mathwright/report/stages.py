@@ -34,7 +34,7 @@ NOT_METRICS = frozenset({"step", "time", "kind", "iteration"})
 def parts_of(run: Run, stage: str) -> list[Part]:
     """The parts of the page of a stage; those with nothing in them are left out."""
     manifest = run.manifests.get(stage)
-    parts = [*_OWN.get(stage, _trained)(run, stage), _everything(run, stage)]
+    parts = [*_OWN.get(stage, _trained)(run, stage), _everything(run, _main_part(run, stage))]
     if manifest is not None:
         parts += [_funnel(manifest)] if stage == "eval" else [_funnel(manifest), _facts(manifest["summary"])]
     return [found for found in parts if not found.empty]
@@ -121,11 +121,10 @@ def _measures(row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def _rewarded(run: Run, stage: str) -> list[Part]:
     """The outcome model, the process model, or both, each in its folder."""
-    folder = run.path / stage
-    outcome = stage if (folder / "metrics.jsonl").is_file() else f"{stage}/outcome"
+    outcome = _main_part(run, stage)
     return [
         *judged_parts(run.path / outcome),
-        *process_parts(folder / "process"),
+        *process_parts(run.path / stage / "process"),
         *_trained(run, outcome),
         *(replace(found, title="Curves of the process model") for found in _trained(run, f"{stage}/process")),
     ]
@@ -283,6 +282,11 @@ _OWN = {
     "corpus": _corpus, "compare": _compared, "pretrain": _pretrained, "reward": _rewarded, "rl": _reinforced,
     "eval": _evaluated,
 }  # fmt: skip
+
+
+def _main_part(run: Run, stage: str) -> str:
+    """Where the stage's own measurements are: a reward stage that makes both kinds of models has each in a folder."""
+    return f"{stage}/outcome" if (run.path / stage / "outcome" / "metrics.jsonl").is_file() else stage
 
 
 # --- of every stage -------------------------------------------------------------------------------

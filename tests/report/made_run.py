@@ -13,6 +13,7 @@ import pyarrow.parquet
 from mathwright.records import (
     Completion,
     EvalRecord,
+    FinishReason,
     Problem,
     Rollout,
     RolloutGroup,
@@ -151,6 +152,9 @@ def group(step: int, text: str = TRANSCRIPT, *, question: str = "What is 2 + 2?"
     problem = Problem(id=f"p{step % 4}", question=question, answer="4", source="toy", split="train", subject="sums")
     right = Verdict(status="correct", prediction="4", reference="4", method="number")
     wrong = Verdict(status="incorrect", prediction="5", reference="4", method="number")
+    responses: list[tuple[str, Verdict | None, float | None, FinishReason]] = [
+        (text, right, 1.0, "stop"), ("It is 5.", wrong, 0.0, "stop"), ("It is", None, None, "length"),
+    ]  # fmt: skip
     rollouts = [
         Rollout(
             completion=Completion(tokens=(1, 2, 3), logprobs=(-1.0,) * 3, sampled=(True,) * 3, text=said, finish=finish,
@@ -158,9 +162,7 @@ def group(step: int, text: str = TRANSCRIPT, *, question: str = "What is 2 + 2?"
             verdict=verdict, reward=reward, rewards_by_name={"answer": reward, "short": 0.5},
             step_ends=(1, 2) if reward is not None else (), step_rewards=(1.0, 0.0) if reward is not None else (),
         )
-        for said, verdict, reward, finish in (
-            (text, right, 1.0, "stop"), ("It is 5.", wrong, 0.0, "stop"), ("It is", None, None, "length"),
-        )
+        for said, verdict, reward, finish in responses
     ]  # fmt: skip
     return RolloutGroup(problem=problem, prompt="Question: 2 + 2", prompt_tokens=(1,), rollouts=tuple(rollouts))
 
