@@ -71,6 +71,37 @@ _STEM_SUBJECTS = (
 )
 """The 18 subjects that make 3,018 questions."""
 
+_BBH_TASKS = (
+    "boolean_expressions",
+    "causal_judgement",
+    "date_understanding",
+    "disambiguation_qa",
+    "dyck_languages",
+    "formal_fallacies",
+    "geometric_shapes",
+    "hyperbaton",
+    "logical_deduction_five_objects",
+    "logical_deduction_seven_objects",
+    "logical_deduction_three_objects",
+    "movie_recommendation",
+    "multistep_arithmetic_two",
+    "navigate",
+    "object_counting",
+    "penguins_in_a_table",
+    "reasoning_about_colored_objects",
+    "ruin_names",
+    "salient_translation_error_detection",
+    "snarks",
+    "sports_understanding",
+    "temporal_sequences",
+    "tracking_shuffled_objects_five_objects",
+    "tracking_shuffled_objects_seven_objects",
+    "tracking_shuffled_objects_three_objects",
+    "web_of_lies",
+    "word_sorting",
+)
+"""The 27 files that make 6,511 questions."""
+
 BENCHMARKS: Mapping[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
@@ -218,14 +249,31 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             paper="§2.3, Table 4",
         ),
         Benchmark(
+            name="mmlu",
+            title="MMLU: 57 subjects",
+            size=14_042,
+            files=("mmlu_test.jsonl", "mmlu.jsonl"),
+            hub=HubSource(id="cais/mmlu", configs=("all",)),
+            read=layouts.mmlu,
+            paper="§2.3, §5.1, Tables 4, 7",
+        ),
+        Benchmark(
+            name="bbh",
+            title="BIG-Bench Hard: 27 kinds of reasoning",
+            size=6_511,
+            files=("bbh_test.jsonl", "bbh.jsonl", "bbh/*.json"),
+            hub=HubSource(id="lukaemon/bbh", configs=_BBH_TASKS),
+            read=layouts.bbh,
+            paper="§2.3, §5.1, Tables 4, 7",
+        ),
+        Benchmark(
             name="minif2f",
-            title="miniF2F: formal proofs",
+            title="miniF2F: formal proofs in Isabelle, from informal ones",
             size=244,
             files=("minif2f_test.jsonl",),
             hub=None,
-            read=layouts.ocw,
+            read=layouts.minif2f,
             paper="§2.3, Table 3",
-            missing="its answers are formal proofs, and only a prover (the paper's is Isabelle) can judge them",
         ),
         Benchmark(
             name="svamp",

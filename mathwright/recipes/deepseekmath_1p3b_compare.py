@@ -18,9 +18,7 @@ MODEL = ModelRecipe(
     # §2.2: "DeepSeek-LLM 1.3B", which is not public; the nearest public base model of the family stands in
     source="deepseek-ai/deepseek-coder-1.3b-base",
     # Architecture of the stand-in: its published config.json
-    scratch=ScratchRecipe(
-        vocab_size=32_256, width=2048, num_layers=24, num_heads=16, num_kv_heads=16, ffn_width=5504
-    ),
+    scratch=ScratchRecipe(vocab_size=32_256, width=2048, num_layers=24, num_heads=16, num_kv_heads=16, ffn_width=5504),
     dtype="bfloat16",
     max_length=4096,  # §2.2: "4K context length"
 )
