@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mathwright.errors import MathwrightError
 from mathwright.pretrain.recipe import START, ArmRecipe, CompareRecipe, MixtureRecipe, check
@@ -21,10 +22,13 @@ def arms(recipe: CompareRecipe) -> list[ArmRecipe]:
 
 
 def components(recipe: CompareRecipe) -> dict[str, MixtureRecipe]:
-    """The corpora of all arms by path, and those of the healing."""
-    found = itertools.chain.from_iterable(arm.mixture for arm in arms(recipe))
-    healing = recipe.heal.mixture if recipe.heal is not None else ()
-    return {component.path: component for component in (*found, *healing)}
+    """The corpora of all arms, and those of the healing, by name."""
+    return {component.name: component for component in _named(recipe)}
+
+
+def _named(recipe: CompareRecipe) -> list[MixtureRecipe]:
+    found = [component for arm in arms(recipe) for component in arm.mixture]
+    return [*found, *(recipe.heal.mixture if recipe.heal is not None else ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,21 @@ def task_and_mode(task: str) -> tuple[str, str]:
     return (name, mode) if colon and mode in ("cot", "pot", "tool") else (task, "cot")
 
 
+def measure_names(recipe: CompareRecipe) -> dict[str, str]:
+    """The files and benchmarks of worked solutions and choices by the name of their measure, which is the file's.
+    Raises MathwrightError where two have one name."""
+    named: dict[str, str] = {}
+    for given in (*(recipe.targets or ()), *(recipe.choices or ())):
+        name = Path(given).name.partition(".")[0]
+        if name in named:
+            raise MathwrightError(
+                f"{named[name]} and {given} would both be the measure {name!r}",
+                hint="give files names of their own, and name each once in compare.targets and compare.choices",
+            )
+        named[name] = given
+    return named
+
+
 def check_comparison(recipe: CompareRecipe) -> None:
     """Raise MathwrightError for a comparison that could show nothing."""
     check(recipe.training, alone=True)
@@ -98,6 +117,11 @@ def check_comparison(recipe: CompareRecipe) -> None:
         value = getattr(recipe, name)
         if value is not None and value < 1:
             raise MathwrightError(f"compare.{name} is {value}", hint="it must be at least 1")
+    if recipe.pilot_tokens is not None and len(recipe.seeds or ()) < 2:
+        raise MathwrightError(
+            "a pilot says what several seeds would show, but compare.seeds names fewer than two",
+            hint="--set compare.seeds=[0,1,2], or leave compare.pilot_tokens out",
+        )
     if recipe.heal is not None:
         check(recipe.heal)
         read = {component.path for arm in arms(recipe) for component in arm.mixture}
@@ -130,7 +154,7 @@ def _check_arms(recipe: CompareRecipe) -> None:
                 f"num_tokens of the arm {arm.name!r} is {arm.num_tokens}", hint="it must be at least 1"
             )
     paths: dict[str, str] = {}
-    for component in (c for arm in arms(recipe) for c in arm.mixture):
+    for component in _named(recipe):
         if paths.setdefault(component.name, component.path) != component.path:
             raise MathwrightError(
                 f"two corpora of the comparison are called {component.name!r}",

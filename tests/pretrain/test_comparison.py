@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from mathwright.errors import MathwrightError
-from mathwright.pretrain.comparison import arms, check_comparison, components, pilot, task_and_mode, trainings
+from mathwright.pretrain.comparison import (
+    arms,
+    check_comparison,
+    components,
+    measure_names,
+    pilot,
+    task_and_mode,
+    trainings,
+)
 from mathwright.pretrain.recipe import ArmRecipe, CompareRecipe, MixtureRecipe, PretrainRecipe
 
 A, B = (MixtureRecipe(name=name, path=f"corpora/{name}", weight=1.0) for name in ("a", "b"))
@@ -18,7 +26,9 @@ RECIPE = CompareRecipe(
 
 def test_arms_are_the_corpora_and_the_mixtures_and_each_corpus_is_named_once() -> None:
     assert [arm.name for arm in arms(RECIPE)] == ["a", "b", "b_then_a", "mixed"]
-    assert components(RECIPE) == {"corpora/a": A, "corpora/b": B}
+    assert components(RECIPE) == {"a": A, "b": B}
+    healed = replace(RECIPE, heal=PretrainRecipe(mixture=(replace(A, name="neutral", path="corpora/c"),)))
+    assert set(components(healed)) == {"a", "b", "neutral"}
 
 
 def test_an_arm_after_another_starts_from_its_model_of_the_same_seed_and_rate() -> None:
@@ -49,6 +59,13 @@ def test_tasks_name_their_mode() -> None:
     assert task_and_mode("folder:x/own.jsonl") == ("folder:x/own.jsonl", "cot")
 
 
+def test_each_measure_has_a_name_of_its_own() -> None:
+    named = replace(RECIPE, targets=("x/math_test.jsonl.gz",), choices=("sat",))
+    assert measure_names(named) == {"math_test": "x/math_test.jsonl.gz", "sat": "sat"}
+    with pytest.raises(MathwrightError, match=r"x/sat.jsonl and sat would both be the measure 'sat'"):
+        measure_names(replace(named, targets=("x/sat.jsonl",)))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -60,7 +77,9 @@ def test_tasks_name_their_mode() -> None:
         ({"arms": (replace(MIXED, num_tokens=0),)}, "num_tokens of the arm 'mixed' is 0"),
         ({"arms": (replace(MIXED, mixture=(replace(A, path="elsewhere"),)),)}, "two corpora .* called 'a'"),
         ({"heal": PretrainRecipe(mixture=(replace(A, name="neutral"),))}, "which an arm has too"),
+        ({"heal": PretrainRecipe(mixture=(replace(A, path="corpora/c"),))}, "two corpora .* called 'a'"),
         ({"pilot_tokens": 0}, "pilot_tokens is 0"),
+        ({"pilot_tokens": 64, "seeds": (1,)}, "fewer than two"),
         ({"num_targets": 0}, "num_targets is 0"),
         ({"seeds": (1, 1)}, r"seeds is \(1, 1\)"),
     ],

@@ -12,7 +12,15 @@ from mathwright.chain.spec import StageSpec
 from mathwright.chain.texts import heldout_beside, is_text, shards_of, texts_mark
 from mathwright.errors import MathwrightError
 from mathwright.files import content_mark
-from mathwright.pretrain.comparison import arms, check_comparison, components, pilot, task_and_mode, trainings
+from mathwright.pretrain.comparison import (
+    arms,
+    check_comparison,
+    components,
+    measure_names,
+    pilot,
+    task_and_mode,
+    trainings,
+)
 from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe
 from mathwright.recipe import Recipe
 from mathwright.run import Stage
@@ -29,7 +37,8 @@ def models(recipe: Recipe) -> Sequence[str]:
 def contents(recipe: Recipe) -> Mapping[str, str]:
     part = recipe.compare
     assert part is not None
-    return {path: texts_mark(path) for path in components(part) if is_text(path)} | {
+    texts = [component.path for component in components(part).values() if is_text(component.path)]
+    return {path: texts_mark(path) for path in texts} | {
         path: content_mark([Path(path)]) for path in part.targets or () if Path(path).is_file()
     }
 
@@ -40,10 +49,11 @@ def check(context: Context) -> None:
     recipe = context.recipe.compare
     assert recipe is not None
     check_comparison(recipe)
+    measure_names(recipe)
     for path in recipe.targets or ():
         read_targets(Path(path), limit=1)
     _check_benchmarks(recipe)
-    require_shards(context, list(components(recipe)))
+    require_shards(context, [component.path for component in components(recipe).values()])
     _check_heldout(context, recipe)
     if recipe.model is not None:
         require_model(recipe.model.source, "compare.model.source")
