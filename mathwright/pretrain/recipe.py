@@ -137,5 +137,5 @@ class CompareRecipe:
     pilot_tokens: Annotated[int | None, ADDED] = None
     """Tokens of a pilot, each arm under two seeds, before the comparison is begun: it says which difference all seeds
     would show. None is no pilot."""
-    stop_above: Annotated[float | None, GUARD] = None
+    stop_above: Annotated[float | None, ADDED, GUARD] = None
     """Stop after the pilot where, by the first measure, a difference of this size could not be shown."""
