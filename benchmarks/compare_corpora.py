@@ -75,7 +75,7 @@ def prepare(web: Path, out: Path) -> dict[str, Path]:
     for arm, text in texts_of(web):
         texts[arm].append(text)
     sample = ["".join(own)[:TOKENIZER_BYTES] for own in texts.values()]
-    lm = from_scratch(SIZES, sample, max_length=CONTEXT, seed=0)
+    lm = from_scratch(SIZES, sample, max_length=2 * CONTEXT, seed=0)
     save(lm, out / "start")
     sizes = {}
     for arm, own in texts.items():
