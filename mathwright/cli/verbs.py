@@ -320,6 +320,7 @@ def evaluate(arguments: EvalArguments) -> None:
         shard=shard,
         reward_model=arguments.reward_model,
         contamination=arguments.contamination,
+        proof_checker=arguments.proof_checker,
         other=arguments.against,
     )
     if page is not None:
