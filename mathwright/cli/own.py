@@ -208,6 +208,12 @@ def require_chat(model: str, temperature: float, max_new_tokens: int) -> None:
         raise MathwrightError(f"--max-new-tokens is {max_new_tokens}", hint="it must be at least 1")
 
 
+def require_new(folder: Path) -> None:
+    """Raise MathwrightError for a folder that something stands in: nothing is overwritten."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise MathwrightError(f"{folder} is not empty", hint="choose another --out")
+
+
 def require_alone(arguments: EvalArguments) -> None:
     """Raise MathwrightError for options of a recipe's stage in the evaluation of one model."""
     if not arguments.recipe:

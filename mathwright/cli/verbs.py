@@ -83,6 +83,20 @@ class Report:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Merge:
+    """Add LoRA adapters to the model they were trained on: a plain model, which every tool opens."""
+
+    adapter: Positional[Path]
+    """Folder with adapter_config.json, such as RUN/sft/adapter, or one of peft, TRL and the like."""
+    out: Path
+    """Folder of the model, new or empty."""
+    model: str = ""
+    """The model they belong to; by default the one that their configuration names."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of the weights that are written; auto: the model's own. Sums are taken in float32."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Doctor:
     """Say what this machine has for each part, and what to do where something is missing."""
 
@@ -117,6 +131,7 @@ VERBS: Mapping[str, type] = {
     "run": Run,
     "show": Show,
     "report": Report,
+    "merge": Merge,
     "doctor": Doctor,
 }
 BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS, "reward": REWARD_VERBS}
@@ -183,6 +198,11 @@ def _perform(command: Any) -> None:
                 sys.exit(1)
         case Report():
             report(command.run)
+        case Merge():
+            own.require_new(command.out)
+            from mathwright.cli.merge import merge
+
+            merge(command.adapter, command.out, model=command.model, dtype=command.dtype)
         case Chat():
             own.require_chat(command.model, command.temperature, command.max_new_tokens)
             device = own.device_of(command.device)

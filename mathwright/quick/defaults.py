@@ -69,6 +69,9 @@ def learning_rate(parameters: float, whole: float) -> tuple[float, str]:
     return whole, "the paper's, for 7B"
 
 
+ADAPTERS_LEARN_FASTER = "adapters take a rate many times that of whole weights"
+
+
 def _round(rate: float) -> float:
     return float(f"{rate:.3g}")
 
@@ -102,7 +105,7 @@ def rl_recipe(
     lr, why = learning_rate(parameters, 1e-6)
     lora, why_lora = _lora(machine, parameters)
     if lora is not None:
-        lr, why = _round(20 * lr), "adapters take a rate many times that of whole weights"
+        lr, why = _round(20 * lr), ADAPTERS_LEARN_FASTER
     rl = RLRecipe(
         reward="functions" if rewards else "rule",
         extra_rewards=tuple(RewardTermRecipe(function=path) for path in rewards),
@@ -151,7 +154,7 @@ def sft_recipe(
     lr, why = learning_rate(parameters, 1e-5)
     lora, why_lora = _lora(machine, parameters)
     if lora is not None:
-        lr, why = _round(10 * lr), "adapters take a rate many times that of whole weights"
+        lr, why = _round(10 * lr), ADAPTERS_LEARN_FASTER
     heldout = min(200, num_rows // 10)
     sft = SFTRecipe(
         num_epochs=3.0,
@@ -180,7 +183,11 @@ def reward_recipe(
     machine: Machine, *, name: str, model: str, pairs: str, fields: Fields = (), template: str = "auto"
 ) -> Made:
     """A reward model from pairs, rankings or verdicts of one's own."""
-    lr, why = learning_rate(parameters_of(model), 1e-5)
+    parameters = parameters_of(model)
+    lr, why = learning_rate(parameters, 1e-5)
+    lora, why_lora = _lora(machine, parameters)
+    if lora is not None:
+        lr, why = _round(10 * lr), ADAPTERS_LEARN_FASTER
     reward = RewardRecipe(
         num_problems=0,
         files=(pairs,),
@@ -189,6 +196,7 @@ def reward_recipe(
         micro_batch_tokens=_per_machine(machine, 2_048, 16_384, 16_384),
         optimiser=OptimiserRecipe(lr=lr, warmup_steps=10),
         centring=0.01,
+        lora=lora,
     )
     reasons = {
         "reward.num_problems": "no samples of the model: your file alone",
@@ -196,6 +204,7 @@ def reward_recipe(
         "reward.micro_batch_tokens": "lower it where memory is short; the result is the same",
         "reward.optimiser.lr": why,
         "reward.centring": "keeps the scores around 0",
+        "reward.lora": why_lora,
     }
     return _finished(name, model, template, "", None, machine, reasons, reward=reward)
 
