@@ -36,6 +36,7 @@ from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
+from mathwright.records import to_json
 from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
 
@@ -253,6 +254,7 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     from mathwright.chain.provenance import Inputs
     from mathwright.chain.run import Chain
     from mathwright.report.headline import print_headline
+    from mathwright.run.track import tracked
 
     out = arguments.out or Path("runs") / recipe.name
     inputs = Inputs(model=arguments.model if written is None else None, shards=arguments.shards)
@@ -265,9 +267,14 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     names = STAGE_NAMES if only is None else ("problems", "model", only)
     cleared = STAGE_NAMES if only is None else (only,)
     keep = partial(own.write, written, recipe, out, str(only)) if written is not None else None
-    chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
+    with tracked(arguments.track, run=out, config=to_json(recipe), say=_warn):
+        chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
     if only is None:
         print_headline(out, report(out))
+
+
+def _warn(message: str) -> None:
+    console.print(Text.assemble(("warning:", "yellow"), f" {message}"), soft_wrap=True)
 
 
 def _given(arguments: StageArguments, only: str | None) -> Recipe:
@@ -305,6 +312,8 @@ def evaluate(arguments: EvalArguments) -> None:
         modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
         data=arguments.data,
         template=arguments.template,
+        system=arguments.system,
+        enable_thinking=own.thinking_of(arguments),
         shots=arguments.shots,
         samples=arguments.samples,
         greedy=arguments.greedy,
@@ -333,6 +342,8 @@ def evaluate(arguments: EvalArguments) -> None:
             base_url=arguments.base_url,
             endpoint=arguments.endpoint,
             num_concurrent=arguments.num_concurrent,
+            system=settings.system,
+            enable_thinking=settings.enable_thinking,
         ),
         out=arguments.out,
         shard=shard,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,7 @@ def rl_recipe(
     fields: Fields = (),
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
 ) -> Made:
     """GRPO on problems of one's own, by their answers, or by functions of one's own alone."""
     parameters = parameters_of(model)
@@ -135,7 +136,8 @@ def rl_recipe(
         "rl.checkpoint_activations": "some time for much memory",
     }
     source = ProblemSourceRecipe(source=problems, fields=tuple(fields), answers=not rewards)
-    return _finished(name, model, template, system, source, machine, reasons, rl=rl)
+    made = _finished(name, model, template, system, source, machine, reasons, rl=rl)
+    return _told(made, enable_thinking)
 
 
 def sft_recipe(
@@ -148,6 +150,7 @@ def sft_recipe(
     fields: Fields = (),
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
 ) -> Made:
     """Fine-tuning on rows of one's own; `num_rows` tells how many can be held out."""
     parameters = parameters_of(model)
@@ -176,7 +179,8 @@ def sft_recipe(
         "sft.lora": why_lora,
     }
     source = ProblemSourceRecipe(source=data, fields=tuple(fields), answers=False, num_test=0)
-    return _finished(name, model, template, system, source, machine, reasons, sft=sft)
+    made = _finished(name, model, template, system, source, machine, reasons, sft=sft)
+    return _told(made, enable_thinking)
 
 
 def reward_recipe(
@@ -246,6 +250,10 @@ def corpus_recipe(machine: Machine, *, name: str, model: str, archives: Sequence
         "corpus.seed_urls": "pages of the subject, from which the classifier learns what to look for",
     }
     return _finished(name, model, "auto", "", None, machine, reasons, corpus=corpus)
+
+
+def _told(made: Made, enable_thinking: bool | None) -> Made:
+    return replace(made, recipe=replace(made.recipe, enable_thinking=enable_thinking))
 
 
 def _finished(

@@ -21,6 +21,9 @@ from mathwright.sft.recipe import SFTRecipe
 
 REFUSED = "refused by the chat template"
 FENCES = "unbalanced fences"
+REASONS = (
+    "other format", "over num_examples", "no such problem", "empty", "longer than context", REFUSED, FENCES,
+)  # fmt: skip
 SET_ASIDE = (REFUSED, FENCES)
 """Reasons that lie in the row and not in the recipe: such solutions are written to rejected/."""
 
@@ -47,7 +50,7 @@ def build_examples(
     around = turn(template, lm.tokenizer)
     shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
     examples: list[Example] = []
-    dropped: Counter[str] = Counter()
+    dropped = Counter(dict.fromkeys(REASONS, 0))  # told in this order
     num_joined = num_apart = 0
     for conversation in by_conversation(shuffled, by_id):
         turns: list[Example] = []
