@@ -105,13 +105,9 @@ def run(
     training, heldout = _split(examples, recipe.heldout_share, seed)
     _require_labels(training)
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
-<<<<<<< HEAD
     if recipe.lora is not None:
         lora.attach(reward_model, recipe.lora, seed=seed)
-    _train(recipe, stage, reward_model, training, heldout, seed)
-=======
     _train(recipe, stage, reward_model, lm, training, heldout, seed)
->>>>>>> main
     save(reward_model, stage.path / "model")
     if recipe.lora is not None:
         lora.save_adapter(reward_model, stage.path / ADAPTER, recipe.lora, base=model)

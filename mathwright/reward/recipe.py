@@ -107,8 +107,8 @@ class RewardRecipe:
     """Which reward models are trained. What rl.reward=model reads is the outcome model, rl.step_reward=model the
     process model."""
     process: Annotated[ProcessRecipe, ADDED] = ProcessRecipe()
-    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share, optimiser, token_weight,
-    language_weight and lora are those of this part."""
+    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share, optimiser,
+    token_weight, language_weight and lora are those of this part."""
     lora: Annotated[LoraRecipe | None, ADDED] = None
     """Train adapters and the head only. The model is saved with them added to its weights, and they alone, with the
     head, in `adapter/`."""
