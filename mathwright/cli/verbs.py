@@ -200,16 +200,12 @@ def _perform(command: Any) -> None:
             if not doctor():
                 sys.exit(1)
         case Report():
-<<<<<<< HEAD
             report(command.run, *command.others)
-=======
-            report(command.run)
         case Merge():
             own.require_new(command.out)
             from mathwright.cli.merge import merge
 
             merge(command.adapter, command.out, model=command.model, dtype=command.dtype)
->>>>>>> solutions
         case Chat():
             own.require_chat(command.model, command.temperature, command.max_new_tokens)
             device = own.device_of(command.device)
