@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mathwright.eval.table import AnswerComparison, answer_clusters, by_problem, powers_of_two
 from mathwright.records import EvalRecord
+from mathwright.selection import expected_majority, pass_at_k
 from mathwright.stats import crossed_effects
 
 
@@ -76,6 +78,46 @@ def print_verdicts(arms: Mapping[str, Sequence[Sequence[EvalRecord]]], title: st
             elif high < 0 > seeds.max():
                 verdicts.append(f"{name} ahead, {measure}")
         print(f"| {other_name} | {name} | {' | '.join(cells)} | {'; '.join(verdicts) or 'no difference shown'} |")
+
+
+def print_at_k(sft: Sequence[EvalRecord], arms: Mapping[str, Sequence[Sequence[EvalRecord]]]) -> None:
+    """Figure 7: Maj@K and Pass@K of the fine-tuned model, and what each arm (a seed after another) adds to them.
+
+    "Ahead" as in `print_verdicts`.
+    """
+    before = _at_k(sft)
+    after = {name: [_at_k(records) for records in seeds] for name, seeds in arms.items() if len(seeds) > 1}
+    print(
+        "\n| K | figure | sft |"
+        + "".join(f" {name} | difference |" for name in after)
+        + "\n|---|---|---|"
+        + "---|---|" * len(after)
+    )
+    for figure, k in before:
+        cells = []
+        for seeds in after.values():
+            own = np.array([seed[figure, k] for seed in seeds]).T
+            found = crossed_effects(own - np.array(before[figure, k])[:, None])
+            low, high = found.interval
+            each = (own - np.array(before[figure, k])[:, None]).mean(0)
+            shown = "ahead" if low > 0 < each.min() else "behind" if high < 0 > each.max() else "not shown"
+            cells.append(
+                f"{percent(own.mean())} | {100 * found.mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), {shown}"
+            )
+        print(f"| {k} | {figure} | {percent(float(np.mean(before[figure, k])))} | {' | '.join(cells)} |")
+
+
+def _at_k(records: Sequence[EvalRecord]) -> dict[tuple[str, int], list[float]]:
+    """Maj@K and Pass@K of each problem, in the order of their ids."""
+    comparison = AnswerComparison()
+    found: dict[tuple[str, int], list[float]] = {}
+    grouped = by_problem(r for r in records if r.sample >= 0 and r.verdict.scored)
+    for _, mine in sorted(grouped.items()):
+        clusters, right = answer_clusters(mine, comparison), [r.verdict.correct for r in mine]
+        for k in powers_of_two(len(mine)):
+            found.setdefault(("Maj@K", k), []).append(expected_majority(clusters, right, k))
+            found.setdefault(("Pass@K", k), []).append(pass_at_k(len(mine), sum(right), k))
+    return found
 
 
 def _right(seeds: Sequence[Sequence[EvalRecord]], *, greedy: bool) -> np.ndarray:

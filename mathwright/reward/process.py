@@ -12,12 +12,10 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
@@ -26,16 +24,14 @@ from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel, RewardModel
-from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
 from mathwright.lm.save import save
-from mathwright.lm.steps import at_steps, padded_ends, step_end_tokens, step_scores
+from mathwright.lm.steps import step_end_tokens, step_scores
 from mathwright.problems.own_template import keep_template
 from mathwright.problems.steps import StepRule, write_rule
 from mathwright.problems.templates import Prompt
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, StepLabels, read_jsonl, write_jsonl
 from mathwright.reward.examples import split
-from mathwright.reward.losses import step_loss
 from mathwright.reward.rankings import choose_prompts
 from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.reward.step_labels import (
@@ -55,6 +51,7 @@ from mathwright.reward.step_metrics import (
     lowest_is_last,
     step_auc,
 )
+from mathwright.reward.step_objective import StepBatch, StepExample, pack_steps, step_objective
 from mathwright.run import Stage
 from mathwright.selection import best_of_k
 
@@ -107,7 +104,7 @@ def run(
     training, heldout = _split(examples, recipe.heldout_share, seed)
     _require_labels(training)
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
-    _train(recipe, stage, reward_model, training, heldout, seed)
+    _train(recipe, stage, reward_model, lm, training, heldout, seed)
     save(reward_model, stage.path / "model")
     write_rule(stage.path / "model", rule)
     keep_template(stage.path / "model", template, lm.tokenizer)
@@ -179,21 +176,10 @@ def _of_kind(record: StepLabels, kind: str) -> StepLabels:
     return dataclasses.replace(record, labels=labels)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Example:
-    """A labelled response as the reward model reads it."""
-
-    record: StepLabels
-    prompt: tuple[int, ...]
-    tokens: tuple[int, ...]
-    ends: tuple[int, ...]
-    """Tokens with which the steps end."""
-
-
-def _usable(stage: Stage, lm: LanguageModel, records: Sequence[StepLabels]) -> list[_Example]:
+def _usable(stage: Stage, lm: LanguageModel, records: Sequence[StepLabels]) -> list[StepExample]:
     """Responses with a labelled step that fit the context; the others are counted."""
     reader = RewardModel(lm.model, lm.tokenizer)  # the same tokens
-    examples: list[_Example] = []
+    examples: list[StepExample] = []
     dropped: Counter[str] = Counter()
     for record in records:
         if all(label is None for label in record.labels):
@@ -205,12 +191,14 @@ def _usable(stage: Stage, lm: LanguageModel, records: Sequence[StepLabels]) -> l
             dropped["longer than context"] += 1
             continue
         ends = step_end_tokens(lm.tokenizer, tokens, record.step_ends, len(record.response))
-        examples.append(_Example(record=record, prompt=tuple(group.prompt), tokens=tuple(tokens), ends=tuple(ends)))
+        examples.append(StepExample(record=record, prompt=tuple(group.prompt), tokens=tuple(tokens), ends=tuple(ends)))
     stage.funnel("labels", unit="responses", num_in=len(records), num_out=len(examples), dropped=dropped)
     return examples
 
 
-def _split(examples: Sequence[_Example], heldout_share: float, seed: int) -> tuple[list[_Example], list[_Example]]:
+def _split(
+    examples: Sequence[StepExample], heldout_share: float, seed: int
+) -> tuple[list[StepExample], list[StepExample]]:
     """All responses to a prompt are on one side."""
     prompts = list(dict.fromkeys(e.record.prompt for e in examples))
     away = set(split(prompts, heldout_share, seed)[1])
@@ -220,7 +208,7 @@ def _split(examples: Sequence[_Example], heldout_share: float, seed: int) -> tup
     )
 
 
-def _require_labels(training: Sequence[_Example]) -> None:
+def _require_labels(training: Sequence[StepExample]) -> None:
     labels = {label for e in training for label in e.record.labels if label is not None}
     if len(labels) < 2:
         only = f"all {next(iter(labels)):g}" if labels else "none at all"
@@ -233,45 +221,13 @@ def _require_labels(training: Sequence[_Example]) -> None:
 # --- training -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StepBatch:
-    """Labelled responses packed, one micro-batch."""
-
-    batch: GroupBatch
-    ends: Tensor
-    """[B, S] tokens with which the steps end; 0 after a response's last step."""
-    labels: Tensor
-    """[B, S]; NaN where there is no label."""
-    num_responses: int
-    """Responses of the whole step."""
-
-
-def pack_steps(examples: Sequence[_Example], micro_batch_tokens: int) -> list[StepBatch]:
-    """Labelled responses as micro-batches, a prompt once for its responses in each."""
-    members: dict[tuple[int, ...], list[_Example]] = {}
-    for example in examples:
-        members.setdefault(example.prompt, []).append(example)
-    rows = list(members.values())
-    groups = [TokenGroup(prompt, [e.tokens for e in row]) for prompt, row in members.items()]
-    packed: list[StepBatch] = []
-    for batch in pack_groups(groups, micro_batch_tokens):
-        held = [rows[group][row] for group, row in batch.rows]
-        ends = padded_ends([e.ends for e in held])
-        labels = torch.full(ends.shape, math.nan)
-        for b, example in enumerate(held):
-            for j, label in enumerate(example.record.labels):
-                if label is not None:
-                    labels[b, j] = label
-        packed.append(StepBatch(batch, ends, labels, len(examples)))
-    return packed
-
-
 def _train(
     recipe: RewardRecipe,
     stage: Stage,
     reward_model: RewardModel,
-    training: Sequence[_Example],
-    heldout: Sequence[_Example],
+    lm: LanguageModel,
+    training: Sequence[StepExample],
+    heldout: Sequence[StepExample],
     seed: int,
 ) -> None:
     size = recipe.process.batch_responses
@@ -282,14 +238,8 @@ def _train(
         order = np.random.default_rng((seed, epoch)).permutation(len(training))
         return pack_steps([training[i] for i in order[place * size : (place + 1) * size]], recipe.micro_batch_tokens)
 
-    def loss(lm: LanguageModel, micro: StepBatch) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(lm, RewardModel)
-        scores = at_steps(heads.token_scores(lm, micro.batch), micro.ends)
-        labels = micro.labels.to(scores)
-        labelled = ~labels.isnan()
-        right = ((scores.detach() > 0) == (labels > 0)) & labelled
-        accuracy = (right.sum(1) / labelled.sum(1).clamp(min=1)).sum().item() / micro.num_responses
-        return step_loss(scores, labels, num_responses=micro.num_responses), {"accuracy": accuracy}
+    def loss(trained: LanguageModel, micro: StepBatch) -> tuple[Tensor, dict[str, float]]:
+        return step_objective(recipe, trained, micro, lm)
 
     def evaluate(_: int) -> dict[str, float]:
         measured = [loss(reward_model, micro) for micro in pack_steps(heldout, recipe.micro_batch_tokens)]
@@ -335,8 +285,8 @@ def _summary(
     recipe: RewardRecipe,
     stage: Stage,
     reward_model: RewardModel,
-    training: Sequence[_Example],
-    heldout: Sequence[_Example],
+    training: Sequence[StepExample],
+    heldout: Sequence[StepExample],
     responses: Sequence[SteppedResponse],
 ) -> dict[str, Any]:
     """Sizes, and on held-out problems: the first wrong step, AUC, best-of-N by each way of adding up steps."""
@@ -382,7 +332,7 @@ def _known(
 def _best_of(
     recipe: RewardRecipe,
     reward_model: RewardModel,
-    heldout: Sequence[_Example],
+    heldout: Sequence[StepExample],
     responses: Sequence[SteppedResponse],
 ) -> dict[str, Any]:
     """Accuracy of the best of all responses to a held-out problem, by each aggregate of steps, beside that of one."""

@@ -84,12 +84,13 @@ class RewardRecipe:
     """Weight of the cross-entropy of sigma(score) with the verdict; above 0, problems whose responses are all right or
     all wrong are trained on too."""
     token_weight: Annotated[float, ADDED] = 0.0
-    """Weight of the same cross-entropy at every token of a response (`losses.token_loss`); from it a small model learns
-    several times as fast as from the end alone (docs/reward.md)."""
+    """Weight of the same cross-entropy at every token of a response (`losses.token_loss`), in a process model of the
+    label of the step that a token belongs to; from it a small model learns several times as fast as from the end alone
+    (docs/reward.md)."""
     language_weight: Annotated[float, ADDED] = 0.0
-    """Weight of the cross-entropy of the next token on right responses (`losses.language_loss`), which keeps and
-    extends what the model knows. Only of the first training: a reward model that Algorithm 1 trains further has no
-    output layer."""
+    """Weight of the cross-entropy of the next token on right responses (`losses.language_loss`), in a process model on
+    those whose labels are all right, which keeps and extends what the model knows. Only of the first training: a reward
+    model that Algorithm 1 trains further has no output layer."""
     centring: Annotated[float, ADDED] = 0.0
     """Weight of the mean square of the scores, which keeps their level near 0; 0.01 is usual."""
     truncation_reward: Annotated[float | None, ADDED] = None
@@ -106,8 +107,8 @@ class RewardRecipe:
     """Which reward models are trained. What rl.reward=model reads is the outcome model, rl.step_reward=model the
     process model."""
     process: Annotated[ProcessRecipe, ADDED] = ProcessRecipe()
-    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share and optimiser are those
-    of this part."""
+    """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share, optimiser,
+    token_weight and language_weight are those of this part."""
 
 
 def check(recipe: RewardRecipe) -> None:
