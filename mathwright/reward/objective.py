@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,13 +46,10 @@ class RankingBatch:
         n, k = torch.tensor(self.batch.rows, device=values.device).T
         return values.new_zeros(*self.ranks.shape, *values.shape[1:]).index_put((n, k), values)
 
-    @property
-    def right(self) -> GroupBatch:
-        """The batch with the tokens of right responses trained alone: what the others say next is not learned, and
-        logits of theirs would be a sixth of the work of a step."""
+    def right(self) -> Tensor:
+        """[B], whether a response is judged to be right."""
         n, k = torch.tensor(self.batch.rows).T
-        is_right = (self.ranks == CORRECT)[n, k] & self.judged[n, 0]
-        return replace(self.batch, response_mask=self.batch.response_mask & is_right[:, None])
+        return (self.ranks[n, k] == CORRECT) & self.judged[n, 0]
 
     def judged_tokens(self, device: torch.device) -> Tensor:
         """[N, K, T], True at the tokens of responses that have a verdict."""
@@ -89,7 +86,7 @@ def objective(
         loss = loss + recipe.token_weight * on_the_way
         stats["token_loss"] = on_the_way.item()
     if recipe.language_weight and lm is not None:
-        logprobs = micro.by_rank(logprobs_of(lm, hidden, micro.right))
+        logprobs = micro.by_rank(logprobs_of(lm, hidden, micro.batch.training(micro.right())))
         next_token = language_loss(logprobs, ranks, micro.judged_tokens(scores.device), num_rankings=micro.num_rankings)
         loss = loss + recipe.language_weight * next_token
         stats["language_loss"] = next_token.item()
