@@ -176,6 +176,7 @@ def _problem(benchmark: Benchmark, draft: Draft | Problem, index: int) -> Proble
         language=benchmark.language,
         choices=draft.choices,
         tests=draft.tests,
+        theorem=draft.theorem,
     )
 
 
