@@ -3,6 +3,7 @@
 import ast
 import graphlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,8 @@ CORPUS: dict[str, set[str]] = {
 }
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Modules of this package that a file imports, anywhere in it, by their dotted names."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -99,7 +101,7 @@ def imports(path: Path) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.startswith("mathwright.")}
-    return found
+    return frozenset(found)
 
 
 def forbidden(folder: Path, allowed: Mapping[str, set[str]]) -> list[str]:
