@@ -12,7 +12,6 @@ and web pages wrote is escaped.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from mathwright.files import atomic
-from mathwright.lines import readable
+from mathwright.lines import json_text, readable
 from mathwright.report.gathered import Run, stage_title
 from mathwright.report.overview import facts, headline, overview_parts, stage_rows
 from mathwright.report.policy import csp_hash
@@ -82,7 +81,7 @@ def write_report(path: Path) -> Path:
         stages=stage_rows(run),
         links=links,
         facts=facts(run),
-        recipe_json=json.dumps(run.recipe, indent=1, ensure_ascii=False),
+        recipe_json=json_text(run.recipe, indent=1),
     )
     _write(path / "report.html", page)
     return path / "report.html"

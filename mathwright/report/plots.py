@@ -7,7 +7,6 @@ take 3 to 15 KB, follow the page's colours, print, and scale without their lette
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mathwright.lines import json_text
 from mathwright.report.metrics import SHARE, Metric, metric
 from mathwright.report.shown import number
 
@@ -350,7 +350,7 @@ def _data(plot: Plot, axes: _Axes) -> str:
                 "y": [written(value, plot.unit) for value in y],
             }
         )
-    return json.dumps({"x": plot.x_title, "lines": lines}, separators=(",", ":"), ensure_ascii=False)
+    return json_text({"x": plot.x_title, "lines": lines})
 
 
 def _whole(value: float) -> float | int:
