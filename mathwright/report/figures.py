@@ -63,7 +63,7 @@ def _figures(plot: Figures) -> Markup:
         Markup('<text x="{}" y="1em" text-anchor="{}">{}</text>').format(
             at(value), _anchor((value - plot.low) / span), _axis_label(value, signed=plot.signed)
         )
-        for value in ticks(plot.low, plot.high, 5)
+        for value in ticks(plot.low, plot.high, 4)
     )
     keys = Markup().join(
         Markup('<span class="key"><svg class="mark" aria-hidden="true">{}</svg>{}</span>').format(
