@@ -116,8 +116,10 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
 def _with_streamed(tree: HTMLTree) -> HTMLTree:
     """The tree with the parts that React sends later, hidden at the end of the page, where a script would put them."""
     document = tree.document
-    for part in document.query_selector_all('div[hidden][id^="S:"]').values() if document is not None else ():
-        place = document.query_selector(f'template[id="B:{part.getattr("id")[2:]}"]')
+    if document is None:
+        return tree
+    for part in document.query_selector_all('div[hidden][id^="S:"]').values():
+        place = document.query_selector(f'template[id="B:{(part.getattr("id") or "")[2:]}"]')
         if place is not None:
             place.before(part)
             part.delattr("hidden")
