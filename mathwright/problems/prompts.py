@@ -17,7 +17,15 @@ from mathwright.problems.exemplars import Exemplar, shown_exemplars
 from mathwright.problems.fields import LETTERS
 from mathwright.problems.formats import response_text
 from mathwright.problems.programs import is_function_head
-from mathwright.problems.templates import DEEPSEEKMATH, SHORT, SUFFIXES, Prompt, render, unknown_template
+from mathwright.problems.templates import (
+    DEEPSEEKMATH,
+    SHORT,
+    SUFFIXES,
+    Prompt,
+    TemplateRefusesError,
+    render,
+    unknown_template,
+)
 from mathwright.records import Part, Problem, Solution, SolutionFormat
 
 __all__ = ["Prompt", "asked_mode", "build_prompt", "question_with_choices"]
@@ -168,7 +176,7 @@ def _as_it_stands(problem: Problem, mode: SolutionFormat, template: str, tokeniz
     if template == "tokenizer":
         return Prompt(problem=problem, mode=mode, text=_chat_text(messages, tokenizer), messages=messages)
     if any(message["role"] == "system" for message in messages):
-        raise MathwrightError(
+        raise TemplateRefusesError(
             f"problem {problem.id!r} has a system prompt, for which the template {template} has no place",
             hint="use template tokenizer with a model that has a chat template, or take the turn out",
         )
@@ -177,7 +185,7 @@ def _as_it_stands(problem: Problem, mode: SolutionFormat, template: str, tokeniz
         return Prompt(problem=problem, mode=mode, text=text)
     if template != "deepseekmath":
         raise unknown_template(template)
-    return Prompt(problem=problem, mode=mode, text=_chat_text(messages, None), messages=messages)
+    return Prompt(problem=problem, mode=mode, text=_paper_text(messages, tokenizer), messages=messages)
 
 
 def _alone(problem: Problem, mode: SolutionFormat, template: str, note: str) -> Prompt:
@@ -190,6 +198,16 @@ def _alone(problem: Problem, mode: SolutionFormat, template: str, note: str) -> 
     request = _request(problem, mode, is_code=bool(problem.tests)) + note
     message = {"role": "user", "content": request}
     return Prompt(problem=problem, mode=mode, text=DEEPSEEKMATH.format(request=request), messages=(message,))
+
+
+def _paper_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
+    """A conversation in the paper's layout: each response ends with the end token, as it did when it was given."""
+    end = getattr(tokenizer, "eos_token", None)
+    if end is None:  # a server's, which writes its own
+        return _chat_text(messages, None)
+    before, after = {"user": "User: ", "assistant": "Assistant: "}, {"user": "\n\n", "assistant": end}
+    turns = (before[m["role"]] + m["content"] + after[m["role"]] for m in messages)
+    return "".join(turns) + "Assistant:"
 
 
 def _chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:

@@ -23,7 +23,7 @@ PACKAGES = (
     # and parts that are not
     "asyncio", "http", "email", "unittest", "scrapy", "twisted", "docutils", "rich", "pyarrow", "daft",
     "transformers.generation", "transformers.pipelines", "transformers.data", "transformers.utils",
-    "plotly.express", "plotly.io", "plotly.figure_factory",
+    "jinja2",
 )  # fmt: skip
 SEED = (
     "*//scipy.localhost*/special/*",
