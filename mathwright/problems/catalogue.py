@@ -31,8 +31,6 @@ class Benchmark:
     """Turns a row into a question; raises LayoutError for one that is not in the layout."""
     paper: str
     """Table or section of the paper that reports it, or "not in the paper"."""
-    missing: str = ""
-    """What we lack to run it; "" where nothing."""
 
 
 def _script_only(hub_id: str, folder: str, split: str) -> HubSource:

@@ -251,7 +251,7 @@ def test_the_pilot_says_what_can_be_seen_and_stops_where_it_is_too_little(
             heldout=compared / "held", dtype="float32", seed=0, own_heldout={"like": compared / "held"},
         )  # fmt: skip
     assert "more texts" in caught.value.hint
-    assert "pilot, held-out: 2 seeds can show" in capsys.readouterr().out
+    assert "pilot, held-out: 2 seeds can show" in capsys.readouterr().err
     pilots = [name for name in read_manifests(whole["path"]) if "-pilot-" in name]
     assert len(pilots) == 3 * 2
 

@@ -114,7 +114,7 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         memory_bytes=training_bytes(model, num_gpus=num_gpus, micro_batch_tokens=training.micro_batch_tokens),
         seconds=training_seconds(model, num_gpus=num_gpus, trained=num_tokens),
         notes=(
-            f"{num_arms} {'corpora' if not part.arms else 'arms'}, {of_one:,} steps each"
+            f"{num_arms} {'arms' if any(arm.after for arm in part.arms) else 'corpora'}, {of_one:,} steps each"
             + (f", {len(todo) // num_arms} times (seeds and rates)" if len(todo) > num_arms else ""),
             rates(training.optimiser, of_one),
         ),
