@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mathwright.report.compared import compared_parts
 from mathwright.report.corpus import corpus_parts
 from mathwright.report.evaluated import evaluation_parts
 from mathwright.report.figures import heatmap
 from mathwright.report.gathered import Run
 from mathwright.report.metrics import METRICS, SHARE, metric
-from mathwright.report.parts import Part, Table, is_number, part
+from mathwright.report.parts import Part, Table, is_number, part, square
 from mathwright.report.plots import Line, Plot, curves, line_of
 from mathwright.report.reward import judged_parts, process_parts
 from mathwright.report.shown import cell, number, percent, words
@@ -83,40 +84,6 @@ def _corpus(run: Run, stage: str) -> list[Part]:
         *([part("Texts", links=links)] if texts.is_file() else []),
         *corpus_parts(manifest, run.recipe),
     ]
-
-
-def _compared(run: Run, stage: str) -> list[Part]:
-    """A row and a curve for each corpus, and who is ahead."""
-    summary = run.summary(stage)
-    table = [
-        {
-            "corpus": row["corpus"],
-            "tokens": row["num_tokens"],
-            "bits per byte before": row.get("bits_per_byte_before"),
-            "after": row.get("bits_per_byte_after"),
-            **{words(name): value for name, value in _measures(row)},
-        }
-        for row in summary.get("table") or []
-    ]
-    verdicts = [
-        {"measured on": measure, "verdict": found["text"]}
-        for measure, rows in (summary.get("verdicts") or {}).items()
-        for found in rows
-    ]
-    names = sorted(path.name for path in (run.path / stage).iterdir() if (path / "metrics.jsonl").is_file())
-    lines = [line_of(run.metrics(f"{stage}/{name}"), "loss", title=name) for name in names]
-    note = "The same model, trained on each corpus alone for the same number of tokens. Fewer bits per byte are better."
-    return [
-        part("The corpora", note, tables=[Table(rows=_square(table))]),
-        part("Who is ahead", "Said where it holds beyond the noise of seeds and texts.", tables=[Table(rows=verdicts)]),
-        part("Curves", plots=[_lines("Loss by corpus", lines, unit=metric("loss").unit)]),
-    ]
-
-
-def _measures(row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for measure, found in (row.get("measures") or {}).items():
-        for name, value in found.items():
-            yield f"{measure} {name}", value
 
 
 def _rewarded(run: Run, stage: str) -> list[Part]:
@@ -241,7 +208,7 @@ def _iterated(summary: Mapping[str, Any]) -> list[Part]:
         part(
             "Iterations",
             "Each begins with a new reference and ends with a reward model trained further (Algorithm 1).",
-            tables=[Table(rows=_square(rows))],
+            tables=[Table(rows=square(rows))],
         ),
         part(
             "Reward models of the iterations",
@@ -279,7 +246,7 @@ def _evaluated(run: Run, stage: str) -> list[Part]:
 
 
 _OWN = {
-    "corpus": _corpus, "compare": _compared, "pretrain": _pretrained, "reward": _rewarded, "rl": _reinforced,
+    "corpus": _corpus, "compare": compared_parts, "pretrain": _pretrained, "reward": _rewarded, "rl": _reinforced,
     "eval": _evaluated,
 }  # fmt: skip
 
@@ -356,12 +323,6 @@ def _fact(name: str, value: float | str) -> tuple[str, str]:
 def _lines(title: str, lines: Iterable[Line | None], *, unit: str = "", about: str = "") -> Plot | None:
     kept = [line for line in lines if line is not None]
     return Plot(title=title, lines=kept, unit=unit, about=about) if kept else None
-
-
-def _square(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with the columns of all of them."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def page_of(stage: str) -> Path:
