@@ -78,6 +78,7 @@ def train_rl(
     fields: Mapping[str, str] | None = None,
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
     device: str = "auto",
 ) -> Trained:
     """Reinforce a model with GRPO on problems of one's own (`mathwright rl --model --problems --reward`).
@@ -91,6 +92,7 @@ def train_rl(
         fields: names of columns: {"question": "query"} where the data calls it query.
         template: how the model is asked; auto: as it was trained.
         system: a system prompt, which goes into the model's chat template.
+        enable_thinking: what the chat template is told of it (Qwen3 and its like); None: its own choice.
         device: cpu, cuda or auto.
 
     Raises MathwrightError for everything a person can mend.
@@ -100,6 +102,7 @@ def train_rl(
     made = defaults.rl_recipe(
         this_machine(), name=run.name, model=str(model), problems=_data(problems, run),
         rewards=[_named(function) for function in given], fields=_fields(fields), template=template, system=system,
+        enable_thinking=enable_thinking,
     )  # fmt: skip
     return _train("rl", made, run, settings, device)
 
@@ -113,6 +116,7 @@ def train_sft(
     fields: Mapping[str, str] | None = None,
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
     device: str = "auto",
 ) -> Trained:
     """Fine-tune a model on examples of one's own (`mathwright sft --model --data`).
@@ -125,6 +129,7 @@ def train_sft(
     made = defaults.sft_recipe(
         this_machine(), name=run.name, model=str(model), data=where, num_rows=sum(1 for _ in data_rows(where, columns)),
         fields=columns, template=template, system=system,
+        enable_thinking=enable_thinking,
     )  # fmt: skip
     return _train("sft", made, run, settings, device)
 
@@ -202,6 +207,8 @@ def evaluate(
     limit: int | None = None,
     max_new_tokens: int = 1024,
     template: str = "auto",
+    system: str = "",
+    enable_thinking: bool | None = None,
     fields: Mapping[str, str] | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -216,6 +223,7 @@ def evaluate(
         modes: cot, pot or tool.
         samples: K samples a problem, for Maj@K and Pass@K.
         limit: problems a task, drawn by a seed.
+        system, enable_thinking: put to the model in its chat template.
         out: folder of the samples; runs/eval/MODEL by default.
 
     Finished samples are kept: the same call resumes. Raises MathwrightError for everything a person can mend.
@@ -229,8 +237,10 @@ def evaluate(
     asked = Settings(
         model=str(model), tasks=(*tasks, *own), modes=tuple(modes), samples=samples, limit=limit,
         max_new_tokens=max_new_tokens, template=template, fields=_fields(fields),
+        system=system, enable_thinking=enable_thinking,
     )  # fmt: skip
-    engine = with_dtype(EngineOptions(device=_device(device), batch_size=batch_size))
+    told = EngineOptions(device=_device(device), batch_size=batch_size, system=system, enable_thinking=enable_thinking)
+    engine = with_dtype(told)
     outcome = measure(
         asked, folder, lambda: open_engine(str(model), engine), engine_name=engine.name, dtype=engine.dtype
     )

@@ -48,6 +48,9 @@ class Recipe:
     system: Annotated[str, ADDED] = ""
     """A system prompt for the model's own chat template: it goes into the template itself, so that the trained model
     is asked with it by every other tool too."""
+    enable_thinking: Annotated[bool | None, ADDED] = None
+    """What the model's chat template is told of `enable_thinking` (Qwen3 and its like): false for answers without a
+    thinking block. It goes into the template as the system prompt does. None: the template's own choice."""
     problems: ProblemsRecipe = ProblemsRecipe()
     corpus: CorpusRecipe | None = None
     compare: CompareRecipe | None = None

@@ -12,7 +12,7 @@ from mathwright.chain.provenance import local
 from mathwright.chain.texts import is_text, require_texts
 from mathwright.errors import MathwrightError
 from mathwright.lm.places import require_files
-from mathwright.problems.own_template import says_system
+from mathwright.problems.own_template import says_system, says_thinking
 from mathwright.problems.templates import TEMPLATES
 from mathwright.run.affects import leaves
 
@@ -25,7 +25,7 @@ def check(context: Context, todo: Sequence[str], clear: Collection[str]) -> None
     for name in sorted(unfinished, key=("problems", "corpus").__contains__):
         if (model := made_from.given_model(name)) is not None:
             require_model(made_from.start(name), f"--model {model}")
-            _require_system(context, made_from.start(name))
+            _require_told(context, made_from.start(name))
         made_from.spec(name).check(context)
     for name in unfinished:
         for earlier in made_from.reads(name):
@@ -70,17 +70,22 @@ def _saying(look: Callable[[], None], source: str, what: str) -> None:
         raise MathwrightError(f"{what}: {error.message}", hint=error.hint) from error
 
 
-def _require_system(context: Context, model: str) -> None:
-    """Raise MathwrightError where a model named by hand was not given the system prompt of the recipe."""
-    system, folder = context.recipe.system, local(model)
-    if not system or not folder.is_dir():
+def _require_told(context: Context, model: str) -> None:
+    """Raise MathwrightError where the chat template of a model named by hand was not told what the recipe says."""
+    system, thinking, folder = context.recipe.system, context.recipe.enable_thinking, local(model)
+    if not folder.is_dir():
         return
-    template = folder / "chat_template.jinja"
-    if not template.is_file() or not says_system(template.read_text(encoding="utf-8"), system):
-        raise MathwrightError(
-            f"the recipe's system prompt is not in the chat template of --model {model}",
-            hint="name the model in the recipe (--set model.source=...), whose template gets it, or leave `system` out",
-        )
+    file = folder / "chat_template.jinja"
+    template = file.read_text(encoding="utf-8") if file.is_file() else ""
+    told = [("system prompt", "system", not system or says_system(template, system)),
+            ("enable_thinking", "enable_thinking", thinking is None or says_thinking(template, thinking))]  # fmt: skip
+    for what, field, is_told in told:
+        if not is_told:
+            raise MathwrightError(
+                f"the recipe's {what} is not in the chat template of --model {model}",
+                hint="name the model in the recipe (--set model.source=...), whose template gets it, or leave "
+                f"`{field}` out",
+            )
 
 
 def require_shards(context: Context, paths: Sequence[str]) -> None:

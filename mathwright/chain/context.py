@@ -137,7 +137,9 @@ def settled(recipe: Recipe, given: Inputs, device: str) -> Recipe:
     if "auto" in (recipe.template, start):
         own = _usual_template(given.model or recipe.model.source)
         if recipe.template == "auto":
-            recipe = replace(recipe, template="tokenizer" if recipe.system else own)
+            recipe = replace(
+                recipe, template="tokenizer" if recipe.system or recipe.enable_thinking is not None else own
+            )
         if recipe.eval is not None and start == "auto":
             recipe = replace(recipe, eval=replace(recipe.eval, start_template=own))
     return recipe

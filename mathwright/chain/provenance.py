@@ -69,6 +69,8 @@ class Provenance:
             found["template"] = self.recipe.template
         if self.recipe.system and (name == "model" or spec.uses_template(self.recipe)):
             found["system"] = self.recipe.system
+        if self.recipe.enable_thinking is not None and (name == "model" or spec.uses_template(self.recipe)):
+            found["enable_thinking"] = self.recipe.enable_thinking
         if spec.asks and any(source.is_file for source in self.recipe.problems.sources):
             found[f"{name} questions format"] = QUESTIONS_FORMAT
         if spec.models is not None:

@@ -10,6 +10,7 @@ import tyro
 
 Positional = tyro.conf.Positional
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set"), tyro.conf.UseAppendAction]
+Thinking = Literal["auto", "true", "false"]
 Several = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
@@ -34,6 +35,8 @@ class StageArguments:
     """Remove what the stage asked for (`run`: every stage) has made in this run, and make it again."""
     gpus: int = 1
     """GPUs assumed by --dry-run."""
+    track: Literal["", "wandb", "trackio"] = ""
+    """Hand every measurement to Weights & Biases or trackio too. TensorBoard reads the run's folder as it is."""
     device: str = "auto"
     """Device of the models: cpu, cuda, or auto: cuda where this machine has an NVIDIA GPU."""
 
@@ -48,6 +51,8 @@ class OwnArguments(StageArguments):
     """Without a recipe: how the model is asked; auto: as it was trained, its own chat template where it has one."""
     system: str = ""
     """Without a recipe: a system prompt, which goes into the model's chat template."""
+    enable_thinking: Thinking = "auto"
+    """Without a recipe: what the chat template is told of it (Qwen3 and its like); auto: the template's own choice."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,6 +113,10 @@ class EvalArguments(StageArguments):
     """Folder with the benchmarks' files; the Hugging Face hub by default."""
     template: Literal["auto", "deepseekmath", "tokenizer", "short", "plain"] = "auto"
     """auto: plain with exemplars; else the one it was trained with, its chat template, or deepseekmath."""
+    system: str = ""
+    """A system prompt for the model's chat template."""
+    enable_thinking: Thinking = "auto"
+    """What the chat template is told of it (Qwen3 and its like); auto: the template's own choice."""
     shots: int | Literal["paper"] = 0
     """Exemplars in the prompt; `paper`: as many as the paper gives base models."""
     samples: int = 0
@@ -142,6 +151,8 @@ class EvalArguments(StageArguments):
     """GPUs that share one model under vLLM."""
     reward_model: str | None = None
     """Folder of a reward model, for best-of-K."""
+    proof_checker: str = ""
+    """A command that judges formal proofs (minif2f): it is given a theory file and exits with 0 if that is proved."""
     contamination: Path | None = None
     """A file of `mathwright contamination`: accuracy on clean and contaminated problems apart."""
     against: Path | None = None

@@ -112,8 +112,8 @@ def _refuse_both(arguments: StageArguments, option: str, data: object) -> None:
             hint=f"leave the recipe out, and the run's {FILE} can be edited; or change the recipe",
         )
     told = [name for name in ("reward", "field", "system", "seed_urls", "text_column") if getattr(arguments, name, "")]
-    if isinstance(arguments, OwnArguments) and arguments.template != "auto":
-        told.append("template")
+    if isinstance(arguments, OwnArguments):
+        told += [name for name in ("template", "enable_thinking") if getattr(arguments, name) != "auto"]
     if told:
         raise MathwrightError(
             f"--{told[0].replace('_', '-')} is for one's own data without a recipe",
@@ -130,15 +130,20 @@ def _build(arguments: StageArguments, only: str) -> Made:
             _look_at(arguments.problems, fields)
             return defaults.rl_recipe(
                 machine, name=name, model=model, problems=arguments.problems, rewards=arguments.reward, fields=fields,
-                template=arguments.template, system=arguments.system,
+                template=arguments.template, system=arguments.system, enable_thinking=thinking_of(arguments),
             )  # fmt: skip
         case SftArguments():
             fields = fields_of(arguments.field)
             return defaults.sft_recipe(
                 machine, name=name, model=model, data=arguments.data, num_rows=_look_at(arguments.data, fields),
                 fields=fields, template=arguments.template, system=arguments.system,
+                enable_thinking=thinking_of(arguments),
             )  # fmt: skip
         case RewardArguments():
+            if arguments.enable_thinking != "auto":
+                raise MathwrightError(
+                    "--enable-thinking: a reward model reads responses as your pairs have them", hint="leave it out"
+                )
             if arguments.system:
                 raise MathwrightError(
                     "--system: a reward model reads the system prompts of your pairs",
@@ -163,6 +168,11 @@ def _build(arguments: StageArguments, only: str) -> Made:
                 seed_urls=arguments.seed_urls,
             )  # fmt: skip
     raise AssertionError(only)
+
+
+def thinking_of(arguments: OwnArguments | EvalArguments) -> bool | None:
+    """--enable-thinking; None where the template chooses."""
+    return None if arguments.enable_thinking == "auto" else arguments.enable_thinking == "true"
 
 
 def _look_at(data: str, fields: Sequence[tuple[str, str]]) -> int:
@@ -206,6 +216,12 @@ def require_chat(model: str, temperature: float, max_new_tokens: int) -> None:
         raise MathwrightError(f"--temperature is {temperature:g}", hint="0 is greedy, 1 the model's own distribution")
     if max_new_tokens < 1:
         raise MathwrightError(f"--max-new-tokens is {max_new_tokens}", hint="it must be at least 1")
+
+
+def require_new(folder: Path) -> None:
+    """Raise MathwrightError for a folder that something stands in: nothing is overwritten."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise MathwrightError(f"{folder} is not empty", hint="choose another --out")
 
 
 def require_alone(arguments: EvalArguments) -> None:

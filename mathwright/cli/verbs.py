@@ -36,6 +36,7 @@ from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
+from mathwright.records import to_json
 from mathwright.rl.methods.table import as_rows
 from mathwright.terminal import PlainConsole, console, put
 
@@ -76,10 +77,26 @@ class Show:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write the report of a run again from its artefacts."""
+    """Write the report of a run again from its artefacts; of several runs, also a page with them side by side."""
 
     run: Positional[Path]
     """Run directory."""
+    others: Positional[tuple[Path, ...]] = ()
+    """Further run directories, to compare with the first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Merge:
+    """Add LoRA adapters to the model they were trained on: a plain model, which every tool opens."""
+
+    adapter: Positional[Path]
+    """Folder with adapter_config.json, such as RUN/sft/adapter, or one of peft, TRL and the like."""
+    out: Path
+    """Folder of the model, new or empty."""
+    model: str = ""
+    """The model they belong to; by default the one that their configuration names."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of the weights that are written; auto: the model's own. Sums are taken in float32."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,6 +134,7 @@ VERBS: Mapping[str, type] = {
     "run": Run,
     "show": Show,
     "report": Report,
+    "merge": Merge,
     "doctor": Doctor,
 }
 BEHIND: Mapping[str, Mapping[str, type]] = {"corpus": CORPUS_VERBS, "sft": sft.SFT_VERBS, "reward": REWARD_VERBS}
@@ -182,7 +200,12 @@ def _perform(command: Any) -> None:
             if not doctor():
                 sys.exit(1)
         case Report():
-            report(command.run)
+            report(command.run, *command.others)
+        case Merge():
+            own.require_new(command.out)
+            from mathwright.cli.merge import merge
+
+            merge(command.adapter, command.out, model=command.model, dtype=command.dtype)
         case Chat():
             own.require_chat(command.model, command.temperature, command.max_new_tokens)
             device = own.device_of(command.device)
@@ -233,6 +256,7 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     from mathwright.chain.provenance import Inputs
     from mathwright.chain.run import Chain
     from mathwright.report.headline import print_headline
+    from mathwright.run.track import tracked
 
     out = arguments.out or Path("runs") / recipe.name
     inputs = Inputs(model=arguments.model if written is None else None, shards=arguments.shards)
@@ -245,9 +269,14 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     names = STAGE_NAMES if only is None else ("problems", "model", only)
     cleared = STAGE_NAMES if only is None else (only,)
     keep = partial(own.write, written, recipe, out, str(only)) if written is not None else None
-    chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
+    with tracked(arguments.track, run=out, config=to_json(recipe), say=_warn):
+        chain.run(names, clear=cleared if arguments.clear else (), checked=keep)
     if only is None:
         print_headline(out, report(out))
+
+
+def _warn(message: str) -> None:
+    console.print(Text.assemble(("warning:", "yellow"), f" {message}"), soft_wrap=True)
 
 
 def _given(arguments: StageArguments, only: str | None) -> Recipe:
@@ -285,6 +314,8 @@ def evaluate(arguments: EvalArguments) -> None:
         modes=split_names(arguments.mode),  # type: ignore[arg-type]  # Settings says which there are
         data=arguments.data,
         template=arguments.template,
+        system=arguments.system,
+        enable_thinking=own.thinking_of(arguments),
         shots=arguments.shots,
         samples=arguments.samples,
         greedy=arguments.greedy,
@@ -313,25 +344,36 @@ def evaluate(arguments: EvalArguments) -> None:
             base_url=arguments.base_url,
             endpoint=arguments.endpoint,
             num_concurrent=arguments.num_concurrent,
+            system=settings.system,
+            enable_thinking=settings.enable_thinking,
         ),
         out=arguments.out,
         shard=shard,
         reward_model=arguments.reward_model,
         contamination=arguments.contamination,
+        proof_checker=arguments.proof_checker,
         other=arguments.against,
     )
     if page is not None:
         console.print(Text.assemble((str(page), "bold green"), ": every sample, to browse"), soft_wrap=True)
 
 
-def report(run: Path) -> Path:
-    """Write RUN/report.html and say where it is."""
-    from mathwright.report.page import write_report
+def report(run: Path, *others: Path) -> Path:
+    """Write RUN/report.html of each run, and a page with all of them where there are others; say where it is."""
+    from mathwright.report.page import write_report, write_several
     from mathwright.report.samples import write_samples_page
 
+    for each in others:
+        if not (each / "recipe.json").is_file():  # said before anything is written
+            raise MathwrightError(f"{each} holds no run", hint="name the folder given to `mathwright run --out`")
     path = write_report(run)
-    if (run / "eval" / "records.jsonl").is_file():
-        write_samples_page(run / "eval")
+    for each in others:
+        write_report(each)
+    for each in (run, *others):
+        if (each / "eval" / "records.jsonl").is_file():
+            write_samples_page(each / "eval")
+    if others:
+        path = write_several((run, *others))
     put(str(path))
     return path
 

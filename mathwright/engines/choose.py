@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mathwright.engines.engine import Engine
+from mathwright.problems.own_template import set_system, set_thinking
 
 if TYPE_CHECKING:
     from mathwright.engines.server import Recorder
@@ -37,6 +38,10 @@ class EngineOptions:
     """How often a request to a server is repeated."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable with the key of a server."""
+    system: str = ""
+    """A system prompt for the model's chat template."""
+    enable_thinking: bool | None = None
+    """What the chat template is told of it; None: its own choice."""
 
 
 def open_engine(model: str, options: EngineOptions, *, recorder: Recorder | None = None) -> Engine:
@@ -57,7 +62,19 @@ def open_engine(model: str, options: EngineOptions, *, recorder: Recorder | None
             max_retries=options.max_retries,
             api_key_env=options.api_key_env,
             recorder=recorder,
+            system=options.system,
+            enable_thinking=options.enable_thinking,
         )
+    engine = _open_here(model, options)
+    if options.system:
+        set_system(engine.tokenizer, options.system)
+    if options.enable_thinking is not None:
+        set_thinking(engine.tokenizer, options.enable_thinking)
+    return engine
+
+
+def _open_here(model: str, options: EngineOptions) -> Engine:
+    """An engine that has the model on this machine."""
     if options.name == "vllm":
         from mathwright.engines.vllm import VllmEngine
 

@@ -97,6 +97,8 @@ class ServerEngine:
         timeout_s: float = 600.0,
         max_retries: int = 8,
         recorder: Recorder | None = None,
+        system: str = "",
+        enable_thinking: bool | None = None,
     ) -> None:
         """Name a server; it is first asked by `generate`.
 
@@ -110,12 +112,20 @@ class ServerEngine:
             max_retries: how often one request is repeated after a dropped connection, a timeout, status 408, 409, 429
                 or 5xx: after 0.5 s, then twice as long each time, up to 8 s, or as long as the server asks for.
             recorder: is given every reply, and gives back those of an earlier call instead of asking again.
+            system: a system message before every conversation that begins with none.
+            enable_thinking: what the server's chat template is told of it, in the way of vLLM and SGLang
+                (`chat_template_kwargs`); None: nothing.
 
         Raises MathwrightError where base_url is no address or the package openai is missing.
         """
         if not base_url.startswith(("http://", "https://")):
             raise MathwrightError(
                 f"{base_url!r} is not the address of a server", hint="--base-url http://127.0.0.1:8000/v1"
+            )
+        if endpoint == "completions" and (system or enable_thinking is not None):
+            raise MathwrightError(
+                "--system and --enable-thinking are for chats, and --endpoint completions sends none",
+                hint="--endpoint chat",
             )
         if num_concurrent < 1:
             raise ValueError(f"num_concurrent is {num_concurrent}; at least one request must run")
@@ -124,6 +134,7 @@ class ServerEngine:
         self._api_key_env, self.num_concurrent = api_key_env, num_concurrent
         self._timeout_s, self._max_retries = timeout_s, max_retries
         self.recorder = recorder
+        self._system, self._enable_thinking = system, enable_thinking
 
     def generate(
         self,
@@ -171,7 +182,8 @@ class ServerEngine:
             prompt = response.request.prompt.text + response.text
             raw = await client.completions.with_raw_response.create(prompt=prompt, **parameters)
         else:
-            raw = await client.chat.completions.with_raw_response.create(messages=_messages(response), **parameters)
+            messages = self._messages(response.request, response.turns)
+            raw = await client.chat.completions.with_raw_response.create(messages=messages, **parameters)
         return parse_reply(self._without_key(raw.content))
 
     def _parameters(self, request: Request, num_rounds: int, max_tokens: int, stop: Sequence[str]) -> dict[str, Any]:
@@ -189,7 +201,19 @@ class ServerEngine:
             parameters["top_p"] = sampling.top_p
         if sampling.top_k:
             parameters["extra_body"] = {"top_k": sampling.top_k}
+        if self._enable_thinking is not None:
+            told = {"chat_template_kwargs": {"enable_thinking": self._enable_thinking}}
+            parameters["extra_body"] = parameters.get("extra_body", {}) | told
         return parameters
+
+    def _messages(self, request: Request, turns: Sequence[str] = ()) -> list[dict[str, str]]:
+        """The chat so far: the model's stretches as its turns, the tool's output as the user's."""
+        messages = [dict(message) for message in request.prompt.messages or ()]
+        if self._system and (not messages or messages[0]["role"] != "system"):
+            messages.insert(0, {"role": "system", "content": self._system})
+        for place, text in enumerate(turns):
+            messages.append({"role": ("assistant", "user")[place % 2], "content": text})
+        return messages
 
     def batch_line(self, request: Request) -> dict[str, Any]:
         """The request without tools as a line of a batch file (OpenAI's batch interface), by its key."""
@@ -198,7 +222,7 @@ class ServerEngine:
         if self._endpoint == "completions":
             body["prompt"] = request.prompt.text
         else:
-            body["messages"] = [dict(message) for message in request.prompt.messages or ()]
+            body["messages"] = self._messages(request)
         url = "/v1/chat/completions" if self.is_chat else "/v1/completions"
         return {"custom_id": request.key, "method": "POST", "url": url, "body": body}
 
@@ -383,14 +407,6 @@ def served_models(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> list[st
             f"{base_url} does not say which models it has" + (f" (it answered {status})" if status else ""),
             hint="name the model with --teacher",
         ) from error
-
-
-def _messages(response: _Response) -> list[dict[str, str]]:
-    """The chat so far: the model's stretches as its turns, the tool's output as the user's."""
-    messages = [dict(message) for message in response.request.prompt.messages or ()]
-    for place, text in enumerate(response.turns):
-        messages.append({"role": ("assistant", "user")[place % 2], "content": text})
-    return messages
 
 
 def _over_context(error: Any) -> bool:

@@ -191,6 +191,8 @@ def _layout(task: Task, mode: SolutionFormat, settings: Settings, tokenizer: Any
     shots = shots_of(task, mode, None if settings.shots == "paper" else settings.shots)
     if settings.template != "auto":
         return shots, settings.template
+    if settings.system or settings.enable_thinking is not None:
+        return shots, "tokenizer"
     # a base model completes a function that it is shown no exemplar for (HumanEval)
     plain = shots > 0 or settings.shots == "paper"
     return shots, "plain" if plain else usual_template(settings.model, tokenizer)

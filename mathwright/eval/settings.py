@@ -25,6 +25,10 @@ class Settings:
     template: str = "auto"
     """deepseekmath, tokenizer (the model's chat template), short or plain (no template, for base models with
     exemplars); auto: plain with exemplars, else the one the model was trained with (`usual_template`)."""
+    system: str = ""
+    """A system prompt, put to the model in its chat template."""
+    enable_thinking: bool | None = None
+    """What the chat template is told of it; None: its own choice."""
     shots: int | Literal["paper"] = 0
     """Exemplars in the prompt; "paper": as many as the paper gives base models."""
     samples: int = 0
@@ -62,6 +66,11 @@ class Settings:
         if self.template not in ("auto", "plain", *TEMPLATES):
             raise MathwrightError(
                 f"--template is {self.template!r}", hint=f"one of auto, plain, {', '.join(TEMPLATES)}"
+            )
+        if (self.system or self.enable_thinking is not None) and self.template not in ("auto", "tokenizer"):
+            raise MathwrightError(
+                f"--system and --enable-thinking have no part in --template {self.template}",
+                hint="they are for the model's chat template: --template tokenizer",
             )
         if unknown := [mode for mode in self.modes if mode not in ("cot", "pot", "tool")]:
             raise MathwrightError(
@@ -107,6 +116,9 @@ class Shard:
 def fixed(settings: Settings, engine_name: str, dtype: str) -> dict[str, Any]:
     """What must be equal for samples to be kept side by side."""
     values = {name: getattr(settings, name) for name in FIXED}
+    # said only where they are used: evaluations of before go on
+    told = {"system": settings.system, "enable_thinking": settings.enable_thinking}
+    values |= {name: value for name, value in told.items() if value not in ("", None)}
     return {**values, "engine": engine_name, "dtype": dtype, "weights": weights_mark(settings.model)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.recipe import OptimiserRecipe
+from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe
 
 
 def check_lowest(part: str, recipe: Any, lowest: Iterable[tuple[str, float]]) -> None:
@@ -38,4 +38,15 @@ def check_optimiser(part: str, recipe: OptimiserRecipe) -> None:
         raise MathwrightError(
             f"{part}.optimiser.decay is {recipe.decay}: from the first step on the rate would be 0",
             hint=f"leave such a step out: --set {part}.optimiser.decay=[]",
+        )
+
+
+def check_lora(part: str, recipe: LoraRecipe | None) -> None:
+    """Raise MathwrightError for adapters of no rank, or of which all is dropped; None is no adapters."""
+    if recipe is None:
+        return
+    check_lowest(f"{part}.lora", recipe, [("rank", 1)])
+    if not 0 <= recipe.dropout < 1:
+        raise MathwrightError(
+            f"{part}.lora.dropout is {recipe.dropout}", hint=f"it is a share below 1: --set {part}.lora.dropout=0"
         )

@@ -7,6 +7,7 @@ second copy of it for pi_ref.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import parallel
 from mathwright.lm.model import HEAD, LanguageModel, RewardModel
 from mathwright.lm.patches import replaced
+from mathwright.lm.places import json_damage
 from mathwright.lm.recipe import LoraRecipe
 
 ALL_LINEAR = "all-linear"
@@ -164,7 +166,9 @@ def save_adapter(lm: LanguageModel, folder: Path, recipe: LoraRecipe, *, base: P
     """Write the adapters alone, as peft does: `adapter_model.safetensors` and `adapter_config.json`.
 
     `peft.PeftModel.from_pretrained(model, folder)` puts them on the model they were trained on, which the
-    configuration names as `base`. Under torchrun all processes are to call this; rank 0 writes.
+    configuration names as `base`. Of a reward model the head is among them, as in peft's sequence classifiers: they go
+    on the language model opened with AutoModelForSequenceClassification and one label. Under torchrun all processes
+    are to call this; rank 0 writes.
     """
     from safetensors.torch import save_file
 
@@ -173,10 +177,11 @@ def save_adapter(lm: LanguageModel, folder: Path, recipe: LoraRecipe, *, base: P
         if world.is_main:
             folder.mkdir(parents=True, exist_ok=True)
             # peft's names: the model inside its wrapper, without the name of the adapter
+            head = f"{HEAD}.weight" if isinstance(lm, RewardModel) else None
             own = {
                 f"base_model.model.{n.replace('.default', '')}": v.contiguous()
                 for n, v in state.items()
-                if ".lora_" in n
+                if ".lora_" in n or n == head
             }
             save_file(own, folder / "adapter_model.safetensors", metadata={"format": "pt"})
             config = _peft().LoraConfig(
@@ -184,12 +189,55 @@ def save_adapter(lm: LanguageModel, folder: Path, recipe: LoraRecipe, *, base: P
                 lora_alpha=recipe.alpha,
                 lora_dropout=recipe.dropout,
                 target_modules=[name for name, _ in _layers(lm.model)],
-                base_model_name_or_path=str(base),
-                task_type="CAUSAL_LM",
+                base_model_name_or_path=str(Path(base).resolve() if Path(base).is_dir() else base),
+                task_type="CAUSAL_LM" if head is None else "SEQ_CLS",
+                modules_to_save=None if head is None else [HEAD],
                 inference_mode=True,
             )
             config.save_pretrained(str(folder))
     parallel.barrier(world)
+
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def base_of(folder: Path) -> str:
+    """The model that the adapters in a folder belong to.
+
+    Raises MathwrightError where the folder holds no adapters, or does not say, or they are a reward model's.
+    """
+    file = folder / ADAPTER_CONFIG
+    if not file.is_file():
+        raise MathwrightError(f"{folder} has no {ADAPTER_CONFIG}", hint="name a folder of adapters, as peft writes it")
+    if (reason := json_damage(file)) is not None:
+        raise MathwrightError(f"{file} is not JSON: {reason}", hint="copy it again")
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if config.get("task_type") == "SEQ_CLS":
+        raise MathwrightError(
+            f"{folder} holds a reward model's adapters, which have a head of their own",
+            hint="the stage that trained them has written the whole model beside them, as model/",
+        )
+    if not isinstance(base := config.get("base_model_name_or_path"), str) or not base:
+        raise MathwrightError(f"{file} names no model that the adapters belong to", hint="name it with --model")
+    return base
+
+
+def merge_folder(lm: LanguageModel, folder: Path) -> None:
+    """Add the adapters in a folder, of whatever kind peft knows, to the weights of the model they were trained on.
+
+    Sums are taken in the weights' own type: open the model in float32. Raises MathwrightError where they do not fit it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what peft asks of transformers
+        try:
+            wrapped = _peft().PeftModel.from_pretrained(lm.model, str(folder))
+            wrapped.merge_and_unload(safe_merge=True)
+        except (RuntimeError, ValueError, OSError, KeyError) as error:
+            reason = next(iter(str(error).splitlines()), repr(error))
+            raise MathwrightError(
+                f"the adapters in {folder} do not fit the model: {reason[:200]}",
+                hint="name the model they were trained on with --model",
+            ) from error
 
 
 @torch.no_grad()

@@ -32,6 +32,11 @@ def require_folder(source: str | Path) -> Path | None:
     config = folder / "config.json"
     if not config.is_file():
         inside = next((f for f in sorted(folder.glob("*/config.json")) if any(f.parent.glob("*.safetensors"))), None)
+        if (folder / "adapter_config.json").is_file():
+            raise MathwrightError(
+                f"{folder} holds LoRA adapters and no model",
+                hint=f"make one of them and the model they belong to: mathwright merge {folder} --out merged",
+            )
         raise MathwrightError(
             f"{folder} has no config.json",
             hint=f"did you mean {inside.parent}?"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assi
          "bot": "assistant", "system": "system", "developer": "system"}  # fmt: skip
 TURN = "-turn"
 """In the id of a later turn of a conversation."""
+_LATER_TURN = re.compile(rf"{TURN}\d+\Z")
 MAX_HELDOUT, HELDOUT_SHARE = 200, 10
 """Of a file without splits one row in so many is held out, and no more than so many."""
 
@@ -149,7 +151,7 @@ def _split(problems: list[Problem], seed: int, heldout: bool) -> dict[str, list[
     """Train and test as the rows say; where none does, a tenth drawn by the seed is test."""
     if heldout and not any(problem.split for problem in problems):
         # by a hash of each id, so that rows added later move no other; the turns of a conversation stay together
-        rows = {p.id: p.id.removeprefix(f"{p.source}-").partition(TURN)[0] for p in problems}
+        rows = {p.id: conversation_of(p.id.removeprefix(f"{p.source}-")) for p in problems}
         order = sorted(set(rows.values()), key=lambda row: _digest(f"{seed}:{row}"))
         chosen = set(order[: min(MAX_HELDOUT, len(order) // HELDOUT_SHARE)])
         problems = [replace(p, split="test" if rows[p.id] in chosen else "train") for p in problems]
@@ -222,6 +224,11 @@ def _base(row: Mapping[str, Any], source: str) -> Problem:
         tests=row["tests"] if _is_text(row.get("tests")) else "",
         columns={str(name): plain(value) for name, value in row.items() if name not in used},
     )
+
+
+def conversation_of(problem_id: str) -> str:
+    """The id of the first turn of the conversation that a problem belongs to: its own, unless it is a later turn."""
+    return _LATER_TURN.sub("", problem_id)
 
 
 def _split_word(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 `deepseekmath` and `short` are layouts of ours, so a model trained under them gets them as its chat template. What comes
 after the question, such as the suffix of §3.2, is part of the user's turn. A recipe's system prompt goes into the
-template too: a conversation that brings one of its own keeps it.
+template too: a conversation that brings one of its own keeps it. So does
+`enable_thinking`, which Qwen3 and its like read.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _short(mode: SolutionFormat) -> str:
     return _SHORT.replace("OPENING", opening).replace("CLOSING", closing.replace("\n", "\\n"))
 
 
-# --- system prompts ---------------------------------------------------------------------------------
+# --- what a template is told ---------------------------------------------------------------------------------
 
 
 def set_system(tokenizer: Any, system: str) -> None:
@@ -80,10 +81,35 @@ def set_system(tokenizer: Any, system: str) -> None:
 
 def says_system(template: str, system: str) -> bool:
     """Whether `set_system` has put this system prompt into a chat template."""
-    return template.startswith(_opening(system))
+    return _opening(system) in template
 
 
 def _opening(system: str) -> str:
     escaped = system.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     turn = f"{{'role': 'system', 'content': '{escaped}'}}"
     return f"{{%- if messages[0]['role'] != 'system' %}}{{% set messages = [{turn}] + messages %}}{{% endif -%}}"
+
+
+def set_thinking(tokenizer: Any, enabled: bool) -> None:
+    """Have a tokenizer's chat template take `enable_thinking` for `enabled` where the call does not say it.
+
+    Raises MathwrightError for a template that does not read it.
+    """
+    template = getattr(tokenizer, "chat_template", None) or ""
+    if "enable_thinking" not in template:
+        raise MathwrightError(
+            "the model's chat template does not read enable_thinking",
+            hint="leave it out: it is for models that think or do not, as Qwen3",
+        )
+    if not says_thinking(template, enabled):
+        tokenizer.chat_template = _thinking(enabled) + template
+
+
+def says_thinking(template: str, enabled: bool) -> bool:
+    """Whether a chat template has been told so by `set_thinking`."""
+    return _thinking(enabled) in template
+
+
+def _thinking(enabled: bool) -> str:
+    value = "true" if enabled else "false"
+    return f"{{%- if enable_thinking is not defined %}}{{% set enable_thinking = {value} %}}{{% endif -%}}"

@@ -104,17 +104,21 @@ def has_chat_template(folder: Path) -> bool:
         return False  # whoever loads the tokenizer says what is wrong with it
 
 
+class TemplateRefusesError(MathwrightError):
+    """A chat template that cannot be used, or not with a conversation such as this (Gemma's refuses system turns)."""
+
+
 def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, ask: bool) -> str:
     """A conversation in the model's own chat template; ask: up to where the next response begins.
 
-    Raises MathwrightError where the template refuses it.
+    Raises TemplateRefusesError where the template refuses it.
     """
     from jinja2 import TemplateError  # transformers renders with it
 
     try:
         return tokenizer.apply_chat_template([*map(dict, messages)], tokenize=False, add_generation_prompt=ask)
     except TemplateError as error:  # also what a template raises by itself, such as "roles must alternate"
-        raise MathwrightError(
+        raise TemplateRefusesError(
             f"the model's chat template cannot be used: {error}",
             hint='correct it, or use template "deepseekmath", which needs none',
         ) from error

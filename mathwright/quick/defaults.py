@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ def learning_rate(parameters: float, whole: float) -> tuple[float, str]:
     return whole, "the paper's, for 7B"
 
 
+ADAPTERS_LEARN_FASTER = "adapters take a rate many times that of whole weights"
+
+
 def _round(rate: float) -> float:
     return float(f"{rate:.3g}")
 
@@ -96,13 +99,14 @@ def rl_recipe(
     fields: Fields = (),
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
 ) -> Made:
     """GRPO on problems of one's own, by their answers, or by functions of one's own alone."""
     parameters = parameters_of(model)
     lr, why = learning_rate(parameters, 1e-6)
     lora, why_lora = _lora(machine, parameters)
     if lora is not None:
-        lr, why = _round(20 * lr), "adapters take a rate many times that of whole weights"
+        lr, why = _round(20 * lr), ADAPTERS_LEARN_FASTER
     rl = RLRecipe(
         reward="functions" if rewards else "rule",
         extra_rewards=tuple(RewardTermRecipe(function=path) for path in rewards),
@@ -132,7 +136,8 @@ def rl_recipe(
         "rl.checkpoint_activations": "some time for much memory",
     }
     source = ProblemSourceRecipe(source=problems, fields=tuple(fields), answers=not rewards)
-    return _finished(name, model, template, system, source, machine, reasons, rl=rl)
+    made = _finished(name, model, template, system, source, machine, reasons, rl=rl)
+    return _told(made, enable_thinking)
 
 
 def sft_recipe(
@@ -145,13 +150,14 @@ def sft_recipe(
     fields: Fields = (),
     template: str = "auto",
     system: str = "",
+    enable_thinking: bool | None = None,
 ) -> Made:
     """Fine-tuning on rows of one's own; `num_rows` tells how many can be held out."""
     parameters = parameters_of(model)
     lr, why = learning_rate(parameters, 1e-5)
     lora, why_lora = _lora(machine, parameters)
     if lora is not None:
-        lr, why = _round(10 * lr), "adapters take a rate many times that of whole weights"
+        lr, why = _round(10 * lr), ADAPTERS_LEARN_FASTER
     heldout = min(200, num_rows // 10)
     sft = SFTRecipe(
         num_epochs=3.0,
@@ -173,14 +179,19 @@ def sft_recipe(
         "sft.lora": why_lora,
     }
     source = ProblemSourceRecipe(source=data, fields=tuple(fields), answers=False, num_test=0)
-    return _finished(name, model, template, system, source, machine, reasons, sft=sft)
+    made = _finished(name, model, template, system, source, machine, reasons, sft=sft)
+    return _told(made, enable_thinking)
 
 
 def reward_recipe(
     machine: Machine, *, name: str, model: str, pairs: str, fields: Fields = (), template: str = "auto"
 ) -> Made:
     """A reward model from pairs, rankings or verdicts of one's own."""
-    lr, why = learning_rate(parameters_of(model), 1e-5)
+    parameters = parameters_of(model)
+    lr, why = learning_rate(parameters, 1e-5)
+    lora, why_lora = _lora(machine, parameters)
+    if lora is not None:
+        lr, why = _round(10 * lr), ADAPTERS_LEARN_FASTER
     reward = RewardRecipe(
         num_problems=0,
         files=(pairs,),
@@ -189,6 +200,7 @@ def reward_recipe(
         micro_batch_tokens=_per_machine(machine, 2_048, 16_384, 16_384),
         optimiser=OptimiserRecipe(lr=lr, warmup_steps=10),
         centring=0.01,
+        lora=lora,
     )
     reasons = {
         "reward.num_problems": "no samples of the model: your file alone",
@@ -196,6 +208,7 @@ def reward_recipe(
         "reward.micro_batch_tokens": "lower it where memory is short; the result is the same",
         "reward.optimiser.lr": why,
         "reward.centring": "keeps the scores around 0",
+        "reward.lora": why_lora,
     }
     return _finished(name, model, template, "", None, machine, reasons, reward=reward)
 
@@ -237,6 +250,10 @@ def corpus_recipe(machine: Machine, *, name: str, model: str, archives: Sequence
         "corpus.seed_urls": "pages of the subject, from which the classifier learns what to look for",
     }
     return _finished(name, model, "auto", "", None, machine, reasons, corpus=corpus)
+
+
+def _told(made: Made, enable_thinking: bool | None) -> Made:
+    return replace(made, recipe=replace(made.recipe, enable_thinking=enable_thinking))
 
 
 def _finished(

@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, heads
+from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
@@ -57,6 +57,7 @@ from mathwright.selection import best_of_k
 
 LABELS = "labels.jsonl"
 RESPONSES = "responses.jsonl"
+ADAPTER = "adapter"
 
 
 def run(
@@ -104,13 +105,18 @@ def run(
     training, heldout = _split(examples, recipe.heldout_share, seed)
     _require_labels(training)
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
+    if recipe.lora is not None:
+        lora.attach(reward_model, recipe.lora, seed=seed)
     _train(recipe, stage, reward_model, lm, training, heldout, seed)
     save(reward_model, stage.path / "model")
+    if recipe.lora is not None:
+        lora.save_adapter(reward_model, stage.path / ADAPTER, recipe.lora, base=model)
     write_rule(stage.path / "model", rule)
     keep_template(stage.path / "model", template, lm.tokenizer)
     write_jsonl(stage.path / LABELS, records)
+    outputs = {"model": stage.path / "model", "labels": stage.path / LABELS, "adapter": stage.path / ADAPTER}
     stage.finish(
-        outputs={"model": stage.path / "model", "labels": stage.path / LABELS},
+        outputs={name: path for name, path in outputs.items() if path.exists()},
         summary=_summary(recipe, stage, reward_model, training, heldout, responses),
     )
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.checks import check_lowest, check_optimiser
-from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
+from mathwright.lm.checks import check_lora, check_lowest, check_optimiser
+from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
 from mathwright.problems.steps import StepRule
 from mathwright.run.affects import ADDED, MEMORY, SPEED, Grows
 
@@ -108,7 +108,10 @@ class RewardRecipe:
     process model."""
     process: Annotated[ProcessRecipe, ADDED] = ProcessRecipe()
     """The process model; num_problems, sampling, num_epochs, micro_batch_tokens, heldout_share, optimiser,
-    token_weight and language_weight are those of this part."""
+    token_weight, language_weight and lora are those of this part."""
+    lora: Annotated[LoraRecipe | None, ADDED] = None
+    """Train adapters and the head only. The model is saved with them added to its weights, and they alone, with the
+    head, in `adapter/`."""
 
 
 def check(recipe: RewardRecipe) -> None:
@@ -120,6 +123,7 @@ def check(recipe: RewardRecipe) -> None:
     ]  # fmt: skip
     check_lowest("reward", recipe, lowest)
     check_optimiser("reward", recipe.optimiser)
+    check_lora("reward", recipe.lora)
     if recipe.responses_per_problem < 2 and recipe.kind != "process":
         raise MathwrightError(
             f"reward.responses_per_problem is {recipe.responses_per_problem}: a ranking compares responses",

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, heads
+from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.save import save
 from mathwright.reward.examples import Example, Group
@@ -82,6 +82,8 @@ def refresh(
             hint="leave the held-out problems of the reward stage out of reinforcement, or hold out others",
         )
     model = heads.load(reward_model, dtype=dtype, device=device)
+    if recipe.lora is not None:
+        lora.attach(model, recipe.lora, seed=seed)
     new, earlier, held = (usable(recipe, model, groups) for groups in (samples, history, heldout))
     require_pairs(
         new,

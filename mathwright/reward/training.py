@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mathwright.errors import MathwrightError
 from mathwright.files import write_json
-from mathwright.lm import checkpoint, heads
+from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
@@ -36,7 +36,7 @@ from mathwright.reward.recipe import RewardRecipe, check
 from mathwright.reward.scoring import keep_scale, score_groups
 from mathwright.run import Stage
 
-SAMPLES, HELDOUT, RANKINGS = "samples.jsonl", "heldout.jsonl", "rankings.jsonl"
+ADAPTER, SAMPLES, HELDOUT, RANKINGS = "adapter", "samples.jsonl", "heldout.jsonl", "rankings.jsonl"
 
 
 def run(
@@ -92,8 +92,12 @@ def run(
     nothing_known = stage.once("judges", lambda _: _judges(recipe, lm, end, examples, on))
     reward_model = heads.from_language_model(lm, seed=seed, end=end)
     measured = {"heldout": usable(recipe, lm, heldout)}
+    if recipe.lora is not None:
+        lora.attach(reward_model, recipe.lora, seed=seed)
     _train(recipe, stage, reward_model, lm, examples, measured, seed)
     save(reward_model, stage.path / "model")
+    if recipe.lora is not None:
+        lora.save_adapter(reward_model, stage.path / ADAPTER, recipe.lora, base=model)
     keep_scale(recipe, reward_model, stage.path / "model", sampled[1] or heldout)
     found = {
         name: evaluation(groups, {MODEL: score_groups(recipe, reward_model, groups), **nothing_known[name]})
@@ -118,6 +122,7 @@ def _finish(
         "samples": stage.path / SAMPLES,
         "heldout": stage.path / HELDOUT,
         "rankings": stage.path / "sampling" / RANKINGS,
+        "adapter": stage.path / ADAPTER,
     }
     stage.finish(
         outputs={name: path for name, path in outputs.items() if path.exists()},

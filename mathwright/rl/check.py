@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mathwright.errors import MathwrightError
 from mathwright.functions import EACH, TOGETHER, import_function
-from mathwright.lm.checks import check_lowest, check_optimiser
+from mathwright.lm.checks import check_lora, check_lowest, check_optimiser
 from mathwright.rl.methods.table import TABLE_10
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.value_check import check_values
@@ -232,10 +232,7 @@ def _check_parts(recipe: RLRecipe) -> None:
             f"rl.lora.dropout is {recipe.lora.dropout}: the policy that is trained would not be the one that explored",
             hint="--set rl.lora.dropout=0",
         )
-    if recipe.lora is not None and recipe.lora.rank < 1:
-        raise MathwrightError(
-            f"rl.lora.rank is {recipe.lora.rank}", hint="it must be at least 1: --set rl.lora.rank=16"
-        )
+    check_lora("rl", recipe.lora)
     for term in recipe.extra_rewards:
         if (term.kind == "function") != bool(term.function):
             raise MathwrightError(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -15,23 +15,33 @@ from rich.text import Text
 from mathwright.files import append_line, jsonable, whole_lines, write_lines
 from mathwright.lines import json_text
 from mathwright.run.funnel import Funnel
+from mathwright.run.scalars import Scalars
 from mathwright.terminal import console
 
 
 class Log:
     """The log of work that fills a folder."""
 
+    followers: ClassVar[list[Callable[[str, Mapping[str, Any]], None]]] = []
+    """Called with the name of the work and each measurement (`run.track`)."""
+
     def __init__(self, name: str, path: Path) -> None:
         """name: stands before each line on the terminal."""
         self.name = name
         self.path = path
         self._funnels: list[Funnel] = []
+        self._warnings: list[str] = []
+        self._scalars = Scalars(path)
 
     # -- measurements --
 
     def log(self, step: int, **values: float | int | str | None) -> None:
-        """Append a measurement to metrics.jsonl. `kind="..."` tells series apart."""
-        append_line(self.path / "metrics.jsonl", json.dumps({"step": step, "time": round(time.time(), 3), **values}))
+        """Append a measurement to metrics.jsonl, and for TensorBoard (run/scalars.py). `kind` tells series apart."""
+        measurement = {"step": step, "time": round(time.time(), 3), **values}
+        append_line(self.path / "metrics.jsonl", json.dumps(measurement))
+        self._scalars.add(measurement, read_metrics(self.path))
+        for follow in list(self.followers):
+            follow(self.name, measurement)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The measurements so far; a last line cut short by a kill is left out."""
@@ -41,6 +51,7 @@ class Log:
         """Drop measurements (of one kind) at or after `step`, which a resumed stage is about to make again."""
         kept = [m for m in self.metrics() if m["step"] < step or (kind is not None and m.get("kind") != kind)]
         write_lines(self.path / "metrics.jsonl", (json.dumps(m) for m in kept))
+        self._scalars.again()
 
     # -- counts --
 
@@ -66,7 +77,9 @@ class Log:
         console.print(Text.assemble((f"{self.name:>8}", "bold cyan"), "  ", message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """A line of log that says so."""
+        """A line of log that says so. Kept for the manifest."""
+        if message not in self._warnings:
+            self._warnings.append(message)
         self.say(Text.assemble(("warning", "yellow"), " ", message))
 
     @contextmanager

@@ -20,6 +20,7 @@ from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, pack_examples
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.save import save
+from mathwright.problems.own import conversation_of
 from mathwright.problems.prompts import build_prompt
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
@@ -35,17 +36,19 @@ def split_heldout(
 ) -> tuple[list[Solution], list[Solution], list[str]]:
     """(trained, held out, ids of the held-out problems): all solutions of `count` problems drawn by the seed.
 
+    A conversation counts as one problem: its turns are held out together.
+
     Raises MathwrightError where no problem would be left to train on.
     """
-    ids = sorted({solution.problem_id for solution in solutions})
+    ids = sorted({conversation_of(solution.problem_id) for solution in solutions})
     if count >= len(ids):
         raise MathwrightError(
             f"sft.heldout is {count}, but only {len(ids):,} problems have solutions", hint="hold fewer of them out"
         )
-    chosen = Random(f"heldout:{seed}").sample(ids, count)
-    inside = set(chosen)
-    trained = [solution for solution in solutions if solution.problem_id not in inside]
-    return trained, [solution for solution in solutions if solution.problem_id in inside], chosen
+    inside = set(Random(f"heldout:{seed}").sample(ids, count))
+    trained = [solution for solution in solutions if conversation_of(solution.problem_id) not in inside]
+    aside = [solution for solution in solutions if conversation_of(solution.problem_id) in inside]
+    return trained, aside, sorted({solution.problem_id for solution in aside})
 
 
 class Heldout:

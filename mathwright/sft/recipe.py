@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mathwright.errors import MathwrightError
-from mathwright.lm.checks import check_lowest, check_optimiser
+from mathwright.lm.checks import check_lora, check_lowest, check_optimiser
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe
 from mathwright.records import SolutionFormat
 from mathwright.run.affects import ADDED, RESULT, SPEED, Grows
@@ -54,6 +54,7 @@ def check(recipe: SFTRecipe) -> None:
     if recipe.num_epochs is not None and not 0 < recipe.num_epochs < math.inf:
         raise MathwrightError(f"sft.num_epochs is {recipe.num_epochs}", hint="it must be above 0: sft.num_epochs=3")
     check_optimiser("sft", recipe.optimiser)
+    check_lora("sft", recipe.lora)
     if recipe.choose is not None and not (recipe.heldout and recipe.evaluate_every):
         raise MathwrightError(
             f"sft.choose is {recipe.choose!r}, but nothing is measured to choose by",

@@ -17,14 +17,13 @@ from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.pack import Example, PackedRows, pack_examples
+from mathwright.lm.pack import PackedRows, pack_examples
 from mathwright.lm.save import save
-from mathwright.lm.tokenise import encode_prompt, encode_response
 from mathwright.problems.own_template import keep_template
-from mathwright.problems.prompts import asked_mode, build_prompt
-from mathwright.problems.turns import Turn, turn
+from mathwright.problems.turns import turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
+from mathwright.sft.examples import build_examples
 from mathwright.sft.heldout import Heldout, best_model, split_heldout
 from mathwright.sft.recipe import SFTRecipe, check
 
@@ -90,7 +89,7 @@ def run(
             description="fine-tuning",
         ),
     )
-    outputs = _save(recipe, stage, lm, template)
+    outputs = _save(recipe, stage, lm, template, start=model)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     stage.finish(
         outputs=outputs,
@@ -103,13 +102,13 @@ def run(
     )
 
 
-def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str) -> dict[str, Path]:
+def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str, *, start: str | Path) -> dict[str, Path]:
     """Write the model, the best one where it is chosen by a measurement, and the adapters by themselves."""
     outputs = {"model": stage.path / "model"}
     save(lm, outputs["model"])
     if recipe.lora is not None:
         outputs["adapter"] = stage.path / "adapter"
-        lora.save_adapter(lm, outputs["adapter"], recipe.lora, base=stage.path / "model")
+        lora.save_adapter(lm, outputs["adapter"], recipe.lora, base=start)
     if recipe.choose is not None:
         outputs["last"] = outputs["model"]
         outputs["model"], step = best_model(stage)
@@ -137,70 +136,6 @@ def _heldout(
     )
     asked = [problem for problem in problems if problem.id in set(ids)]
     return Heldout(recipe, stage, lm, examples, asked, template)
-
-
-def build_examples(
-    recipe: SFTRecipe,
-    stage: Stage,
-    lm: LanguageModel,
-    problems: Sequence[Problem],
-    solutions: Sequence[Solution],
-    *,
-    template: str,
-    seed: int,
-    step: str = "examples",
-) -> list[Example]:
-    """Tokenised training examples of the wanted formats, in a seeded order; what is left out is counted by reason.
-
-    An example is the prompt (not trained), the parts of the solution (the output of programs not trained) and the end
-    token; under the model's own template, to the token what it renders (`problems.turns`). Raises MathwrightError
-    where nothing is left to train on, or nothing ends a response.
-    """
-    by_id = {problem.id: problem for problem in problems}
-    around = turn(template, lm.tokenizer)
-    shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
-    examples: list[Example] = []
-    dropped = {"other format": 0, "over num_examples": 0, "no such problem": 0, "empty": 0, "longer than context": 0}
-    for solution in shuffled:
-        problem = by_id.get(solution.problem_id)
-        if solution.format not in recipe.formats:
-            dropped["other format"] += 1
-        elif problem is None:
-            dropped["no such problem"] += 1
-        elif asked_mode(problem, solution.format) != solution.format:
-            dropped["other format"] += 1  # words where a program is asked for
-        elif not any(part.text.strip() for part in solution.parts if part.kind != "output"):
-            dropped["empty"] += 1  # it would teach nothing but to end at once
-        elif recipe.num_examples and len(examples) >= recipe.num_examples:
-            dropped["over num_examples"] += 1
-        else:
-            prompt = build_prompt(problem, solution.format, template=template, tokenizer=lm.tokenizer)
-            example = _example(lm, prompt.text, solution, around)
-            if len(example.tokens) > recipe.context:
-                dropped["longer than context"] += 1
-            else:
-                examples.append(example)
-    stage.funnel(step, unit="solutions", num_in=len(solutions), num_out=len(examples), dropped=dropped)
-    if not examples:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items() if count)
-        raise MathwrightError(
-            f"no training example is left of {len(solutions):,} solutions ({reasons})",
-            hint="change what most were left out for: sft.formats, sft.context, or the problem sources",
-        )
-    return examples
-
-
-def _example(lm: LanguageModel, prompt: str, solution: Solution, around: Turn) -> Example:
-    given = encode_prompt(lm.tokenizer, prompt)
-    tokens, trained = encode_response(
-        lm.tokenizer,
-        prompt,
-        around.segments(solution),
-        prefix=around.require_prefix(),
-        gap=around.gap,
-        end=around.end,
-    )
-    return Example(tokens=(*given, *tokens), trained=(*[False] * len(given), *trained))
 
 
 def steps_of(lengths: Sequence[int], recipe: SFTRecipe, *, seed: int) -> int:

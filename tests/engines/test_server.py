@@ -63,6 +63,17 @@ def test_what_a_server_is_asked(endpoint: Any, monkeypatch: pytest.MonkeyPatch) 
     assert server.keys == ["Bearer sesame"] * 2
 
 
+def test_a_system_prompt_and_what_the_servers_template_is_told() -> None:
+    with serving(echo) as server:
+        engine = engine_for(server, "chat", system="Be good.", enable_thinking=False)
+        answers(engine, [request("Why?", 7, GREEDY)])
+    [asked] = server.requests
+    assert asked["messages"] == [{"role": "system", "content": "Be good."}, {"role": "user", "content": "Why?"}]
+    assert asked["chat_template_kwargs"] == {"enable_thinking": False}
+    with pytest.raises(MathwrightError, match="--endpoint completions sends none"):
+        engine_for(server, "completions", system="Be good.")
+
+
 def test_requests_run_side_by_side_and_no_more_than_allowed() -> None:
     with serving(echo) as server:
         server.faults = lambda number, body: server.released.wait(0.05) or None  # so that requests overlap

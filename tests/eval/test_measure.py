@@ -230,6 +230,7 @@ def test_settings_that_make_no_sense_are_refused_at_once(tmp_path: Path) -> None
         ({"limit": 0}, "--limit"),
         ({"modes": ("prose",)}, "prose"),
         ({"tasks": ()}, "nothing to measure"),
+        ({"system": "Be good.", "template": "short"}, "no part in --template short"),
     ):
         with pytest.raises(MathwrightError, match=said):
             settings(tmp_path, **changes)

@@ -8,7 +8,7 @@ import pytest
 from mathwright.errors import MathwrightError
 from mathwright.lm.load import load_tokenizer
 from mathwright.lm.tokenise import train_tokenizer
-from mathwright.problems.own_template import keep_template, says_system, set_system
+from mathwright.problems.own_template import keep_template, says_system, says_thinking, set_system, set_thinking
 from mathwright.problems.prompts import build_prompt
 from mathwright.problems.templates import has_chat_template, usual_template
 from mathwright.problems.turns import turn
@@ -63,3 +63,24 @@ def test_a_template_is_found_without_loading_the_tokenizer(folder: Path) -> None
     config = folder / "tokenizer_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "chat_template": CHAT}))
     assert has_chat_template(folder)
+
+
+def test_whether_it_thinks_is_part_of_the_template(folder: Path) -> None:
+    tokenizer = load_tokenizer(folder)
+    tokenizer.chat_template = CHAT
+    with pytest.raises(MathwrightError, match="does not read enable_thinking"):
+        set_thinking(tokenizer, False)
+    # as Qwen3 writes it: an empty block where it is not to think
+    off = "{% if add_generation_prompt and enable_thinking is defined and enable_thinking is false %}[none]{% endif %}"
+    tokenizer.chat_template = CHAT + off
+    set_system(tokenizer, "Be good.")
+    set_thinking(tokenizer, False)
+    set_thinking(tokenizer, False)  # once is enough
+    tokenizer.save_pretrained(folder)
+    again = load_tokenizer(folder)
+    assert says_thinking(again.chat_template, False) and not says_thinking(again.chat_template, True)
+    assert says_system(again.chat_template, "Be good.") and again.chat_template.count("set enable_thinking") == 1
+    user = [{"role": "user", "content": "Hello"}]
+    asked = {"tokenize": False, "add_generation_prompt": True}
+    assert again.apply_chat_template(user, **asked) == "<system>Be good.<user>Hello<a>[none]"
+    assert again.apply_chat_template(user, **asked, enable_thinking=True) == "<system>Be good.<user>Hello<a>"

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mathwright.lm import heads
 from mathwright.lm.load import load
 from mathwright.lm.logprobs import response_logprobs
 from mathwright.lm.pack import pack_groups
-from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe, ScratchRecipe
+from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe, ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.records import JudgedGroup, Problem, Ranking, Verdict, VerdictStatus, read_jsonl
@@ -323,3 +324,24 @@ def test_the_verdict_at_every_token_is_a_term_of_its_own(model):
     never_solved = dataclasses.replace(judged, correct=(False, False, False))
     alone, _ = examples_of([never_solved], reward_model, leave_out_truncated=False)
     assert trainable(recipe, alone) and not trainable(RECIPE, alone)
+
+
+def test_adapters_alone_learn_and_the_folder_holds_a_plain_model(tmp_path, model):
+    peft = pytest.importorskip("peft")
+    optimiser = dataclasses.replace(RECIPE.optimiser, lr=3e-2)
+    stage = run(tmp_path / "run", model, lora=LoraRecipe(rank=4, alpha=8.0), optimiser=optimiser)
+    found = summary(stage)
+    assert found["heldout_accuracy_after"] > found["heldout_accuracy_before"] + 0.1
+    merged = heads.load(stage.path / "model", dtype="float32")
+    start = load(model, dtype="float32")
+    for name, weight in start.model.base_model.state_dict().items():
+        changed = not torch.equal(weight, merged.model.base_model.state_dict()[name][: len(weight)])
+        assert changed == name.endswith(("_proj.weight",)), name
+    # the adapters with the head, as peft puts them on the model they were trained on
+    reference = heads.from_language_model(start, seed=7, end=merged.end)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what peft asks of transformers
+        reward = peft.PeftModel.from_pretrained(reference.model, str(stage.path / "adapter"))
+    tokens = torch.tensor([[70, 71, 72, merged.end]])
+    with torch.no_grad():
+        torch.testing.assert_close(reward(tokens).logits, merged.model(tokens).logits, rtol=1e-4, atol=1e-5)

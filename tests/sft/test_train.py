@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from mathwright.cli.verbs import main
 from mathwright.errors import MathwrightError
 from mathwright.lm.generate import Generator
 from mathwright.lm.load import load
@@ -306,3 +307,8 @@ def test_lora_is_saved_merged_and_as_an_adapter(base: Path, tmp_path: Path) -> N
         adapted = peft.PeftModel.from_pretrained(start, str(stage.path / "adapter"))(tokens).logits
     assert not torch.allclose(before, adapted, atol=1e-4), "something was learned"
     torch.testing.assert_close(merged(tokens).logits, adapted, rtol=1e-4, atol=1e-4)
+    # the configuration names the model they were trained on, so that one command makes the same model of the two
+    main(["merge", str(stage.path / "adapter"), "--out", str(tmp_path / "merged")])
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(again(tokens).logits, adapted, rtol=1e-4, atol=1e-4)
+    assert load(tmp_path / "merged", dtype="float32").tokenizer.get_vocab()

@@ -36,7 +36,7 @@ def run(context: Context, stage: Stage) -> None:
     from mathwright.lm.save import save
     from mathwright.lm.scratch import from_scratch as new_model
     from mathwright.problems.formats import response_text
-    from mathwright.problems.own_template import set_system
+    from mathwright.problems.own_template import set_system, set_thinking
 
     recipe = context.recipe.model
     if recipe.source == "scratch":
@@ -48,6 +48,8 @@ def run(context: Context, stage: Stage) -> None:
         lm = load(recipe.source, dtype=recipe.dtype)
     if context.recipe.system:
         set_system(lm.tokenizer, context.recipe.system)
+    if context.recipe.enable_thinking is not None:
+        set_thinking(lm.tokenizer, context.recipe.enable_thinking)
     save(lm, stage.path / "model")
     num_parameters = sum(p.numel() for p in lm.model.parameters())
     stage.say(f"{recipe.source}: {num_parameters / 1e6:.1f}M parameters")

@@ -61,7 +61,9 @@ def plan(recipe: Recipe, num_gpus: int) -> Plan:
         writes=_writes(part),
         num_steps=steps,
         num_tokens=samples * part.sampling.max_new_tokens,
-        memory_bytes=training_bytes(recipe.model, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens),
+        memory_bytes=training_bytes(
+            recipe.model, num_gpus=num_gpus, micro_batch_tokens=part.micro_batch_tokens, lora=part.lora
+        ),
         notes=tuple(notes),
     )
 

@@ -93,42 +93,69 @@ COMMON = frozenset(map(Fraction, [*range(13), 24, 30, 31, 50, 52, 60, 100, 365, 
 """Numbers that stand in equations for themselves: small ones, hours of a day, a hundred percent."""
 
 
+NAMED = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "eleven": 11, "twelve": 12, "dozen": 12, "hundred": 100, "once": 1, "twice": 2, "thrice": 3, "double": 2,
+    "triple": 3, "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
+    "eighth": 8, "ninth": 9, "tenth": 10,
+}  # fmt: skip
+"""Numbers as words of a question name them; of a fraction its denominator."""
+
+
 class _Results:
     """What the lines so far have computed, by value, and what of it later lines have used.
 
-    A number may be a result by chance only. So each result is used in the order they come, before any is used twice;
-    and twice is used only what is no common number, for that is rather the four weeks of a month than the four from
-    above.
+    A number may be a result by chance only. So what the question names, in figures or in words, is never taken for a
+    result. Each result is used once before any is used twice, the last one first: a line goes on from the one before
+    it more often than from another one that came to the same. Twice is used only what is no common number, or is added
+    or taken away: that four is rather the four weeks of a month than the four from above, but months are no summands.
+    Within one line results that came to the same take turns, and one of them is never its own factor: in
+    110 * (110 / 100) the second one is a percentage.
     """
 
     def __init__(self, question: str) -> None:
         self._given = {Fraction(text.replace(",", "")) for text in re.findall(r"\d[\d,]*\.?\d*(?<=\d)", question)}
+        self._given |= {
+            Fraction(NAMED[word])
+            for found in re.findall(r"[a-z]+", question.lower())
+            for word in (found, found.removesuffix("s"))
+            if word in NAMED
+        }
         self._known: dict[Fraction, list[_Named]] = {}
         self._used: set[str] = set()
+        self._in_line: set[str] = set()
 
     def add(self, value: Fraction, named: _Named) -> None:
         """A line has computed a value; one that the question names is never taken for it."""
         if value not in self._given:
             self._known.setdefault(value, []).append(named)
 
-    def linked(self, node: Expression) -> _Node:
-        """The expression with variables for the numbers that earlier lines have computed."""
+    def line(self, expression: Expression) -> _Node:
+        """The expression of a further line with variables for the numbers that earlier lines have computed."""
+        self._in_line = set()
+        return self._linked(expression)
+
+    def _linked(self, node: Expression, *, is_summand: bool = False) -> _Node:
         if isinstance(node, Number):
-            return self._variable(node) or node
+            return self._variable(node, is_summand) or node
         if isinstance(node, Negative):
-            return Negative(self.linked(node.inside))  # type: ignore[arg-type]
-        left = self.linked(node.left)
+            return Negative(self._linked(node.inside, is_summand=is_summand))  # type: ignore[arg-type]
+        is_sum = node.operator in "+-"
+        left = self._linked(node.left, is_summand=is_sum)
         is_hundredth = node.operator == "/" and node.right == Number("100")
-        right = node.right if is_hundredth else self.linked(node.right)
+        right = node.right if is_hundredth else self._linked(node.right, is_summand=is_sum)
         return Binary(node.operator, left, right)  # type: ignore[arg-type]
 
-    def _variable(self, number: Number) -> _Named | None:
+    def _variable(self, number: Number, is_summand: bool) -> _Named | None:
         results = self._known.get(number.value, [])
-        new = next((named for named in results if named.name not in self._used), None)
-        if new is None:
-            return results[-1] if results and number.value not in COMMON else None
-        self._used.add(new.name)
-        return new
+        chosen = next((named for named in reversed(results) if named.name not in self._used), None)
+        if chosen is None and (is_summand or number.value not in COMMON):
+            elsewhere = [named for named in results if named.name not in self._in_line]
+            chosen = next(reversed(elsewhere or (results if is_summand else [])), None)
+        if chosen is not None:
+            self._used.add(chosen.name)
+            self._in_line.add(chosen.name)
+        return chosen
 
 
 def _program(question: str, steps: Sequence[Step], scale: int = 1) -> str:
@@ -138,7 +165,7 @@ def _program(question: str, steps: Sequence[Step], scale: int = 1) -> str:
     for place, step in enumerate(steps, start=1):
         if not lines or step.line != steps[place - 2].line:
             lines.append(f"# {step.line}")
-        linked = results.linked(step.expression)
+        linked = results.line(step.expression)
         source, computed = _rounded(_python(linked), _computed(linked), step)
         named = _Named(f"step_{place}", computed)
         lines.append(f"{named.name} = {source}")

@@ -56,10 +56,48 @@ def test_equal_results_are_used_in_turn_and_common_numbers_only_once() -> None:
         "In all 100+100+300=<<100+100+300=500>>500.\nThat is 500/100=<<500/100=5>>5 m."
     )
     code = program_from_solution("A hem of 300, a third of it, and 2 cuffs of 50?", solution, "5")
-    assert code is not None and "step_1 + step_2 + 300" in code and "step_3 / 100" in code
+    assert code is not None and "step_2 + step_1 + 300" in code and "step_3 / 100" in code
     solution = "He gets 8*.5=<<8*.5=4>>4.\nSo 8+4=<<8+4=12>>12.\nIn 4 weeks 12*4=<<12*4=48>>48."
     code = program_from_solution("8 a day, half more?", solution, "48")
     assert code is not None and "8 + step_1" in code and "step_2 * 4" in code
+
+
+@pytest.mark.parametrize(
+    ("question", "solution", "answer", "lines"),
+    [
+        (  # what the question names in words is no result: a sixth of it is not a division by what Bob ate
+            "Bob ate half of 12 slices, Sally a sixth. What did they eat?",
+            "Bob ate 12/2=<<12/2=6>>6.\nSally ate 12/6=<<12/6=2>>2.\nTogether 6+2=<<6+2=8>>8.", "8",
+            ["step_2 = 12 / 6", "step_3 = 6 + 2"],
+        ),
+        (  # of equal results the last one: the beef costs what the line before says
+            "Two salads at 3 each, 2 kg of beef at double that. What is paid?",
+            "Salads are 2*3=<<2*3=6>>6.\nBeef is 2*3=<<2*3=6>>6 a kg.\nSo 2*6=<<2*6=12>>12.\n6+12=<<6+12=18>>18.", "18",
+            ["step_3 = 2 * step_2", "step_4 = step_1 + step_3"],
+        ),
+        (  # a common number that is added is a result again; what multiplies is not
+            "He sold 48 on Monday and a twelfth of it more on Tuesday. How many in a year?",
+            "He sold 48/12=<<48/12=4>>4 more.\nSo 48+4=<<48+4=52>>52.\nAll 52+48+4=<<52+48+4=104>>104.\n"
+            "That is 104*52=<<104*52=5408>>5408.", "5408",
+            ["step_3 = step_2 + 48 + step_1", "step_4 = step_3 * 52"],
+        ),
+        (  # equal results take turns within a line
+            "180 students, 1/4 ill, 1/3 of the others away. Who is left?",
+            "180/4=<<180/4=45>>45.\n180-45=<<180-45=135>>135.\n135/3=<<135/3=45>>45.\n180-45-45=<<180-45-45=90>>90.",
+            "90",
+            ["step_4 = 180 - step_3 - step_1"],
+        ),
+        (  # a result is no factor of itself
+            "100 dollars at 10% for 2 years?",
+            "100*1.1=<<100*1.1=110>>110.\n110*(110/100)=<<110*(110/100)=121>>121.", "121",
+            ["step_2 = step_1 * (110 / 100)"],
+        ),
+    ],
+)  # fmt: skip
+def test_results_by_chance(question: str, solution: str, answer: str, lines: list[str]) -> None:
+    code = program_from_solution(question, solution, answer)
+    assert code is not None and float(printed(code)) == float(answer)
+    assert set(lines) <= set(code.splitlines()), code
 
 
 @pytest.mark.parametrize(
