@@ -8,7 +8,7 @@ TEST_WORKERS ?= auto
 PARALLEL := --maxprocesses=8 --dist loadfile --no-loadscope-reorder
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
-.PHONY: quickstart tiny test fuzz lint clean
+.PHONY: quickstart tiny test fuzz lint style types clean
 
 quickstart: .venv.stamp
 	$(BIN)/mathwright run quickstart --out runs/quickstart
@@ -16,16 +16,24 @@ quickstart: .venv.stamp
 tiny: .venv.stamp
 	$(BIN)/mathwright run quickstart --tiny --out runs/tiny
 
-test: .venv.stamp lint
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL)
+# Types take minutes to check: beside the tests, and what is found is shown below theirs. Either failing fails.
+test: .venv.stamp style
+	@found=$$(mktemp); $(BIN)/pyright > $$found 2>&1 & types=$$!; \
+	trap 'kill $$types 2> /dev/null; rm -f $$found' EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL); tests=$$?; \
+	wait $$types; typed=$$?; echo "pyright:"; cat $$found; exit $$((tests ? tests : typed))
 
 # The property tests alone, with new examples and 20 times as many; its end says how to draw the same again.
 fuzz: .venv.stamp
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL) -m hypothesis --hypothesis-profile=fuzz --hypothesis-seed=$(SEED)
 
-lint: .venv.stamp
+lint: style types
+
+style: .venv.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv.stamp
 	$(BIN)/pyright
 
 # torch first: the pinned version keeps every later step from choosing another build of it.

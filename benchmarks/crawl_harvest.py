@@ -42,7 +42,7 @@ from mathwright.records import Page
 
 MATHEMATICAL = ("sympy", "scipy.stats", "scipy.signal", "scipy.optimize", "networkx", "torch.nn", "torch.distributions")
 OTHER = (
-    "asyncio", "scrapy", "twisted", "docutils", "rich", "pyarrow", "daft", "transformers.utils", "plotly.io",
+    "asyncio", "scrapy", "twisted", "docutils", "rich", "pyarrow", "daft", "transformers.utils", "jinja2",
     "setuptools", "hypothesis",
 )  # fmt: skip
 TRAINING = {"mpmath": True, "numpy.linalg": True, "email": False, "http": False, "unittest": False, "logging": False}

@@ -17,21 +17,18 @@ environment of its own: `pip install trl transformers accelerate datasets`, with
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import random
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+from side_by_side import OURS, Side, measure, report, summary, take_turns
 
 LR = 1e-5
 SHORTEST, LONGEST = 32, 160
@@ -54,7 +51,6 @@ CASES = {
     "groups": Case(num_prompts=2, responses=8, prompt=80),
     "long prompts": Case(num_prompts=2, responses=8, prompt=300),
 }
-MEASURES = ("s/step", "processor s", "tokens/s", "tokens/processor s", "peak MB")
 
 
 # --- what both sides are given --------------------------------------------------------------------
@@ -196,21 +192,9 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
 # --- side by side ---------------------------------------------------------------------------------
 
 
-def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one side in its own process, so that its peak of memory is its own; {} for `prepare`."""
-    path = Path(job["folder"]) / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
-    command = [python, str(Path(__file__).absolute()), "--side", side, "--job", str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
-    return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
-
-
-def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """By label: the side, its python, and what it is told beside the job."""
-    found: dict[str, tuple[str, str, dict[str, Any]]] = {"ours": ("ours", sys.executable, {})}
+def sides(options: argparse.Namespace) -> dict[str, Side]:
+    """The sides by label."""
+    found: dict[str, Side] = {OURS: ("ours", sys.executable, {})}
     if options.trl_python:
         found["TRL"] = ("trl", options.trl_python, {"trl_checkpointing": False})
         found["TRL, layers computed again (its default)"] = ("trl", options.trl_python, {"trl_checkpointing": True})
@@ -223,30 +207,6 @@ def tokens_a_step(folder: Path, name: str, steps: int) -> float:
     return sum(len(ids) for pair in pairs for ids in pair.values()) / (1 + steps)
 
 
-def summary(results: Mapping[str, Sequence[Mapping[str, Any]]], num_tokens: float) -> dict[str, dict[str, float]]:
-    """Medians of each side over all measured steps."""
-    rows: dict[str, dict[str, float]] = {}
-    for label, own in results.items():
-        seconds, cpu = (statistics.median(s for r in own for s in r[key]) for key in ("seconds", "cpu"))
-        values = [seconds, cpu, num_tokens / seconds, num_tokens / cpu, max(r["peak_mb"] for r in own)]
-        rows[label] = dict(zip(MEASURES, values, strict=True))
-    return rows
-
-
-def table(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    lines = [f"| case | side | {' | '.join(MEASURES)} |", "|---" * (len(MEASURES) + 2) + "|"]
-    for name, found in rows.items():
-        for label, values in found.items():
-            digits = (2, 2, 0, 0, 0)
-            cells = [f"{values[key]:,.{d}f}" for key, d in zip(MEASURES, digits, strict=True)]
-            lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
-        for label in found:
-            if label != "ours":
-                cells = [f"**{found['ours'][key] / found[label][key]:.2f}**" for key in MEASURES]
-                lines.append(f"| | ours / {label} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def compare(options: argparse.Namespace) -> None:
     cases = {name: asdict(CASES[name]) for name in options.cases}
     settings = ("dtype", "threads", "steps", "micro_batch_tokens", "trl_batch")
@@ -254,25 +214,13 @@ def compare(options: argparse.Namespace) -> None:
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
-        measure(sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
+        measure(__file__, sys.executable, "prepare", {**job, "model": options.model, "cases": cases})
         for name, case in cases.items():
-            runs[name] = {label: [] for label in sides(options)}
-            for _ in range(options.rounds):
-                for label, (side, python, told) in sides(options).items():
-                    result = measure(python, side, {**job, "name": name, "case": case, **told})
-                    runs[name][label].append(result)
-                    print(json.dumps({"case": name, "side": label, **result}), file=sys.stderr, flush=True)
+            told = {**job, "name": name, "case": case}
+            runs[name] = take_turns(__file__, sides(options), told, case=name, rounds=options.rounds)
             rows[name] = summary(runs[name], tokens_a_step(Path(folder), name, options.steps))
-    head = {
-        "date": str(datetime.date.today()),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
-        "model": options.model,
-        **{name: getattr(options, name) for name in settings},
-    }
-    print(", ".join(f"{key} {value}" for key, value in head.items()))
-    print(f"\n{table(rows)}")
-    if options.out:
-        options.out.write_text(json.dumps({**head, "cases": rows, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+    head = {"model": options.model, **{name: getattr(options, name) for name in settings}}
+    report(head, rows, runs, options.out)
 
 
 def main() -> None:

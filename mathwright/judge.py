@@ -1,7 +1,9 @@
 """Whether a response solves its problem: the one way from a response to its verdict, for rewards and evaluation.
 
+    a theorem                      a prover must take the proof (`eval.proofs`); nothing is said here
     tests in the problem           the program of the response must pass them
     options                        the answer must name the right one, by its letter or its text
+    closing brackets alone         the answer must have the same ones (Dyck words)
     neither                        the answer must equal the reference (`answers`)
 
 In mode pot the answer is what the program prints last, otherwise what `answers.extract_answer` finds.
@@ -24,6 +26,8 @@ from mathwright.tools.unit_tests import passes_tests
 
 PROGRAM_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 5.0
+_CLOSING = re.compile(r"[\])}>](?:\s*[\])}>])*")
+"""A reference that is nothing but closing brackets: no mathematics, but the rest of a Dyck word (BIG-Bench Hard)."""
 _LETTERS = re.compile(r"[A-J](?![a-z])")
 _ONLY_LETTERS = re.compile(r"(?:[A-J](?![a-z])|\\text|and|和|[\s(){},;、，$])*")
 
@@ -40,6 +44,10 @@ def judge(prompt: Prompt, response: str, *, sandbox: Sandbox | None, rel_toleran
     Raises ValueError where a sandbox is needed and missing, MathwrightError where it cannot run.
     """
     problem = prompt.problem
+    if problem.theorem:  # `eval.proofs` asks a prover, where one is named
+        return Verdict(
+            status="unparsable_reference", prediction=response, reference=problem.theorem, method="no prover"
+        )
     if problem.tests:
         return _by_tests(program_of(prompt, response), problem, _required(sandbox))
     answer = final_answer(prompt, response, sandbox=sandbox)
@@ -47,6 +55,8 @@ def judge(prompt: Prompt, response: str, *, sandbox: Sandbox | None, rel_toleran
         return _no_answer(problem)
     if problem.choices:
         return _by_choice(answer, problem)
+    if _CLOSING.fullmatch(problem.answer.strip()):
+        return _by_brackets(answer, problem)
     return answers.check_answer(answer, problem.answer, timeout_s=ANSWER_TIMEOUT_S, rel_tolerance=rel_tolerance)
 
 
@@ -56,7 +66,7 @@ def judge_all(asked: Sequence[tuple[Prompt, str]], *, sandbox: Sandbox | None) -
     Free answers are compared over all workers at once, equal pairs once; programs run side by side. Raises as `judge`
     does.
     """
-    free = [i for i, (prompt, _) in enumerate(asked) if prompt.mode != "pot" and not prompt.problem.choices]
+    free = [i for i, (prompt, _) in enumerate(asked) if prompt.mode != "pot" and _is_compared(prompt.problem)]
     pairs = [(answers.opened_thought(p.text) + response, p.problem.answer) for p, response in (asked[i] for i in free)]
     verdicts = dict(zip(free, answers.check_responses(pairs), strict=True))
     others = [i for i in range(len(asked)) if i not in verdicts]
@@ -65,6 +75,13 @@ def judge_all(asked: Sequence[tuple[Prompt, str]], *, sandbox: Sandbox | None) -
             judged = threads.map(lambda i: judge(*asked[i], sandbox=sandbox), others)
             verdicts.update(zip(others, judged, strict=True))
     return [verdicts[i] for i in range(len(asked))]
+
+
+def _is_compared(problem: Problem) -> bool:
+    """Whether an answer is right if it equals the reference."""
+    if problem.choices or problem.tests or problem.theorem:
+        return False
+    return not _CLOSING.fullmatch(problem.answer.strip())
 
 
 def final_answer(prompt: Prompt, response: str, *, sandbox: Sandbox | None) -> str | None:
@@ -101,8 +118,14 @@ def _required(sandbox: Sandbox | None) -> Sandbox:
     return sandbox
 
 
+def _by_brackets(answer: str, problem: Problem) -> Verdict:
+    found, right = ("".join(text.split()) for text in (answer, problem.answer))
+    status = "correct" if found == right else "incorrect"
+    return Verdict(status=status, prediction=answer, reference=problem.answer, method="brackets")
+
+
 def _no_answer(problem: Problem) -> Verdict:
-    if problem.choices:
+    if not _is_compared(problem):
         return Verdict(status="unparsable_prediction", prediction="", reference=problem.answer, method="none")
     return answers.check_response("", problem.answer)  # which tells a reference that cannot be read
 

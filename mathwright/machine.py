@@ -29,6 +29,8 @@ class Machine:
     """That this process may use."""
     memory_bytes: int
     gpus: tuple[Gpu, ...] = ()
+    processor: str = ""
+    """Name of the processor; "" where the system does not say."""
 
     @property
     def kind(self) -> Kind:
@@ -54,7 +56,16 @@ def this_machine() -> Machine:
         cores = len(os.sched_getaffinity(0))
     except (AttributeError, ValueError, OSError):  # not Linux
         memory, cores = 8 * 2**30, os.cpu_count() or 1
-    return Machine(num_cores=cores, memory_bytes=memory, gpus=tuple(_visible(_gpus())))
+    return Machine(num_cores=cores, memory_bytes=memory, gpus=tuple(_visible(_gpus())), processor=_processor())
+
+
+def _processor() -> str:
+    """The name as Linux gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _gpus() -> list[Gpu]:

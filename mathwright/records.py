@@ -112,6 +112,8 @@ class Problem:
     """Texts of the options of a multiple-choice question, without their letters; the answer is the letter of one."""
     tests: str = ""
     """Where the answer is a program: Python that raises unless the program run before it is right."""
+    theorem: str = ""
+    """Where the answer is a formal proof: the header of its theory and the formal statement, which a prover judges."""
     messages: tuple[Message, ...] = ()
     """A conversation that is put to the model as it stands, in place of the question with its suffix."""
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)

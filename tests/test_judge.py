@@ -39,6 +39,8 @@ SEVERAL = prompt(choices=("1", "2", "4"), answer="BC")
 PROGRAM = prompt(answer="", tests="assert add(1, 1) == 2")
 PRINTED = prompt("pot")
 UNREADABLE = prompt(answer="\\frac{")
+BRACKETS = prompt(answer="] ] )")
+THEOREM = prompt(answer="", theorem='theorem shows "True"')
 NO_TESTS = prompt(answer="", tests="assert add(1, 1")
 CASES: list[tuple[Prompt, str, VerdictStatus]] = [
     (FREE, "\\boxed{2}", "correct"),
@@ -46,6 +48,10 @@ CASES: list[tuple[Prompt, str, VerdictStatus]] = [
     (FREE, "no idea", "unparsable_prediction"),
     (FREE, "<think>\\boxed{2}", "unparsable_prediction"),
     (UNREADABLE, "\\boxed{2}", "unparsable_reference"),
+    (BRACKETS, "The answer is ] ]).", "correct"),
+    (BRACKETS, "The answer is ] ) ].", "incorrect"),
+    (BRACKETS, "no idea", "unparsable_prediction"),
+    (THEOREM, "by simp", "unparsable_reference"),
     (UNREADABLE, "no idea", "unparsable_reference"),
     (CHOICE, "\\boxed{B}", "correct"),
     (CHOICE, "\\boxed{2}", "correct"),

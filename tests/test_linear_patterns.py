@@ -28,6 +28,7 @@ READ_TEXT_OF_MODELS = (
     "mathwright.answers.arithmetic",
     "mathwright.tools.fences",
     "mathwright.tools.loop",
+    "mathwright.report.tex",
 )
 """Modules whose patterns run over responses of any length."""
 

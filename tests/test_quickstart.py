@@ -97,13 +97,14 @@ def test_the_reward_model_is_ahead_of_judges_that_know_nothing(run: Path) -> Non
 def test_the_reward_of_rl_rises_beyond_noise(run: Path) -> None:
     steps = [m for m in read_metrics(run / "rl") if m.get("kind") == "train"]
     assert [m["step"] for m in steps] == list(range(len(steps))), "a resumed run repeats and skips nothing"
-    # every question is asked twice, so that hard and easy ones do not blur the difference
+    # of questions that are asked twice, so that hard and easy ones do not blur the difference
     visits: dict[str, list[float]] = {}
     for line in (run / "rl" / "rollouts.jsonl").read_text().splitlines():
         group = json.loads(line)["group"]
         rewards = [r["reward"] for r in group["rollouts"] if r["reward"] is not None]
         visits.setdefault(group["problem"]["id"], []).append(sum(rewards) / len(rewards))
-    gains = [second - first for first, second in visits.values()]
+    gains = [second - first for first, second in (rewards for rewards in visits.values() if len(rewards) == 2)]
+    assert len(gains) > 300
     mean = sum(gains) / len(gains)
     noise = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1) / len(gains))
     assert mean > 3 * noise, (mean, noise)
@@ -115,7 +116,7 @@ def test_accuracy_rises_beyond_noise_by_fine_tuning_and_rl_keeps_it(run: Path) -
     assert summary["models"] == ["pretrain", "sft", "rl"]
     intervals = {(c["mode"], c["before"], c["after"]): c["interval"] for c in summary["comparisons"]}
     assert intervals["tool", "pretrain", "sft"][0] > 0
-    # What 50 steps teach shows in the reward of sampled answers (above). Greedy accuracy on 120 problems has moved by
+    # What 40 steps teach shows in the reward of sampled answers (above). Greedy accuracy on 120 problems has moved by
     # +10.0, +8.4 and -1.7 with corpora that differ in a few pages: it may not fall beyond its noise.
     assert intervals["tool", "sft", "rl"][1] > 0, summary["comparisons"]
     assert intervals["tool", "pretrain", "rl"][0] > 0.3, summary["comparisons"]

@@ -63,3 +63,9 @@ def shards_of(component: MixtureRecipe, stage: Stage, *, tokenizer: str, seed: i
     parallel.barrier(parallel.world())
     heldout = folder / "heldout"
     return folder / "shards", heldout if any(heldout.glob("*.json")) else None
+
+
+def heldout_beside(shards: Path) -> Path | None:
+    """The held-out shards that `mathwright corpus import --heldout-share` writes beside the shards, if it did."""
+    heldout = shards.parent / "heldout"
+    return heldout if any(heldout.glob("shard-*.json")) else None

@@ -151,6 +151,8 @@ class EvalArguments(StageArguments):
     """GPUs that share one model under vLLM."""
     reward_model: str | None = None
     """Folder of a reward model, for best-of-K."""
+    proof_checker: str = ""
+    """A command that judges formal proofs (minif2f): it is given a theory file and exits with 0 if that is proved."""
     contamination: Path | None = None
     """A file of `mathwright contamination`: accuracy on clean and contaminated problems apart."""
     against: Path | None = None

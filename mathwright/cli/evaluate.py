@@ -9,6 +9,7 @@ from mathwright.engines.choose import EngineOptions, open_engine, with_dtype
 from mathwright.engines.names import model_name
 from mathwright.eval.annotate import with_contamination, with_scores
 from mathwright.eval.measure import against, measure
+from mathwright.eval.proofs import with_proofs
 from mathwright.eval.settings import Settings, Shard
 from mathwright.eval.table import markdown
 from mathwright.records import EvalRecord
@@ -24,6 +25,7 @@ def evaluate(
     reward_model: str | None = None,
     contamination: Path | None = None,
     other: Path | None = None,
+    proof_checker: str = "",
 ) -> Path | None:
     """Measure, write the table and the page of samples; prints the table. Returns the page, None if not complete.
 
@@ -39,6 +41,8 @@ def evaluate(
     def annotate(records: list[EvalRecord]) -> list[EvalRecord]:
         if reward_model is not None:
             records = with_scores(records, reward_model, dtype=engine.dtype, device=engine.device)
+        if proof_checker:
+            records = with_proofs(records, proof_checker)
         return with_contamination(records, contamination) if contamination is not None else records
 
     outcome = measure(

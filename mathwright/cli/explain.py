@@ -11,7 +11,7 @@ EXTRAS = {
     "corpus": ("fastwarc", "resiliparse", "scrapy", "warcio", "fasttext", "daft", "tldextract", "fsspec", "docutils",
                "py3langid", "ahocorasick_rs", "urllib3"),
     "eval": ("sympy", "math_verify", "scipy", "jinja2"),
-    "report": ("plotly",),
+    "report": ("latex2mathml",),
     "models": ("gguf",),
     "server": ("openai",),
     "vllm": ("vllm",),

@@ -77,10 +77,12 @@ class Show:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write the report of a run again from its artefacts."""
+    """Write the report of a run again from its artefacts; of several runs, also a page with them side by side."""
 
     run: Positional[Path]
     """Run directory."""
+    others: Positional[tuple[Path, ...]] = ()
+    """Further run directories, to compare with the first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -198,7 +200,7 @@ def _perform(command: Any) -> None:
             if not doctor():
                 sys.exit(1)
         case Report():
-            report(command.run)
+            report(command.run, *command.others)
         case Merge():
             own.require_new(command.out)
             from mathwright.cli.merge import merge
@@ -349,20 +351,29 @@ def evaluate(arguments: EvalArguments) -> None:
         shard=shard,
         reward_model=arguments.reward_model,
         contamination=arguments.contamination,
+        proof_checker=arguments.proof_checker,
         other=arguments.against,
     )
     if page is not None:
         console.print(Text.assemble((str(page), "bold green"), ": every sample, to browse"), soft_wrap=True)
 
 
-def report(run: Path) -> Path:
-    """Write RUN/report.html and say where it is."""
-    from mathwright.report.page import write_report
+def report(run: Path, *others: Path) -> Path:
+    """Write RUN/report.html of each run, and a page with all of them where there are others; say where it is."""
+    from mathwright.report.page import write_report, write_several
     from mathwright.report.samples import write_samples_page
 
+    for each in others:
+        if not (each / "recipe.json").is_file():  # said before anything is written
+            raise MathwrightError(f"{each} holds no run", hint="name the folder given to `mathwright run --out`")
     path = write_report(run)
-    if (run / "eval" / "records.jsonl").is_file():
-        write_samples_page(run / "eval")
+    for each in others:
+        write_report(each)
+    for each in (run, *others):
+        if (each / "eval" / "records.jsonl").is_file():
+            write_samples_page(each / "eval")
+    if others:
+        path = write_several((run, *others))
     put(str(path))
     return path
 

@@ -18,7 +18,8 @@ from typing import Any
 from mathwright.engines.seeds import round_seed
 from mathwright.errors import MathwrightError
 from mathwright.lm.folders import trusts
-from mathwright.lm.generate import PARKED_SHARE, GrowingText, Tool
+from mathwright.lm.generate import PARKED_SHARE, Tool
+from mathwright.lm.growing import GrowingText, decoded_by
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode
 from mathwright.records import FinishReason, ToolCall
@@ -85,7 +86,7 @@ class VllmLoop:
                 runs at once in a thread of its own, vLLM goes on meanwhile, and the clock decides.
             stop_tokens: tokens that end a response in addition to those that vLLM reads in the model's folder.
         """
-        self.engine, self.tokenizer = llm.llm_engine, tokenizer
+        self.engine, self.tokenizer, self.decode = llm.llm_engine, tokenizer, decoded_by(tokenizer)
         self.context = context or int(self.engine.model_config.max_model_len)
         self.max_in_flight, self.with_logprobs, self.repeatable = max_in_flight, with_logprobs, repeatable
         self.stop_tokens = list(stop_tokens)
@@ -166,7 +167,7 @@ class _Run:
         asked = self.asked[index]
         limit = min(asked.sampling.max_new_tokens, self.loop.context - len(asked.prompt))
         follow = bool(asked.stop) or self.tool is not None
-        return Drawn(index, list(asked.prompt), limit, GrowingText(self.loop.tokenizer, follow))
+        return Drawn(index, list(asked.prompt), limit, GrowingText(self.loop.decode, follow))
 
     def _add(self, drawn: Drawn) -> None:
         from vllm import SamplingParams  # type: ignore[import-not-found]

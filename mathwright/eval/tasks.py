@@ -54,6 +54,9 @@ TASKS: Mapping[str, Task] = {
         _task("gaokao_mathcloze", "cloze_zh", 5),
         _task("gaokao_mathqa", "choice_zh", 5),
         _task("mgsm_zh", "word_zh", 8, 8),
+        _task("mmlu", "knowledge_en", 5),
+        _task("bbh", "reasoning_en", 3),
+        _task("minif2f", "proof_isabelle", 3),
         # Not in the paper from here on; shots by analogy.
         _task("svamp", "word_en", 8, 8),
         _task("asdiv", "word_en", 8, 8),

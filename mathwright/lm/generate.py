@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mathwright.lm.cache import Computed, Prefix, SlotCache, beginnings, extend
 from mathwright.lm.decode import ModuleDecoder, decoder
-from mathwright.lm.growing import GrowingText
+from mathwright.lm.growing import GrowingText, decoded_by
 from mathwright.lm.model import LanguageModel, attention_window, require_embedded, sequence_limits
 from mathwright.lm.probe import logit_transform, require_supported
 from mathwright.lm.recipe import SamplingRecipe
@@ -218,6 +218,7 @@ class _Run:
         self.num_slots = min(max_batch, sum(map(len, call.seeds)))
         self.context = min(limit for _, limit in sequence_limits(lm.model))
         self.eos = lm.eos_token_ids
+        self.decode = decoded_by(lm.tokenizer)
         self.results: list[list[Completion | None]] = [[None] * len(row) for row in call.seeds]
         self.first_key = [sum(len(row) for row in call.seeds[:i]) for i in range(len(call.seeds))]
         self.waiting: deque[int] = deque()
@@ -256,7 +257,7 @@ class _Run:
         follow = bool(self.call.stop) or self.tool is not None
         limit = self._limit(self.prompts[prompt])
         return [
-            _Sequence(self.first_key[prompt] + j, prompt, seed, limit, GrowingText(self.lm.tokenizer, follow))
+            _Sequence(self.first_key[prompt] + j, prompt, seed, limit, GrowingText(self.decode, follow))
             for j, seed in enumerate(self.seeds[prompt])
         ]
 

@@ -9,7 +9,7 @@ example and continue from the prompt in each response, so every sequence is comp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -100,6 +100,10 @@ class GroupBatch:
     @property
     def num_tokens(self) -> int:
         return self.tokens.numel()
+
+    def training(self, chosen: Bool[Tensor, " B"]) -> GroupBatch:
+        """The same batch with no tokens trained but those of the chosen responses: logits are made for no others."""
+        return replace(self, response_mask=self.response_mask & chosen[:, None])
 
     def layout(self, device: torch.device) -> Layout:
         return layout(self.segments, self.prompts, device)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mathwright.lm.growing import GrowingText
+from mathwright.lm.growing import GrowingText, decoded_by
 from mathwright.lm.heads import token_group, token_scores
 from mathwright.lm.model import RewardModel
 from mathwright.lm.pack import TokenGroup, pack_groups
@@ -22,7 +22,7 @@ def step_end_tokens(tokenizer: Any, tokens: Sequence[int], ends: Sequence[int], 
     A step that reaches the end of the text, `text_length`, ends at the last token: the end token belongs to it.
     """
     indices: list[int] = []
-    text = GrowingText(tokenizer)
+    text = GrowingText(decoded_by(tokenizer))
     inside = iter(end for end in ends if end < text_length)
     wanted = next(inside, None)
     for index, token in enumerate(tokens):

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, pack_rows
 from mathwright.lm.shards import TokenShards
+from mathwright.lm.tokenise import encode
 
 
 def token_bytes(tokenizer: Any) -> np.ndarray:
@@ -59,11 +60,30 @@ class TextScore:
     def bits_per_byte(self) -> float:
         return self.nats / math.log(2) / max(1, self.num_bytes)
 
+    @property
+    def weight(self) -> float:
+        """What it counts in a mean with others: a text counts by its bytes."""
+        return self.num_bytes
 
-def mean_bits(scores: Sequence[TextScore]) -> float:
-    """Bits per byte over the bytes of all texts together."""
-    num_bytes = sum(score.num_bytes for score in scores)
-    return sum(score.nats for score in scores) / math.log(2) / max(1, num_bytes)
+
+class Score(Protocol):
+    """How well a model predicts something."""
+
+    @property
+    def nats(self) -> float:
+        """-log p of it."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """What it counts in a mean with others."""
+        ...
+
+
+def mean_bits(scores: Sequence[Score]) -> float:
+    """Bits over the weight of all scores together: of texts, bits per byte over the bytes of all."""
+    weight = sum(score.weight for score in scores)
+    return sum(score.nats for score in scores) / math.log(2) / max(1, weight)
 
 
 def score_documents(lm: LanguageModel, shards: TokenShards, *, context: int, max_tokens: int) -> Iterator[TextScore]:
@@ -98,6 +118,26 @@ def losses_of(lm: LanguageModel, examples: Sequence[Example], row_tokens: int) -
         losses = next_token_losses(lm, pack_rows([row])).double().cpu()
         found += [part.numpy() for part in losses.split([sum(example.trained) for example in row])]
     return found
+
+
+def continuation_losses(
+    lm: LanguageModel, asked: Sequence[tuple[str, str]], *, context: int
+) -> list[tuple[list[int], np.ndarray]]:
+    """The tokens of each text and -log p of them in nats, given what stands before it: pairs (before, text).
+
+    What stands before comes behind an end token and is cut from the left where both do not fit; of a text that does
+    not fit alone only the beginning is there.
+    """
+    tokenizer = lm.tokenizer
+    examples: list[Example] = []
+    texts: list[list[int]] = []
+    for before, text in asked:
+        tokens = encode(tokenizer, text, parse_special=False)[:context]
+        prompt = [tokenizer.eos_token_id, *encode(tokenizer, before, parse_special=False)]
+        prompt = prompt[-(context + 1 - len(tokens)) :]
+        examples.append(Example(tokens=[*prompt, *tokens], trained=[*[False] * len(prompt), *[True] * len(tokens)]))
+        texts.append(tokens)
+    return list(zip(texts, losses_of(lm, examples, context + 1), strict=True))
 
 
 def bits_per_byte(lm: LanguageModel, shards: TokenShards, *, context: int, max_tokens: int) -> float:

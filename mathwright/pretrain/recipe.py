@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,10 +9,10 @@ from typing import Annotated, Literal
 from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lowest, check_optimiser
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe
-from mathwright.run.affects import ADDED, MEMORY, SPEED, Grows
+from mathwright.run.affects import ADDED, DISPLAY, GUARD, MEMORY, SPEED, Grows
 
 START = "none"
-"""The arm of a comparison that is not trained."""
+"""The arm of a comparison that is not trained (Table 1: "No Math Training")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +56,16 @@ class PretrainRecipe:
     attention: Annotated[Literal["concatenated", "document"] | None, ADDED] = None
     """What a token of a row sees: all that stands before it (the paper's plain concatenation, also None), or its own
     document alone."""
+    num_points: Annotated[int, DISPLAY] = 0
+    """Points of the training, evenly spaced, at which all measures are taken, the last at its end; 0 is before and
+    after alone."""
 
 
 def check(recipe: PretrainRecipe, *, alone: bool = False) -> None:
     """Raise MathwrightError for a recipe under which nothing would be trained; `alone`: its mixture comes later."""
     lowest = [
         ("num_tokens", 1), ("batch_tokens", 1), ("micro_batch_tokens", 1), ("context", 1), ("checkpoint_every", 0),
+        ("num_points", 0),
     ]  # fmt: skip
     check_lowest("pretrain", recipe, lowest)
     check_optimiser("pretrain", recipe.optimiser)
@@ -75,13 +78,27 @@ def check(recipe: PretrainRecipe, *, alone: bool = False) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRecipe:
+    """Something that is compared: a mixture to train on, from the common start or from where another arm ends."""
+
+    name: str
+    mixture: tuple[MixtureRecipe, ...]
+    """Its corpora and their shares, as in pre-training."""
+    num_tokens: int | None = None
+    """Tokens to be read; None is as many as the others (`training.num_tokens`)."""
+    after: str = ""
+    """An arm named before, whose model of the same seed and rate this one starts from: code first, then mathematics
+    (§5.1.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompareRecipe:
     """Table 1: the same model trained on each corpus alone for the same number of tokens."""
 
     model: ModelRecipe | None = None
     """The model that is trained; None for the run's own."""
     corpora: tuple[MixtureRecipe, ...] = ()
-    """What is compared."""
+    """What is compared, each an arm of its own."""
     training: PretrainRecipe = PretrainRecipe(mixture=())
     """How each is trained on."""
     seeds: Annotated[tuple[int, ...] | None, ADDED] = None
@@ -92,47 +109,33 @@ class CompareRecipe:
     targets: Annotated[tuple[str, ...] | None, ADDED] = None
     """JSONL files of problems with worked solutions, whose bits per byte are compared besides the held-out text's."""
     num_targets: Annotated[int | None, ADDED] = None
-    """Problems of each file, drawn by the run's seed; None is all."""
+    """Problems of each file and of each of `choices`, drawn by the run's seed; None is all."""
     with_start: Annotated[bool | None, ADDED] = None
     """Whether the start model takes part as the arm `none` (Table 1: "No Math Training")."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """One training of the comparison."""
-
-    corpus: MixtureRecipe
-    seed: int
-    rate: float
-    name: str
-    """Of its part of the stage: the corpus's where there is one seed and one rate."""
-
-
-def trainings(recipe: CompareRecipe, seed: int) -> list[Training]:
-    """All of them: rate by rate, seed by seed, so that all arms of a seed are there before the next begins."""
-    seeds, rates = recipe.seeds or (seed,), recipe.rates or (recipe.training.optimiser.lr,)
-    one = len(seeds) == len(rates) == 1
-    return [
-        Training(
-            corpus=corpus,
-            seed=own_seed,
-            rate=rate,
-            name=corpus.name if one else f"{corpus.name}-rate{rate:g}-seed{own_seed}",
-        )
-        for rate, own_seed, corpus in itertools.product(rates, seeds, recipe.corpora)
-    ]
-
-
-def check_comparison(recipe: CompareRecipe) -> None:
-    """Raise MathwrightError for a comparison that could show nothing."""
-    check(recipe.training, alone=True)
-    names = [corpus.name for corpus in recipe.corpora]
-    if len(set(names)) < len(names) or START in names:
-        raise MathwrightError(
-            f"compare.corpora are called {', '.join(names)}", hint=f"give each a name of its own, none of them {START}"
-        )
-    for name, values in (("seeds", recipe.seeds), ("rates", recipe.rates)):
-        if values is not None and (not values or len(set(values)) < len(values)):
-            raise MathwrightError(f"compare.{name} is {values}", hint="name each once, or leave it out")
-    if recipe.rates is not None and not all(rate > 0 for rate in recipe.rates):
-        raise MathwrightError(f"compare.rates is {recipe.rates}", hint="learning rates are above 0")
+    arms: Annotated[tuple[ArmRecipe, ...], ADDED] = ()
+    """More of what is compared: mixtures of corpora, and trainings one after another."""
+    heal: Annotated[PretrainRecipe | None, ADDED] = None
+    """A training of the start model before all else, on text that no arm has: any text mends a quantised or
+    chat-tuned model, which must not count for the arms. What it gives is the common start, and the arm `none`."""
+    choices: Annotated[tuple[str, ...] | None, ADDED] = None
+    """Benchmarks with options (mmlu_stem, sat, aqua, ...) or files of such problems: the log-probability of the right
+    option is compared."""
+    own_heldout: Annotated[bool | None, ADDED] = None
+    """Whether held-out text of each corpus is a measure too: the folder `heldout` beside its shards, as `mathwright
+    corpus import --heldout-share` writes it."""
+    tasks: Annotated[tuple[str, ...] | None, ADDED] = None
+    """Benchmarks on which accuracy after worked examples is measured, as `mathwright eval` does: gsm8k, or gsm8k:pot
+    and gsm8k:tool for programs. It is marked where it is at the floor."""
+    num_task_problems: Annotated[int | None, ADDED] = None
+    """Problems of each task, drawn by the run's seed; None is all."""
+    task_tokens: Annotated[int | None, ADDED] = None
+    """Longest answer to a task; None is 1,024 (§4.2)."""
+    benchmark_data: Annotated[str, ADDED] = ""
+    """Folder with the files of `choices` and `tasks`; "" for the Hugging Face hub."""
+    contamination: Annotated[bool | None, ADDED] = None
+    """Whether each arm's text is searched for the problems it is measured by; the table has what was found."""
+    pilot_tokens: Annotated[int | None, ADDED] = None
+    """Tokens of a pilot, each arm under two seeds, before the comparison is begun: it says which difference all seeds
+    would show. None is no pilot."""
+    stop_above: Annotated[float | None, ADDED, GUARD] = None
+    """Stop after the pilot where, by the first measure, a difference of this size could not be shown."""

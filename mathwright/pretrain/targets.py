@@ -18,9 +18,7 @@ import numpy as np
 
 from mathwright.errors import MathwrightError
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.pack import Example
-from mathwright.lm.tokenise import encode
-from mathwright.pretrain.bits import TextScore, losses_of, token_bytes
+from mathwright.pretrain.bits import TextScore, continuation_losses, token_bytes
 from mathwright.problems.rows import read_rows
 
 QUESTIONS = ("problem", "question", "original_text")
@@ -86,20 +84,12 @@ def kinds_of(text: str) -> list[str]:
 def score_targets(lm: LanguageModel, targets: Sequence[Target], *, context: int) -> list[TextScore]:
     """How well the model predicts each solution behind its problem, split by kinds of text.
 
-    The problem stands behind an end token and is cut from the left where both do not fit; of a solution that does not
-    fit alone the beginning is scored, its bytes alone are counted.
+    Long ones are cut as in `continuation_losses`; the bytes of what is scored alone are counted.
     """
-    tokenizer, sizes = lm.tokenizer, token_bytes(lm.tokenizer)
-    examples: list[Example] = []
-    solutions: list[list[int]] = []
-    for target in targets:
-        solution = encode(tokenizer, target.solution, parse_special=False)[:context]
-        prompt = [tokenizer.eos_token_id, *encode(tokenizer, target.problem + "\n", parse_special=False)]
-        prompt = prompt[-(context + 1 - len(solution)) :]
-        examples.append(Example(tokens=[*prompt, *solution], trained=[*[False] * len(prompt), *[True] * len(solution)]))
-        solutions.append(solution)
+    sizes = token_bytes(lm.tokenizer)
+    asked = [(f"{target.problem}\n", target.solution) for target in targets]
     scores = []
-    for target, tokens, losses in zip(targets, solutions, losses_of(lm, examples, context + 1), strict=True):
+    for target, (tokens, losses) in zip(targets, continuation_losses(lm, asked, context=context), strict=True):
         own = sizes[tokens]
         parts = {kind: [0.0, 0] for kind in KINDS}
         for kind, loss, size in zip(_token_kinds(target.solution, own), losses.tolist(), own.tolist(), strict=True):

@@ -17,15 +17,14 @@ from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
-from mathwright.pretrain.bits import TextScore, mean_bits, score_documents
+from mathwright.pretrain.bits import Score, mean_bits
+from mathwright.pretrain.measures import HELDOUT, NO_QUESTIONS, Measures, Questions, flat, read_scores
 from mathwright.pretrain.mixture import MixedRows, Mixture, note_on_weights
 from mathwright.pretrain.recipe import PretrainRecipe, check
-from mathwright.pretrain.targets import Target, score_targets
 from mathwright.run import Stage, write_json
 
 SCORES = "scores.json"
 """How well each held-out text and solution is predicted, before and after, in the folder of a training."""
-HELDOUT = "held-out"
 
 
 def run(
@@ -38,17 +37,20 @@ def run(
     dtype: str,
     seed: int,
     device: str = "cpu",
-    targets: Mapping[str, Sequence[Target]] | None = None,
+    questions: Questions = NO_QUESTIONS,
+    more_heldout: Mapping[str, Path] | None = None,
 ) -> None:
     """Train `model` on the mixture for the token budget; bits per byte of held-out text before and after.
 
-    The score of each held-out document and solution goes to `scores.json`.
+    The score of each held-out document, solution and question goes to `scores.json`; what they are in the mean goes to
+    the metrics, as kind "eval", before, after, and `recipe.num_points` times over the training.
 
     Args:
         model: folder, hub id or wheel of the start model.
         corpora: folder of token shards for each component of `recipe.mixture`, by name.
         heldout: folder of token shards that are not trained on, or None.
-        targets: worked solutions, by name, that are scored before and after too.
+        questions: worked solutions and multiple choice that are scored too.
+        more_heldout: other folders of held-out shards, each a measure by its name.
 
     Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
@@ -64,15 +66,20 @@ def run(
     stage.say(mixture.describe())
     for warning in filter(None, (note_on_weights(recipe), *mixture.warnings())):
         stage.warn(warning)
-    test = _open_shards(heldout, lm) if heldout is not None else None
+    tests = ({HELDOUT: heldout} if heldout is not None else {}) | dict(more_heldout or {})
+    measures = Measures(
+        questions=questions,
+        heldout={name: _open_shards(path, lm) for name, path in tests.items()},
+        heldout_tokens=recipe.heldout_tokens,
+        context=recipe.context,
+    )
+    before = read_scores(stage.once("scores-before", lambda _: _written(measures.score(lm))))
+    after: dict[str, Sequence[Score]] = {}
 
-    def measure() -> dict[str, list[dict[str, Any]]]:
-        scores = {name: score_targets(lm, own, context=recipe.context) for name, own in (targets or {}).items()}
-        if test is not None:
-            scores[HELDOUT] = list(score_documents(lm, test, context=recipe.context, max_tokens=recipe.heldout_tokens))
-        return {name: [asdict(score) for score in own] for name, own in scores.items()}
-
-    before = stage.once("scores-before", lambda _: measure())
+    def evaluate(step: int) -> dict[str, float]:
+        after.update(before if step == 0 else measures.score(lm))
+        read = mixture.achieved(step).values()
+        return {"tokens": sum(r.tokens for r in read), "bytes": sum(r.bytes for r in read), **flat(after)}
 
     def loss(lm: LanguageModel, batch: MixedRows) -> tuple[torch.Tensor, dict[str, float]]:
         losses = next_token_losses(lm, batch.rows)
@@ -87,12 +94,13 @@ def run(
             batches=lambda step: mixture.micro_batches(step, recipe.micro_batch_tokens),
             loss=loss,
             checkpoint_every=recipe.checkpoint_every,
+            evaluate=evaluate if measures else None,
+            evaluate_every=-(-num_steps // recipe.num_points) if recipe.num_points else 0,
             description="pre-training",
         ),
     )
-    after = measure()
     if stage.writes:
-        write_json(stage.path / SCORES, {"before": before, "after": after})
+        write_json(stage.path / SCORES, {"before": _written(before), "after": _written(after)})
     save(lm, stage.path / "model")
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     achieved = mixture.achieved(num_steps)
@@ -108,10 +116,9 @@ def run(
             for name, found in achieved.items()
         )
     )
-    if test is not None:
+    if heldout is not None:
         bits = {
-            f"bits_per_byte_{when}": _mean_bits(found[HELDOUT])
-            for when, found in (("before", before), ("after", after))
+            f"bits_per_byte_{when}": mean_bits(found[HELDOUT]) for when, found in (("before", before), ("after", after))
         }
         summary |= bits
         first, last = bits.values()
@@ -119,8 +126,9 @@ def run(
     stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
 
 
-def _mean_bits(scores: Sequence[Mapping[str, Any]]) -> float:
-    return mean_bits([TextScore(**score) for score in scores])
+def _written(scores: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Scores as they are kept in files."""
+    return {name: [asdict(score) for score in own] for name, own in scores.items()}
 
 
 def _open_shards(path: Path, lm: LanguageModel) -> TokenShards:

@@ -51,24 +51,28 @@ class Verdict:
     reason: str
     """Why none is ahead; "" where one is."""
     rates: tuple[RateResult, ...]
+    unit: str = "bits per byte"
 
     def __str__(self) -> str:
         if self.ahead is not None:
             behind = self.second if self.ahead == self.first else self.first
-            return f"{self.ahead} is ahead of {behind} by {abs(self.difference):.4f} bits per byte"
+            return f"{self.ahead} is ahead of {behind} by {abs(self.difference):.4f} {self.unit}"
         return (
             f"{self.first} and {self.second}: no difference shown ({self.reason}), could have seen "
-            f"{self.least_detectable:.4f} bits per byte"
+            f"{self.least_detectable:.4f} {self.unit}"
         )
 
 
-def judge(bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray) -> list[Verdict]:
+def judge(
+    bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray, *, unit: str = "bits per byte"
+) -> list[Verdict]:
     """The verdict on each pair of arms.
 
     Args:
         bits: by arm and learning rate, bits of each text under each seed [texts, seeds]; the same texts and seeds, in
             the same order, in all.
-        num_bytes: bytes of each text [texts].
+        num_bytes: bytes of each text [texts]; of questions, which count alike, 1 each.
+        unit: of the bits over `num_bytes`, for the words of the verdict.
 
     Raises ValueError where arms differ in their rates, texts or seeds, and as `crossed_effects` does.
     """
@@ -85,7 +89,7 @@ def judge(bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray)
     }
     # To be ahead at every rate each of its tests must pass, so the largest p-value is that of all (Berger 1982).
     adjusted = holm([max(result.p_value for result in found[pair]) for pair in pairs])
-    return [_verdict(pair, found[pair], p) for pair, p in zip(pairs, adjusted, strict=True)]
+    return [_verdict(pair, found[pair], p, unit) for pair, p in zip(pairs, adjusted, strict=True)]
 
 
 def foresee(bits: Mapping[str, Mapping[float, np.ndarray]], num_bytes: np.ndarray, *, num_seeds: int) -> float:
@@ -115,7 +119,7 @@ def _at_rate(rate: float, differences: np.ndarray, num_bytes: np.ndarray, num_pa
     )
 
 
-def _verdict(pair: tuple[str, str], results: tuple[RateResult, ...], p_value: float) -> Verdict:
+def _verdict(pair: tuple[str, str], results: tuple[RateResult, ...], p_value: float, unit: str) -> Verdict:
     first, second = pair
     difference = float(np.mean([result.difference for result in results]))
     signs = {bool(result.difference > 0) for result in results}
@@ -138,4 +142,5 @@ def _verdict(pair: tuple[str, str], results: tuple[RateResult, ...], p_value: fl
         least_detectable=max(result.least_detectable for result in results),
         reason=reason,
         rates=results,
+        unit=unit,
     )

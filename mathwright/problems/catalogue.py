@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mathwright.problems import layouts
 from mathwright.problems.layouts import Draft, Dropped
+from mathwright.problems.subjects import BBH_TASKS, MATH_SUBJECTS, STEM_SUBJECTS
 from mathwright.problems.tables import PARQUET_COPY, HubSource
 from mathwright.records import Problem
 
@@ -30,46 +31,12 @@ class Benchmark:
     """Turns a row into a question; raises LayoutError for one that is not in the layout."""
     paper: str
     """Table or section of the paper that reports it, or "not in the paper"."""
-    missing: str = ""
-    """What we lack to run it; "" where nothing."""
 
 
 def _script_only(hub_id: str, folder: str, split: str) -> HubSource:
     """A data set whose own files only its loading script can read: the hub's Parquet copy of it."""
     return HubSource(id=hub_id, split=split, files=f"{folder}/{split}/*.parquet", revision=PARQUET_COPY)
 
-
-_MATH_SUBJECTS = (
-    "algebra",
-    "counting_and_probability",
-    "geometry",
-    "intermediate_algebra",
-    "number_theory",
-    "prealgebra",
-    "precalculus",
-)
-
-_STEM_SUBJECTS = (
-    "abstract_algebra",
-    "astronomy",
-    "college_biology",
-    "college_chemistry",
-    "college_computer_science",
-    "college_mathematics",
-    "college_physics",
-    "computer_security",
-    "conceptual_physics",
-    "electrical_engineering",
-    "elementary_mathematics",
-    "high_school_biology",
-    "high_school_chemistry",
-    "high_school_computer_science",
-    "high_school_mathematics",
-    "high_school_physics",
-    "high_school_statistics",
-    "machine_learning",
-)
-"""The 18 subjects that make 3,018 questions."""
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     benchmark.name: benchmark
@@ -94,7 +61,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
                 "math_test.jsonl",
                 "math/test.jsonl",
             ),
-            hub=HubSource(id="EleutherAI/hendrycks_math", configs=_MATH_SUBJECTS),
+            hub=HubSource(id="EleutherAI/hendrycks_math", configs=MATH_SUBJECTS),
             read=layouts.math,
             paper="§2, Tables 1-3, 5",
         ),
@@ -142,7 +109,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
                 "mmlu_stem_test.jsonl",
                 "mmlu_stem.jsonl",
             ),
-            hub=HubSource(id="cais/mmlu", configs=_STEM_SUBJECTS),
+            hub=HubSource(id="cais/mmlu", configs=STEM_SUBJECTS),
             read=layouts.mmlu,
             paper="§2, Tables 1, 2",
         ),
@@ -218,14 +185,31 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             paper="§2.3, Table 4",
         ),
         Benchmark(
+            name="mmlu",
+            title="MMLU: 57 subjects",
+            size=14_042,
+            files=("mmlu_test.jsonl", "mmlu.jsonl"),
+            hub=HubSource(id="cais/mmlu", configs=("all",)),
+            read=layouts.mmlu,
+            paper="§2.3, §5.1, Tables 4, 7",
+        ),
+        Benchmark(
+            name="bbh",
+            title="BIG-Bench Hard: 27 kinds of reasoning",
+            size=6_511,
+            files=("bbh_test.jsonl", "bbh.jsonl", "bbh/*.json"),
+            hub=HubSource(id="lukaemon/bbh", configs=BBH_TASKS),
+            read=layouts.bbh,
+            paper="§2.3, §5.1, Tables 4, 7",
+        ),
+        Benchmark(
             name="minif2f",
-            title="miniF2F: formal proofs",
+            title="miniF2F: formal proofs in Isabelle, from informal ones",
             size=244,
             files=("minif2f_test.jsonl",),
             hub=None,
-            read=layouts.ocw,
+            read=layouts.minif2f,
             paper="§2.3, Table 3",
-            missing="its answers are formal proofs, and only a prover (the paper's is Isabelle) can judge them",
         ),
         Benchmark(
             name="svamp",

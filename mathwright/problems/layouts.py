@@ -42,6 +42,7 @@ class Draft:
     level: str = ""
     choices: tuple[str, ...] = ()
     tests: str = ""
+    theorem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def unusable(draft: Draft | Problem) -> str:
     """Why a problem cannot be asked or judged, or ""."""
     if not draft.question.strip():
         return "empty question"
-    if not (draft.answer.strip() or draft.tests):
+    if not (draft.answer.strip() or draft.tests or draft.theorem):
         return "empty reference"
     if len(draft.choices) > len(LETTERS):
         return f"more than {len(LETTERS)} options"
@@ -186,6 +187,26 @@ def mbpp(row: Row) -> Draft | Dropped:
         answer=text(row, "code"),
         id=label(row, "task_id"),
         tests="\n".join([*filter(None, setup), shown, ""]) if shown else "",
+    )
+
+
+def bbh(row: Row) -> Draft:
+    """{"input", "target"}: options, where there are any, stand in the input, and the target is "(B)", "Yes", a number,
+    words or brackets."""
+    return Draft(question=text(row, "input"), answer=text(row, "target"), subject=label(row, "task"))
+
+
+def minif2f(row: Row) -> Draft:
+    """{"informal_statement", "informal_proof", "formal_statement", "header", "problem_name", "id"}: Isabelle."""
+    statement = text(row, "formal_statement")
+    informal = f"### Problem\n\n{text(row, 'informal_statement')}\n\n### Solution\n\n{text(row, 'informal_proof')}"
+    name = label(row, "problem_name")
+    return Draft(
+        question=f"Informal:\n(*{informal}*)\n\nFormal:\n{statement}",
+        answer="",
+        id=label(row, "id"),
+        subject=name.split("_")[0],
+        theorem=f"{text(row, 'header')}\n\n{statement}",
     )
 
 

@@ -45,6 +45,8 @@ class Wording:
     """After a question whose answer is a program; the paper's suffix would ask it to print something."""
     complete: str
     """Asks for the rest of a function."""
+    prove: str
+    """After a formal statement whose proof is asked for."""
     boxed_ending: str
     """Last sentence under a chat template, whose suffix asks for a box."""
     stop: tuple[str, ...]
@@ -59,6 +61,7 @@ WORDING: Mapping[str, Wording] = {
         choose="Choose the letter of the right option.",
         program="\n\nPlease write the whole program, with its imports, in one ```python block.",
         complete="Complete this Python function:\n\n{head}",
+        prove="\n\nPlease write the formal proof of this statement, and nothing else, in one ```isabelle block.",
         boxed_ending="The answer is $\\boxed{{{answer}}}$.",
         stop=("\nQuestion:",),
     ),
@@ -69,6 +72,7 @@ WORDING: Mapping[str, Wording] = {
         choose="请选择正确选项的字母。",
         program="\n\n请在一个```python代码块中写出完整的程序，包括所需的import语句。",
         complete="请补全这个Python函数：\n\n{head}",
+        prove="\n\n请在一个```isabelle代码块中只写出该命题的形式化证明。",
         boxed_ending="答案是 $\\boxed{{{answer}}}$。",
         # with either colon: a line of a solution may well begin with 问题
         stop=("\n问题：", "\n问题:"),
@@ -125,8 +129,8 @@ def build_prompt(
 
 
 def asked_mode(problem: Problem, mode: SolutionFormat) -> SolutionFormat:
-    """The format a problem is answered in where `mode` is wanted: a problem with tests, by a program."""
-    return "pot" if problem.tests else mode
+    """The format a problem is answered in where `mode` is wanted: one with tests by a program, a theorem in text."""
+    return "pot" if problem.tests else "cot" if problem.theorem else mode
 
 
 def question_with_choices(problem: Problem) -> str:
@@ -224,6 +228,8 @@ def _chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
 
 def _request(problem: Problem, mode: SolutionFormat, *, is_code: bool) -> str:
     """The question with what is asked of the response."""
+    if problem.theorem:
+        return _question(problem) + _wording(problem).prove
     if is_code:
         return _question(problem) + _wording(problem).program
     return _question(problem, choose=True) + SUFFIXES["zh" if problem.language == "zh" else "en", mode]
@@ -240,7 +246,7 @@ def _response(exemplar: Exemplar, mode: SolutionFormat, ending: str) -> str:
     """The exemplar's response in the format of `problems.formats`, without a last line end."""
     code = Part(kind="code", text=exemplar.program)
     parts: Mapping[SolutionFormat, tuple[Part, ...]] = {
-        "cot": (Part(kind="text", text=exemplar.cot + _wording(exemplar.problem).gap + ending),),
+        "cot": (Part(kind="text", text=(exemplar.cot + _wording(exemplar.problem).gap + ending).rstrip()),),
         "pot": (code,),
         "tool": (
             Part(kind="text", text=exemplar.lead),

@@ -16,8 +16,8 @@ from mathwright.problems.rows import read_rows
 PARQUET_COPY = "refs/convert/parquet"
 """Where the hub keeps its own Parquet copy of a data set; `datasets` 4 and newer runs no loading scripts."""
 
-_DOCUMENT_KEYS = ("example", "data")
-"""Keys under which a JSON object keeps its list of rows (GAOKAO-Bench: `example`)."""
+_DOCUMENT_KEYS = ("example", "examples", "data")
+"""Keys under which a JSON object keeps its list of rows (GAOKAO-Bench: `example`; BIG-Bench Hard: `examples`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def hub_rows(source: HubSource) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def file_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a JSONL file, of a JSON list, or of a JSON object that keeps its list under `example` or `data`.
+    """The rows of a JSONL file, of a JSON list, or of a JSON object that keeps its list under a key (`_DOCUMENT_KEYS`).
 
     Each comes with the place to name in an error. Raises MathwrightError naming file and line or item.
     """

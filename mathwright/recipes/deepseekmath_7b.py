@@ -8,7 +8,7 @@ write and need, and every part can be run at another scale with `--set`.
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.lm.recipe import ModelRecipe, OptimiserRecipe, SamplingRecipe, ScratchRecipe
-from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
+from mathwright.pretrain.recipe import ArmRecipe, CompareRecipe, MixtureRecipe, PretrainRecipe
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.recipe import Recipe
 from mathwright.reward.recipe import RewardRecipe
@@ -159,10 +159,20 @@ def recipe() -> Recipe:
                     name="mathpile", path="corpora/mathpile/shards", weight=1.0
                 ),  # §2.2: MathPile, 8.9B tokens
                 MixtureRecipe(name="openwebmath", path="corpora/openwebmath/shards", weight=1.0),  # §2.2: 13.6B tokens
-                MixtureRecipe(
-                    name="proof_pile_2", path="corpora/proof_pile_2/shards", weight=1.0
-                ),  # §2.2: arXiv:Web:Code 2:4:1
                 MixtureRecipe(name="mined", path="run:corpus", weight=1.0),  # §2.2: the corpus of §2.1
+            ),
+            arms=(
+                ArmRecipe(
+                    name="proof_pile_2",
+                    mixture=(
+                        # §2.2: "arXiv:Web:Code of 2:4:1"
+                        MixtureRecipe(name="pp2_arxiv", path="corpora/proof_pile_2_arxiv/shards", weight=2 / 7),
+                        # §2.2: "arXiv:Web:Code of 2:4:1"
+                        MixtureRecipe(name="pp2_web", path="corpora/proof_pile_2_web/shards", weight=4 / 7),
+                        # §2.2: "arXiv:Web:Code of 2:4:1"
+                        MixtureRecipe(name="pp2_code", path="corpora/proof_pile_2_code/shards", weight=1 / 7),
+                    ),
+                ),  # §2.2: Proof-Pile-2, 51.9B tokens
             ),
             training=PretrainRecipe(
                 mixture=(),  # each corpus of the comparison in turn
@@ -183,6 +193,7 @@ def recipe() -> Recipe:
                 ),
                 heldout_tokens=10_000_000,  # paper silent: it evaluates benchmarks, we add bits per byte
                 checkpoint_every=1_000,  # paper silent: at most an hour's work is lost
+                num_points=30,  # Figure 3: a point every 5B tokens
             ),
         ),
         # §2.3
@@ -211,6 +222,7 @@ def recipe() -> Recipe:
             ),
             heldout_tokens=10_000_000,  # paper silent: it evaluates benchmarks, we add bits per byte
             checkpoint_every=500,  # paper silent: at most an hour's work is lost
+            num_points=20,  # paper silent: a point every 25B tokens
         ),
         # §3
         sft=SFTRecipe(

@@ -23,7 +23,7 @@ PACKAGES = (
     # and parts that are not
     "asyncio", "http", "email", "unittest", "scrapy", "twisted", "docutils", "rich", "pyarrow", "daft",
     "transformers.generation", "transformers.pipelines", "transformers.data", "transformers.utils",
-    "plotly.express", "plotly.io", "plotly.figure_factory",
+    "jinja2",
 )  # fmt: skip
 SEED = (
     "*//scipy.localhost*/special/*",
@@ -270,7 +270,7 @@ def tiny() -> Recipe:
             method="grpo",
             reward="rule",
             mode="tool",  # to copy numbers into a program is what a model this small can learn
-            num_steps=50,  # with 24 questions each of the 600 is asked twice
+            num_steps=40,  # with 24 questions 360 of the 600 are asked twice: a gain of five times its noise
             problems_per_step=24,
             group_size=4,  # with 8 the reward rose no faster in twenty steps, and each took twice as long
             inner_updates=1,
@@ -283,7 +283,7 @@ def tiny() -> Recipe:
             optimiser=_adamw(3e-4, warmup_steps=5),  # Adam's first steps at the full rate lower the reward
             checkpoint_every=10,
             generation_batch=96,
-            saved_groups=24,  # all: a question's two visits are compared
+            saved_groups=24,  # all: the two visits to a question are compared
         ),
         eval=EvalRecipe(
             modes=("cot", "tool"),

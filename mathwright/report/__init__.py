@@ -1,1 +1,1 @@
-"""One HTML page about a run, made from its artefacts alone."""
+"""Pages about a run, made from its artefacts alone."""

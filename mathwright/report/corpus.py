@@ -1,13 +1,13 @@
-"""The part of the page about the corpus (§2.1): what was collected, how the loop converged, what it is worth."""
+"""The page about the corpus (§2.1): what was collected, how the loop converged, what it is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from mathwright.report.plots import finished, plot
+from mathwright.report.metrics import SHARE
+from mathwright.report.parts import Part, Table, part
+from mathwright.report.plots import Line, Plot, curves
 
 HASHES = ("seed_version", "classifier", "decisions")
 """Columns that tell two runs apart and nothing to a reader."""
@@ -15,13 +15,11 @@ TITLE_CHARS = 100
 NUM_PAGES = 20
 
 
-def corpus_section(manifest: Mapping[str, Any] | None, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`funnels`, and `parts` of a title, a note, plots and tables; None without a corpus.
+def corpus_parts(manifest: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Part]:
+    """What there is to see of the corpus.
 
     recipe: the resolved recipe of the run, or of its corpus alone.
     """
-    if manifest is None:
-        return None
     summary = manifest["summary"]
     quality = summary.get("quality") or {}
     parts = [
@@ -32,7 +30,7 @@ def corpus_section(manifest: Mapping[str, Any] | None, recipe: Mapping[str, Any]
         _dropped(summary),
         _pages(summary.get("top_pages") or []),
     ]
-    return {"funnels": manifest["funnels"], "parts": [part for part in parts if part["plots"] or part["tables"]]}
+    return [found for found in parts if not found.empty]
 
 
 def corpus_headline(manifest: Mapping[str, Any]) -> str:
@@ -47,7 +45,7 @@ def corpus_headline(manifest: Mapping[str, Any]) -> str:
     return f"{last['collected_pages']:,} pages collected in {len(iterations)} iterations{overlap}; {tokens:,} tokens."
 
 
-def _iterations(rows: Sequence[Mapping[str, Any]], stop_overlap: float | None) -> dict[str, Any]:
+def _iterations(rows: Sequence[Mapping[str, Any]], stop_overlap: float | None) -> Part:
     note = (
         "Overlap: share of the collected pages that had been collected before. Held-out figures are for a tenth of the "
         "seed against random pages, some of which are of the domain: precision and F1 are lower bounds."
@@ -56,34 +54,30 @@ def _iterations(rows: Sequence[Mapping[str, Any]], stop_overlap: float | None) -
     turned = [{"iteration": name.replace("_", " "), **{str(row["iteration"]): _shown(row, name) for row in rows}}
               for name in names]  # fmt: skip
     if not rows:
-        return _part("Iterations", "", [], [])
-    sizes = plot("corpus-convergence", rows, ["collected_pages", "new", "lost"], "pages by iteration", x="iteration")
-    return _part("Iterations", note, [sizes, _overlap(rows, stop_overlap)], [_table("", turned[1:])])
+        return part("Iterations")
+    sizes = curves(rows, ["collected_pages", "new", "lost"], "Pages by iteration", x="iteration")
+    return part("Iterations", note, plots=[sizes, _overlap(rows, stop_overlap)], tables=[Table(rows=turned[1:])])
 
 
 def _shown(row: Mapping[str, Any], name: str) -> Any:
     return None if name == "overlap" and row["iteration"] == 1 else row.get(name)
 
 
-def _overlap(rows: Sequence[Mapping[str, Any]], stop_overlap: float | None) -> dict[str, str]:
+def _overlap(rows: Sequence[Mapping[str, Any]], stop_overlap: float | None) -> Plot | None:
     """The first iteration has none before it, so its 0 is left out."""
-    figure = go.Figure(
-        go.Scatter(
-            x=[row["iteration"] for row in rows[1:]], y=[row["overlap"] for row in rows[1:]], mode="lines+markers"
-        )
+    if len(rows) < 2:
+        return None
+    return Plot(
+        title="Overlap with the iteration before",
+        lines=[Line(name="overlap", x=[row["iteration"] for row in rows[1:]], y=[row["overlap"] for row in rows[1:]])],
+        x_title="iteration",
+        unit=SHARE,
+        y_range=(0, 1.05),
+        levels={} if stop_overlap is None else {f"stop at {stop_overlap:.0%}": stop_overlap},
     )
-    if stop_overlap is not None:
-        figure.add_hline(
-            y=stop_overlap, line_dash="dash", annotation_text=f"stop at {stop_overlap:g}",
-            annotation_position="bottom left",
-        )  # fmt: skip
-    figure.update_layout(
-        yaxis={"range": [0, 1.05]}, xaxis={"range": [0.9, len(rows) + 0.1], "dtick": max(1, len(rows) // 8)}
-    )
-    return finished("corpus-overlap", figure, "overlap with the iteration before", "iteration")
 
 
-def _domains(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _domains(rows: Sequence[Mapping[str, Any]]) -> Part:
     shown = [
         {
             "domain": row["domain"],
@@ -96,14 +90,14 @@ def _domains(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for row in rows
     ]
     note = "By collected pages; mathematical by the recipe's share and number of pages."
-    return _part("Domains", note, [], [_table("", shown)])
+    return part("Domains", note, tables=[Table(rows=shown)])
 
 
-def _rules(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _rules(rows: Sequence[Mapping[str, Any]]) -> Part:
     people = sum(row.get("by") != "automatic" for row in rows)
     note = (
-        f"{len(rows)} rules, {people} of them by people. Joined: pages that a rule matches and that came to the seed "
-        "after the first iteration. A reject overrules an accept."
+        f"{len(rows)} {'rule' if len(rows) == 1 else 'rules'}, {people} of them by people. Joined: pages that a rule "
+        "matches and that came to the seed after the first iteration. A reject overrules an accept."
     )
     shown = [
         {
@@ -115,12 +109,12 @@ def _rules(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         }
         for row in rows
     ]
-    return _part("Rules: which URL prefixes are mathematics", note, [], [_table("", shown)])
+    return part("Rules: which URL prefixes are mathematics", note, tables=[Table(rows=shown)])
 
 
-def _pages(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _pages(rows: Sequence[Mapping[str, Any]]) -> Part:
     shown = [{"score": row["score"], "title": _short(row["title"]), "url": row["url"]} for row in rows[:NUM_PAGES]]
-    return _part("Highest-ranked pages", "", [], [_table("", shown)])
+    return part("Highest-ranked pages", tables=[Table(rows=shown)])
 
 
 def _short(text: str) -> str:
@@ -130,20 +124,26 @@ def _short(text: str) -> str:
 # --- what it is worth -----------------------------------------------------------------------------
 
 
-def _quality(quality: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _quality(quality: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> Part:
     cut = iterations[-1]["lowest_score"] if iterations else None
     plots = [
-        _calibration(f"corpus-{name.replace('_', '-')}", quality[name], title, cut)
+        _calibration(quality[name], title, cut)
         for name, title in (
-            ("calibration", "share of labelled pages in the domain"),
-            ("calibration_heldout", "share of held-out seed pages"),
+            ("calibration", "Share of labelled pages in the domain"),
+            ("calibration_heldout", "Share of held-out seed pages"),
         )
         if quality.get(name)
     ]
     tables = [
-        _table("What other budgets would collect", quality.get("sweep") or []),
-        _table("Against labelled pages outside the seed", [_merged(row) for row in quality.get("by_labels") or []]),
-        _table("Labelled pages down the ranking", [_merged(row) for row in quality.get("strata_by_labels") or []]),
+        Table(title="What other budgets would collect", rows=quality.get("sweep") or []),
+        Table(
+            title="Against labelled pages outside the seed",
+            rows=[_merged(row) for row in quality.get("by_labels") or []],
+        ),
+        Table(
+            title="Labelled pages down the ranking",
+            rows=[_merged(row) for row in quality.get("strata_by_labels") or []],
+        ),
         *_two_classifiers(quality.get("two_classifiers") or {}),
     ]
     note = (
@@ -157,10 +157,10 @@ def _quality(quality: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]
             "Capture and recapture: two classifiers of halves of the seed that share no host take pages within the "
             "budget each. They tend to see the same pages, so the recall is an upper bound."
         )
-    return _part("What the collection is worth", note, plots, tables)
+    return part("What the collection is worth", note, plots=plots, tables=tables)
 
 
-def _two_classifiers(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _two_classifiers(found: Mapping[str, Any]) -> list[Table]:
     """Of classifiers that learnt from halves of the seed without a common host."""
     figures = [
         {"pages": where, "F1": found.get(f"{key}_f1"), "AUC": found.get(f"{key}_auc")}
@@ -183,59 +183,39 @@ def _two_classifiers(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         if (row := found.get(key))
     ]
     return [
-        _table("A classifier outside the hosts it learnt from", figures) if found else _table("", []),
-        _table("Capture and recapture by two classifiers, outside the seed", captures),
+        Table(title="A classifier outside the hosts it learnt from", rows=figures if found else []),
+        Table(title="Capture and recapture by two classifiers, outside the seed", rows=captures),
     ]
 
 
-def _calibration(identifier: str, rows: Sequence[Mapping[str, Any]], title: str, cut: float | None) -> dict[str, str]:
+def _calibration(rows: Sequence[Mapping[str, Any]], title: str, cut: float | None) -> Plot:
     """Observed share over the classifier's mean probability, with 95% intervals, the diagonal and the cut."""
     scores = [row["mean_score"] for row in rows]
     ends = [min(scores), max(scores)]
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=scores,
-                y=[row["share"] for row in rows],
-                error_y={
-                    "array": [row["share_high"] - row["share"] for row in rows],
-                    "arrayminus": [row["share"] - row["share_low"] for row in rows],
-                },
-                mode="lines+markers",
-            ),
-            go.Scatter(x=ends, y=ends, mode="lines", line={"dash": "dash", "color": "#5b6675"}, hoverinfo="skip"),
-        ]
+    found = Line(
+        name="share",
+        x=scores,
+        y=[row["share"] for row in rows],
+        low=[row["share_low"] for row in rows],
+        high=[row["share_high"] for row in rows],
     )
-    if cut is not None and ends[0] <= cut <= ends[1]:
-        figure.add_vline(x=cut, line_dash="dot", annotation_text="cut", annotation_position="bottom right")
-    figure.update_layout(showlegend=False, yaxis={"range": [-0.05, 1.05]})
-    return finished(identifier, figure, title, "mean score")
+    return Plot(
+        title=title,
+        lines=[found, Line(name="calibrated", x=ends, y=ends, dashed=True)],
+        x_title="mean score",
+        unit=SHARE,
+        y_range=(-0.05, 1.05),
+        marks={} if cut is None else {"cut": cut},
+    )
 
 
-def _dropped(summary: Mapping[str, Any]) -> dict[str, Any]:
+def _dropped(summary: Mapping[str, Any]) -> Part:
     clusters = [{"pages": int(size), "clusters": num} for size, num in
                 (summary.get("near_duplicate_clusters") or {}).items()]  # fmt: skip
     contamination = (summary.get("contamination") or {}).get("rules") or []
-    tables = [_table("Near-duplicates: clusters by size", clusters),
-              _table("Decontamination: what each rule cost", contamination)]  # fmt: skip
-    return _part("What was left out", "", [], tables)
-
-
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def _part(title: str, note: str, plots: list[dict[str, str]], tables: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"title": title, "note": note, "plots": plots, "tables": [table for table in tables if table["rows"]]}
-
-
-def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    columns = list(rows[0]) if rows else []
-    numeric = [name for name in columns if any(_is_number(row[name]) for row in rows)]
-    return {"title": title, "columns": columns, "numeric": numeric, "rows": rows}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    tables = [Table(title="Near-duplicates: clusters by size", rows=clusters),
+              Table(title="Decontamination: what each rule cost", rows=contamination)]  # fmt: skip
+    return part("What was left out", tables=tables)
 
 
 def _interval(row: Mapping[str, Any], name: str) -> str:

@@ -12,7 +12,7 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -24,6 +24,8 @@ from mathwright.files import atomic
 from mathwright.lines import json_text
 from mathwright.records import EvalRecord, FinishReason, Problem, VerdictStatus, read_jsonl
 from mathwright.report.policy import csp_hash
+from mathwright.report.tex import trees_of
+from mathwright.report.theme import THEME_JS
 
 GREEDY = -1
 LARGE_BYTES = 200_000_000
@@ -35,6 +37,8 @@ CUT_CHARS = 300
 CHUNK_CHARS = 1_000_000
 """Texts packed together; the browser unpacks so much to show a problem."""
 SNIPPET_CHARS = 140
+MAX_FORMULAS = 200
+"""Of a problem and its samples that are set; further ones are shown as TeX."""
 
 STATUSES: tuple[str, ...] = get_args(VerdictStatus)
 FINISHES: tuple[str, ...] = get_args(FinishReason)
@@ -53,33 +57,61 @@ def write_samples_page(folder: Path) -> Path:
     records = folder / "records.jsonl"
     large = _is_large(records)
     groups = _group(read_jsonl(records, EvalRecord), large=large)
-    chunks = list(_chunks(groups))
+    packer = Packer()
+    for group in groups:
+        group.chunk, group.place = packer.add(_texts(group))
+    chunks = packer.chunks()
     index = {
+        "kind": "samples",
         "statuses": STATUSES,
         "finishes": FINISHES,
         "problems": [_index_entry(group) for group in groups],
         "num_chunks": len(chunks),
     }
-    template = _environment().get_template("samples.html.jinja")
+    models = list(dict.fromkeys(clean(group.model) for group in groups))
     path = folder / "samples.html"
+    write_browser(
+        path,
+        page_title=f"Samples: {', '.join(models)}",
+        title=f"Samples of {', '.join(models)}",
+        num_problems=len(groups),
+        num_samples=sum(len(group.samples) for group in groups),
+        num_cut=sum(sample.left_out > 0 for group in groups for sample in group.samples),
+        table=table,
+        several_models=len({row["model"] for row in table}) > 1,
+        pass_ks=sorted({k for row in table for k in row.get("pass_at") or {}}, key=_number),
+        breakdowns=_breakdowns(table),
+        settings=settings,
+        home="../report.html" if (folder.parent / "recipe.json").is_file() else "",
+        index=index,
+        chunks=chunks,
+    )
+    return path
+
+
+def write_browser(path: Path, *, index: Mapping[str, Any], chunks: Sequence[str], **shown: Any) -> None:
+    """Write a page in which people look through problems and what models answered.
+
+    Args:
+        path: of the page.
+        index: what the list needs; `kind` says whether these are samples of an evaluation or rollouts of a training.
+        chunks: the long texts, packed (`Packer`).
+        shown: what the page says of them.
+    """
+    blank = {
+        "table": [], "settings": {}, "breakdowns": [], "pass_ks": [], "several_models": False, "num_cut": 0, "note": "",
+        "home": "",
+    }  # fmt: skip
+    template = _environment().get_template("samples.html.jinja")
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         parts = template.generate(
-            models=list(dict.fromkeys(_clean(group.model) for group in groups)),
-            num_problems=len(groups),
-            num_samples=sum(len(group.samples) for group in groups),
-            num_cut=sum(sample.left_out > 0 for group in groups for sample in group.samples),
-            num_right_in_full=NUM_RIGHT_IN_FULL,
-            cut_chars=CUT_CHARS,
-            table=table,
-            several_models=len({row["model"] for row in table}) > 1,
-            pass_ks=sorted({k for row in table for k in row.get("pass_at") or {}}, key=_number),
-            breakdowns=_breakdowns(table),
-            settings=settings,
-            index=escape_json(index),
-            chunks=chunks,
+            **blank
+            | {"num_right_in_full": NUM_RIGHT_IN_FULL, "cut_chars": CUT_CHARS}
+            | shown
+            | {"index": escape_json(index), "kind": index["kind"], "chunks": chunks},
+            theme_js=THEME_JS,
         )
         file.writelines(parts)
-    return path
 
 
 def escape_json(value: Any) -> str:
@@ -193,14 +225,14 @@ def _index_entry(group: _Group) -> dict[str, Any]:
     """What the list needs of a problem; a sample is [number, status, finish, tokens, tool calls, score]."""
     problem = group.problem
     return {
-        "model": _clean(group.model),
-        "task": _clean(group.task),
-        "mode": _clean(group.mode),
-        "id": _clean(problem.id),
-        "subject": _clean(problem.subject),
-        "level": _clean(problem.level),
-        "answer": _snippet(problem.answer),
-        "question": _snippet(problem.question),
+        "model": clean(group.model),
+        "task": clean(group.task),
+        "mode": clean(group.mode),
+        "id": clean(problem.id),
+        "subject": clean(problem.subject),
+        "level": clean(problem.level),
+        "answer": snippet(problem.answer),
+        "question": snippet(problem.question),
         "contaminated": group.contaminated,
         "disagrees": group.disagrees,
         "chunk": group.chunk,
@@ -216,7 +248,10 @@ def _index_entry(group: _Group) -> dict[str, Any]:
 
 
 def _texts(group: _Group) -> dict[str, Any]:
-    """What the detail needs of a problem; a sample is [response, answer, method, left out, its own prompt]."""
+    """What the detail needs of a problem; a sample is [response, answer, method, left out, its own prompt].
+
+    formulas: as they are written, each with its MathML.
+    """
     problem = group.problem
     return {
         "question": problem.question,
@@ -225,37 +260,46 @@ def _texts(group: _Group) -> dict[str, Any]:
         "tests": problem.tests,
         "prompt": group.prompt,
         "samples": [[s.response, s.prediction, s.method, s.left_out, s.prompt] for s in group.samples],
+        "formulas": trees_of([problem.question, *problem.choices, *(s.response for s in group.samples)], MAX_FORMULAS),
     }
 
 
-def _chunks(groups: Sequence[_Group]) -> Iterator[str]:
-    """The texts in packs of some CHUNK_CHARS (a JSON list, gzip, base64); each group learns its place."""
-    texts: list[str] = []
-    size = number = 0
-    for group in groups:
-        text = json.dumps(_texts(group), ensure_ascii=True, separators=(",", ":"))
-        if texts and size + len(text) > CHUNK_CHARS:
-            yield _pack(texts)
-            texts, size, number = [], 0, number + 1
-        group.chunk, group.place = number, len(texts)
-        texts.append(text)
-        size += len(text)
-    if texts:
-        yield _pack(texts)
+class Packer:
+    """Long texts in packs of some CHUNK_CHARS: a JSON list, gzip, base64."""
+
+    def __init__(self) -> None:
+        self._chunks: list[str] = []
+        self._texts: list[str] = []
+        self._chars = 0
+
+    def add(self, value: Mapping[str, Any]) -> tuple[int, int]:
+        """Pack a value; returns the number of its pack and its index in it."""
+        text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        if self._texts and self._chars + len(text) > CHUNK_CHARS:
+            self._close()
+        self._texts.append(text)
+        self._chars += len(text)
+        return len(self._chunks), len(self._texts) - 1
+
+    def chunks(self) -> list[str]:
+        """All packs; nothing is added any more."""
+        if self._texts:
+            self._close()
+        return self._chunks
+
+    def _close(self) -> None:
+        # No time of writing in it: the same records give the same page.
+        packed = gzip.compress(f"[{','.join(self._texts)}]".encode("ascii"), compresslevel=6, mtime=0)
+        self._chunks.append(base64.b64encode(packed).decode("ascii"))
+        self._texts, self._chars = [], 0
 
 
-def _pack(texts: Sequence[str]) -> str:
-    # No time of writing in it: the same records give the same page.
-    packed = gzip.compress(f"[{','.join(texts)}]".encode("ascii"), compresslevel=6, mtime=0)
-    return base64.b64encode(packed).decode("ascii")
-
-
-def _snippet(text: str) -> str:
-    line = " ".join(_clean(text[: 4 * SNIPPET_CHARS]).split())
+def snippet(text: str) -> str:
+    line = " ".join(clean(text[: 4 * SNIPPET_CHARS]).split())
     return line if len(line) <= SNIPPET_CHARS else line[: SNIPPET_CHARS - 1] + "…"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The text without lone surrogates, which neither UTF-8 nor the address bar can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -274,11 +318,11 @@ def _read_json(path: Path) -> Any:
 
 def _clean_values(value: Any) -> Any:
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, list):
         return [_clean_values(item) for item in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean_values(item) for key, item in value.items()}
+        return {clean(key): _clean_values(item) for key, item in value.items()}
     return value
 
 

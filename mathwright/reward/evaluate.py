@@ -26,7 +26,7 @@ from mathwright.selection import (
     pass_at_k,
     vote_weights,
 )
-from mathwright.stats import mean_interval, paired_bootstrap
+from mathwright.stats import mean_interval, paired_bootstrap, wilson_interval
 
 MODEL = "model"
 """The reward model's name among the judges."""
@@ -193,6 +193,7 @@ def _verdict_figures(judged: Sequence[_Scored]) -> dict[str, Any]:
     return {
         "auc": auc(scores, right),
         "calibration_error": calibration_error(scores, right),
+        "calibration": reliability(scores, right),
         "length_correlation": {
             "right": spearman(scores[right], lengths[right]),
             "wrong": spearman(scores[~right], lengths[~right]),
@@ -225,6 +226,28 @@ def calibration_error(scores: np.ndarray, right: np.ndarray) -> float | None:
     bins = np.minimum((chances * NUM_BINS).astype(int), NUM_BINS - 1)
     gaps = [abs(float((right[bins == b] - chances[bins == b]).sum())) for b in range(NUM_BINS)]
     return sum(gaps) / len(scores)
+
+
+def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
+    """The bins of `calibration_error` that hold a response: mean chance, share right with its interval, how many."""
+    if not len(scores):
+        return []
+    chances = np.array(vote_weights(scores.tolist()))
+    bins = np.minimum((chances * NUM_BINS).astype(int), NUM_BINS - 1)
+    rows = []
+    for b in range(NUM_BINS):
+        mine = bins == b
+        if num := int(mine.sum()):
+            num_right = int(right[mine].sum())
+            rows.append(
+                {
+                    "chance": float(chances[mine].mean()),
+                    "right": num_right / num,
+                    "interval": wilson_interval(num_right, num),
+                    "num_responses": num,
+                }
+            )
+    return rows
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:

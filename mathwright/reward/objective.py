@@ -12,7 +12,7 @@ from mathwright.lm import heads
 from mathwright.lm.logprobs import hidden_states, logprobs_of
 from mathwright.lm.model import LanguageModel, RewardModel
 from mathwright.lm.pack import GroupBatch, TokenGroup, pack_groups
-from mathwright.reward.examples import Example
+from mathwright.reward.examples import CORRECT, Example
 from mathwright.reward.losses import (
     centring_loss,
     language_loss,
@@ -45,6 +45,11 @@ class RankingBatch:
         """[B, ...] of the packed responses as [N, K, ...]; 0 where there is no such response."""
         n, k = torch.tensor(self.batch.rows, device=values.device).T
         return values.new_zeros(*self.ranks.shape, *values.shape[1:]).index_put((n, k), values)
+
+    def right(self) -> Tensor:
+        """[B], whether a response is judged to be right."""
+        n, k = torch.tensor(self.batch.rows).T
+        return (self.ranks[n, k] == CORRECT) & self.judged[n, 0]
 
     def judged_tokens(self, device: torch.device) -> Tensor:
         """[N, K, T], True at the tokens of responses that have a verdict."""
@@ -81,7 +86,7 @@ def objective(
         loss = loss + recipe.token_weight * on_the_way
         stats["token_loss"] = on_the_way.item()
     if recipe.language_weight and lm is not None:
-        logprobs = micro.by_rank(logprobs_of(lm, hidden, micro.batch))
+        logprobs = micro.by_rank(logprobs_of(lm, hidden, micro.batch.training(micro.right())))
         next_token = language_loss(logprobs, ranks, micro.judged_tokens(scores.device), num_rankings=micro.num_rankings)
         loss = loss + recipe.language_weight * next_token
         stats["language_loss"] = next_token.item()

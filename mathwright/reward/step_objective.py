@@ -100,10 +100,11 @@ def step_objective(
         loss = loss + recipe.token_weight * on_the_way
         stats["token_loss"] = on_the_way.item()
     if recipe.language_weight:
+        right = micro.right()
         # each response is a ranking of its own, of rank 0 where it is right
         next_token = language_loss(
-            logprobs_of(lm, hidden, micro.batch)[:, None],
-            (~micro.right()).long().to(scores.device)[:, None],
+            logprobs_of(lm, hidden, micro.batch.training(right))[:, None],
+            (~right).long().to(scores.device)[:, None],
             micro.batch.response_mask.to(scores.device)[:, None],
             num_rankings=micro.num_responses,
         )

@@ -30,6 +30,7 @@ class Log:
         self.name = name
         self.path = path
         self._funnels: list[Funnel] = []
+        self._warnings: list[str] = []
         self._scalars = Scalars(path)
 
     # -- measurements --
@@ -76,7 +77,9 @@ class Log:
         console.print(Text.assemble((f"{self.name:>8}", "bold cyan"), "  ", message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """A line of log that says so."""
+        """A line of log that says so. Kept for the manifest."""
+        if message not in self._warnings:
+            self._warnings.append(message)
         self.say(Text.assemble(("warning", "yellow"), " ", message))
 
     @contextmanager

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import resource
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +20,7 @@ from rich.text import Text
 
 import mathwright
 from mathwright.files import write_json
+from mathwright.machine import this_machine
 from mathwright.run import aside
 from mathwright.run.funnel import Funnel
 from mathwright.run.log import Log
@@ -108,6 +112,8 @@ class Stage(Log):
             "summary": dict(summary or {}),
             "seconds": round(self._seconds(), 2),
             "peak_memory_bytes": peak_memory_bytes(),
+            "warnings": list(self._warnings),
+            "made": made_by(),
         }
         path = self.path / aside.MANIFEST
         if path.is_file():  # of what the stage was before people decided otherwise
@@ -180,6 +186,25 @@ def read_manifest(stage_path: Path) -> dict[str, Any] | None:
     """The manifest of a finished stage, or None."""
     path = stage_path / aside.MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def made_by() -> dict[str, str]:
+    """Who makes an artefact: the command, when, on which machine, with which versions of what decides numbers."""
+    machine = this_machine()
+    torch = sys.modules.get("torch")  # a stage that does without it is not made to wait for it
+    return {
+        "command": shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": ", ".join(part for part in (machine.processor, str(machine)) if part),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": getattr(torch, "__version__", ""),
+    }
+
+
+def _program(path: Path) -> list[str]:
+    """What was typed to start this program."""
+    return ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
 
 
 def this_process_writes() -> bool:

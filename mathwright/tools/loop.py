@@ -45,9 +45,15 @@ class PythonTool:
         return block.text if block is not None and block.language in _PYTHON else None
 
     def run(self, calls: Sequence[ToolCall]) -> list[str]:
-        """Run programs of different responses side by side; the ```output block to insert behind each."""
+        """Run programs of different responses side by side; the ```output block to insert behind each.
+
+        Responses to one question often hold the same program. It is run once for all of them: what it prints is a
+        function of its text (`tools.sandbox`).
+        """
         programs = [self._program(call) for call in calls]
-        executions = self._sandbox.run_many(programs, timeout_s=self._timeout_s)
+        distinct = list(dict.fromkeys(programs))
+        done = dict(zip(distinct, self._sandbox.run_many(distinct, timeout_s=self._timeout_s), strict=True))
+        executions = [done[program] for program in programs]
         for call, execution in zip(calls, executions, strict=True):
             if execution.survived:  # one that had to be killed left no state, and would be killed again
                 self._earlier[call.key] = (*self._earlier.get(call.key, ()), call.code)

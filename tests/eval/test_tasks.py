@@ -9,6 +9,7 @@ from mathwright.problems.prompts import build_prompt
 from mathwright.records import Problem, SolutionFormat
 
 PAPER_SHOTS = {
+    "mmlu": 5, "bbh": 3,
     "gsm8k": 8, "math": 4, "ocw": 4, "sat": 4, "mmlu_stem": 4, "cmath": 6, "gaokao_mathcloze": 5, "gaokao_mathqa": 5,
 }  # fmt: skip
 
@@ -18,13 +19,16 @@ def problem(name: str, answer: str = "3.5") -> Problem:
     return Problem(id="p", question="Q", answer=answer, source=name, split="test", language=language)
 
 
+MODES = {"humaneval": ("pot",), "mbpp": ("pot",), "minif2f": ("cot",)}
+
+
 def test_every_benchmark_that_runs_is_a_task() -> None:
-    assert set(TASKS) == {name for name, benchmark in BENCHMARKS.items() if not benchmark.missing}
+    assert set(TASKS) == set(BENCHMARKS)
 
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [(name, mode) for name in TASKS for mode in (("pot",) if name in ("humaneval", "mbpp") else ("cot", "pot"))],
+    [(name, mode) for name in TASKS for mode in MODES.get(name, ("cot", "pot"))],
 )
 def test_the_papers_shots_can_be_shown(name: str, mode: SolutionFormat) -> None:
     task = find_task(name)

@@ -1,13 +1,14 @@
 """Each layout of authors' files and of the hub by a row of our own, and the reading of its fields."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mathwright.problems.benchmarks import BENCHMARKS
+from mathwright.problems.benchmarks import BENCHMARKS, load_benchmark
 from mathwright.problems.fields import LayoutError, letters, number_text, split_options, without_letters
-from mathwright.problems.prompts import question_with_choices
+from mathwright.problems.prompts import build_prompt, question_with_choices
 from mathwright.records import Problem
 from tests.problems.benchmark_rows import GSM, MBPP, MCQ, TAL, load
 
@@ -195,6 +196,18 @@ LAYOUTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {**MBPP, "prompt": "Return it.", "test_imports": ["import os"]},
         {"tests": "import os\nassert f(1) == 1\nassert f(2) == 2\n"},
     ),
+    (
+        "mmlu",
+        "hub",
+        {"question": "Who?", "choices": ["I", "You"], "answer": 1, "subject": "world_religions"},
+        {"choices": ("I", "You"), "answer": "B", "subject": "world_religions", "language": "en"},
+    ),
+    (
+        "bbh",
+        "",
+        {"input": "Which?\nOptions:\n(A) one\n(B) two", "target": "(B)"},
+        {"question": "Which?\nOptions:\n(A) one\n(B) two", "answer": "(B)", "choices": (), "id": "bbh-test-0"},
+    ),
 ]
 
 
@@ -207,9 +220,35 @@ def test_a_row_of_each_layout(
     assert (problem.source, problem.split) == (name, "test")
 
 
+def test_big_bench_hard_is_read_from_its_authors_files(tmp_path: Path) -> None:
+    (tmp_path / "bbh").mkdir()
+    for name, target in (("web_of_lies", "Yes"), ("dyck_languages", "] ] )")):
+        examples = [{"input": f"Of {name}?", "target": target}]
+        (tmp_path / "bbh" / f"{name}.json").write_text(json.dumps({"canary": "not a row", "examples": examples}))
+    problems = load_benchmark("bbh", tmp_path).problems
+    assert [(p.question, p.answer) for p in problems] == [("Of dyck_languages?", "] ] )"), ("Of web_of_lies?", "Yes")]
+
+
+def test_a_theorem_is_asked_with_its_informal_proof_and_keeps_the_header_of_its_theory(tmp_path: Path) -> None:
+    row = {
+        "problem_name": "mathd_algebra_1", "id": "test-0", "informal_statement": "Show it.", "informal_proof": "Easy.",
+        "formal_statement": 'theorem mathd_algebra_1:\n  shows "1 + 1 = (2::nat)"',
+        "header": "theory T imports Main\nbegin",
+    }  # fmt: skip
+    (problem,) = load(tmp_path, "minif2f", row).problems
+    assert problem.theorem == f"{row['header']}\n\n{row['formal_statement']}"
+    assert (problem.subject, problem.answer) == ("mathd", "")
+    asked = build_prompt(problem, "tool", template="plain", shots=3, exemplars="proof_isabelle", tokenizer=None)
+    assert asked.mode == "cot"
+    assert asked.text.count("(*### Problem") == 4 and asked.text.count("\nqed\n\nQuestion") == 3
+    assert asked.text.endswith('shows "1 + 1 = (2::nat)"\nAnswer:')
+    alone = build_prompt(problem, "cot", template="deepseekmath", tokenizer=None)
+    assert "```isabelle" in alone.text and "boxed" not in alone.text
+
+
 def test_every_benchmark_has_a_layout_tested_here() -> None:
-    tested = {name for name, *_ in LAYOUTS} | {"humaneval"}
-    assert tested == {name for name, benchmark in BENCHMARKS.items() if not benchmark.missing}
+    tested = {name for name, *_ in LAYOUTS} | {"humaneval", "minif2f"}
+    assert tested == set(BENCHMARKS)
     assert [name for name, benchmark in BENCHMARKS.items() if name != benchmark.name] == []
 
 

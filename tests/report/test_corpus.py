@@ -1,12 +1,11 @@
 """The corpus part of the page: every figure of the summary that a reader needs, and nothing that runs."""
 
-import json
 from pathlib import Path
 
-import pytest
-
-from mathwright.report.corpus import corpus_headline, corpus_section
+from mathwright.report.corpus import corpus_headline, corpus_parts
 from mathwright.report.page import write_report
+from mathwright.report.parts import Part
+from mathwright.report.plots import Plot
 from mathwright.run import RunDirectory
 
 HOSTILE = "</script><script>document.title='owned'</script>"
@@ -56,45 +55,46 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def section(summary: dict = SUMMARY, **recipe: object) -> dict:
-    found = corpus_section({"summary": summary, "funnels": []}, recipe)
-    assert found is not None
-    return {part["title"]: part for part in found["parts"]}
+def section(summary: dict = SUMMARY, **recipe: object) -> dict[str, Part]:
+    return {part.title: part for part in corpus_parts({"summary": summary, "funnels": []}, recipe)}
 
 
-def plots(parts: dict) -> dict[str, dict]:
-    return {plot["id"]: json.loads(plot["json"]) for part in parts.values() for plot in part["plots"]}
+def plots(parts: dict[str, Part]) -> dict[str, Plot]:
+    return {plot.title: plot for part in parts.values() for plot in part.plots if isinstance(plot, Plot)}
+
+
+OVERLAP = "Overlap with the iteration before"
 
 
 def test_convergence_is_drawn_without_an_overlap_of_the_first_iteration() -> None:
     drawn = plots(section(corpus={"stop_overlap": 0.97}))
-    sizes = {line["name"]: line["y"] for line in drawn["corpus-convergence"]["data"]}
-    assert sizes == {"collected pages": [1000, 1500, 1510], "new": [7, 7, 7], "lost": [3, 3, 3]}
-    overlap = drawn["corpus-overlap"]
-    assert (overlap["data"][0]["x"], overlap["data"][0]["y"]) == ([2, 3], [0.6667, 0.9934])
-    assert overlap["layout"]["shapes"][0]["y0"] == 0.97  # where it stops
+    sizes = {line.name: line.y for line in drawn["Pages by iteration"].lines}
+    assert sizes == {"Collected pages": [1000, 1500, 1510], "New": [7, 7, 7], "Lost": [3, 3, 3]}
+    [line] = drawn[OVERLAP].lines
+    assert (line.x, line.y) == ([2, 3], [0.6667, 0.9934])
+    assert drawn[OVERLAP].levels == {"stop at 97%": 0.97}
 
 
 def test_the_recipe_may_be_that_of_the_corpus_alone() -> None:
-    assert plots(section(stop_overlap=0.9))["corpus-overlap"]["layout"]["shapes"][0]["y0"] == 0.9
+    assert plots(section(stop_overlap=0.9))[OVERLAP].levels == {"stop at 90%": 0.9}
 
 
 def test_calibration_has_its_intervals_and_the_cut() -> None:
     drawn = plots(section())
-    for name in ("corpus-calibration", "corpus-calibration-heldout"):
-        points, diagonal = drawn[name]["data"]
-        assert (points["x"], points["y"]) == ([0.51, 0.50], [0.8, 0.3])
-        assert points["error_y"]["array"] == pytest.approx([0.15, 0.65])
-        assert diagonal["x"] == diagonal["y"]
-        assert drawn[name]["layout"]["shapes"][0]["x0"] == 0.505  # the last iteration's lowest score
+    for name in ("Share of labelled pages in the domain", "Share of held-out seed pages"):
+        points, diagonal = drawn[name].lines
+        assert (points.x, points.y) == ([0.51, 0.50], [0.8, 0.3])
+        assert (points.low, points.high) == ([0.25, 0.25], [0.95, 0.95])
+        assert diagonal.x == diagonal.y
+        assert drawn[name].marks == {"cut": 0.505}  # the last iteration's lowest score
 
 
 def test_each_table_says_what_the_summary_does() -> None:
     parts = section()
     rows = {
-        (title, table["title"]): [list(row.values()) for row in table["rows"]]
+        (title, table.title): [list(row.values()) for row in table.rows]
         for title, part in parts.items()
-        for table in part["tables"]
+        for table in part.tables
     }
     iterations = {row[0]: row[1:] for row in rows["Iterations", ""]}
     assert iterations["collected pages"] == [1000, 1500, 1510]
@@ -103,7 +103,7 @@ def test_each_table_says_what_the_summary_does() -> None:
     assert rows["Domains", ""] == [["qa.org", 40, 30, 0.75, "0.599 to 0.858", True]]
     rules = rows["Rules: which URL prefixes are mathematics", ""]
     assert rules[0] == ["qa.org/*", "accept", "Ada", HOSTILE, "2026-01-02", 40, 30, 11]
-    assert "2 rules, 1 of them by people" in parts["Rules: which URL prefixes are mathematics"]["note"]
+    assert "2 rules, 1 of them by people" in parts["Rules: which URL prefixes are mathematics"].note
     worth = "What the collection is worth"
     assert rows[worth, "Against labelled pages outside the seed"] == [
         ["all", 0, None, None], ["other hosts", 50, 0.96, "0.865 to 0.989"]
@@ -122,7 +122,6 @@ def test_each_table_says_what_the_summary_does() -> None:
 def test_a_corpus_as_small_as_can_be_has_no_empty_parts() -> None:
     assert section({}) == {}
     assert list(section({"iterations": [iteration(1, 10, 0.0)]})) == ["Iterations"]
-    assert corpus_section(None, {}) is None
 
 
 def test_the_headline_says_what_was_collected() -> None:
@@ -134,9 +133,10 @@ def test_the_headline_says_what_was_collected() -> None:
 def test_what_stands_on_pages_and_in_rules_stays_text(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path, recipe_name="small", recipe={"name": "small"})
     run.stage("corpus").finish(outputs={}, summary=SUMMARY)
-    html = write_report(tmp_path).read_text(encoding="utf-8")
+    overview = write_report(tmp_path).read_text(encoding="utf-8")
+    html = (tmp_path / "report" / "corpus.html").read_text(encoding="utf-8")
     assert "<script>document.title" not in html and html.count("&lt;script&gt;document.title") == 2
     assert 'href="https://a.org/&lt;b&gt;"' in html
     assert 'href="javascript:' not in html and "javascript:alert(1)" in html
     assert "t" * 99 + "…" in html and "t" * 101 not in html
-    assert "1,510 pages collected in 3 iterations" in html
+    assert "1,510 pages collected in 3 iterations" in overview

@@ -1,155 +1,288 @@
 """The report is made from artefacts alone, shows what they say, and what a model wrote stays text."""
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mathwright.errors import MathwrightError
-from mathwright.records import Completion, EvalRecord, Problem, Rollout, RolloutGroup, Verdict, to_json, write_jsonl
-from mathwright.report.page import write_report
+from mathwright.report import rollouts
+from mathwright.report.metrics import METRICS
+from mathwright.report.page import write_report, write_several
+from mathwright.report.samples import write_samples_page
+from mathwright.rl.guards import LIMITS
 from mathwright.run import RunDirectory
+from tests.report.made_run import HOSTILE, NUM_STEPS, group, make_run, write_rollouts
 
-HOSTILE = "</script><script>document.title='owned'</script> $x<1$ &amp; {{ 7*7 }}"
+MAX_BYTES = 2_000_000
 
 
-def make_run(folder: Path) -> Path:
-    """A run with a corpus, fine-tuning, RL and an evaluation, as small as can be."""
-    run = RunDirectory(folder, recipe_name="small", recipe={"name": "small", "note": HOSTILE})
-    corpus = run.stage("corpus")
-    corpus.funnel("dedup", unit="pages", num_in=1234, num_out=1000, dropped={"same text": 234})
-    corpus.finish(outputs={}, summary={"top_pages": [{"url": "http://a/", "title": HOSTILE, "score": 0.98765}]})
-    sft = run.stage("sft")
-    for step in range(5):
-        sft.log(step, kind="train", loss=2.0 / (step + 1), lr=1e-4)
-    sft.finish(outputs={}, summary={"num_steps": 5})
-    problem = Problem(id="p", question=HOSTILE, answer="4", source="toy", split="test")
-    verdict = Verdict(status="incorrect", prediction="5", reference="4")
-    rl = run.stage("rl")
-    for step in range(6):
-        rl.log(step, kind="train", reward_mean=step / 6, kl=0.01 * step, response_tokens=12.0, truncated=0.0)
-    completion = Completion(tokens=(1,), logprobs=(-1.0,), sampled=(True,), text=HOSTILE, finish="length")
-    rollout = Rollout(completion=completion, verdict=verdict, reward=None)
-    group = RolloutGroup(problem=problem, prompt="Q", prompt_tokens=(1,), rollouts=(rollout,))
-    (rl.path / "rollouts.jsonl").write_text(
-        "".join(json_line({"step": step, "group": to_json(group)}) for step in range(6)), encoding="utf-8"
-    )
-    matrix = [
-        {"reward_model": k, "samples": j, "pair_accuracy": None if j == 2 else 0.6125 + 0.1 * k, "num_problems": 9}
-        for k in range(2)
-        for j in range(3)
-    ]
-    rl.finish(outputs={}, summary={"method": "grpo", "reward_matrix": matrix})
-    evaluation = run.stage("eval")
-    record = EvalRecord(
-        model="sft", task="toy", mode="cot", problem=problem, sample=-1, prompt="Q", response=HOSTILE,
-        verdict=verdict, finish="stop", num_tokens=3,
-    )  # fmt: skip
-    write_jsonl(evaluation.path / "records.jsonl", [record])
-    row = {
-        "mode": "cot", "num_problems": 120, "accuracy_interval": [0.2, 0.4], "unscored": 0, "truncated": 0.1,
-        "unparsable": 0.0, "timeouts": 0.0, "used_tool": 0.0, "mean_tokens": 30.0, "maj_at_k": 0.4,
-        "by_split": {"test_numbers": {"num_problems": 100, "accuracy": 0.33}}, "by_subject": {},
-        "pass_at": {"1": 0.3, "4": 0.55},
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its report, the samples page and a page that compares it with a second run."""
+    folder = tmp_path_factory.mktemp("report")
+    run, other = make_run(folder / "run"), make_run(folder / "other", seed=1, gain=-0.2)
+    for path in (run, other):
+        write_report(path)
+        write_samples_page(path / "eval")
+    write_several([run, other])
+    return run
+
+
+def pages(run: Path) -> dict[str, str]:
+    """The HTML of every page by its path in the run."""
+    return {str(path.relative_to(run)): path.read_text(encoding="utf-8") for path in sorted(run.rglob("*.html"))}
+
+
+def manifest(run: Path, stage: str) -> dict[str, Any]:
+    return json.loads((run / stage / "manifest.json").read_text())
+
+
+STAGES = ("problems", "model", "corpus", "compare", "pretrain", "sft", "reward", "rl", "eval")
+
+
+def test_every_stage_has_a_page_and_every_link_leads_somewhere(made: Path) -> None:
+    found = pages(made)
+    assert {f"report/{stage}.html" for stage in STAGES} | {
+        "report.html", "report/texts.html", "report/rollouts.html", "report/beside-other.html", "eval/samples.html",
+    } == set(found)  # fmt: skip
+    for name, html in found.items():
+        for address in re.findall(r'href="([^"#:]+)"', html):
+            assert ((made / name).parent / address).is_file(), f"{name} leads to {address}"
+
+
+def test_pages_are_small(made: Path) -> None:
+    assert {name: size for name, html in pages(made).items() if (size := len(html.encode())) > MAX_BYTES} == {}
+
+
+def test_numbers_on_the_page_are_those_of_the_manifests(made: Path) -> None:
+    found = pages(made)
+    row = manifest(made, "eval")["summary"]["table"][-1]
+    low, high = row["accuracy_interval"]
+    said = f"{100 * row['accuracy']:.1f}% ({100 * low:.1f} to {100 * high:.1f})"
+    assert said == "52.5% (37.5 to 67.5)"
+    assert said in found["report.html"] and said in found["report/eval.html"]
+    for page, shown in (
+        ("report.html", "+12.5 points (+5.0 to +20.0)"),
+        ("report.html", "7.426 bits per byte before, 5.201 after"),
+        ("report/eval.html", "55.0%"),
+        ("report/corpus.html", "1,234"),
+        ("report/corpus.html", "same text 234"),
+        ("report/corpus.html", "0.9877"),
+        ("report/compare.html", "ours ahead of theirs by 0.130 bits per byte (0.110 to 0.150)"),
+        ("report/compare.html", "6.2%"),
+        ("report/compare.html", "the order of the corpora is mostly chance"),
+        ("report/compare.html", "1,000,000"),
+        ("report/reward.html", "71.0% (66.0 to 76.0)"),
+        ("report/reward.html", "0.7412"),
+        ("report/reward.html", "0.6125"),
+        ("report/reward.html", "right (5 of 8)"),
+        ("report/rl.html", "reward model 1"),
+        ("report/rl.html", "samples of the SFT model"),
+        ("report/rl.html", "71.2% (50 to 75)"),
+        ("report/rl.html", "40.6%"),
+    ):
+        assert shown in found[page], (page, shown)
+
+
+def test_curves_carry_the_values_of_the_measurements(made: Path) -> None:
+    html = pages(made)["report/rl.html"]
+    drawn = [json.loads(text.replace("&#34;", '"')) for text in re.findall(r'data-points="([^"]*)"', html)]
+    rewards = next(line for plot in drawn for line in plot["lines"] if line["name"] == "Mean reward")
+    assert rewards["x"] == [str(step) for step in range(NUM_STEPS)]
+    assert rewards["y"][:2] == ["0.3", "0.31"] and rewards["y"][-1] == "0.69"
+    assert "raw" in html, "the single steps are behind what is smoothed"
+
+
+def test_what_one_must_know_first_stands_on_top(made: Path) -> None:
+    html = pages(made)["report.html"]
+    top = html.split('class="warnings"')[1].split("</section>")[0]
+    assert "step 33: truncated 0.35 is above 0.3" in top
+    assert "the halves of the seed teach nothing" in top
+    assert "35.0% of answers were cut at the limit of tokens" in top
+    assert html.index('class="warnings"') < html.index("The result")
+    other = (made.parent / "other" / "report.html").read_text()
+    assert "Reinforcement made answers worse (with tools): −20.0 points" in other
+
+
+def test_a_reward_model_at_chance_and_reinforcement_within_noise_are_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path, gain=0.025)
+    path = run / "reward" / "manifest.json"
+    found = json.loads(path.read_text())
+    found["summary"] |= {
+        "pair_accuracy": 0.53, "pair_accuracy_interval": [0.48, 0.58], "pair_accuracy_of_length": 0.56
     }  # fmt: skip
-    difference = {"mode": "cot", "before": "pretrain", "after": "rl", "num_problems": 120, "difference": 0.125}
-    evaluation.finish(
-        outputs={},
-        summary={
-            "models": ["pretrain", "rl"],
-            "num_samples": 4,
-            "table": [{"model": "pretrain", "accuracy": 0.1875, **row}, {"model": "rl", "accuracy": 0.3125, **row}],
-            "comparisons": [{**difference, "interval": [0.05, 0.2]}],
-        },
-    )
-    return folder
+    path.write_text(json.dumps(found))
+    html = write_report(run).read_text(encoding="utf-8")
+    assert "orders 53.0% of pairs rightly, which is not beyond a coin" in html
+    assert "no better than judging by length (56.0%)" in html
+    assert "Reinforcement changed nothing beyond noise (with tools): +2.5 points" in html
 
 
-def json_line(value: object) -> str:
-    import json
-
-    return json.dumps(value) + "\n"
-
-
-def test_figures_of_the_artefacts_stand_in_the_page(tmp_path: Path) -> None:
-    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
-    for shown in ("31.2%", "+12.5 points", "+5.0 to +20.0", "1,234", "same text 234", "0.9877", "55.0%", "before SFT"):
-        assert shown in html, shown
+def test_where_a_run_comes_from_is_said(made: Path) -> None:
+    html = pages(made)["report.html"]
+    found = manifest(made, "eval")
+    for name in ("machine", "python", "system"):
+        assert found["made"][name] in html, name
+    assert found["version"] in html
+    assert found["made"]["finished"].replace("T", " ").replace("Z", " UTC") in html
+    assert "pytest" in found["made"]["command"] and "<dt>commands</dt>" in html and "<dt>seed</dt><dd>0</dd>" in html
 
 
-def test_the_reward_models_of_the_iterations_are_set_beside_the_samples_of_each(tmp_path: Path) -> None:
-    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
-    for shown in ("reward model 1", "samples of the SFT model", "samples of iteration 2", "0.7125"):
-        assert shown in html, shown
+def test_healthy_ranges_are_those_at_which_training_warns() -> None:
+    for limit in LIMITS:
+        metric = METRICS[limit.metric]
+        assert (metric.high if limit.side == "above" else metric.low) == limit.limit, limit.metric
 
 
-def test_what_a_model_wrote_stays_text(tmp_path: Path) -> None:
-    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
-    assert "<script>document.title" not in html
-    assert html.count("&lt;script&gt;document.title") >= 4
-    assert "{{ 7*7 }}" in html
+def test_every_measurement_of_reinforcement_is_explained() -> None:
+    """The list in `rl/training.py` is the one that people are told of."""
+    from mathwright.rl import training
+
+    said = (training.__doc__ or "").split("Metrics")[-1]
+    names = set(re.findall(r"^    ([a-z_, ]+?)  +\S", said, re.MULTILINE))
+    known = {name.strip() for row in names for name in row.split(",")} - {""}
+    assert {"reward_mean", "explained_variance", "truncated"} <= known | set(METRICS)
+    assert {name for name in known if not name.startswith("_")} - set(METRICS) <= {"iteration", "reward_NAME"}
+
+
+# --- texts of others ------------------------------------------------------------------------------
+
+
+def test_what_others_wrote_stays_text(made: Path) -> None:
+    for name, html in pages(made).items():
+        assert "<script>document.title" not in html, name
+        assert "<img" not in html, name
+        assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|(?<=\$ )49", html), name
+    found = pages(made)
+    assert "&lt;script&gt;document.title" in found["report/texts.html"]
+    assert "&lt;script&gt;document.title" in found["report/corpus.html"]
+    assert "&lt;script&gt;document.title" in found["report/reward.html"]
+    assert "{{ 7*7 }}" in found["report/texts.html"]
+
+
+def test_nothing_runs_in_a_page_but_its_own_scripts_and_nothing_is_fetched(made: Path) -> None:
+    """The policy names each script by its hash, and stands before the first of them."""
+    for name, html in pages(made).items():
+        [policy] = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
+        rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+        assert rules["default-src"] == "'none'" and rules["base-uri"] == "'none'" and rules["form-action"] == "'none'"
+        assert "unsafe" not in policy, name
+        assert html.index("Content-Security-Policy") < html.index("<script")
+        scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+        hashes = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts}
+        assert {f"'sha256-{value}'" for value in hashes} == set(rules["script-src"].split()), name
+        plain = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+        assert not re.search(r"<[^>]*\s(?:on\w+|src|style)\s*=", plain), name
+
+
+def test_formulas_of_texts_are_set_and_their_tex_is_kept(made: Path) -> None:
+    html = pages(made)["report/texts.html"]
+    assert '<span class="formula" title="$x_{3} = \\sqrt{2}$">' in html and "<msqrt>" in html
+
+
+def test_the_corpus_is_shown_from_both_sides_of_the_cut(made: Path) -> None:
+    html = pages(made)["report/texts.html"]
+    shelves = re.findall(r'<section class="shelf">\s*<h2>([^<]*)</h2>', html)
+    assert shelves == ["Highest scores", "At random", "Just above the cut", "Just below the cut"]
+    below = html.split("Just below the cut")[1]
+    assert "Page 40" in below and "Page 59" in below and "Page 39<" not in below
+    assert html.count('class="text"') == 60, "each page once"
+
+
+# --- rollouts -------------------------------------------------------------------------------------
+
+
+def browsed(html: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The index of a page of rollouts, and the texts of its problems in order."""
+    index = json.loads(re.findall(r'id="index">(.*?)</script>', html, re.DOTALL)[0])
+    chunks = [
+        json.loads(gzip.decompress(base64.b64decode(text)))
+        for text in re.findall(r'id="texts-\d+">(.*?)</script>', html, re.DOTALL)
+    ]
+    return index, [chunks[entry["chunk"]][entry["place"]] for entry in index["problems"]]
+
+
+def test_rollouts_hold_every_response_with_reward_verdict_and_steps(made: Path) -> None:
+    index, texts = browsed(pages(made)["report/rollouts.html"])
+    assert index["steps"] == list(range(NUM_STEPS)) and len(texts) == NUM_STEPS
+    entry, text = index["problems"][5], texts[5]
+    assert (entry["step"], entry["id"]) == (5, "p1")
+    right, unscored = index["statuses"].index("correct"), index["statuses"].index("unparsable_reference")
+    assert [(s[1], s[5]) for s in entry["samples"]] == [(right, 1.0), (index["statuses"].index("incorrect"), 0.0),
+                                                       (unscored, None)]  # fmt: skip
+    response, answer, _, _, _, (names, steps) = text["samples"][0]
+    assert response.startswith("First $") and answer == "4"
+    assert names == [["answer", 1.0], ["short", 0.5]]
+    assert [reward for _, reward in steps] == [1.0, 0.0]
+    assert set(text["formulas"]) == {"$\\frac{1}{2}$", "\\boxed{4}"}
+    assert texts[0]["samples"][0][0] == HOSTILE
+
+
+def test_of_too_many_rollouts_steps_are_left_out_evenly_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import random
+
+    rng = random.Random(0)
+    noise = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=3000)) for _ in range(60)]
+    write_rollouts(tmp_path / "rollouts.jsonl", [(step, group(step, text)) for step, text in enumerate(noise)])
+    monkeypatch.setattr(rollouts, "PAGE_CHARS", 60_000)
+    page = tmp_path / "page.html"
+    said = rollouts.write_rollouts_page(tmp_path / "rollouts.jsonl", page, mode="cot", home="x.html")
+    html = page.read_text(encoding="utf-8")
+    index, _ = browsed(html)
+    assert said is not None and (said["first_step"], said["last_step"]) == (0, 59)
+    assert 4 < len(index["steps"]) < 30
+    gaps = [b - a for a, b in zip(index["steps"], index["steps"][1:], strict=False)]
+    assert max(gaps) - min(gaps) <= 1
+    assert f"{len(index['steps'])} of 60 steps" in html and len(html) < 60_000 + 60_000
+
+
+# --- several runs ---------------------------------------------------------------------------------
+
+
+def test_runs_side_by_side_show_what_differs(made: Path) -> None:
+    html = pages(made)["report/beside-other.html"]
+    assert "32.5% (17.5 to 47.5)" not in html and "52.5% (37.5 to 67.5)" in html
+    assert "20.0% (5.0 to 35.0)" in html
+    assert "−32.5 points (−47.0 to −18.0), 40 problems" in html, "question by question"
+    assert re.search(r"<td[^>]*>seed</td><td[^>]*>0</td><td[^>]*>1</td>", html)
+    assert '<a href="../report.html">run</a>' in html and '<a href="../../other/report.html">other</a>' in html
+
+
+# --- runs that are not whole ----------------------------------------------------------------------
 
 
 def test_an_unfinished_run_is_reported_as_far_as_it_is(tmp_path: Path) -> None:
-    RunDirectory(tmp_path, recipe_name="small", recipe={})
+    run = RunDirectory(tmp_path, recipe_name="small", recipe={})
     assert "No evaluation yet" in write_report(tmp_path).read_text(encoding="utf-8")
+    stage = run.stage("sft")
+    stage.log(0, kind="train", loss=2.0)
+    html = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "begun and not finished" in html
+    assert "2" in (tmp_path / "report" / "sft.html").read_text(encoding="utf-8")
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_an_older_version_is_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    for path in run.glob("*/manifest.json"):
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps({k: v for k, v in found.items() if k not in ("made", "warnings")}))
+    shutil.rmtree(run / "corpus" / "iteration-2")
+    write_report(run)
+    assert "Some pages" in (run / "report" / "texts.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_without_a_run_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MathwrightError, match="holds no run"):
         write_report(tmp_path)
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium to look at the page")
-def test_the_page_opens_without_errors_and_draws_its_curves(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run"))
-    done = subprocess.run(
-        [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--virtual-time-budget=5000",
-            "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert console == []
-    assert len(re.findall(r'class="main-svg"', done.stdout)) >= 5
-    assert "<title>Mathwright: small</title>" in done.stdout
-
-
-def scripts_of(html: str) -> list[str]:
-    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-
-
-def test_nothing_runs_in_the_page_but_its_own_scripts(tmp_path: Path) -> None:
-    """The policy names each script by its hash, lets nothing be fetched, and stands before the first of them."""
-    html = write_report(make_run(tmp_path)).read_text(encoding="utf-8")
-    [policy] = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
-    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    assert rules["default-src"] == "'none'" and rules["base-uri"] == "'none'" and rules["form-action"] == "'none'"
-    assert html.index("Content-Security-Policy") < html.index("<script")
-    hashes = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts_of(html)}
-    assert {f"'sha256-{value}'" for value in hashes} == set(rules["script-src"].split())
-    assert len(scripts_of(html)) == html.count("<script") == 2
-    assert not re.search(r"<[^>]*\son\w+\s*=", html.replace(scripts_of(html)[0], "")), "no handlers in attributes"
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium to look at the page")
-def test_a_script_that_gets_into_the_page_does_not_run(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run"))
-    html = page.read_text(encoding="utf-8")
-    evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-    page.write_text(html.replace("<body>", "<body>" + evil), encoding="utf-8")
-    done = subprocess.run(
-        [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "<title>Mathwright: small</title>" in done.stdout
+    (tmp_path / "recipe.json").write_text("[]")
+    with pytest.raises(MathwrightError, match="damaged"):
+        write_report(tmp_path)

@@ -427,7 +427,7 @@ def test_what_a_model_wrote_is_text_in_the_browser(tmp_path: Path, look: Look) -
     for (name, text), sample in zip(HOSTILE.items(), page.samples, strict=False):
         assert text in sample, name  # as the answer; the response is cut into blocks
     assert "nul ⟨U+0000⟩ half ⟨U+D800⟩ turned ⟨U+202E⟩ end" in page.samples[-1]
-    assert page.tags.count("script") == 3
+    assert page.tags.count("script") == 4
 
 
 @NEEDS_CHROMIUM
@@ -441,7 +441,7 @@ def test_programs_and_outputs_stand_apart_and_hostile_fences_do_no_harm(tmp_path
         record(asked, "incorrect", response="z" * 400_000, mode="tool", sample=2),
     ]
     page = look(write_samples_page(write_folder(tmp_path / "eval", records)), "in=any")
-    assert page.samples[0].endswith("First.programprint(2 + 2)output4So $\\boxed{4}$.")
+    assert page.samples[0].endswith("First.programprint(2 + 2)output4So 4."), "the box is set"
     assert page.samples[1].endswith("Thenprogram (not closed)while True:")
     assert "show all 400,000 characters" in page.samples[2] and "show all 400,000 characters" in page.samples[3]
     assert page.samples[3].count("z") == 20_000

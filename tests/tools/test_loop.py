@@ -167,6 +167,22 @@ def test_responses_run_side_by_side(tool):
     ]
 
 
+def test_equal_programs_run_once_and_each_response_keeps_its_own_state(sandbox, monkeypatch):
+    num_run: list[int] = []
+    run_many = sandbox.run_many
+
+    def count(programs, **options):
+        num_run.append(len(programs))
+        return run_many(programs, **options)
+
+    monkeypatch.setattr(sandbox, "run_many", count)
+    tool = PythonTool(sandbox, timeout_s=2)
+    rounds = [["x = 1\nx", "x = 2\nx", "x = 1\nx", "x = 1\nx"], ["x + 10", "x + 10", "x + 10", "x + 20"]]
+    outputs = [tool.run([ToolCall(key=key, code=code) for key, code in enumerate(codes)]) for codes in rounds]
+    assert outputs == [[f"```output\n{n}\n```\n" for n in row] for row in ([1, 2, 1, 1], [11, 12, 11, 21])]
+    assert num_run == [2, 3], "the same text after other blocks is another program"
+
+
 def execution(status: ExecutionStatus = "ok", stdout="", value=None, error=None):
     return Execution(status=status, stdout=stdout, value=value, error=error, seconds=0.1, survived=True)
 

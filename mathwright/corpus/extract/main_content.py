@@ -1,21 +1,22 @@
 """Which part of a page is its main content: the container of the article stays, boilerplate in it goes.
 
 General rules of two sorts: what an element says it is (its tag, role, words of its class and id), and how much of the
-page's text it holds, so that a wrapper called "page-with-sidebar" survives. None looks at the host. The words were
-chosen by counting, on pages with reviewed text, how much of what they name is main content (docs/extraction.md).
+page's text it holds, so that a wrapper called "page-sidebar-left" survives. None looks at the host.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Set
-from functools import lru_cache
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.extract.elsewhere import SIGNS as ELSEWHERE
+from mathwright.corpus.extract.elsewhere import remove_sections_elsewhere
+from mathwright.corpus.extract.names import WEAK, boilerplate_words, is_for_small_screens, is_panel
 from mathwright.corpus.formulas.macros import find_definitions
-from mathwright.corpus.formulas.placeholders import has_placeholder
+from mathwright.corpus.formulas.placeholders import holds_formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
 
 Node = Any
@@ -39,7 +40,7 @@ _ARTICLES: tuple[Selectors, ...] = (
     {"article": tag_signs("article")},
 )  # fmt: skip
 """Selectors of what holds an article, the closest first."""
-SIGNS = all_signs(_MAIN, *_ARTICLES)
+SIGNS = all_signs(_MAIN, *_ARTICLES) | ELSEWHERE
 _CONTAINER_CHARACTERS = 250
 _MAIN_SHARE = 0.2
 _ARTICLE_SHARE = 0.3
@@ -49,40 +50,22 @@ _SOLITARY = 3
 
 _BLOCKS = (
     "div[class], div[id], section[class], section[id], aside, nav, header, footer, form, dialog, ul[class], ul[id],"
-    " ol[class], [hidden], [role=navigation], [role=dialog], [role=search],"
+    " ol[class], dl[class], [hidden], [role=navigation], [role=dialog], [role=search],"
     ' [style*="display:none"], [style*="display: none"]'
 )
 _BLOCK_SHARE = 0.2
 """A block that holds more of the text than this is no boilerplate, whatever it is called, unless it is all links."""
 _LINK_SHARE = 0.6
+_MENU_CHARACTERS, _MENU_LINK_SHARE = 400, 0.5
+"""A header with a heading is a menu all the same, where it has more characters than this, and so much in links."""
+_SENTENCES, _PROSE_LINK_SHARE = 2, 0.35
+"""A block whose names are WEAK stays with so many sentences, where less than this of it is links."""
+_SENTENCE_END = re.compile(r"[^\W_][,)\"'\u2019\u201d%]?[.!?][\"')\u2019\u201d]?(?:\s|$)|[\u3002\uff01\uff1f]")
 _WORK = 30
 """So many times the characters of the page may be read to judge its blocks. Real pages take about one."""
-_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
-"""The words of a name: related, Posts of relatedPosts."""
-
-
-def _words(words: str) -> frozenset[str]:
-    return frozenset(form for word in words.split() for form in (word, word.capitalize(), word.upper()))
-
-
-_BOILERPLATE = _words("""
-    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu dropdown
-    breadcrumb breadcrumbs crumbs footer colophon sidebar sidebars masthead topbar toolbar drawer flyout offcanvas
-    utility logo burger
-    share sharing sharedaddy social socials addtoany addthis
-    related recommended recommendations recirc outbrain taboola trending popular recent
-    newsletter newsletters subscribe signup optin mailchimp login signin account cart switcher
-    cookie cookies consent onetrust gdpr popup popups popover modal modals lightbox tooltip announcement dismissible
-    promo promos advert adverts advertisement advertising ads ad sponsor sponsored sponsors
-    byline author authors bio categories taxonomy tags tagcloud taglist copyright disclaimer privacy legal
-    pagination pager toc skip noprint print screenreader visuallyhidden placeholder badge
-    searchbox searchform search btn button buttons actions headerlink editsection catlinks navbox
-    comment comments commentlist disqus respond
-""")
 _TAGS = frozenset(("nav", "aside", "footer", "dialog", "form"))
 _NEVER_CONTENT = frozenset(("nav", "footer", "dialog"))
 _ROLES = frozenset(("navigation", "dialog", "search"))
-_DELIMITERS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 
 def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
@@ -99,29 +82,34 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
         size = length
         body.replace_children(container)
     work = _WORK * (size + 10_000)
-    nested = 0  # blocks that went away together with the one around them
-    for node in document.query_selector_all(_BLOCKS).values():
-        if nested:
-            nested -= 1
-        elif _is_for_small_screens(node.getattr("class") or ""):
-            nested = _remove(node)  # formulas and all: what it says stands elsewhere, laid out for others
-        elif _is_boilerplate(node):
+    judged = 0  # so many blocks: what follows up to here went away together with the one around it
+    for number, node in enumerate(document.query_selector_all(_BLOCKS).values()):
+        if number < judged:
+            continue
+        css_class = node.getattr("class") or ""
+        if is_for_small_screens(css_class):
+            judged = number + _remove(node)  # formulas and all: what it says stands elsewhere, laid out for others
+            continue
+        words = boilerplate_words(css_class, "" if node.tag == "section" else node.getattr("id") or "")
+        if words or _is_boilerplate(node, css_class):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
             work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
             if work < 0:
                 return False
-            stays = _holds_article(node, text) if large else _holds_formulas(node, text)
+            stays = _holds_article(node, text) if large else _holds_content(node, text, words)
             if not stays or _defines_macros(text):
-                nested = _remove(node)
+                judged = number + _remove(node)
+    if not present.isdisjoint(ELSEWHERE):
+        remove_sections_elsewhere(document, size)
     return True
 
 
 def _remove(node: Node) -> int:
-    """Take a block out of the tree; returns how many of _BLOCKS went with it."""
-    inside = len(node.query_selector_all(_BLOCKS)) if node.first_element_child is not None else 0
+    """Take a block out of the tree; returns how many of _BLOCKS it and those in it are."""
+    count = 1 + (len(node.query_selector_all(_BLOCKS)) if node.first_element_child is not None else 0)
     node.remove()
-    return inside
+    return count
 
 
 def _container(document: Node, present: Set[str], size: int) -> tuple[Node | None, int]:
@@ -155,47 +143,20 @@ def _longest(scope: Node, wanted: str) -> tuple[Node | None, int, int]:
     return node, lengths[-1], lengths[-2] if len(lengths) > 1 else 0
 
 
-def _is_boilerplate(node: Node) -> bool:
+def _is_boilerplate(node: Node, css_class: str) -> bool:
+    """Whether it is, whatever its names say."""
     tag = node.tag
     if tag in _TAGS:
         return True
     if tag == "header":
-        return node.query_selector("h1") is None
-    return (
-        _says_boilerplate(node.getattr("class") or "", "" if tag == "section" else node.getattr("id") or "")
-        or node.getattr("role") in _ROLES
-        or _is_hidden(node)
-    )
+        heading = node.query_selector("h1, h2, h3, h4, h5, h6")
+        return heading is None or (heading.tag != "h1" and _is_menu(node))
+    role = node.getattr("role") or ""
+    return role in _ROLES or (_is_hidden(node) and not is_panel(css_class, role))
 
 
-@lru_cache(maxsize=20_000)
-def _says_boilerplate(css_class: str, identifier: str) -> bool:
-    """Whether names say so; the id of a section is made of the words of its heading, and says nothing."""
-    words = _WORD.findall(css_class)
-    return not (
-        _BOILERPLATE.isdisjoint(words) and ("section" in words or _BOILERPLATE.isdisjoint(_WORD.findall(identifier)))
-    )
-
-
-_SMALL_SCREENS = re.compile(
-    r"(?:^|\s)(?:\S*mobile-only|visible-(?:xs|phone)(?:-block)?|show-for-small(?:-only)?|hide-(?:on-)?desktop"
-    r"|(?:is-|u-)?hidden-desktop|hidden-(?:md|lg)-up)(?=\s|$)"
-)
-"""Classes by which themes name it."""
-_BY_WIDTH = re.compile(
-    r"(?:^|\s)(?:d-(sm|md|lg|xl|xxl)-|(sm|md|lg|xl|2xl):)(none|hidden|block|flex|grid|table|inline|contents)\b"
-)
-"""How Bootstrap and Tailwind show and hide an element from a width of the screen on."""
-_WIDTHS = ("sm", "md", "lg", "xl", "xxl", "2xl")
-
-
-@lru_cache(maxsize=20_000)
-def _is_for_small_screens(css_class: str) -> bool:
-    """Whether an element is shown on small screens alone: on many pages a copy of another one."""
-    if _SMALL_SCREENS.search(css_class):
-        return True
-    shown = [(_WIDTHS.index(bootstrap or tailwind), how) for bootstrap, tailwind, how in _BY_WIDTH.findall(css_class)]
-    return bool(shown) and max(shown)[1] in ("none", "hidden")
+def _is_menu(node: Node) -> bool:
+    return len(text := node.inner_text) > _MENU_CHARACTERS and _share_of_links(node, text) >= _MENU_LINK_SHARE
 
 
 def _is_hidden(node: Node) -> bool:
@@ -206,9 +167,19 @@ def _is_hidden(node: Node) -> bool:
     )
 
 
-def _holds_formulas(node: Node, text: str) -> bool:
-    formulas = has_placeholder(text) or _DELIMITERS.search(text) is not None
-    return formulas and node.tag not in _NEVER_CONTENT
+def _holds_content(node: Node, text: str, words: Set[str]) -> bool:
+    """Whether a small block with such names stays: it has formulas, or is named as what lies around boilerplate."""
+    if node.tag in _NEVER_CONTENT:
+        return False
+    if holds_formulas(text):
+        return True
+    return (
+        bool(words)
+        and words <= WEAK
+        and not _is_boilerplate(node, node.getattr("class") or "")
+        and len(_SENTENCE_END.findall(text)) >= _SENTENCES
+        and _share_of_links(node, text) < _PROSE_LINK_SHARE
+    )
 
 
 def _defines_macros(text: str) -> bool:
@@ -221,5 +192,8 @@ def _defines_macros(text: str) -> bool:
 def _holds_article(node: Node, text: str) -> bool:
     if node.tag in _NEVER_CONTENT:
         return node.query_selector("main, article, h1") is not None
-    links = sum(len(link.inner_text) for link in node.query_selector_all("a").values())
-    return links < _LINK_SHARE * len(text)
+    return _share_of_links(node, text) < _LINK_SHARE
+
+
+def _share_of_links(node: Node, text: str) -> float:
+    return sum(len(link.inner_text) for link in node.query_selector_all("a").values()) / max(1, len(text))

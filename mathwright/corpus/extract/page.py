@@ -71,10 +71,13 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
 
 
 _NOSCRIPT = tag_signs("noscript")
+_STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE009)]
 """Those of RESERVED."""
-_SIGNS = Signs(NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_CLASSIFIER, *_RESERVED_CHARACTERS})
+_SIGNS = Signs(
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_RESERVED_CHARACTERS}
+)
 
 
 def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
@@ -82,17 +85,9 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
 
     present: those of _SIGNS that the source holds.
     """
-    tree = HTMLTree.parse(source)
-    formulas = replace_elements(tree, present)
-    title = _title(tree, formulas)
-    everything = tree.body.inner_text if tree.body is not None else ""
-    prepare_text(tree, present, formulas, everything)
-    if not present.isdisjoint(_CLASSIFIER):
-        _separate_terms(tree)
-    whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
-    if not keep_main_content(tree, present, len(everything)):
-        problems.append("too many blocks of boilerplate in each other: some is kept")
-    text = _text(tree, _SKIPPED)
+    title, text, formulas, whole = _read_main(HTMLTree.parse(source), present, problems)
+    if len(text) < SHORT and not present.isdisjoint(_STREAMED):
+        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), present, problems)
     if len(text) < SHORT and whole > LITTLE * len(text):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(source)
@@ -102,6 +97,33 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
     return title, text, formulas
+
+
+def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas, int]:
+    """Title and main text of a tree, its formulas, and the length of all text of the page."""
+    formulas = replace_elements(tree, present)
+    title = _title(tree, formulas)
+    everything = tree.body.inner_text if tree.body is not None else ""
+    prepare_text(tree, present, formulas, everything)
+    if not present.isdisjoint(_CLASSIFIER):
+        _separate_terms(tree)
+    whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
+    if not keep_main_content(tree, present, len(everything)):
+        problems.append("too many blocks of boilerplate in each other: some is kept")
+    return title, _text(tree, _SKIPPED), formulas, whole
+
+
+def _with_streamed(tree: HTMLTree) -> HTMLTree:
+    """The tree with the parts that React sends later, hidden at the end of the page, where a script would put them."""
+    document = tree.document
+    if document is None:
+        return tree
+    for part in document.query_selector_all('div[hidden][id^="S:"]').values():
+        place = document.query_selector(f'template[id="B:{(part.getattr("id") or "")[2:]}"]')
+        if place is not None:
+            place.before(part)
+            part.delattr("hidden")
+    return tree
 
 
 _SKIPPED_AT_LEAST = (

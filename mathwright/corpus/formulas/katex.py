@@ -18,6 +18,7 @@ Node = Any
 
 _MAX_DEPTH = 150
 _TOP = re.compile(r"top:\s*(-?[\d.]+)em")
+_HEIGHT = re.compile(r"height:\s*([\d.]+)em")
 _FONTS = {
     "mathbf": "mathbf", "mathbb": "mathbb", "mathcal": "mathcal", "mathfrak": "mathfrak", "mathrm": "mathrm",
     "mathsf": "mathsf", "mathtt": "mathtt", "boldsymbol": "boldsymbol", "mathscr": "mathscr", "mathit": "mathit",
@@ -25,12 +26,19 @@ _FONTS = {
 }  # fmt: skip
 _IGNORED = frozenset({
     "strut", "pstrut", "vlist-s", "nulldelimiter", "hide-tail", "frac-line", "overline-line", "underline-line",
-    "mspace",
 })  # fmt: skip
 _ACCENTS = {"^": "hat", "ˆ": "hat", "¯": "bar", "ˉ": "bar", "⃗": "vec", "~": "tilde", "˜": "tilde", "˙": "dot",
             "¨": "ddot", "ˇ": "check", "˘": "breve", "´": "acute", "ˋ": "grave", "˚": "mathring"}  # fmt: skip
+_NOT = "\ue020"
+r"""The glyph of \not in KaTeX's font."""
+_SLASH = "\u0338"
+r"""What \notin lays over the sign before it."""
 _ARROW = "\u20d7"
 _SIZES = {"size1": "big", "size2": "Big", "size3": "bigg", "size4": "Bigg"}
+_QUADS = {"margin-right:1em": r" \quad ", "margin-right:2em": r" \qquad "}
+"""The spaces that authors set; narrower ones KaTeX sets itself."""
+_SIDES = {"mopen": "l", "mclose": "r", "mrel": "m"}
+r"""\bigl, \bigr and \bigm by the class of the fence; \big leaves it an ordinary symbol."""
 _PIECES = {**dict.fromkeys("⎧⎨⎩", "{"), **dict.fromkeys("⎫⎬⎭", "}"), **dict.fromkeys("⎛⎝⎜", "("),
            **dict.fromkeys("⎞⎠⎟", ")"), **dict.fromkeys("⎡⎣⎢", "["), **dict.fromkeys("⎤⎦⎥", "]"),
            **dict.fromkeys("∣", "|")}  # fmt: skip
@@ -39,15 +47,40 @@ _MATRICES = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix"
              ("{", "}"): "Bmatrix"}  # fmt: skip
 _TEXT_ESCAPES = str.maketrans({c: "\\" + c for c in "#%&_{}$"} | {"\u200b": "", "\xa0": " "})
 _TEXT_FONTS = ("textsf", "texttt", "textbf", "textit")
-_ONE_FONT = re.compile(r"\\(math(?:sf|rm|it|bf|tt))\{([A-Za-z]+)\}\\\1\{([A-Za-z]+)\}")
+_FONT_RUN = re.compile(
+    r"\\(math(?:sf|rm|it|bf|tt))\{(?:([A-Za-z]+)\}\\\1\{)?([A-Za-z])\}((?:[_^](?:\\\1\{\w+\}|\{\\\1\{\w+\}\}))+)"
+)
+"""Letters in a font, the last of them with scripts in the same: in one font all, as the scripts are of a letter."""
+_FONT_SCRIPT = re.compile(r"([_^])\{?\\math\w\w\{(\w+)\}\}?")
 _ENVIRONMENT = re.compile(r"\\begin\{(matrix|aligned|array)\}(?:\{[lcr]*\})?(.*)\\end\{\1\}", re.DOTALL)
-_PMOD = re.compile(r"\(\\mathrm\{mod\}\s*+([^()]*+)\)")
 
 
 def katex_to_tex(node: Node) -> str:
     """TeX of a `.katex-html` element. Never raises; what it does not know becomes the TeX of its parts in a row."""
-    tex = _PMOD.sub(r"\\pmod{\1}", _row(node, 0))
-    return trim(re.sub(r"\s+", " ", _ONE_FONT.sub(r"\\\1{\2\3}", tex)))
+    tex = trim(re.sub(r"[^\S\n]+", " ", _row(node, 0)))
+    if "\n" in tex and node.closest(".katex-display") is None:
+        tex = tex.replace("\n", " ")
+    for pattern, replacement in _WHOLE:
+        tex = pattern.sub(replacement, tex)
+    return tex
+
+
+def _in_one_font(match: re.Match[str]) -> str:
+    font, letters, last, scripts = match.groups()
+    scripts = _FONT_SCRIPT.sub(lambda script: _script(script[1], script[2]), scripts)
+    return f"\\{font}{{{letters or ''}{last}{scripts}}}"
+
+
+_WHOLE = (
+    (re.compile(r"\\not ?=", re.ASCII), r"\\neq"),
+    (re.compile(r"\\in ?\u0338|\\not ?\\in(?![a-z])"), r"\\notin"),
+    (re.compile("\u0338"), "/"),
+    (re.compile(r"(?:\\quad )?\(\\mathrm\{mod\} ?([^\W_])\)"), r"\\pmod \1"),
+    (re.compile(r"(?:\\quad )?\(\\mathrm\{mod\} ?+([^()]*+)\)"), r"\\pmod{\1}"),
+    (_FONT_RUN, _in_one_font),
+    (re.compile(r"\\(math(?:sf|rm|it|bf|tt))\{([A-Za-z]+)\}\\\1\{([A-Za-z]+)\}"), r"\\\1{\2\3}"),
+)
+"""What is mended when all parts stand in a row."""
 
 
 def _row(node: Node, depth: int) -> str:
@@ -59,7 +92,7 @@ def _row(node: Node, depth: int) -> str:
 
 def _convert(node: Node, depth: int) -> str:
     if node.tag == "#text":
-        return to_tex(node.value or "")
+        return to_tex(node.value or "").replace(r"\ldots", r"\dots")  # the more frequent of the two
     if node.type != ELEMENT or node.tag in ("svg", "annotation") or depth > _MAX_DEPTH:
         return ""
     classes = (node.getattr("class") or "").split()
@@ -67,21 +100,30 @@ def _convert(node: Node, depth: int) -> str:
         return _row(node, depth)
     if "newline" in classes:
         return r" \\ "
+    if "mspace" in classes:
+        return _QUADS.get((node.getattr("style") or "").replace(" ", "").rstrip(";"), "")
     if not _IGNORED.isdisjoint(classes):
         return ""
     for name in classes:
         if name in _LAYOUTS:
             return _LAYOUTS[name](node, depth)
+    if "rlap" in classes and _NOT in (node.text or ""):
+        return r"\not"
+    if "llap" in classes and (node.text or "").strip(" \u200b") == "/":
+        return _SLASH
     if "text" in classes:
         return _text(node)
     if "minner" in classes and (fenced := _fenced(node, depth)) is not None:
         return fenced
-    if (size := node.query_selector(".delimsizing")) is not None and len(node.children) == 1 and "mord" not in classes:
-        command = next((_SIZES[name] for name in (size.getattr("class") or "").split() if name in _SIZES), "")
-        if command:
-            return join("\\" + command, _fence(node))
+    only = node.first_element_child if len(node.children) == 1 else None
+    command = next((_SIZES[n] for n in (only.getattr("class") or "").split() if n in _SIZES), "") if only else ""
+    if only is not None and command and "delimsizing" in only.getattr("class"):
+        side = next((_SIDES[name] for name in classes if name in _SIDES), "")
+        return join(f"\\{command}{side}", _fence(node))
     font = next((_FONTS[name] for name in classes if name in _FONTS), "")
     tex = _row(node, depth)
+    if "mord" in classes and tex.replace(r"\mid", "").strip() == "" and "\\mid" in tex:
+        return "|" * tex.count(r"\mid")  # the same character as \mid, which is a relation
     if "mbin" in classes and tex.strip() == r"\mathrm{mod}":
         return r" \bmod "
     if "mop" in classes and tex.isalpha() and len(tex) > 1:
@@ -143,11 +185,15 @@ def _boxes(node: Node) -> list[Node]:
     return [box for _, box in sorted(placed, key=lambda item: -item[0])]
 
 
+_ATOM = re.compile(r"[^\W_]|\\[A-Za-z]+|\\(?:text|math)[a-z]+\{[^{}]*\}|\\text\{[^{}]*\}", re.ASCII)
+"""What needs no braces as a script."""
+
+
 def _script(mark: str, tex: str) -> str:
     tex = trim(tex)
     if mark == "^" and tex and not tex.strip("'"):
         return tex
-    return f"{mark}{tex}" if re.fullmatch(r"[^\W_]|\\[A-Za-z]+", tex, re.ASCII) else f"{mark}{{{tex}}}"
+    return f"{mark}{tex}" if _ATOM.fullmatch(tex) else f"{mark}{{{tex}}}"
 
 
 def _scripts(node: Node, depth: int) -> str:
@@ -186,6 +232,8 @@ def _limits(node: Node, depth: int) -> str:
     tex = trim(_row(boxes[operator], depth))
     if tex.isalpha() and len(tex) > 1:
         tex = "\\" + tex if tex in FUNCTIONS else f"\\operatorname*{{{tex}}}"
+    if boxes[operator].query_selector(".small-op") is not None:
+        tex += r"\limits"  # which in a line stand beside the sign
     if operator > 0:
         tex += _script("_", _row(boxes[0], depth))
     if operator < len(boxes) - 1:
@@ -223,7 +271,9 @@ def _table(node: Node, depth: int) -> str:
         return _row(node, depth)
     height = max(len(column) for column in columns)
     rows = [" & ".join(column[i] if i < len(column) else "" for column in columns) for i in range(height)]
-    body = r" \\ ".join(rows)
+    rules = _rules(node, height)
+    ends = [f" \\\\\n{rule}" for rule in rules[1:-1]] + [rules[-1] and f" \\\\\n{rules[-1]}"]
+    body = rules[0] + "".join(row + end for row, end in zip(rows, ends, strict=True)).rstrip()
     kinds = [(child.getattr("class") or "").split() for child in node.children.values()]
     letters = ""
     for names in kinds:
@@ -232,6 +282,28 @@ def _table(node: Node, depth: int) -> str:
         return f"\\begin{{array}}{{{letters}}} {body} \\end{{array}}"
     environment = "aligned" if letters.startswith("r") else "matrix"
     return f"\\begin{{{environment}}} {body} \\end{{{environment}}}"
+
+
+def _rules(table: Node, height: int) -> list[str]:
+    """The \\hline before each row of a table, and after the last: they lie over it, in a list of their own."""
+    rules = [""] * (height + 1)
+    box = table.parent
+    around = box.parent if box is not None else None
+    if around is None or "vlist" not in (around.getattr("class") or "").split():
+        return rules
+    rows = [_place(row) for row in reversed(_boxes(table))]
+    for line in around.children.values():
+        if line.query_selector(".hline") is not None:
+            rules[sum(row < _place(line) for row in rows)] += r"\hline "
+    return rules
+
+
+def _place(box: Node) -> float:
+    """How far below the line a box of a vertical list stands, in em: its offset counts from the top of a strut."""
+    strut = box.query_selector(".pstrut")
+    offset = _TOP.search(box.getattr("style") or "")
+    height = _HEIGHT.search(strut.getattr("style") or "") if strut is not None else None
+    return (float(offset[1]) if offset is not None else 0.0) + (float(height[1]) if height is not None else 0.0)
 
 
 _LAYOUTS = {

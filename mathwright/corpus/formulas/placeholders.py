@@ -77,6 +77,14 @@ def has_placeholder(text: str) -> bool:
     return _OPEN in text
 
 
+_SURELY = re.compile(r"\\[(\[]|\$\$|\\begin\{")
+
+
+def holds_formulas(text: str) -> bool:
+    """Whether a text holds formulas of elements, or surely some between delimiters."""
+    return _OPEN in text or _SURELY.search(text) is not None
+
+
 # --- putting the TeX back ----------------------------------------------------------------------------
 
 _IN_DOLLARS = re.compile(f"{_DOLLAR}+({_OPEN}\\d+{_CLOSE}){_DOLLAR}+")

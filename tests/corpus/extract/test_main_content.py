@@ -139,3 +139,65 @@ def test_structure() -> None:
         "quote", "term", "definition", "",
         "中文公式文字", "", "\u200fשלום $x^2$ עולם\u200e", "", "caf\u00e9",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param("<div role='tabpanel' style='display: none'>Kept</div>", id="panel of tabs"),
+        pytest.param("<div class='accordion-item__body' hidden>Kept</div>", id="panel of an accordion"),
+        pytest.param("<div class='faq-answer' style='display:none'>Kept</div>", id="answer that opens"),
+        pytest.param(f"<section class='toc-para'><p>{SENTENCE * 2}Kept</p></section>", id="anchor of a contents list"),
+        pytest.param(f"<div class='skip-item' id='t2'><p>{SENTENCE * 2}Kept</p></div>", id="what may be skipped"),
+        pytest.param(f"<div class='banner stack-btn-down'><p>{SENTENCE * 2}Kept</p></div>", id="place of a button"),
+        pytest.param("<div class='carousel-pagination-position-inside'>Kept</div>", id="place of what is in it"),
+        pytest.param("<div id='container-28addc53ad'>Kept</div>", id="number that spells a word"),
+        pytest.param("<div class='bbp-reply-position-3 topic-author'>Kept</div>", id="answer by who asked"),
+        pytest.param("<div class='layout--withSidebar'>Kept</div>", id="wrapper of boilerplate"),
+        pytest.param("<header><h3>Kept</h3></header>", id="header of a section"),
+        pytest.param("<h2>Related work</h2><p>Kept, as it links to nothing.</p>", id="heading of a paper"),
+    ],
+)
+def test_what_is_no_boilerplate_stays(block: str) -> None:
+    assert "Kept" in text_of(ARTICLE.format(block))
+
+
+LINKS = "<ul><li><a href=a>Gone, a title</a><li><a href=b>Gone, another title</a></ul>"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param("<div class='panel menu' hidden>Gone</div>", id="hidden panel of a menu"),
+        pytest.param("<div class='drawer'><a href=x>Gone</a></div>", id="weak word without sentences"),
+        pytest.param("<div class='post-signature'><span>Gone, 1,234</span></div>", id="signature of a post"),
+        pytest.param("<div class='message-cell message-cell--user'>Gone</div>", id="pane of a poster"),
+        pytest.param(f"<h2>Related articles</h2>{LINKS}", id="heading and list"),
+        pytest.param(f"<div><h3>You may also like</h3><div>{LINKS}</div></div>", id="heading in a block"),
+        pytest.param(
+            f"<div><div><h4>More from this shop</h4></div><div>{LINKS}</div></div>", id="heading in a wrapper"
+        ),
+        pytest.param(
+            "<header><h2>Site</h2>" + "<a href=x>Gone and gone</a> " * 40 + "</header>", id="menu in a header"
+        ),
+    ],
+)
+def test_what_points_elsewhere_goes(block: str) -> None:
+    text = text_of(ARTICLE.format(f"{block}<h2>Next</h2><p>The last words.</p>"))
+    assert "Gone" not in text and text.endswith("Next\n\nThe last words.")
+
+
+def test_sections_of_a_page_of_links_are_its_content() -> None:
+    teasers = "".join(f"<p><a href={i}>A title of some length, number {i}</a></p>" for i in range(20))
+    assert "More from the north" in text_of(f"<main>{teasers}<h2>More from the north</h2>{LINKS}</main>")
+
+
+def test_formulas_stay_under_any_heading() -> None:
+    assert "$x^2$" in text_of(ARTICLE.format(r"<h2>Related formulas</h2><ul><li><a href=x>\(x^2\)</a></ul>"))
+
+
+def test_parts_that_are_sent_later_stand_where_a_script_puts_them() -> None:
+    """React's streamed pages: a template holds the place, the part follows hidden at the end of the page."""
+    page = f"<main><h1>Title</h1><template id='B:0'></template><p>{SENTENCE}</p></main>"
+    text = text_of(f'{page}<div hidden id="S:0"><p>Streamed {SENTENCE * 3}</p></div>')
+    assert text.index("Title") < text.index("Streamed") < text.rindex(SENTENCE.strip())

@@ -217,6 +217,46 @@ def test_katex_keeps_the_space_of_an_escape(markup: str, tex: str) -> None:
     assert_balanced(found)
 
 
+def katex_rows(*rows: str) -> str:
+    boxes = "".join(f"<span style='top:{top}em'><span class='pstrut' style='height:3em'></span>{row}</span>"
+                    for top, row in zip((-3.61, -2.41), rows, strict=True))  # fmt: skip
+    return f"<span class='col-align-l'>{_KATEX_LIST.format(boxes)}</span>"
+
+
+_KATEX_NOT = "<span class='mrel'><span class='rlap'><span class='inner'>\ue020</span></span></span>"
+_KATEX_SLASH = "<span class='llap'><span class='inner'><span class='mord'>/</span></span></span>"
+_KATEX_RULES = "".join(
+    f"<span style='top:{top}em'><span class='pstrut' style='height:3.45em'></span><span class='hline'></span></span>"
+    for top in (-2.5, -3.7, -4.9)
+)
+
+
+@pytest.mark.parametrize(
+    ("markup", "tex"),
+    [
+        pytest.param(f"x<span class='mrel'>{_KATEX_NOT}<span class='mrel'>=</span></span>", r"x \neq", id="not equal"),
+        pytest.param(f"x<span class='mrel'><span class='mrel'>∈</span>{_KATEX_SLASH}</span>", r"x \notin", id="not in"),
+        pytest.param("<span class='mord'>∣</span>x<span class='mord'>∣</span>", "|x|", id="bars"),
+        pytest.param("a<span class='mrel'>∣</span>b", r"a \mid b", id="divides"),
+        pytest.param("<span class='mopen'><span class='delimsizing size1'>(</span></span>x", r"\bigl(x", id="opening"),
+        pytest.param("<span class='mord'><span class='delimsizing size2'>)</span></span>", r"\Big)", id="ordinary"),
+        pytest.param("x<span class='mspace' style='margin-right:1em;'></span>y", r"x \quad y", id="quad"),
+        pytest.param("<span class='mord mathsf'>PR</span><span class='mord'><span class='mord mathsf'>F</span>"
+            f"<span class='msupsub'>{_KATEX_LIST.format(katex_box('<i class=mathsf>nk</i>', '-3.1'))}</span></span>",
+            r"\mathsf{PRF^{nk}}", id="one font over a script"),
+        pytest.param(f"q<span class='msupsub'>{_KATEX_LIST.format(katex_box('<span class=mathit>last</span>', '-3.1'))}"
+            "</span>", r"q^\mathit{last}", id="script without braces"),
+        pytest.param(_KATEX_LIST.format("<span style='top:-3.45em'><span class='pstrut' style='height:3.45em'></span>"
+            f"<span class='mtable'>{katex_rows('a', 'b')}</span></span>{_KATEX_RULES}"),
+            r"\begin{array}{l} \hline a \\ \hline b \\ \hline \end{array}", id="rules of a table"),
+    ],
+)  # fmt: skip
+def test_katex_read_back(markup: str, tex: str) -> None:
+    document = HTMLTree.parse(f"<span class='katex-html'>{markup}</span>").document
+    assert document is not None
+    assert katex_to_tex(document.query_selector(".katex-html")) == tex
+
+
 # --- kinds, macros, literal places ----------------------------------------------------------------------
 
 
