@@ -50,7 +50,7 @@ def build_examples(
     around = turn(template, lm.tokenizer)
     shuffled = [solutions[i] for i in np.random.default_rng(seed).permutation(len(solutions))]
     examples: list[Example] = []
-    dropped = Counter(dict.fromkeys(REASONS, 0))  # told in this order
+    dropped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))  # told in this order
     num_joined = num_apart = 0
     for conversation in by_conversation(shuffled, by_id):
         turns: list[Example] = []
