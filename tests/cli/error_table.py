@@ -132,7 +132,7 @@ OPTIONS: list[Case] = [
     ("rl quickstart --reward_funcs x", "no option --reward_funcs", "--reward my_rewards.py:f"),
     ("rl quickstart --use_vllm", "no option --use_vllm", "rl.engine=vllm"),
     ("rl quickstart --loss_type dapo", "no option --loss_type", "rl.method"),
-    ("rl quickstart --report_to wandb", "no option --report_to", "metrics.jsonl"),
+    ("rl quickstart --report_to wandb", "no option --report_to", "--track wandb"),
     ("rl quickstart --resume_from_checkpoint x", "no option", "resumes where it was stopped"),
     ("rl quickstart --deepspeed x", "no option --deepspeed", "torchrun"),
     ("rl quickstart --use_peft", "no option --use_peft", "lora"),
