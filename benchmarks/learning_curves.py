@@ -170,6 +170,8 @@ ARMS = {
     "grpo_sigmoid_floor": Arm(changes={**LEARNED, "sigmoid_reward": True, "advantage_eps": 0.2}),
     "dr_grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
+    # a response is worth its worst step, in place of the sum over its steps (PURE)
+    "grpo_process_model_min": Arm(changes={"method": "grpo_process", "step_reward": "model", "process_credit": "min"}),
     # PPO: as many samples, of each question 8 or 1
     "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
     "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy"}, alone=True),

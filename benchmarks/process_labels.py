@@ -60,6 +60,8 @@ def recipe(arguments: argparse.Namespace, labels: Any) -> RewardRecipe:
             decay=((0.5, 0.5), (0.8, 0.2)),  # at a constant rate the last epoch is a draw of a lottery (docs/log.md)
         ),
         generation_batch=256,
+        token_weight=1.0,
+        language_weight=1.0,
         process=ProcessRecipe(
             responses_per_problem=arguments.responses, labels=labels, num_completions=arguments.completions,
             early_stop=False, batch_responses=16,
