@@ -17,20 +17,17 @@ environment of its own: `pip install trl transformers accelerate datasets`, with
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reward_train import MEASURES, summary, table
 from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+from side_by_side import OURS, Side, measure, report, summary, take_turns
 
 LR = 1e-5
 PROMPT = (2, 6)
@@ -197,21 +194,9 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
 # --- side by side ---------------------------------------------------------------------------------
 
 
-def measure(python: str, side: str, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one side in its own process, so that its peak of memory is its own; {} for `prepare`."""
-    path = Path(job["folder"]) / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
-    command = [python, str(Path(__file__).absolute()), "--side", side, "--job", str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{side} failed:\n{done.stderr[-4000:]}")
-    return {} if side == "prepare" else json.loads(done.stdout.splitlines()[-1])
-
-
-def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """By label: the side, its python, and what it is told beside the job."""
-    found: dict[str, tuple[str, str, dict[str, Any]]] = {"ours": ("ours", sys.executable, {})}
+def sides(options: argparse.Namespace) -> dict[str, Side]:
+    """The sides by label."""
+    found: dict[str, Side] = {OURS: ("ours", sys.executable, {})}
     if options.trl_python:
         told = {
             "TRL": (False, True),
@@ -225,26 +210,15 @@ def sides(options: argparse.Namespace) -> dict[str, tuple[str, str, dict[str, An
 
 def compare(options: argparse.Namespace) -> None:
     settings = ("dtype", "threads", "steps", "context", "rows", "examples", "trl_batch")
+    case = f"{options.rows} rows of {options.context}"
     with tempfile.TemporaryDirectory() as folder:
         job = {"folder": folder, **{name: getattr(options, name) for name in settings}}
-        measure(sys.executable, "prepare", {**job, "model": options.model})
-        runs: dict[str, list[dict[str, Any]]] = {label: [] for label in sides(options)}
-        for _ in range(options.rounds):
-            for label, (side, python, told) in sides(options).items():
-                runs[label].append(measure(python, side, {**job, **told}))
-                print(json.dumps({"side": label, **runs[label][-1]}), file=sys.stderr, flush=True)
+        measure(__file__, sys.executable, "prepare", {**job, "model": options.model})
+        runs = take_turns(__file__, sides(options), job, case=case, rounds=options.rounds)
+    # a step of each side has its own number of tokens
     found = {label: summary({label: own}, own[0]["tokens"])[label] for label, own in runs.items()}
-    head = {
-        "date": str(datetime.date.today()),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
-        "model": options.model,
-        **{name: getattr(options, name) for name in settings},
-    }
-    print(", ".join(f"{key} {value}" for key, value in head.items()))
-    print(f"\n{table({f'{options.rows} rows of {options.context}': found})}")
-    if options.out:
-        results = {**head, "measures": MEASURES, "sides": found, "runs": runs}
-        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    head = {"model": options.model, **{name: getattr(options, name) for name in settings}}
+    report(head, {case: found}, {case: runs}, options.out)
 
 
 def main() -> None:

@@ -75,7 +75,6 @@ EXCUSED = {
     "_MARKUP": "comments without an end are taken out before",
     "_HUGE_TAG": "a tag that matches is left behind, one that does not has fewer than MAX_ATTRIBUTES",
     "_EQUATION": "a reference to a group, which a whole text has one place for",
-    "_ONE_FONT": "a reference to a group of letters between braces",
     "_ENVIRONMENT": "a reference to a group, which a whole text has one place for",
 }
 """Patterns on pages that are linear for a reason which the expression does not show."""

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,11 +61,11 @@ def test_figures_of_choices_are_bits_a_question_and_accuracy(lm: LanguageModel) 
 
 
 def test_questions_without_one_right_option_are_left_out() -> None:
-    given = {"answer": "B", "source": "s", "split": "test"}
+    given: dict[str, Any] = {"answer": "B", "source": "s", "split": "test"}
     problems = [
         Problem(id="one", question="Which?", choices=("1", "2"), **given),
-        Problem(id="two", question="Which ones?", choices=("1", "2"), **(given | {"answer": "AB"})),
-        Problem(id="none", question="How many?", **(given | {"answer": "5"})),
+        Problem(id="two", question="Which ones?", choices=("1", "2"), **{**given, "answer": "AB"}),
+        Problem(id="none", question="How many?", **{**given, "answer": "5"}),
     ]
     assert choices_of(problems) == [Choice(question="Which?", options=("1", "2"), right=1)]
     many = [Problem(id=str(i), question=str(i), choices=("1", "2"), **given) for i in range(50)]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,8 @@ def test_where_a_run_comes_from_is_said(made: Path) -> None:
         assert found["made"][name] in html, name
     assert found["version"] in html
     assert found["made"]["finished"].replace("T", " ").replace("Z", " UTC") in html
-    assert "pytest" in found["made"]["command"] and "<dt>commands</dt>" in html and "<dt>seed</dt><dd>0</dd>" in html
+    assert found["made"]["command"] and escape(found["made"]["command"]) in html
+    assert "<dt>commands</dt>" in html and "<dt>seed</dt><dd>0</dd>" in html
 
 
 def test_healthy_ranges_are_those_at_which_training_warns() -> None:

@@ -91,7 +91,8 @@ def test_terms_are_those_of_the_loop(models):
 def test_micro_batches_add_up(models):
     lm, reward_model = models
     recipe = RewardRecipe(kind="process", token_weight=0.5, language_weight=2.0)
-    whole = step_objective(recipe, reward_model, *pack_steps(examples(reward_model), 500), lm)
+    (all_at_once,) = pack_steps(examples(reward_model), 500)
+    whole = step_objective(recipe, reward_model, all_at_once, lm)
     packed = pack_steps(examples(reward_model), 12)
     assert len(packed) > 2
     parts = [step_objective(recipe, reward_model, micro, lm) for micro in packed]
