@@ -14,8 +14,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from clock import synchronise
 from gpu_results import add
-from rl_step_sides import synchronise
 
 PACKAGES = ("torch", "transformers", "tyro", "jaxtyping", "trl", "peft", "hypothesis", "pytest", "vllm")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from clock import synchronise
 from gpu_models import SHAPES, sizes, stand_in
 from gpu_results import add
-from rl_step_sides import synchronise
 
 stand_in()
 

@@ -30,7 +30,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+from clock import ADAM, CLIP_NORM, Clock, clocked_stage, ticking, trainer_settings
+from rl_step_sides import SENTENCE
 from side_by_side import OURS, Side, measure, report, summary, take_turns
 
 LR = 1e-5
@@ -100,18 +101,8 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.lm.recipe import OptimiserRecipe
     from mathwright.pretrain import training
     from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
-    from mathwright.run import Stage
 
-    clock, peaks = Clock("cpu"), []
-
-    class ClockedStage(Stage):
-        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
-
-        def log(self, step: int, **values: float | int | str | None) -> None:
-            super().log(step, **values)
-            if values.get("kind") == "train":
-                clock.tick()
-                peaks.append(peak_mb("cpu"))
+    clock = Clock()
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     recipe = PretrainRecipe(
@@ -124,8 +115,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         checkpoint_every=0,
     )
     with tempfile.TemporaryDirectory() as directory:
-        stage = ClockedStage("pretrain", Path(directory) / "pretrain", fingerprint="benchmark")
-        stage.path.mkdir()
+        stage = clocked_stage("pretrain", directory, clock)
         training.run(
             recipe,
             stage,
@@ -136,7 +126,12 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
             seed=0,
         )
         losses = [m["loss"] for m in stage.metrics() if m["kind"] == "train"]
-    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": f"mathwright {mathwright.__version__}"}
+    return {
+        **clock.steps(),
+        "losses": losses,
+        "peak_mb": clock.peak_mb,
+        "version": f"mathwright {mathwright.__version__}",
+    }
 
 
 def run_peer(job: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -146,36 +141,19 @@ def run_peer(job: Mapping[str, Any], side: str) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     case, folder = Case(**job["case"]), Path(job["folder"])
-    clock, peaks = Clock("cpu"), []
-
-    class Ticking(transformers.TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            clock.tick()
-            peaks.append(peak_mb("cpu"))
+    clock = Clock()
 
     rows = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float32")
     per_device = min(job["peer_batch"] or case.rows, case.rows)
     with tempfile.TemporaryDirectory() as directory:
         settings: dict[str, Any] = {
-            "output_dir": directory,
             "use_cpu": True,
             "bf16": job["dtype"] == "bfloat16",
             "per_device_train_batch_size": per_device,
             "gradient_accumulation_steps": case.rows // per_device,
             "gradient_checkpointing": job["checkpointing"],
-            "learning_rate": LR,
-            "lr_scheduler_type": "constant",
-            "adam_beta1": ADAM["beta1"],
-            "adam_beta2": ADAM["beta2"],
-            "adam_epsilon": ADAM["eps"],
-            "weight_decay": ADAM["weight_decay"],
-            "max_grad_norm": CLIP_NORM,
-            "max_steps": 1 + job["steps"],
-            "save_strategy": "no",
-            "report_to": "none",
-            "logging_steps": 1,
-            "disable_tqdm": True,
+            **trainer_settings(job, directory, lr=LR),
         }
         if side == "trl":
             import trl  # pyright: ignore[reportMissingImports]
@@ -186,7 +164,7 @@ def run_peer(job: Mapping[str, Any], side: str) -> dict[str, Any]:
                 processing_class=AutoTokenizer.from_pretrained(folder / "model"),
                 args=trl.SFTConfig(**settings, max_length=case.context),
                 train_dataset=Dataset.from_list([{"input_ids": row} for row in rows]),
-                callbacks=[Ticking()],
+                callbacks=[ticking(clock)],
             )
         else:
             version = f"transformers {transformers.__version__}"
@@ -194,11 +172,11 @@ def run_peer(job: Mapping[str, Any], side: str) -> dict[str, Any]:
                 model=model,
                 args=transformers.TrainingArguments(**settings),
                 train_dataset=Dataset.from_list([{"input_ids": row, "labels": row} for row in rows]),
-                callbacks=[Ticking()],
+                callbacks=[ticking(clock)],
             )
         trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": version}
+    return {**clock.steps(), "losses": losses, "peak_mb": clock.peak_mb, "version": version}
 
 
 # --- side by side ---------------------------------------------------------------------------------

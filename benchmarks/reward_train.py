@@ -27,7 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+from clock import ADAM, CLIP_NORM, Clock, clocked_stage, ticking, trainer_settings
+from rl_step_sides import SENTENCE
 from side_by_side import OURS, Side, measure, report, summary, take_turns
 
 LR = 1e-5
@@ -105,18 +106,8 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.lm.recipe import OptimiserRecipe, SamplingRecipe
     from mathwright.reward import training
     from mathwright.reward.recipe import RewardRecipe
-    from mathwright.run import Stage
 
-    clock, peaks = Clock("cpu"), []
-
-    class ClockedStage(Stage):
-        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
-
-        def log(self, step: int, **values: float | int | str | None) -> None:
-            super().log(step, **values)
-            if values.get("kind") == "train":
-                clock.tick()
-                peaks.append(peak_mb("cpu"))
+    clock = Clock()
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     recipe = RewardRecipe(
@@ -132,29 +123,28 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         files=(str(folder / f"{job['name']}.jsonl"),),
     )
     with tempfile.TemporaryDirectory() as directory:
-        stage = ClockedStage("reward", Path(directory) / "reward", fingerprint="benchmark")
-        stage.path.mkdir()
+        stage = clocked_stage("reward", directory, clock)
         training.run(
             recipe, stage, model=folder / "model", problems=[], template="short", dtype=job["dtype"], seed=0
         )  # fmt: skip
         losses = [m["loss"] for m in stage.metrics() if m["kind"] == "train"]
-    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": f"mathwright {mathwright.__version__}"}
+    return {
+        **clock.steps(),
+        "losses": losses,
+        "peak_mb": clock.peak_mb,
+        "version": f"mathwright {mathwright.__version__}",
+    }
 
 
 def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     import trl  # pyright: ignore[reportMissingImports]
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     num_pairs = case.num_prompts * case.responses // 2
     per_device = min(job["trl_batch"] or num_pairs, num_pairs)
-    clock, peaks = Clock("cpu"), []
-
-    class Ticking(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            clock.tick()
-            peaks.append(peak_mb("cpu"))
+    clock = Clock()
 
     with tempfile.TemporaryDirectory() as directory:
         trainer = trl.RewardTrainer(
@@ -162,31 +152,19 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
             model=AutoModelForSequenceClassification.from_pretrained(folder / "reward", dtype="float32"),
             processing_class=AutoTokenizer.from_pretrained(folder / "reward"),
             args=trl.RewardConfig(
-                output_dir=directory,
                 use_cpu=True,
                 bf16=job["dtype"] == "bfloat16",
                 per_device_train_batch_size=per_device,
                 gradient_accumulation_steps=num_pairs // per_device,
                 gradient_checkpointing=job["trl_checkpointing"],
-                learning_rate=LR,
-                lr_scheduler_type="constant",
-                adam_beta1=ADAM["beta1"],
-                adam_beta2=ADAM["beta2"],
-                adam_epsilon=ADAM["eps"],
-                weight_decay=ADAM["weight_decay"],
-                max_grad_norm=CLIP_NORM,
-                max_steps=1 + job["steps"],
-                save_strategy="no",
-                report_to="none",
-                logging_steps=1,
-                disable_tqdm=True,
+                **trainer_settings(job, directory, lr=LR),
             ),
             train_dataset=Dataset.from_list(json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))),
-            callbacks=[Ticking()],
+            callbacks=[ticking(clock)],
         )
         trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    return {**clock.steps(), "losses": losses, "peak_mb": peaks[-1], "version": f"trl {trl.__version__}"}
+    return {**clock.steps(), "losses": losses, "peak_mb": clock.peak_mb, "version": f"trl {trl.__version__}"}
 
 
 # --- side by side ---------------------------------------------------------------------------------

@@ -8,18 +8,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-LR, BETA, CLIP_EPS, CLIP_NORM = 1e-6, 0.04, 0.2, 1.0
-ADAM = {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.0}
+from clock import ADAM, CLIP_NORM, Clock, clocked_stage, peak_mb, synchronise, ticking, trainer_settings
+
+LR, BETA, CLIP_EPS = 1e-6, 0.04, 0.2
 SENTENCE = " Tom has {a} apples, buys {b} bags with {c} apples each and gives {d} of them to his friends."
 
 
@@ -44,44 +43,6 @@ def digit_share(text: str) -> float:
 def digit_reward(_: object, completion: Any) -> float:
     """`digit_share` as `mathwright.rl` calls a reward function."""
     return digit_share(completion.text)
-
-
-class Clock:
-    """Looked at as each step ends, the warm-up's first."""
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._wall: list[float] = []
-        self._cpu: list[float] = []
-
-    def tick(self) -> None:
-        synchronise(self._device)
-        self._wall.append(time.perf_counter())
-        self._cpu.append(time.process_time())
-
-    def steps(self) -> dict[str, list[float]]:
-        """Seconds of the steps behind the warm-up, and processor seconds of all threads."""
-        return {
-            "seconds": [later - earlier for earlier, later in pairwise(self._wall)],
-            "cpu": [later - earlier for earlier, later in pairwise(self._cpu)],
-        }
-
-
-def synchronise(device: str) -> None:
-    """Wait for what a GPU has still to do."""
-    if device == "cuda":
-        import torch
-
-        torch.cuda.synchronize()
-
-
-def peak_mb(device: str) -> float:
-    """The most memory of the process so far; on a GPU that of its tensors there."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
 
 
 # --- what both sides are given --------------------------------------------------------------------
@@ -129,17 +90,8 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     from mathwright.records import Problem
     from mathwright.rl import training
     from mathwright.rl.recipe import RewardTermRecipe, RLRecipe
-    from mathwright.run import Stage
 
     clock = Clock(job["device"])
-
-    class ClockedStage(Stage):
-        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
-
-        def log(self, step: int, **values: float | int | str | None) -> None:
-            super().log(step, **values)
-            if values.get("kind") == "train":
-                clock.tick()
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     prompts = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))
@@ -169,8 +121,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         saved_groups=case.num_prompts,  # to see that all prompts were those of the other side
     )
     with tempfile.TemporaryDirectory() as directory:
-        stage = ClockedStage("rl", Path(directory) / "rl", fingerprint="benchmark")
-        stage.path.mkdir()
+        stage = clocked_stage("rl", directory, clock)
         # no token ends a response: one that is drawn in spite of its name is a token like any other
         with patch.object(LanguageModel, "eos_token_ids", frozenset()):
             training.run(
@@ -207,7 +158,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     import trl  # pyright: ignore[reportMissingImports]
     from datasets import Dataset
-    from transformers import TrainerCallback
 
     case, folder = Case(**job["case"]), Path(job["folder"])
     texts = json.loads((folder / f"{job['name']}.json").read_text(encoding="utf-8"))["texts"]
@@ -218,13 +168,8 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     clock = Clock(job["device"])
     generations: list[float] = []
 
-    class Ticking(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            clock.tick()
-
     with tempfile.TemporaryDirectory() as directory:
         arguments = trl.GRPOConfig(
-            output_dir=directory,
             use_cpu=job["device"] == "cpu",
             bf16=True,
             model_init_kwargs={"dtype": job["trl_weights"]},
@@ -243,26 +188,15 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
             epsilon=CLIP_EPS,
             scale_rewards="group",
             num_iterations=1,
-            learning_rate=LR,
-            lr_scheduler_type="constant",
-            adam_beta1=ADAM["beta1"],
-            adam_beta2=ADAM["beta2"],
-            adam_epsilon=ADAM["eps"],
-            weight_decay=ADAM["weight_decay"],
-            max_grad_norm=CLIP_NORM,
-            max_steps=1 + job["steps"],
             shuffle_dataset=False,
-            save_strategy="no",
-            report_to="none",
-            logging_steps=1,
-            disable_tqdm=True,
+            **trainer_settings(job, directory, lr=LR),
         )
         trainer = trl.GRPOTrainer(
             model=str(folder / "model"),
             reward_funcs=lambda completions, **_: [digit_share(text) for text in completions],
             args=arguments,
             train_dataset=Dataset.from_dict({"prompt": texts * (1 + job["steps"])}),
-            callbacks=[Ticking()],
+            callbacks=[ticking(clock)],
         )
         generate = trainer.model.generate
 

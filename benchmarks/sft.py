@@ -26,7 +26,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rl_step_sides import ADAM, CLIP_NORM, SENTENCE, Clock, peak_mb
+from clock import ADAM, CLIP_NORM, Clock, clocked_stage, ticking, trainer_settings
+from rl_step_sides import SENTENCE
 from side_by_side import OURS, Side, measure, report, summary, take_turns
 
 LR = 1e-5
@@ -90,26 +91,15 @@ def _recipe(job: Mapping[str, Any]) -> Any:
 def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     import mathwright
     from mathwright.records import Problem, Solution, read_jsonl
-    from mathwright.run import Stage
     from mathwright.sft.training import plan_rows, run
 
-    clock, peaks = Clock("cpu"), []
-
-    class ClockedStage(Stage):
-        """A stage that looks at the clock as the measurements of a step are written, the last thing a step does."""
-
-        def log(self, step: int, **values: float | int | str | None) -> None:
-            super().log(step, **values)
-            if values.get("kind") == "train":
-                clock.tick()
-                peaks.append(peak_mb("cpu"))
+    clock = Clock()
 
     folder = Path(job["folder"])
     problems = list(read_jsonl(folder / "problems.jsonl", Problem))
     solutions = list(read_jsonl(folder / "solutions.jsonl", Solution))
     with tempfile.TemporaryDirectory() as directory:
-        stage = ClockedStage("sft", Path(directory) / "sft", fingerprint="benchmark")
-        stage.path.mkdir()
+        stage = clocked_stage("sft", directory, clock)
         run(
             _recipe(job), stage, model=folder / "model", problems=problems, solutions=solutions, template="short",
             dtype=job["dtype"], seed=ORDER,
@@ -119,25 +109,20 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
     rows = plan_rows(lengths, job["context"], job["rows"] * (1 + job["steps"]), seed=ORDER)
     tokens = sum(lengths[i] for row in rows for i in row) / (1 + job["steps"])
     version = f"mathwright {mathwright.__version__}"
-    return {**clock.steps(), "losses": losses, "tokens": tokens, "peak_mb": peaks[-1], "version": version}
+    return {**clock.steps(), "losses": losses, "tokens": tokens, "peak_mb": clock.peak_mb, "version": version}
 
 
 def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     import trl  # pyright: ignore[reportMissingImports]
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = Path(job["folder"])
     rows = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
     mean = sum(len(row["input_ids"]) for row in rows) / len(rows)
     examples = job["rows"] if job["packing"] else max(1, round(job["rows"] * job["context"] / mean))
     at_once = min(job["trl_batch"], examples)
-    clock, peaks, sizes = Clock("cpu"), [], []
-
-    class Ticking(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            clock.tick()
-            peaks.append(peak_mb("cpu"))
+    clock, sizes = Clock(), []
 
     with tempfile.TemporaryDirectory() as directory:
         trainer = trl.SFTTrainer(
@@ -145,7 +130,6 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
             model=AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float32"),
             processing_class=AutoTokenizer.from_pretrained(folder / "model"),
             args=trl.SFTConfig(
-                output_dir=directory,
                 use_cpu=True,
                 bf16=job["dtype"] == "bfloat16",
                 packing=job["packing"],
@@ -154,21 +138,10 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
                 per_device_train_batch_size=at_once,
                 gradient_accumulation_steps=max(1, round(examples / at_once)),
                 gradient_checkpointing=job["trl_checkpointing"],
-                learning_rate=LR,
-                lr_scheduler_type="constant",
-                adam_beta1=ADAM["beta1"],
-                adam_beta2=ADAM["beta2"],
-                adam_epsilon=ADAM["eps"],
-                weight_decay=ADAM["weight_decay"],
-                max_grad_norm=CLIP_NORM,
-                max_steps=1 + job["steps"],
-                save_strategy="no",
-                report_to="none",
-                logging_steps=1,
-                disable_tqdm=True,
+                **trainer_settings(job, directory, lr=LR),
             ),
             train_dataset=Dataset.from_list(rows),
-            callbacks=[Ticking()],
+            callbacks=[ticking(clock)],
         )
         collate = trainer.data_collator
 
@@ -186,7 +159,7 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
         **clock.steps(),
         "losses": losses,
         "tokens": tokens,
-        "peak_mb": peaks[-1],
+        "peak_mb": clock.peak_mb,
         "version": f"trl {trl.__version__}",
     }
 
