@@ -37,6 +37,8 @@ def evaluate(
     folder = out or Path("runs") / "eval" / model_name(settings.model)
     if contamination is not None:
         with_contamination([], contamination)  # a missing file is said now, not after hours
+    if proof_checker:
+        with_proofs([], proof_checker)
 
     def annotate(records: list[EvalRecord]) -> list[EvalRecord]:
         if reward_model is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -37,12 +38,25 @@ def with_proofs(records: Sequence[EvalRecord], command: str, *, num_at_a_time: i
 
     Raises MathwrightError where the command cannot be started.
     """
-    words = shlex.split(command)
+    words = _words(command)
     asked = [i for i, record in enumerate(records) if record.problem.theorem]
     with ThreadPoolExecutor(num_at_a_time) as threads:
         judged = threads.map(lambda i: _judged(records[i], words), asked)
         found = dict(zip(asked, judged, strict=True))
     return [found.get(i, record) for i, record in enumerate(records)]
+
+
+def _words(command: str) -> list[str]:
+    """The command as its words, of which the first is a program that is there."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:  # a quotation mark without its other
+        raise MathwrightError(f"--proof-checker {command}: {error}", hint="write it as in a shell") from error
+    if not words or shutil.which(words[0]) is None:
+        raise MathwrightError(
+            f"--proof-checker {command}: no such program", hint="name a program that is there, with its path"
+        )
+    return words
 
 
 def _judged(record: EvalRecord, command: Sequence[str]) -> EvalRecord:

@@ -75,3 +75,9 @@ def test_other_records_stay_as_they_are_and_a_prover_that_is_not_there_is_named(
 def test_a_proof_begins_where_its_method_does() -> None:
     assert proof_of("Let us see.\n  proof (induct n)\n  qed") == "proof (induct n)\n  qed"
     assert proof_of("") == ""
+
+
+@pytest.mark.parametrize("command", ["/no/such/prover --now", "'isabelle process", "  "])
+def test_a_prover_that_cannot_be_started_is_named_before_any_sample_is_drawn(command: str) -> None:
+    with pytest.raises(MathwrightError, match="--proof-checker"):
+        with_proofs([], command)
