@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from learning_tables import print_at_k, print_tables, print_trainings, print_verdicts
+from learning_tables import print_at_k, print_best_of, print_tables, print_trainings, print_verdicts
 
 from mathwright.chain import iterate
 from mathwright.chain.iterate import RewardModelFiles
+from mathwright.eval.annotate import with_scores
 from mathwright.eval.recipe import EvalRecipe
 from mathwright.eval.run import EvaluatedModel
 from mathwright.eval.run import run as evaluate
@@ -356,6 +357,9 @@ def main() -> None:
     )
     print_tables(rows, curves)
     print_trainings(trainings)
+    if any(ARMS[arm].changes.get("reward") == "model" for arm in arguments.arms):
+        judge = experiment.reward_model().model
+        print_best_of(with_scores(experiment.records("sft"), judge, dtype="float32", device="cpu"))
     for rate in arguments.rates:
         arms = {arm: [experiment.records(named(arm, seed, rate)) for seed in arguments.seeds] for arm in arguments.arms}
         print_verdicts({"sft": [experiment.records("sft")] * len(arguments.seeds), **arms}, f"rate x {rate:g}")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mathwright.eval.table import AnswerComparison, answer_clusters, by_problem, powers_of_two
+from mathwright.eval.table import AnswerComparison, answer_clusters, by_problem, powers_of_two, tabulate
 from mathwright.records import EvalRecord
-from mathwright.selection import expected_majority, pass_at_k
-from mathwright.stats import crossed_effects
+from mathwright.selection import best_of_k, expected_majority, pass_at_k
+from mathwright.stats import crossed_effects, paired_bootstrap
 
 
 def percent(share: float) -> str:
@@ -78,6 +78,31 @@ def print_verdicts(arms: Mapping[str, Sequence[Sequence[EvalRecord]]], title: st
             elif high < 0 > seeds.max():
                 verdicts.append(f"{name} ahead, {measure}")
         print(f"| {other_name} | {name} | {' | '.join(cells)} | {'; '.join(verdicts) or 'no difference shown'} |")
+
+
+def print_best_of(records: Sequence[EvalRecord]) -> None:
+    """Best-of-K by the scores of a reward model beside the vote weighted by them, Maj@K and Pass@K; and how far it is
+    ahead of the vote and of one sample at the largest K."""
+    samples = [r for r in records if r.sample >= 0 and r.verdict.scored]
+    (row,) = tabulate(samples, 0)
+    names = ("best_of", "weighted_vote", "maj_at", "pass_at")
+    print("\n| K | best-of-K | weighted vote | Maj@K | Pass@K |\n" + "|---" * 5 + "|")
+    for k in row["best_of"]:
+        cells = ((row[name][k], *row[f"{name}_interval"][k]) for name in names)
+        shown = (f"{percent(mean)} ({percent(low)} to {percent(high)})" for mean, low, high in cells)
+        print(f"| {k} | {' | '.join(shown)} |")
+    best, majority, one = [], [], []
+    comparison = AnswerComparison()
+    for mine in by_problem(samples).values():
+        right = [r.verdict.correct for r in mine]
+        scores = [float("-inf") if r.score is None else r.score for r in mine]
+        best.append(best_of_k(scores, right, len(mine)))
+        majority.append(expected_majority(answer_clusters(mine, comparison), right, len(mine)))
+        one.append(sum(right) / len(right))
+    for name, other in (("the vote", majority), ("one sample", one)):
+        low, high = paired_bootstrap(other, best)
+        ahead = float(np.mean(best) - np.mean(other))
+        print(f"ahead of {name} by {100 * ahead:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")
 
 
 def print_at_k(sft: Sequence[EvalRecord], arms: Mapping[str, Sequence[Sequence[EvalRecord]]]) -> None:
