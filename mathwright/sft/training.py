@@ -48,8 +48,14 @@ def run(
     Raises MathwrightError, before the model is loaded or the first step, where there is nothing to train on.
     """
     check(recipe)
+    solved = {solution.problem_id for solution in solutions}
+    if without := sum(problem.id not in solved for problem in problems):
+        stage.say(f"{without:,} of {len(problems):,} problems have no solution to train on")
     if not solutions:
-        raise MathwrightError("there are no solutions to train on", hint="raise num_train of the problem sources")
+        raise MathwrightError(
+            "there are no solutions to train on",
+            hint="rows of your own need a response that is not empty; of problem sources, raise num_train",
+        )
     lm = load(str(model), dtype=dtype, device=device)
     stop_at(lm, turn(template, lm.tokenizer).end)
     heldout = None

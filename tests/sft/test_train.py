@@ -79,6 +79,12 @@ def test_only_the_models_own_words_are_trained(lm: LanguageModel, stage: Stage) 
     assert "output" not in trained and "What is" not in trained
 
 
+def test_problems_without_a_solution_are_said(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(MathwrightError, match="no solutions"):
+        run(recipe(), stage, model="", problems=PROBLEMS, solutions=[], template="short", dtype="float32", seed=0)
+    assert f"{len(PROBLEMS)} of {len(PROBLEMS)} problems have no solution" in capsys.readouterr().err
+
+
 def test_what_is_left_out_is_counted_by_reason(lm: LanguageModel, stage: Stage) -> None:
     long = Solution(problem_id="p0-0", format="cot", parts=(Part(kind="text", text="1 + 1 = 2\n" * 200),), answer="0")
     stranger = Solution(problem_id="nobody", format="cot", parts=(Part(kind="text", text="x"),), answer="0")
