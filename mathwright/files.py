@@ -176,6 +176,17 @@ def last_line(path: Path) -> str | None:
         return file.read(end - 1 - start).decode()
 
 
+def last_lines(path: Path, size_bytes: int) -> list[str]:
+    """The complete lines among the last so many bytes of a file; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        begin = max(0, file.seek(0, os.SEEK_END) - size_bytes)
+        file.seek(begin)
+        lines = file.read(size_bytes).split(b"\n")
+    return [line.decode() for line in lines[1 if begin else 0 : -1]]
+
+
 def mend_tail(path: Path) -> None:
     """Cut off what a killed process left of a last line."""
     if not path.is_file():

@@ -132,14 +132,18 @@ class Interpreter:
         pass_fds: Sequence[int] = (),
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
+        folder: str = "",
     ) -> Process:
-        """Start what `python COMMAND` would run, a module or a program; `files`: its standard input, output, error."""
+        """Start what `python COMMAND` would run, a module or a program, in `folder` (the current one by default).
+
+        `files`: its standard input, output, error.
+        """
         status, theirs = os.pipe()
         job = {
             "command": list(command),
             "environment": dict(environment),
             "pass": list(pass_fds),
-            "folder": str(Path.cwd()),
+            "folder": folder or str(Path.cwd()),
         }
         socket.send_fds(self._requests, [json.dumps(job).encode()], [theirs, *files, *pass_fds])
         os.close(theirs)
@@ -227,6 +231,12 @@ def start(*command: str) -> Process:
     [interpreter, *_] = _take(1)
     with Path(os.devnull).open("r+b") as nowhere:
         return interpreter.start(command, [nowhere.fileno()] * 3, _environment())
+
+
+def start_on(files: Sequence[int], *command: str, folder: str) -> Process:
+    """The same with a standard input, output and error of one's own, in a folder of one's own."""
+    [interpreter, *_] = _take(1)
+    return interpreter.start(command, files, _environment(), folder=folder)
 
 
 def run_together(*commands: Sequence[str]) -> list[Done]:

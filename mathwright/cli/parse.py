@@ -66,7 +66,8 @@ def require_known(given: Sequence[str], verbs: Mapping[str, type], behind: Mappi
 _VERBS = {"train": "rl, sft, reward or pretrain", "grpo": "rl", "dpo": "rl", "evaluate": "eval", "finetune": "sft",
           "fine-tune": "sft", "lm_eval": "eval", "generate": "chat", "serve": "chat", "version": "--version",
           "help": "--help", "list": "show", "recipes": "show", "mine": "corpus", "reward-model": "reward",
-          "quickstart": "run quickstart", "info": "doctor", "check": "doctor"}  # fmt: skip
+          "quickstart": "run quickstart", "info": "doctor", "check": "doctor",
+          "status": "watch", "monitor": "watch", "logs": "watch", "follow": "watch"}  # fmt: skip
 """What other programs call them."""
 
 

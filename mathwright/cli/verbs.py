@@ -34,10 +34,12 @@ from mathwright.cli.explain import explained
 from mathwright.cli.parse import parse, require_known
 from mathwright.cli.reward import REWARD_VERBS
 from mathwright.cli.reward import perform as perform_reward
+from mathwright.cli.watch import Watch, watch
 from mathwright.errors import MathwrightError, Paused, SharedWorkDoneError
 from mathwright.recipe import Recipe, leaves, override, source_of, sources
 from mathwright.records import to_json
 from mathwright.rl.methods.table import as_rows
+from mathwright.run.status import duration
 from mathwright.terminal import PlainConsole, console, put
 
 
@@ -133,6 +135,7 @@ VERBS: Mapping[str, type] = {
     "chat": Chat,
     "run": Run,
     "show": Show,
+    "watch": Watch,
     "report": Report,
     "merge": Merge,
     "doctor": Doctor,
@@ -199,6 +202,9 @@ def _perform(command: Any) -> None:
 
             if not doctor():
                 sys.exit(1)
+        case Watch():
+            if status := watch(command):
+                sys.exit(status)
         case Report():
             report(command.run, *command.others)
         case Merge():
@@ -423,14 +429,6 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
 
 
-def _duration(seconds: float) -> str:
-    """As people say it."""
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
 def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
     """Print what would be read and written, steps, tokens and memory."""
     asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
@@ -443,7 +441,7 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
         put(f"{name}: {', '.join([*amounts, f'{memory} {where}'])}")
         if plan.seconds is not None:
             cards = "a GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
-            put(f"  time   about {_duration(plan.seconds)} on {cards} like an A100, by a factor of two more or less")
+            put(f"  time   about {duration(plan.seconds)} on {cards} like an A100, by a factor of two more or less")
         for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

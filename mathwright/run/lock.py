@@ -77,10 +77,13 @@ def holder(folder: Path) -> Mapping[str, Any]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a command holds the lock of a run now."""
-    descriptor = _open(folder / LOCK)
+    """Whether a command holds the lock of a run now. Nothing is written: the folder may be another's to read."""
     try:
-        return not _locked(descriptor, fcntl.LOCK_EX)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 

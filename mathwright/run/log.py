@@ -16,7 +16,11 @@ from mathwright.files import append_line, jsonable, whole_lines, write_lines
 from mathwright.lines import json_text
 from mathwright.run.funnel import Funnel
 from mathwright.run.scalars import Scalars
+from mathwright.run.status import Status
 from mathwright.terminal import console
+
+LINE_S = 60.0
+"""Where the log is no terminal, work that goes on says so this often."""
 
 
 class Log:
@@ -32,6 +36,7 @@ class Log:
         self._funnels: list[Funnel] = []
         self._warnings: list[str] = []
         self._scalars = Scalars(path)
+        self.status = Status(None)
 
     # -- measurements --
 
@@ -80,11 +85,15 @@ class Log:
         """A line of log that says so. Kept for the manifest."""
         if message not in self._warnings:
             self._warnings.append(message)
+            self.status.warn(self._warnings)
         self.say(Text.assemble(("warning", "yellow"), " ", message))
 
     @contextmanager
     def progress(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A progress bar; call the yielded function with the amount of work done since the last call."""
+        """A progress bar; call the yielded function with the amount of work done since the last call.
+
+        Where the log goes into a pipe or a file, a line a minute says how far it has come.
+        """
         columns = (
             TextColumn(f"{self.name:>8} ", style="bold cyan", markup=False),
             TextColumn("{task.description}", markup=False),
@@ -92,9 +101,21 @@ class Log:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=console, transient=True) as bars:
+        self.status.begin(description, total)
+        said = time.monotonic()
+
+        def advance(amount: int = 1) -> None:
+            nonlocal said
+            bars.advance(task, amount)
+            self.status.advance(amount)
+            if not console.is_terminal and time.monotonic() - said >= LINE_S and self.status.work is not None:
+                said = time.monotonic()
+                self.say(self.status.work.said(time.time()))
+
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
             task: TaskID = bars.add_task(description, total=total)
-            yield lambda amount=1: bars.advance(task, amount)
+            yield advance
+        self.status.end()  # work that was interrupted stays what the stage was at
 
 
 def read_metrics(stage_path: Path) -> Iterator[dict[str, Any]]:

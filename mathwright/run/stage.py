@@ -24,6 +24,7 @@ from mathwright.machine import this_machine
 from mathwright.run import aside
 from mathwright.run.funnel import Funnel
 from mathwright.run.log import Log
+from mathwright.run.status import Status
 
 
 class Stage(Log):
@@ -35,6 +36,7 @@ class Stage(Log):
     def __init__(self, name: str, path: Path, fingerprint: str) -> None:
         super().__init__(name, path)
         self.fingerprint = fingerprint
+        self.status = Status(path if self.writes else None)
         self._started = time.monotonic()
 
     # -- resuming --
@@ -119,9 +121,13 @@ class Stage(Log):
         if path.is_file():  # of what the stage was before people decided otherwise
             aside.set_aside(path)
         write_json(path, manifest)
+        self.status.remove()
         self.say(
             f"finished in {manifest['seconds']:.0f} s, peak memory {manifest['peak_memory_bytes'] / 2**30:.2f} GiB"
         )
+        if relative:
+            made = (f"{name} {as_typed(around / path)}" for name, path in relative.items())
+            self.say(f"made {', '.join(made)}")
 
     def output(self, name: str) -> Path:
         """An artefact of this stage, which has finished."""
@@ -141,6 +147,12 @@ class Stage(Log):
         return earlier + time.monotonic() - self._started
 
 
+def as_typed(path: Path) -> str:
+    """A path as a person would type it here: below the current folder without what leads to that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 class SilentStage(Stage):
     """A stage as every process but the first of a training sees it: it reads, writes nothing and says nothing."""
 
@@ -156,6 +168,9 @@ class SilentStage(Stage):
         pass
 
     def say(self, message: str | Text) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
         pass
 
     @contextmanager
