@@ -77,6 +77,7 @@ CORPUS: dict[str, set[str]] = {
     "pages": {"archive", "claims", "classifier", "documents", "extract"},
     "importing": {"claims", "decontaminate", "documents", "urls"},
     "mining": {"classifier", "documents", "recipe", "rules", "urls"},
+    "export": {"documents", "importing", "mining"},
     "stage": {
         "archive",
         "claims",

@@ -1,4 +1,4 @@
-"""The command line's verbs for corpora of other people: `mathwright corpus import` and `mathwright corpus stats`."""
+"""The command line's verbs for corpora that are there: `mathwright corpus import`, `stats` and `export`."""
 
 from __future__ import annotations
 
@@ -73,6 +73,23 @@ class Stats:
     """Write the figures to this file too."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write the documents of a corpus to one file for other tools (docs/corpora.md has the fields).
+
+    `mathwright corpus export runs/mine --out mine.jsonl.zst`
+    """
+
+    corpus: Positional[Path]
+    """A run, its corpus folder, a folder that `mathwright corpus import` has written, or one documents file of it."""
+    out: Path
+    """File to write: .jsonl, .jsonl.gz, .jsonl.zst or .parquet. It has its name only once it is whole."""
+    fields: str = ""
+    """Fields, comma-separated, such as url,text,score; all by default."""
+    overwrite: bool = False
+    """Replace a file that is there."""
+
+
 def import_corpus(arguments: Import) -> None:
     """Import a corpus and say where its manifest is."""
     from mathwright.corpus.importing.plan import Options
@@ -121,6 +138,18 @@ def stats(arguments: Stats) -> None:
         put(f"of the same address\t{found.overlap.same_address:,}")
     if arguments.json is not None:
         write_json(arguments.json, found)
+
+
+def export_corpus(arguments: Export) -> None:
+    """Write a corpus to one file, and say how many documents it has."""
+    from mathwright.corpus.export import export
+
+    with console.status("writing the documents"):
+        count = export(
+            arguments.corpus, arguments.out, fields=split_names(arguments.fields), overwrite=arguments.overwrite
+        )
+    console.print(f"{count:,} documents, {arguments.out.stat().st_size / 1e6:,.1f} MB", soft_wrap=True)
+    put(str(arguments.out))
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.table import Table
 
-from mathwright.cli.corpora import Import, Stats, import_corpus, split_names, stats
+from mathwright.cli.corpora import Export, Import, Stats, export_corpus, import_corpus, split_names, stats
 from mathwright.errors import MathwrightError
 from mathwright.terminal import console, put
 
@@ -151,6 +151,7 @@ class Contamination:
 
 CORPUS_VERBS: dict[str, type] = {
     "annotate": Annotate,
+    "export": Export,
     "import": Import,
     "recall": Recall,
     "stats": Stats,
@@ -170,6 +171,7 @@ def perform(command: Any) -> None:
         Where: where,
         Import: import_corpus,
         Stats: stats,
+        Export: export_corpus,
     }
     actions[type(command)](command)
 

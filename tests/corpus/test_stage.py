@@ -6,11 +6,13 @@ import random
 import shutil
 from itertools import pairwise
 
+import pyarrow.parquet as pq
 import pytest
 
 from mathwright.corpus.decontaminate import find_contamination
 from mathwright.corpus.decontaminate.part import build_benchmark_index
 from mathwright.corpus.documents.compute import read_columns, read_rows
+from mathwright.corpus.export import export
 from mathwright.corpus.mining.pool import Pool
 from mathwright.corpus.mining.seed import match_seed
 from mathwright.corpus.mining.state import State
@@ -294,6 +296,23 @@ def test_shards_hold_the_documents(finished):
     seen = [document for folder in folders.values() for document in TokenShards(folder).documents()]
     assert {document.url: document.num_bytes for document in seen} == {u: r["num_bytes"] for u, r in rows.items()}
     assert {document.offset for document in seen} == {row["offset"] for row in rows.values()}
+
+
+def test_each_exported_document_has_the_score_it_was_collected_by(finished, tmp_path):
+    stage, manifest = finished
+    count = export(stage.path.parent, tmp_path / "c.parquet")
+    rows = pq.read_table(tmp_path / "c.parquet").to_pylist()
+    last = stage.path.parent / manifest["outputs"]["classifier"]
+    pages = {row["url"]: row["score"] for row in pq.read_table(last / "pages.parquet").to_pylist()}
+    assert count == len(rows) > 20
+    assert [row["score"] for row in rows] == [pages[row["url"]] for row in rows]
+    assert len({row["score"] for row in rows}) > 10
+    pq.write_table(pq.read_table(last / "pages.parquet").slice(0, 3), tmp_path / "pages.parquet")
+    (tmp_path / "run").mkdir()
+    shutil.copytree(stage.path, tmp_path / "run/corpus")
+    shutil.copy(tmp_path / "pages.parquet", tmp_path / "run" / manifest["outputs"]["classifier"] / "pages.parquet")
+    with pytest.raises(MathwrightError, match="has no score of"):
+        export(tmp_path / "run/corpus", tmp_path / "d.parquet")
 
 
 def test_a_resumed_run_gives_the_same(web, finished, tmp_path):

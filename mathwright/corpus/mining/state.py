@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,14 @@ class State:
             next_seed_pages=arrays["next_seed"],
             rules=read_rules(folder / "rules.toml"),
         )
+
+
+def collected_scores(folder: Path) -> Iterator[tuple[str, float]]:
+    """URL and score of the pages that an iteration collected, in the order of the pool, a batch in memory at a time."""
+    with pq.ParquetFile(folder / "pages.parquet") as pages:
+        for batch in pages.iter_batches(batch_size=_PAGES_ROWS, columns=["url", "score", "collected"]):
+            columns = (batch.column(name).to_pylist() for name in ("url", "score", "collected"))
+            yield from ((url, score) for url, score, collected in zip(*columns, strict=True) if collected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
