@@ -35,7 +35,20 @@ from tests import warm
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NEEDS = re.compile(r"# needs (\S.*)")
 FILE = re.compile(r"# ([\w-]+\.py)\s*$")
-ALSO = {"pip", "hf", "make", "git", "torchrun", "tensorboard", "python", "sudo", "cd", "nvidia-smi", "source", "export"}
+ALSO = {
+    "pip",
+    "hf",
+    "make",
+    "git",
+    "torchrun",
+    "tensorboard",
+    "python3",
+    "sudo",
+    "cd",
+    "nvidia-smi",
+    "source",
+    "export",
+}
 """What blocks that are not run may call besides mathwright."""
 TIMEOUT_S = 120.0
 _STUB = """\
