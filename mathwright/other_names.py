@@ -1,6 +1,7 @@
-"""What options of other trainers are called here: who types TRL's or verl's name is told ours.
+"""What options of other tools are called here: who types a name of TRL, verl, lm-eval or datatrove is told ours.
 
-In each answer PART stands for the part of a recipe that is spoken of: sft, reward, rl, pretrain.
+An answer that begins with "nothing:" says why there is no such option. In each answer PART stands for the part of a
+recipe that is spoken of: sft, reward, rl, pretrain.
 """
 
 from __future__ import annotations
@@ -82,15 +83,8 @@ TRL = {
     "overwrite_output_dir": "--clear",
     "push_to_hub": "nothing: RUN/STAGE/model is a folder that `hf upload` takes",
     "deepspeed": "torchrun: states are sharded by FSDP2 (docs/training.md)",
-    "system_instruction": "--system",
-    "num_fewshot": "--shots",
-    "model_args": "the model itself: `mathwright eval MODEL`",
-    "gen_kwargs": "--temperature, --top-p, --max-new-tokens",
-    "apply_chat_template": "--template tokenizer",
-    "log_samples": "nothing: all samples are kept, with a page to browse them",
-    "output_path": "--out",
 }
-"""Of TRL's configurations and transformers' TrainingArguments, some of lm-eval's."""
+"""Of TRL's configurations and transformers' TrainingArguments."""
 
 VERL = {
     "algorithm.adv_estimator": "rl.method",
@@ -128,22 +122,88 @@ VERL = {
 }
 """Of verl's configuration, by their whole paths."""
 
+LM_EVAL = {
+    "model": "the first argument: `mathwright eval MODEL`; --engine vllm or server for backends",
+    "model_args": "the model itself: `mathwright eval MODEL`; --dtype, --max-length, --tensor-parallel-size",
+    "tasks": "--tasks; your own problems are --problems FILE",
+    "include_path": "--problems FILE: a task is a file of questions and answers",
+    "num_fewshot": "--shots",
+    "fewshot_as_multiturn": "--template tokenizer, which shows exemplars as turns",
+    "apply_chat_template": "--template tokenizer",
+    "system_instruction": "--system",
+    "gen_kwargs": "--temperature, --top-p, --top-k, --max-new-tokens",
+    "repeats": "--samples",
+    "limit": "--limit, a number of problems",
+    "batch_size": "--batch-size",
+    "device": "--device",
+    "seed": "--seed",
+    "output_path": "--out",
+    "log_samples": "nothing: all samples are kept, with a page to browse them",
+    "use_cache": "nothing: samples are kept in --out, and the same command draws only what is missing",
+    "cache_requests": "nothing: samples are kept in --out, and the same command draws only what is missing",
+    "write_out": "nothing: samples.html in --out shows every prompt",
+    "confirm_run_unsafe_code": "nothing: programs run in the sandbox (docs/sandbox.md)",
+    "trust_remote_code": "MATHWRIGHT_TRUST_MODEL_CODE=M in the environment; without it no code of a model is run",
+}
+"""Of lm-eval's command line."""
+
+DATATROVE = {
+    "WarcReader": "`mathwright corpus --archives 'warcs/*.gz' --seed-urls seeds.txt`",
+    "JsonlReader": "`mathwright corpus import text FOLDER --out D`",
+    "ParquetReader": "`mathwright corpus import text FOLDER --out D`",
+    "HuggingFaceDatasetReader": "`mathwright corpus import text OWNER/NAME --out D`",
+    "text_key": "--text-column",
+    "glob_pattern": "a quoted glob in place of a folder",
+    "Trafilatura": "nothing: pages are extracted with their formulas (docs/extraction.md)",
+    "URLFilter": "corpus.rules, a rules.toml; `mathwright corpus annotate RUN` makes one",
+    "LanguageFilter": "corpus.filters.languages",
+    "GopherRepetitionFilter": "corpus.filters: mathwright.corpus.recipe.GOPHER_REPETITION has Gopher's values",
+    "GopherQualityFilter": "corpus.min_words and corpus.filters.max_words; quality is told by the classifier",
+    "FastTextClassifierFilter": "corpus.page_classifier and corpus.page_min_score; mining trains one by itself",
+    "MinhashDedupSignature": "corpus.dedup_similarity, corpus.dedup_permutations and corpus.dedup_bands",
+    "MinhashDedupCluster": "corpus.dedup_keeps: which page of a cluster stays",
+    "SentenceDedupFilter": "nothing: near-duplicate pages are left out whole, repeated lines by corpus.filters",
+    "NGramsDecontIndexer": "corpus.benchmarks, or --decontaminate of `corpus import`",
+    "NGramsDecontFilter": "corpus.decontaminate_ngram and corpus.decontaminate_mode",
+    "PIIFormatter": "nothing: texts are kept as they were published",
+    "DocumentTokenizer": "nothing: shards are written at the end, with the tokenizer of --model or --tokenizer",
+    "TokensCounter": "`mathwright corpus stats DIR`",
+    "JsonlWriter": "`mathwright corpus export RUN --out mine.jsonl.zst`",
+    "ParquetWriter": "`mathwright corpus export RUN --out mine.parquet`",
+    "exclusion_writer": "nothing: what is dropped lies in rejected/, with the reason",
+    "LocalPipelineExecutor": "the command itself, with a process a core",
+    "SlurmPipelineExecutor": "the same command on every machine that sees --out; they share the archives",
+    "RayPipelineExecutor": "--runner ray",
+    "workers": "--workers of `mathwright corpus import`; archives are read by a process a core",
+    "logging_dir": "--out",
+    "skip_completed": "nothing: the same command resumes where it was stopped",
+}
+"""Of datatrove's pipelines: blocks, executors and their arguments."""
+
+TOOLS = {"verl": VERL, "TRL": TRL, "lm-eval": LM_EVAL, "datatrove": DATATROVE}
+"""What we answer to, by the tool whose names they are. docs/from_other_tools.md has all of it as tables."""
+_FIRST = {"eval": "lm-eval", "corpus": "datatrove"}
+"""Whose name is meant where a verb has several candidates."""
+
 
 def ours(name: str, part: str = "") -> str:
-    """What an option of another trainer is called here, as the end of a hint; "" for a name that we do not know.
+    """What an option of another tool is called here, as the end of a hint; "" for a name that we do not know.
 
-    part: of the recipe, if one is spoken of.
+    part: of the recipe, or the verb, if one is spoken of.
     """
     key = name.lstrip("-+").replace("-", "_")
-    if key in VERL:
-        trainer, answer = "verl", VERL[key]
-    elif key.rpartition(".")[2] in TRL:
-        trainer, answer = "TRL", TRL[key.rpartition(".")[2]]
+    short = key.rpartition(".")[2]
+    first = _FIRST.get(part.partition(" ")[0], "verl")
+    for tool in sorted(TOOLS, key=lambda tool: tool != first):
+        answer = TOOLS[tool].get(key if tool == "verl" else short, "")
+        same = answer.startswith(f"--{short.replace('_', '-')}")  # it is called so here too, by another verb
+        if answer and not same:
+            break
     else:
         return ""
     if part:
         answer = answer.replace("PART", part)
-    said = f"{trainer}'s {key.rpartition('.')[2]} is {answer} here"
+    said = f"{tool}'s {short} is {answer} here"
     return (
         said.replace(" is nothing:", " has no counterpart here:").removesuffix(" here") if "nothing:" in said else said
     )

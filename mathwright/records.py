@@ -335,7 +335,7 @@ def read_jsonl(path: str | Path, cls: type[R]) -> Iterator[R]:
             except ValueError as error:  # UnicodeDecodeError is one
                 raise MathwrightError(
                     f"{path}:{number}: not a {cls.__name__}: {error}",
-                    hint="each line is one JSON object; mend or remove this line",
+                    hint="each line is one JSON object; correct or remove this line",
                 ) from error
 
 

@@ -18,7 +18,7 @@ class Import:
     """A corpus of other people as documents and token shards (docs/corpora.md).
 
     `mathwright corpus import openwebmath corpora/open-web-math --out corpora/owm --tokenizer MODEL`
-    Called again, a stopped import goes on. Layouts: openwebmath, proof_pile_2, algebraic_stack, mathpile, finemath,
+    Called again, a stopped import resumes. Layouts: openwebmath, proof_pile_2, algebraic_stack, mathpile, finemath,
     infimm_webmath, megamath, redpajama_arxiv, pes2o, the_stack, starcoderdata, fineweb, dclm; text is any other.
     """
 

@@ -23,7 +23,7 @@ class Fetch:
     """§2.1 Look pages up in Common Crawl's index and fetch them into WARC files, for `corpus.web.archives`.
 
     `mathwright fetch --index https://index.commoncrawl.org/CC-MAIN-2024-10-index --url-prefix docs.sympy.org/latest/
-    --out fetched`. What is fetched is kept: the same command goes on where it was stopped.
+    --out fetched`. What is fetched is kept: the same command resumes where it was stopped.
     """
 
     index: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -53,7 +53,7 @@ class Crawl:
     """§2.1 Fetch pages into WARC files, those first that a classifier expects to be mathematics (docs/crawling.md).
 
     `mathwright crawl https://example.org/ --out pages --contact me@example.org --classifier RUN/corpus/iteration-2`
-    Called again, a stopped crawl goes on.
+    Called again, a stopped crawl resumes.
     """
 
     start_urls: Positional[tuple[str, ...]] = ()
@@ -92,7 +92,7 @@ class Crawl:
 class Annotate:
     """§2.1 Decide on a local web page which domains and URL prefixes of a run are mathematics.
 
-    Decisions are saved at once in RUN/rules.toml. The command that made the run goes on with them.
+    Decisions are saved at once in RUN/rules.toml. The command that made the run, given again, continues with them.
     """
 
     run: Positional[Path]

@@ -19,7 +19,7 @@ class Score:
     """§4.1 Score the responses of a JSONL file with an outcome reward model.
 
     `mathwright reward score runs/quickstart/reward/model samples.jsonl --out scored.jsonl`. A row has a "prompt" and a
-    "response", or a list "responses"; a prompt stands as the model is to read it. Called again, it goes on where it
+    "response", or a list "responses"; a prompt stands as the model is to read it. Called again, it resumes where it
     was stopped.
     """
 

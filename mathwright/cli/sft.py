@@ -61,7 +61,7 @@ class Annotate:
     """§3 Have a teacher write solutions of problems; right ones that differ are kept (docs/solutions.md).
 
     `mathwright sft annotate problems.jsonl --teacher Qwen/Qwen2.5-Math-7B-Instruct --engine vllm --out solutions/qwen`.
-    Called again, a stopped annotation goes on; nothing is asked twice.
+    Called again, a stopped annotation resumes; nothing is asked twice.
     """
 
     problems: Positional[Path]

@@ -20,7 +20,7 @@ class Label:
     """§4.1.3 Label the steps of a model's responses by Monte-Carlo completions (docs/process_rewards.md).
 
     `mathwright reward label runs/quickstart/sft/model runs/quickstart/problems/train.jsonl --out labels`
-    Writes labels.jsonl; the same command goes on where it was stopped.
+    Writes labels.jsonl; the same command resumes where it was stopped.
     """
 
     model: Positional[str]

@@ -136,7 +136,7 @@ def _help(recipe: CorpusRecipe, stage: Stage) -> Claim:
         _extract(_archives(recipe.web, stage), stage, recipe)
     lead = Claim.take(stage.path / "lead.lock")
     if lead is None:
-        raise SharedWorkDoneError("the pages are extracted; the process that came first goes on with them")
+        raise SharedWorkDoneError("the pages are extracted; the process that came first continues with them")
     return lead
 
 

@@ -112,7 +112,7 @@ class VllmLoop:
         except _engine_dead() as error:
             raise MathwrightError(
                 f"vLLM's engine died: {_first_line(error)}",
-                hint="what was finished before is kept; run the same command again to go on from there",
+                hint="what was finished before is kept; run the same command again to resume from there",
             ) from error
         finally:
             run.leave()

@@ -60,7 +60,7 @@ def run(
     if recipe.num_epochs is not None:
         there = sum(one.num_tokens for one in shards.values())
         recipe = replace(recipe, num_tokens=round(recipe.num_epochs * there))
-        stage.say(f"{recipe.num_epochs:g} passes over {there:,} tokens")
+        stage.say(f"{recipe.num_epochs:g} pass{'' if recipe.num_epochs == 1 else 'es'} over {there:,} tokens")
     num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
     mixture = Mixture(recipe, shards, num_steps=num_steps, seed=seed)
     stage.say(mixture.describe())

@@ -172,7 +172,7 @@ def recipe() -> Recipe:
 
 
 def tiny() -> Recipe:
-    """The same stages in three minutes: a model of about a million parameters, a few hundred pages."""
+    """The same stages in about four minutes: a model of about a million parameters, a few hundred pages."""
     return Recipe(
         name="quickstart_tiny",
         seed=0,

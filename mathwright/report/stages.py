@@ -23,7 +23,7 @@ ABOUT = {
     "model": "The model that everything begins with.",
     "corpus": "Mathematical pages found in web archives by a classifier that learns from its own finds (§2.1).",
     "compare": "The same model trained on each corpus alone: which corpus teaches more mathematics (§2.2).",
-    "pretrain": "The model goes on learning to predict text, now of the corpus (§2.3).",
+    "pretrain": "The model continues to learn to predict text, now of the corpus (§2.3).",
     "sft": "The model learns to answer questions from worked solutions (§3).",
     "reward": "A model that learns to tell right answers from wrong ones, or right steps from wrong ones (§4.1).",
     "rl": "The model draws answers, is rewarded for right ones, and learns from what did better than the rest (§4).",

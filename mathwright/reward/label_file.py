@@ -41,7 +41,7 @@ def label_file(
     device: str = "cpu",
     seed: int = 0,
 ) -> Path:
-    """Sample responses to problems and label their steps; the same command goes on where it was stopped.
+    """Sample responses to problems and label their steps; the same command resumes where it was stopped.
 
     Args:
         model: folder, hub id or wheel: writes the responses and completes them.
@@ -130,5 +130,5 @@ def _require_same(path: Path, settings: Mapping[str, Any]) -> None:
     if changed := [name for name in ours if theirs.get(name) != ours[name]]:
         raise MathwrightError(
             f"{path.parent} holds labels of other settings: {', '.join(changed)}",
-            hint="choose another --out, or give the same settings to go on",
+            hint="choose another --out, or give the same settings to resume",
         )

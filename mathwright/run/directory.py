@@ -161,7 +161,7 @@ class RunDirectory:
         if clear or found.state == "nothing":
             aside.begin_stage(path, begun.as_json(), kept=None)
         elif found.state == "grown" and read_manifest(path) is None:
-            stage.say(f"more of the same is asked for ({said(found.changes)}): going on")
+            stage.say(f"more of the same is asked for ({said(found.changes)}): continuing")
             write_json(path / aside.BEGUN, begun.as_json())
         else:
             _begin_elsewhere(stage, found, begun, start)
@@ -183,7 +183,7 @@ def _warn_of_version(stage: Stage, begun: Begun) -> None:
 def _go_on(stage: Stage, begun: Begun, settings: Mapping[str, Any]) -> None:
     """Go on with a stage under settings that change nothing of its result, and say which are others."""
     if changes := differences(begun.settings, settings):
-        stage.say(f"going on with {said(changes)}")
+        stage.say(f"resuming with {said(changes)}")
         write_json(stage.path / aside.BEGUN, replace(begun, settings=settings).as_json())
 
 

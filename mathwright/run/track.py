@@ -50,7 +50,7 @@ def tracked(name: str, *, run: Path, config: Mapping[str, Any], say: Callable[[s
             module.log({f"{stage}/step": measurement["step"], **values})
         except Exception as error:  # the network, a quota, a login that ran out
             Log.followers.remove(follow)
-            say(f"{name} takes no more measurements ({error}); the run goes on, all of them are in metrics.jsonl")
+            say(f"{name} takes no more measurements ({error}); the run continues, all of them are in metrics.jsonl")
 
     Log.followers.append(follow)
     try:

@@ -65,9 +65,8 @@ def run(
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
     if recipe.num_epochs is not None:
         num_steps = steps_of([len(e.tokens) for e in examples], recipe, seed=seed)
-        stage.say(
-            f"{recipe.num_epochs:g} pass{'' if recipe.num_epochs == 1 else 'es'} over {len(examples):,} examples: {num_steps:,} steps"
-        )
+        passes = f"{recipe.num_epochs:g} pass{'' if recipe.num_epochs == 1 else 'es'}"
+        stage.say(f"{passes} over {len(examples):,} examples: {num_steps:,} steps")
         recipe = replace(recipe, num_steps=num_steps)
     if recipe.lora is not None:
         lora.attach(lm, recipe.lora, seed=seed)

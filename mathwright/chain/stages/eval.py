@@ -21,7 +21,7 @@ ABOUT = """\
 §2.3, §3.2 Measure a model on benchmarks, or the models of a run: accuracy, Maj@K, Pass@K, with or without tools.
 
 With --tasks the first argument is a model: `mathwright eval MODEL --tasks gsm8k,math --mode cot,tool --samples 16`.
-Finished samples are kept: the same command goes on where it was stopped."""
+Finished samples are kept: the same command resumes where it was stopped."""
 
 
 def reads(recipe: Recipe) -> Sequence[str]:

@@ -236,7 +236,7 @@ def find_iteration(run: Path, number: int | None = None) -> tuple[int, Path]:
     if not finished:
         raise MathwrightError(
             f"{run} has no finished iteration yet",
-            hint="run the same command again until its first iteration is done; it goes on where it stopped",
+            hint="run the same command again until its first iteration is done; it resumes where it stopped",
         )
     if number is not None and number not in finished:
         hint = f"it has {', '.join(str(k) for k in finished)}"

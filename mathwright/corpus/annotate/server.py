@@ -250,7 +250,7 @@ def _say_end(session: Session) -> None:
         ),
         soft_wrap=True,
     )
-    console.print(f"the command that made {session.run} goes on with them", soft_wrap=True)
+    console.print(f"give the command that made {session.run} again: it continues with them", soft_wrap=True)
 
 
 def _user() -> str:

@@ -140,7 +140,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, row if isinstance(row, dict) else {}
     except json.JSONDecodeError as error:
         raise MathwrightError(
-            f"{path}:{number}: not JSON: {error}", hint="each line is one JSON object; mend or remove it"
+            f"{path}:{number}: not JSON: {error}", hint="each line is one JSON object; correct or remove it"
         ) from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MathwrightError(

@@ -1,4 +1,4 @@
-"""A small real web: the documentation of installed Python packages, served on the loopback, one host a package."""
+"""A small real web: the documentation of installed Python packages, served on the loopback, each as a host."""
 
 from mathwright.corpus.localweb.index import Entry, PackageDocs, build_index
 from mathwright.corpus.localweb.web import DocsWeb

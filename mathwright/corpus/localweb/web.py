@@ -22,7 +22,7 @@ MAX_PAGES = 3000
 
 
 class DocsWeb:
-    """The documentation of installed packages as a web on the loopback, one host a package, while the context lasts.
+    """The documentation of installed packages as a web on the loopback, each as a host, while the context lasts.
 
     with DocsWeb(["sympy", "asyncio"]) as web:
         crawl(web.start_urls, ...)  # http://sympy.localhost:PORT/index.html, ...

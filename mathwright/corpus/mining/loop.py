@@ -71,7 +71,7 @@ def mine(recipe: CorpusRecipe, pool: Pool, stage: Stage, rng_seed: int) -> Mined
         if not is_made and recipe.annotation == "people" and not loop.is_over(rows):
             raise Paused(
                 f"iteration {iteration} is ready to be annotated: mathwright corpus annotate {stage.path.parent}",
-                hint="then the same command goes on",
+                hint="then give the same command again: it continues",
             )
     assert state is not None
     if len(rows) > 1 and rows[-1]["overlap"] >= recipe.stop_overlap:

@@ -145,7 +145,7 @@ class Annotation:
             if self.requests.stopped:
                 self.stage.warn(
                     f"stopped at {self.requests.cost:.4f}: the next request would cost more than --max-cost; raise it "
-                    "and run the command again to go on"
+                    "and run the command again to resume"
                 )
                 return
 

@@ -399,7 +399,7 @@ def test_the_command_prints_its_address_and_ends_with_where_the_rules_are(run):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert f"{run / 'rules.toml'}: 0 rules; 0 of 4 domains decided, 0% of the collected pages covered" in errors
-    assert "goes on with them" in errors
+    assert "continues with them" in errors
 
 
 @pytest.mark.slow
