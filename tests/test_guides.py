@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,8 @@ def warcs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _page(words: list[str], draw: random.Random) -> str:
-    paragraphs = [" ".join(draw.choices(words + COMMON, k=60)).capitalize() for _ in range(3)]
+def _page(words: Sequence[str], draw: random.Random) -> str:
+    paragraphs = [" ".join(draw.choices([*words, *COMMON], k=60)).capitalize() for _ in range(3)]
     title = " ".join(draw.sample(words, 2))
     body = "".join(f"<p>{paragraph}.</p>" for paragraph in paragraphs)
     return f"<html><head><title>{title}</title></head><body><main><h1>{title}</h1>{body}</main></body></html>"

@@ -151,7 +151,11 @@ def _writer(target: Path) -> Callable[[Path, Sequence[str]], AbstractContextMana
 @contextmanager
 def _json_lines(file: Any, names: Sequence[str]) -> Iterator[Write]:
     with file, io.BufferedWriter(_Raw(file), BATCH_BYTES // 8) as lines:
-        yield lambda row: lines.write((json_text({name: _plain(name, row[name]) for name in names}) + "\n").encode())
+
+        def write(row: Row) -> None:
+            lines.write((json_text({name: _plain(name, row[name]) for name in names}) + "\n").encode())
+
+        yield write
 
 
 class _Raw(io.RawIOBase):

@@ -101,6 +101,7 @@ class Log:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
+        is_shown = console.is_terminal or console.is_jupyter
         self.status.begin(description, total)
         said = time.monotonic()
 
@@ -108,11 +109,11 @@ class Log:
             nonlocal said
             bars.advance(task, amount)
             self.status.advance(amount)
-            if not console.is_terminal and time.monotonic() - said >= LINE_S and self.status.work is not None:
+            if not is_shown and time.monotonic() - said >= LINE_S and self.status.work is not None:
                 said = time.monotonic()
                 self.say(self.status.work.said(time.time()))
 
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        with Progress(*columns, console=console, transient=True, disable=not is_shown) as bars:
             task: TaskID = bars.add_task(description, total=total)
             yield advance
         self.status.end()  # work that was interrupted stays what the stage was at
