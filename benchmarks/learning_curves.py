@@ -158,6 +158,8 @@ class Arm:
 
 
 LEARNED = {"reward": "model"}
+GENTLE = {**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}
+"""The learned reward that lifts the policy most (docs/log.md)."""
 ARMS = {
     # Figure 5
     "grpo": Arm(),
@@ -169,7 +171,7 @@ ARMS = {
     "grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True}),
     # less of the division by the deviation, which makes as much of the noise of an all-wrong group as of verdicts
     "grpo_sigmoid_floor": Arm(changes={**LEARNED, "sigmoid_reward": True, "advantage_eps": 0.2}),
-    "dr_grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}),
+    "dr_grpo_sigmoid": Arm(changes=GENTLE),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
     # a response is worth its worst step, in place of the sum over its steps (PURE)
     "grpo_process_model_min": Arm(changes={"method": "grpo_process", "step_reward": "model", "process_credit": "min"}),
@@ -180,10 +182,10 @@ ARMS = {
     "ppo_from_reward": Arm(changes={"method": "ppo", "value_init": "reward"}),
     "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "policy", "lambda_policy": 0.95}),
     # Algorithm 1: the reward model refreshed or frozen, pi_ref reset or kept
-    "iterated": Arm(changes=LEARNED, iterations=2),
-    "iterated_frozen": Arm(changes={**LEARNED, "refresh_reward": False}, iterations=2),
-    "iterated_kept": Arm(changes={**LEARNED, "reset_reference": False}, iterations=2),
-    "iterated_neither": Arm(changes={**LEARNED, "refresh_reward": False, "reset_reference": False}, iterations=2),
+    "iterated": Arm(changes=GENTLE, iterations=2),
+    "iterated_frozen": Arm(changes={**GENTLE, "refresh_reward": False}, iterations=2),
+    "iterated_kept": Arm(changes={**GENTLE, "reset_reference": False}, iterations=2),
+    "iterated_neither": Arm(changes={**GENTLE, "refresh_reward": False, "reset_reference": False}, iterations=2),
 }
 VALUE_GROUPS = 600
 """Questions, each with 8 samples of the fine-tuned model and their verdicts, that values learn from beforehand."""
