@@ -18,10 +18,10 @@ the same command prints the tables again.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from mathwright.lm.scratch import from_scratch
 from mathwright.problems.formats import response_text
 from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
 from mathwright.problems.sources import load_problems
-from mathwright.records import EvalRecord, Problem, Solution, read_jsonl, to_json
+from mathwright.records import EvalRecord, JudgedGroup, Problem, Solution, read_jsonl, to_json
 from mathwright.reward.recipe import ProcessRecipe, RewardRecipe
 from mathwright.reward.stage import run as train_reward_models
 from mathwright.rl import training as rl
@@ -158,6 +158,8 @@ class Arm:
 
 
 LEARNED = {"reward": "model"}
+GENTLE = {**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}
+"""The learned reward that lifts the policy most (docs/log.md)."""
 ARMS = {
     # Figure 5
     "grpo": Arm(),
@@ -169,22 +171,38 @@ ARMS = {
     "grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True}),
     # less of the division by the deviation, which makes as much of the noise of an all-wrong group as of verdicts
     "grpo_sigmoid_floor": Arm(changes={**LEARNED, "sigmoid_reward": True, "advantage_eps": 0.2}),
-    "dr_grpo_sigmoid": Arm(changes={**LEARNED, "sigmoid_reward": True, "method": "dr_grpo"}),
+    "dr_grpo_sigmoid": Arm(changes=GENTLE),
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
     # a response is worth its worst step, in place of the sum over its steps (PURE)
     "grpo_process_model_min": Arm(changes={"method": "grpo_process", "step_reward": "model", "process_credit": "min"}),
-    # PPO: as many samples, of each question 8 or 1
+    # PPO: as many samples, of each question 8 or 1; its values have learned from samples of the fine-tuned model
     "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
+    "ppo_cold": Arm(changes={"method": "ppo", "value_init": "policy", "value_pretraining": 0}),
     "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy"}, alone=True),
     "ppo_from_reward": Arm(changes={"method": "ppo", "value_init": "reward"}),
     "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "policy", "lambda_policy": 0.95}),
     # Algorithm 1: the reward model refreshed or frozen, pi_ref reset or kept
-    "iterated": Arm(changes=LEARNED, iterations=2),
-    "iterated_frozen": Arm(changes={**LEARNED, "refresh_reward": False}, iterations=2),
-    "iterated_kept": Arm(changes={**LEARNED, "reset_reference": False}, iterations=2),
-    "iterated_neither": Arm(changes={**LEARNED, "refresh_reward": False, "reset_reference": False}, iterations=2),
+    "iterated": Arm(changes=GENTLE, iterations=2),
+    "iterated_frozen": Arm(changes={**GENTLE, "refresh_reward": False}, iterations=2),
+    "iterated_kept": Arm(changes={**GENTLE, "reset_reference": False}, iterations=2),
+    "iterated_neither": Arm(changes={**GENTLE, "refresh_reward": False, "reset_reference": False}, iterations=2),
 }
+VALUE_GROUPS = 600
+"""Questions, each with 8 samples of the fine-tuned model and their verdicts, that values learn from beforehand."""
 FIGURE_5 = ("grpo", "grpo_process", "online_rft", "rft")
+
+
+def drawn_problems() -> tuple[list[Problem], list[Problem], list[Problem], list[Problem], list[Solution]]:
+    """Problems to fine-tune on, to reinforce on, held out, with new numbers; the solutions of all but the last."""
+    source = ProblemSourceRecipe(
+        source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL + NUM_HELDOUT, num_test=400
+    )
+    loaded = load_problems(ProblemsRecipe(sources=(source,), difficulty=0, seed=0))
+    order = torch.randperm(len(loaded.train), generator=torch.Generator().manual_seed(0))
+    shuffled = [loaded.train[i] for i in order]
+    assert len({p.question for p in shuffled}) == len(shuffled), "no question is asked twice"
+    parts = shuffled[:NUM_SFT], shuffled[NUM_SFT : NUM_SFT + NUM_RL], shuffled[-NUM_HELDOUT:]
+    return *parts, list(loaded.test), list(loaded.solutions)
 
 
 class Experiment:
@@ -193,17 +211,10 @@ class Experiment:
     def __init__(self, out: Path, num_steps: int, num_questions: int) -> None:
         self.run = RunDirectory(out, recipe_name="learning_curves", recipe={"sft": to_json(SFT)})
         self.num_steps, self.num_questions = num_steps, num_questions
-        source = ProblemSourceRecipe(
-            source="procedural", path=QUESTIONS, num_train=NUM_SFT + NUM_RL + NUM_HELDOUT, num_test=400
-        )
-        loaded = load_problems(ProblemsRecipe(sources=(source,), difficulty=0, seed=0))
-        order = torch.randperm(len(loaded.train), generator=torch.Generator().manual_seed(0))
-        shuffled = [loaded.train[i] for i in order]
-        assert len({p.question for p in shuffled}) == len(shuffled), "no question is asked twice"
-        self.sft_problems, self.rl_problems = shuffled[:NUM_SFT], shuffled[NUM_SFT : NUM_SFT + NUM_RL]
+        self.sft_problems, self.rl_problems, heldout, new_numbers, solutions = drawn_problems()
         ids = {problem.id for problem in self.sft_problems}
-        self.solutions = [s for s in loaded.solutions if s.format == "cot" and s.problem_id in ids]
-        self.sets = {"heldout": shuffled[-NUM_HELDOUT:], "new numbers": list(loaded.test)}
+        self.solutions = [s for s in solutions if s.format == "cot" and s.problem_id in ids]
+        self.sets = {"heldout": heldout, "new numbers": new_numbers}
 
     def fine_tuned(self) -> Path:
         stage = self.run.stage("sft", SFT, SCRATCH, QUESTIONS, NUM_SFT)
@@ -235,7 +246,8 @@ class Experiment:
     def arm(self, name: str, seed: int, rate: float) -> Stage:
         arm = ARMS[name]
         recipe = arm.recipe(self.num_steps, self.num_questions, rate)
-        by_outcome = recipe.reward == "model" or recipe.value_init == "reward"
+        pretrained = recipe.method == "ppo" and recipe.value_pretraining > 0
+        by_outcome = recipe.reward == "model" or recipe.value_init == "reward" or pretrained
         by_process = recipe.step_reward == "model"
         stage = self.run.stage(named(name, seed, rate), recipe, SFT, *[REWARD] * by_outcome, *[PROCESS] * by_process)
         if stage.finished:
@@ -253,7 +265,8 @@ class Experiment:
         if recipe.iterations > 1:
             iterate.run(recipe, stage, reward=judge, **given)
         else:
-            rl.run(recipe, stage, reward_model=judge.model if judge else None, **given)
+            samples = islice(read_jsonl(judge.samples, JudgedGroup), VALUE_GROUPS) if judge and pretrained else ()
+            rl.run(recipe, stage, reward_model=judge.model if judge else None, value_samples=list(samples), **given)
         return stage
 
     def evaluation(self, name: str, model: Path) -> dict[str, dict[str, Any]]:
@@ -290,12 +303,13 @@ def named(arm: str, seed: int, rate: float) -> str:
     return f"{arm}-{seed}" + (f"-rate{rate:g}" if rate != 1 else "")
 
 
-def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution]) -> None:
+def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution], recipe: SFTRecipe = SFT) -> None:
+    """A model from scratch, its tokenizer of these texts."""
     texts = [p.question for p in problems] + [response_text(s, TEMPLATE) for s in solutions]
-    lm = from_scratch(SCRATCH, texts, max_length=256, seed=0)
+    lm = from_scratch(SCRATCH, texts, max_length=1024, seed=0)
     save(lm, stage.path / "start")
     sft.run(
-        SFT,
+        recipe,
         stage,
         model=stage.path / "start",
         problems=problems,
@@ -347,7 +361,7 @@ def main() -> None:
     rows = {"sft": experiment.evaluation("sft", experiment.fine_tuned())}
     curves: dict[str, dict[int, float]] = {}
     trainings: dict[str, dict[str, Any]] = {}
-    for seed, rate, arm in itertools.product(arguments.seeds, arguments.rates, arguments.arms):
+    for seed, rate, arm in product(arguments.seeds, arguments.rates, arguments.arms):
         stage, name = experiment.arm(arm, seed, rate), named(arm, seed, rate)
         curves[name] = {m["step"]: m["accuracy"] for m in read_metrics(stage.path) if m.get("kind") == "eval"}
         trainings[name] = training(stage)

@@ -44,12 +44,16 @@ class Training(Generic[M]):
     """Measures the model after so many steps."""
     evaluate_every: int = 0
     """Steps between evaluations, in addition to those before the first step and after the last; 0 is none."""
+    stop: Callable[[int], bool] | None = None
+    """Whether the evaluation after so many steps ends the training; the same in all processes."""
     description: str
     """Of the progress bar."""
 
 
-def fit(lm: LanguageModel, stage: Stage, training: Training[Any]) -> None:
+def fit(lm: LanguageModel, stage: Stage, training: Training[Any]) -> int:
     """Train all steps, or what is left of them after an interruption, with the same result to the bit on CPU.
+
+    Returns how many steps the training has had: `training.num_steps` where `training.stop` did not end it before.
 
     Each step logs a measurement of kind "train": loss, lr, grad_norm, seconds and the stats of the loss; `evaluate`
     logs one of kind "eval".
@@ -67,7 +71,7 @@ def fit(lm: LanguageModel, stage: Stage, training: Training[Any]) -> None:
     world = parallel.world()
     if not parallel.sharded(lm.model):
         parallel.shard(lm, world)
-    _Fit(lm, stage, training, Optimiser(lm.model, training.optimiser, num_steps=training.num_steps)).complete()
+    return _Fit(lm, stage, training, Optimiser(lm.model, training.optimiser, num_steps=training.num_steps)).complete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +83,32 @@ class _Fit:
     training: Training[Any]
     optimiser: Optimiser
 
-    def complete(self) -> None:
-        """Train from the last checkpoint, or from the beginning, to the last step."""
+    def complete(self) -> int:
+        """Train from the last checkpoint, or from the beginning, to the last step; returns that step."""
         stage, training = self.stage, self.training
         every, num_steps = training.evaluate_every, training.num_steps
-        start = self._resume()
+        start, ended = self._resume(), False
         with stage.progress(training.description, total=num_steps) as advance:
             advance(start)
             for step in range(start, num_steps):
                 if step == 0 or (every and step % every == 0):
                     self._evaluate(step)
+                    ended = training.stop is not None and training.stop(step)
+                if ended:
+                    num_steps = step
+                    break
                 self._step(step, training.batches(step))
                 advance(1)
                 done = step + 1
                 if training.checkpoint_every and done % training.checkpoint_every == 0 and done < num_steps:
                     self._save(done)
         self.lm.model.eval()
-        self._evaluate(num_steps)
+        if not ended:
+            self._evaluate(num_steps)
         if start < num_steps:
             # The training is over: a stage killed now does not train again, and one asked for more steps has it.
             checkpoint.keep_only(self._save(num_steps))
+        return num_steps
 
     def _resume(self) -> int:
         """Steps completed, of which the newest checkpoint is restored."""

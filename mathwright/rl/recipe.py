@@ -91,7 +91,8 @@ class RLRecipe:
     num_evaluated: Annotated[int, DISPLAY] = 100
     """Held-out problems they ask."""
     lora: LoraRecipe | None = None
-    """Train adapters in place of the weights; pi_ref is then the model without them."""
+    """Train adapters in place of the weights; pi_ref is then the model without them. The model is saved with them added
+    to its weights, and they alone in `adapter/`."""
     clip_eps_high: Annotated[float | None, ADDED] = None
     """Under dapo the upper side of the clip, of which clip_eps is the lower, and None is its 0.28; under gspo the same,
     and None is clip_eps; under cispo the ratio counts as at most 1 + this, and None is 4."""

@@ -69,7 +69,7 @@ from functools import partial
 from pathlib import Path
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import checkpoint, parallel
+from mathwright.lm import checkpoint, lora, parallel
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.save import save
@@ -115,7 +115,7 @@ def run(
     iteration: Iteration = ONLY,
     process_model: str | Path | None = None,
 ) -> None:
-    """Train `model` by reinforcement; outputs model and rollouts, and value_model of a method that has one.
+    """Train `model` by reinforcement; outputs model and rollouts, value_model of a method that has one, and adapter.
 
     Args:
         recipe: method, reward and sizes.
@@ -184,13 +184,16 @@ def run(
         position = training.complete()
     finally:
         models.close()
-    _finish(recipe, stage, models, template, pretrained | {"position": position})
+    _finish(recipe, stage, models, template, pretrained | {"position": position}, start=model)
     training.samples.remove()
 
 
-def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more: Values) -> None:
+def _finish(recipe: RLRecipe, stage: Stage, models: Models, template: str, more: Values, *, start: str | Path) -> None:
     outputs = {"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"}
     save(models.policy, outputs["model"])
+    if recipe.lora is not None:
+        outputs["adapter"] = stage.path / "adapter"
+        lora.save_adapter(models.policy, outputs["adapter"], recipe.lora, base=start)
     if models.critic is not None:
         outputs["value_model"] = stage.path / "value_model"
         models.critic.save(outputs["value_model"])

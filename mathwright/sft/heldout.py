@@ -14,7 +14,7 @@ from mathwright.engines.local import LocalEngine
 from mathwright.errors import MathwrightError
 from mathwright.files import write_json
 from mathwright.judge import judge_all, needs_sandbox
-from mathwright.lm import parallel
+from mathwright.lm import lora, parallel
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, pack_examples
@@ -28,7 +28,7 @@ from mathwright.sft.recipe import SFTRecipe
 from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
 
-BEST, BEST_FILE = "best", "best.json"
+BEST, BEST_FILE, BEST_ADAPTER = "best", "best.json", "best_adapter"
 
 
 def split_heldout(
@@ -62,9 +62,15 @@ class Heldout:
         examples: Sequence[Example],
         problems: Sequence[Problem],
         template: str,
+        *,
+        start: str | Path = "",
     ) -> None:
+        """start: the model that adapters are added to."""
         self._recipe, self._stage, self._lm = recipe, stage, lm
         self._examples, self._problems, self._template = examples, problems, template
+        self._start = start
+        file = stage.path / BEST_FILE
+        self._best: dict[str, float] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def measure(self, step: int) -> dict[str, float]:
         """Loss per trained token, and, where models are chosen by it, the accuracy; the best model is saved."""
@@ -76,6 +82,13 @@ class Heldout:
             value = -found["heldout_loss"] if self._recipe.choose == "loss" else found["heldout_accuracy"]
             self._keep_best(step, value)
         return found
+
+    def has_stalled(self, step: int) -> bool:
+        """Whether `recipe.patience` measurements in a row, that after `step` the last, were no better than the best."""
+        if self._recipe.patience is None or self._best is None:
+            return False
+        assert self._recipe.evaluate_every is not None, "check has seen to it"
+        return step - self._best["step"] >= self._recipe.patience * self._recipe.evaluate_every
 
     @torch.no_grad()
     def loss(self) -> float:
@@ -107,13 +120,14 @@ class Heldout:
         return sum(verdict.correct for verdict in verdicts) / len(verdicts)
 
     def _keep_best(self, step: int, value: float) -> None:
-        file = self._stage.path / BEST_FILE
-        best = json.loads(file.read_text(encoding="utf-8"))["value"] if file.is_file() else None
-        if best is not None and value <= best:
+        if self._best is not None and value <= self._best["value"]:
             return
+        self._best = {"step": step, "value": value}
         save(self._lm, self._stage.path / BEST)
+        if self._recipe.lora is not None:
+            lora.save_adapter(self._lm, self._stage.path / BEST_ADAPTER, self._recipe.lora, base=self._start)
         if self._stage.writes:
-            write_json(file, {"step": step, "value": value})
+            write_json(self._stage.path / BEST_FILE, self._best)
 
 
 def best_model(stage: Stage) -> tuple[Path, int]:

@@ -45,6 +45,9 @@ class SFTRecipe:
     choose: Annotated[Literal["loss", "accuracy"] | None, ADDED] = None
     """Which of the measured models is the stage's: that of the lowest held-out loss or of the highest accuracy of
     greedy answers in the first of `formats`. None: the last."""
+    patience: Annotated[int | None, ADDED, RESULT] = None
+    """End the training where so many measurements in a row are no better than the best by `choose`. None: train all
+    steps."""
 
 
 def check(recipe: SFTRecipe) -> None:
@@ -60,7 +63,11 @@ def check(recipe: SFTRecipe) -> None:
             f"sft.choose is {recipe.choose!r}, but nothing is measured to choose by",
             hint="--set sft.heldout=200 --set sft.evaluate_every=50",
         )
-    for name in ("heldout", "evaluate_every"):
+    if recipe.patience is not None and recipe.choose is None:
+        raise MathwrightError(
+            f"sft.patience is {recipe.patience}, but there is no measure of what is best", hint="--set sft.choose=loss"
+        )
+    for name in ("heldout", "evaluate_every", "patience"):
         if (value := getattr(recipe, name)) is not None and value < 1:
             raise MathwrightError(f"sft.{name} is {value}", hint="it must be at least 1")
     if not recipe.formats:

@@ -24,7 +24,7 @@ from mathwright.problems.turns import turn
 from mathwright.records import Problem, Solution
 from mathwright.run import Stage
 from mathwright.sft.examples import build_examples
-from mathwright.sft.heldout import Heldout, best_model, split_heldout
+from mathwright.sft.heldout import BEST_ADAPTER, Heldout, best_model, split_heldout
 from mathwright.sft.recipe import SFTRecipe, check
 
 
@@ -61,7 +61,7 @@ def run(
     heldout = None
     if recipe.heldout:
         solutions, aside, ids = split_heldout(solutions, recipe.heldout, seed)
-        heldout = _heldout(recipe, stage, lm, problems, aside, ids, template=template)
+        heldout = _heldout(recipe, stage, lm, problems, aside, ids, template=template, start=model)
     examples = build_examples(recipe, stage, lm, problems, solutions, template=template, seed=seed)
     if recipe.num_epochs is not None:
         num_steps = steps_of([len(e.tokens) for e in examples], recipe, seed=seed)
@@ -82,7 +82,7 @@ def run(
         rows, num_trained = batch
         return next_token_losses(lm, rows).sum() / num_trained, {}
 
-    fit(
+    num_steps = fit(
         lm,
         stage,
         Training(
@@ -93,16 +93,23 @@ def run(
             checkpoint_every=recipe.checkpoint_every,
             evaluate=heldout.measure if heldout is not None else None,
             evaluate_every=recipe.evaluate_every or 0,
+            stop=heldout.has_stalled if heldout is not None else None,
             description="fine-tuning",
         ),
     )
+    if num_steps < recipe.num_steps:
+        stage.say(
+            f"ended after step {num_steps} of {recipe.num_steps}: {recipe.patience} measurements of the held-out "
+            f"{recipe.choose} in a row were no better than the best (sft.patience)"
+        )
+        rows = rows[: num_steps * recipe.batch_rows]
     outputs = _save(recipe, stage, lm, template, start=model)
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
     stage.finish(
         outputs=outputs,
         summary={
             "num_examples": len(examples),
-            "num_steps": recipe.num_steps,
+            "num_steps": num_steps,
             "epochs": sum(len(row) for row in rows) / len(examples),
             "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
         },
@@ -110,7 +117,7 @@ def run(
 
 
 def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str, *, start: str | Path) -> dict[str, Path]:
-    """Write the model, the best one where it is chosen by a measurement, and the adapters by themselves."""
+    """Write the model, the best one where it is chosen by a measurement, and its adapters by themselves."""
     outputs = {"model": stage.path / "model"}
     save(lm, outputs["model"])
     if recipe.lora is not None:
@@ -119,6 +126,8 @@ def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str, *, 
     if recipe.choose is not None:
         outputs["last"] = outputs["model"]
         outputs["model"], step = best_model(stage)
+        if recipe.lora is not None:
+            outputs["last_adapter"], outputs["adapter"] = outputs["adapter"], stage.path / BEST_ADAPTER
         stage.say(f"the model of step {step} has the best held-out {recipe.choose}")
     if stage.writes:
         for name in ("model", "last"):
@@ -136,13 +145,14 @@ def _heldout(
     ids: Sequence[str],
     *,
     template: str,
+    start: str | Path,
 ) -> Heldout:
     everything = replace(recipe, num_examples=0)
     examples = build_examples(
         everything, stage, lm, problems, solutions, template=template, seed=0, step="held-out examples"
     )
     asked = [problem for problem in problems if problem.id in set(ids)]
-    return Heldout(recipe, stage, lm, examples, asked, template)
+    return Heldout(recipe, stage, lm, examples, asked, template, start=start)
 
 
 def steps_of(lengths: Sequence[int], recipe: SFTRecipe, *, seed: int) -> int:

@@ -51,6 +51,22 @@ def test_table_8_is_two_models() -> None:
     assert small.corpora == large.corpora and small.tasks == large.tasks
 
 
+def test_process_supervision_is_the_same_recipe_with_a_reward_model_of_steps(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, process = built("deepseekmath_7b"), built("deepseekmath_7b_process")
+    assert process.rl is not None and process.reward is not None and whole.rl is not None
+    assert (process.rl.method, process.rl.step_reward, process.rl.process_credit) == ("grpo_process", "model", "sum")
+    assert (process.reward.kind, process.reward.process.labels, process.reward.process.num_completions) == (
+        "process", "hard", 8,
+    )  # fmt: skip
+    assert process.rl.num_steps == whole.rl.num_steps * whole.rl.iterations
+    assert (process.corpus, process.pretrain, process.sft) == (whole.corpus, whole.pretrain, whole.sft)
+    main(["run", "deepseekmath_7b_process", "--dry-run", "--gpus", "512"])
+    said = capsys.readouterr().out
+    assert f"{process.rl.num_steps:,}" in said and "completion" in said
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dry_run_says_steps_memory_and_time(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["compare", name, "--dry-run", "--gpus", "64"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mathwright.cli import main
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.loop import CHECKPOINTS
@@ -45,6 +46,10 @@ def test_adapters_learn_and_are_compared_with_the_model_without_them(tmp_path, m
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all("_proj" in name for name in changed), "nothing but what has adapters"
+    merged = tmp_path / "merged"
+    main(["merge", str(stage.path / "adapter"), "--out", str(merged)])
+    again = toy.weights(merged)
+    assert all(torch.allclose(again[name], after[name], atol=1e-6) for name in after), "adapter/ is what was added"
 
 
 def test_the_policy_without_adapters_is_no_second_model(model):

@@ -292,6 +292,60 @@ def test_the_best_measured_model_is_the_stages(base: Path, tmp_path: Path, choos
     assert loss == pytest.approx(best["heldout_loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("killed_at", [None, 10])
+def test_a_training_ends_where_its_patience_does(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int | None
+) -> None:
+    pytest.importorskip("peft")
+    from mathwright.lm.recipe import LoraRecipe
+    from mathwright.sft.heldout import Heldout
+
+    losses = {0: 9.0, 2: 3.0, 4: 2.0, 6: 2.5, 8: 2.2, 10: 1.9, 12: 2.0, 14: 1.95, 16: 1.92, 18: 0.1}
+    lora = LoraRecipe(rank=4, alpha=8.0)
+    measured: list[int] = []
+
+    def measure(self: Heldout, step: int) -> dict[str, float]:
+        measured.append(step)
+        if step == killed_at and measured.count(step) == 1:
+            raise KeyboardInterrupt
+        if step:
+            self._keep_best(step, -losses[step])
+        return {"heldout_loss": losses[step]}
+
+    monkeypatch.setattr(Heldout, "measure", measure)
+
+    def go() -> Stage:
+        return trained(
+            tmp_path / "run", base, [cot(p) for p in PROBLEMS], heldout=5, evaluate_every=2, num_steps=18,
+            choose="loss", patience=3, lora=lora, checkpoint_every=4,
+        )  # fmt: skip
+
+    if killed_at is not None:
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    stage = go()
+    rows = stage.metrics()
+    assert [m["step"] for m in rows if m["kind"] == "eval"] == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    assert sum(m["kind"] == "train" for m in rows) == 16
+    manifest = read_manifest(stage.path)
+    assert manifest is not None and manifest["summary"]["num_steps"] == 16
+    assert manifest["outputs"]["model"] == "sft/best" and manifest["outputs"]["adapter"] == "sft/best_adapter"
+    assert json.loads((stage.path / "best.json").read_text()) == {"step": 10, "value": -1.9}
+    # the adapters are those of the model that is the stage's
+    main(["merge", str(stage.path / "best_adapter"), "--out", str(tmp_path / "merged")])
+    best, merged = (
+        AutoModelForCausalLM.from_pretrained(f).state_dict() for f in (stage.path / "best", tmp_path / "merged")
+    )
+    assert all(torch.allclose(best[name], merged[name], atol=1e-6) for name in best)
+    last = AutoModelForCausalLM.from_pretrained(stage.path / "model").state_dict()
+    assert any(not torch.equal(best[name], last[name]) for name in best)
+
+
+def test_patience_needs_a_measure(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(MathwrightError, match="no measure of what is best"):
+        trained(tmp_path / "run", base, [cot(p) for p in PROBLEMS], patience=2)
+
+
 def test_held_out_problems_are_no_more_than_there_are(base: Path, tmp_path: Path) -> None:
     with pytest.raises(MathwrightError, match="hold fewer"):
         trained(tmp_path / "run", base, [cot(PROBLEMS[0])], heldout=1)
