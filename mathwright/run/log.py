@@ -20,7 +20,7 @@ from mathwright.run.status import Status
 from mathwright.terminal import console
 
 LINE_S = 60.0
-"""Where the log is no terminal, work that goes on says so this often."""
+"""Where the log is no terminal, work says this often how far it has come."""
 
 
 class Log:
