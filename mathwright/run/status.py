@@ -59,11 +59,13 @@ class Status:
         self._clock = clock
         self._written = 0.0
         self._warnings: Sequence[str] = ()
+        self._has_begun = False
         self.work: Work | None = None
 
     def begin(self, description: str, total: int | None) -> None:
         """A piece of work begins."""
         self.work = Work(description=description, total=total)
+        self._has_begun = True
         self._write()
 
     def advance(self, amount: int) -> None:
@@ -82,12 +84,14 @@ class Status:
         self._write()
 
     def warn(self, warnings: Sequence[str]) -> None:
-        """All warnings that there are now."""
+        """All warnings that there are now: written with the work, for a stage that has finished is warned of too."""
         self._warnings = tuple(warnings)
-        self._write()
+        if self._has_begun:
+            self._write()
 
     def remove(self) -> None:
         """The stage has finished."""
+        self._has_begun = False
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 

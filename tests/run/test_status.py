@@ -73,6 +73,7 @@ def test_warnings_are_there_while_the_stage_works(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run", recipe_name="r", recipe={}).lock():
         stage = RunDirectory(tmp_path / "run", recipe_name="r", recipe={}).stage("sft")
         stage.warn("examples are long")
+        assert not (stage.path / FILE).exists(), "no work has begun"
         with pytest.raises(RuntimeError), stage.progress("steps", 4) as advance:
             advance(1)
             raise RuntimeError
@@ -80,6 +81,7 @@ def test_warnings_are_there_while_the_stage_works(tmp_path: Path) -> None:
         assert told is not None and told.warnings == ("examples are long",)
         assert told.work is not None and told.work.description == "steps", "what it was at when it stopped"
         stage.finish(outputs={})
+        stage.warn("of another version")
     assert not (stage.path / FILE).exists()
     assert read_status(stage.path) is None
 
