@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.files import PARTIAL, write_json
+from mathwright.run.status import FILE as STATUS
 
 BEGUN, MANIFEST, CLOCK = "begun.json", "manifest.json", "clock.json"
 RESULTS = frozenset({MANIFEST, BEGUN, "model"})
@@ -53,7 +54,7 @@ def is_barren(stage_path: Path) -> bool:
         return True
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
-    marks = {BEGUN, BEGUN + PARTIAL, CLOCK, CLOCK + PARTIAL}
+    marks = {name + ending for name in (BEGUN, CLOCK, STATUS) for ending in ("", PARTIAL)}
     return {entry.name for entry in stage_path.iterdir()} <= marks
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mathwright.run import Log, RunDirectory
 from mathwright.run import log as log_module
+from mathwright.run.aside import is_barren
 from mathwright.run.stage import SilentStage
 from mathwright.run.status import FILE, Status, Work, duration, read_status
 from mathwright.terminal import PlainConsole
@@ -84,6 +85,13 @@ def test_warnings_are_there_while_the_stage_works(tmp_path: Path) -> None:
         stage.warn("of another version")
     assert not (stage.path / FILE).exists()
     assert read_status(stage.path) is None
+
+
+def test_a_stage_that_has_come_to_nothing_but_its_status_has_made_nothing(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, recipe_name="r", recipe={}).stage("sft")
+    with pytest.raises(KeyboardInterrupt), stage.progress("steps", 4):
+        raise KeyboardInterrupt
+    assert (stage.path / FILE).is_file() and is_barren(stage.path)
 
 
 def test_others_than_stages_leave_no_file(tmp_path: Path) -> None:
