@@ -71,8 +71,8 @@ class StageView:
     """What it is at or was at when it stopped, how far, and how long it will take."""
     share: float | None = None
     """Of the work that is done."""
-    measured: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Its last measurements by name."""
+    measured: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Its last measurements by kind, each by name; training first."""
     response: tuple[str, str, float | None] | None = None
     """The last question asked in reinforcement, a response, and its reward."""
 
@@ -198,6 +198,7 @@ def _stage(folder: Path, *, running: bool) -> StageView:
             outputs={name: as_typed((folder.parent / path).absolute()) for name, path in manifest["outputs"].items()},
             warnings=tuple(manifest["warnings"]),
             measured=_measured(folder),
+            response=_response(folder),
         )
     begun = (folder / "begun.json").is_file()
     at, told = _at_work(folder)
@@ -225,16 +226,16 @@ def _parts(folder: Path) -> Iterator[Path]:
     return (path.parent for path in folder.glob("*/status.json"))
 
 
-def _measured(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _measured(folder: Path) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
     for text in last_lines(folder / "metrics.jsonl", TAIL_BYTES):
         try:
             row = json.loads(text)
         except json.JSONDecodeError:  # cut short by a kill, and continued by version 0.1.0
             continue
-        if row.get("kind") not in ("warning", "unscored"):
-            found |= {name: value for name, value in row.items() if value is not None}
-    return found
+        if (kind := row.get("kind", "")) not in ("warning", "unscored"):
+            found[kind] = row
+    return dict(sorted(found.items(), key=lambda one: one[0] != "train"))
 
 
 def _response(folder: Path) -> tuple[str, str, float | None] | None:
@@ -263,15 +264,17 @@ def line(view: View) -> str:
     return "; ".join(said)
 
 
-def _figures(measured: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Title and value of the measurements that are shown."""
-    for name in SHOWN:
-        value = measured.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            known = metric(name)
-            number = f"{value:.1%}" if known.unit == SHARE else f"{value:.4g}"
-            unit = f" {known.unit}" if known.unit and known.unit != SHARE else ""
-            yield known.title, number + unit
+def _figures(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Title and value of the measurements that are shown: those of the training, then those on what it holds out."""
+    for kind, row in measured.items():
+        for name in SHOWN:
+            value = row.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                known = metric(name)
+                number = f"{value:.1%}" if known.unit == SHARE else f"{value:.4g}"
+                unit = f" {known.unit}" if known.unit and known.unit != SHARE else ""
+                is_heldout = kind == "eval" and not name.startswith("heldout")
+                yield f"Held-out {known.title.lower()}" if is_heldout else known.title, number + unit
 
 
 def drawn(view: View) -> RenderableType:

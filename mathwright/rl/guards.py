@@ -201,7 +201,7 @@ class Idleness:
         if self.num_unscored and (self.num_steps == 0 or self.num_unscored >= PATIENCE):
             raise MathwrightError(
                 f"no response of step {self.num_steps} could be scored, so there is nothing to train on: {reason}",
-                hint="mend the reward (or the references it compares with), and start the same command again",
+                hint="correct the reward (or the references it compares with), and start the same command again",
             )
 
     def learned(self, values: Mapping[str, float | int | str | None]) -> None:

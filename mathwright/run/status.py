@@ -130,4 +130,4 @@ def duration(seconds: float) -> str:
     for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return "1 second" if f"{seconds:.0f}" == "1" else f"{seconds:.0f} seconds"

@@ -46,6 +46,7 @@ def at_work(folder: Path, *, steps: int = 8) -> Iterator[Stage]:
                 advance(1)
                 stage.log(step, kind="train", reward_mean=step / 8, accuracy=0.25, kl=0.002)
             stage.log(steps, kind="warning", message="not a measurement")
+            stage.log(steps, kind="eval", accuracy=0.125, response_tokens=30)
             group = {
                 "problem": {"question": "What is 7 + 5?"},
                 "rollouts": [{"completion": {"text": RESPONSE}, "reward": 1.0}],
@@ -69,6 +70,7 @@ def test_a_run_at_work_is_shown_and_nothing_of_it_is_touched(tmp_path: Path) -> 
             ("sft", "finished"), ("rl", "running"), ("eval", "waiting"),
         ]  # fmt: skip
         assert line(view).startswith("rl  running; grpo: ") and "mean reward 0.5; correct answers 25.0%" in line(view)
+        assert line(view).endswith("; held-out correct answers 12.5%; held-out response length 30 tokens")
         screen = shown(tmp_path / "run")
         for text in (
             "mine;",

@@ -136,7 +136,8 @@ def test_a_stage_says_what_it_has_made_and_where(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 seconds"), (119, "119 seconds"), (150, "2.5 minutes"), (36_000, "10 hours")]
+    ("seconds", "said"),
+    [(0, "0 seconds"), (1.2, "1 second"), (119, "119 seconds"), (150, "2.5 minutes"), (36_000, "10 hours")],
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said

@@ -176,7 +176,7 @@ class Session:
                 changes[glob] = None
                 continue
             if counts["pages"] == 0 and len(globs) == 1:
-                raise MathwrightError(f"no page of this run matches {glob}", hint="mend the glob")
+                raise MathwrightError(f"no page of this run matches {glob}", hint="correct the glob")
             why = f"{self.note}: {counts['collected']} of {counts['pages']} pages collected"
             changes[glob] = Rule(glob=glob, decision=decision, by=self.by, why=why, when=now())
         before = self.file.change(changes, {glob: Rule(**rule) if rule else None for glob, rule in seen.items()})
