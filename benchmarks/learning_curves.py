@@ -175,12 +175,13 @@ ARMS = {
     "grpo_process_model": Arm(changes={"method": "grpo_process", "step_reward": "model"}),
     # a response is worth its worst step, in place of the sum over its steps (PURE)
     "grpo_process_model_min": Arm(changes={"method": "grpo_process", "step_reward": "model", "process_credit": "min"}),
-    # PPO: as many samples, of each question 8 or 1; its values have learned from samples of the fine-tuned model
-    "ppo": Arm(changes={"method": "ppo", "value_init": "policy"}),
-    "ppo_cold": Arm(changes={"method": "ppo", "value_init": "policy", "value_pretraining": 0}),
-    "ppo_alone": Arm(changes={"method": "ppo", "value_init": "policy"}, alone=True),
-    "ppo_from_reward": Arm(changes={"method": "ppo", "value_init": "reward"}),
-    "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "policy", "lambda_policy": 0.95}),
+    # PPO: as many samples, of each question 8 or 1; its values begin as the reward model (§4.1.1) or as the policy, and
+    # have learned from samples of the fine-tuned model
+    "ppo": Arm(changes={"method": "ppo", "value_init": "reward"}),
+    "ppo_cold": Arm(changes={"method": "ppo", "value_init": "reward", "value_pretraining": 0}),
+    "ppo_from_policy": Arm(changes={"method": "ppo", "value_init": "policy"}),
+    "ppo_alone": Arm(changes={"method": "ppo", "value_init": "reward"}, alone=True),
+    "ppo_lambda": Arm(changes={"method": "ppo", "value_init": "reward", "lambda_policy": 0.95}),
     # Algorithm 1: the reward model refreshed or frozen, pi_ref reset or kept
     "iterated": Arm(changes=GENTLE, iterations=2),
     "iterated_frozen": Arm(changes={**GENTLE, "refresh_reward": False}, iterations=2),

@@ -38,7 +38,6 @@ FILE = re.compile(r"# ([\w-]+\.py)\s*$")
 ALSO = {
     "pip",
     "hf",
-    "make",
     "git",
     "torchrun",
     "tensorboard",
@@ -130,6 +129,9 @@ def check_unrun(block: Block) -> None:
         elif program == "torchrun":
             after = arguments[arguments.index("mathwright.cli") + 1 :]
             check_command(after)
+        elif program == "make":
+            makefile = (DOCS.parent / "Makefile").read_text(encoding="utf-8")
+            assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in arguments)
         else:
             assert program in ALSO, f"line {block.line}: {program!r} is not known to the tests"
 

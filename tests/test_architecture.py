@@ -23,6 +23,7 @@ BASE = {
     "records",
     "run",
     "terminal",
+    "unpack",
 }
 SHARED = BASE | {"selection", "stats", "lm", "problems", "answers", "tools", "judge", "engines"}
 STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "selection": set(),
     "stats": set(),
     "terminal": set(),
+    "unpack": {"errors"},
     "run": {"errors", "files", "lines", "machine", "terminal"},
     "lm": BASE,
     "answers": BASE,

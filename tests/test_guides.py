@@ -2,6 +2,7 @@
 
 import random
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -152,6 +153,13 @@ def test_the_index_has_every_page_once_and_the_guides_are_run() -> None:
     assert "(docs/README.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_extras_are_those_of_the_package() -> None:
+    page = (DOCS / "install.md").read_text(encoding="utf-8").split("## Extras")[1].split("\n## ")[0]
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted(project["optional-dependencies"].keys() - {"dev"})
+
+
 def test_a_recipe_of_ones_own_is_short() -> None:
     [mine] = [block.text for block in blocks(DOCS / "own_recipe.md") if block.file == "mine.py"]
     assert mine.count("\n") <= 20, "ten lines, and the imports"
@@ -188,6 +196,7 @@ def test_what_a_block_should_print_is_looked_for_line_by_line() -> None:
         ("sh", "# needs the network\nmathwright run quickstart --set rl.nothing=1\n"),
         ("sh", "# needs a GPU\ntorchrun -m mathwright.cli sft quickstart --devcie cuda\n"),
         ("sh", "# needs the network\nrm -r everything\n"),
+        ("sh", "# needs the network\nmake everything\n"),
         ("python", "# needs a GPU\nprint(\n"),
     ],
 )

@@ -26,7 +26,7 @@ class Score:
     model: Positional[str]
     """Model folder of a reward stage."""
     file: Positional[Path]
-    """JSONL file, plain or gzipped."""
+    """JSONL file, packed (gzip, zstd, ...) or not."""
     out: Path
     """JSONL file: the same rows with "score", or "scores"; null where a response does not fit the model's context."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"

@@ -57,15 +57,7 @@ def run(
     check(recipe)
     lm = load(str(model), dtype=dtype, device=device)
     shards = {name: _open_shards(path, lm) for name, path in corpora.items()}
-    if recipe.num_epochs is not None:
-        there = sum(one.num_tokens for one in shards.values())
-        recipe = replace(recipe, num_tokens=round(recipe.num_epochs * there))
-        stage.say(f"{recipe.num_epochs:g} pass{'' if recipe.num_epochs == 1 else 'es'} over {there:,} tokens")
-    num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
-    mixture = Mixture(recipe, shards, num_steps=num_steps, seed=seed)
-    stage.say(mixture.describe())
-    for warning in filter(None, (note_on_weights(recipe), *mixture.warnings())):
-        stage.warn(warning)
+    mixture, num_steps = _mixed(recipe, stage, shards, seed=seed)
     tests = ({HELDOUT: heldout} if heldout is not None else {}) | dict(more_heldout or {})
     measures = Measures(
         questions=questions,
@@ -103,27 +95,43 @@ def run(
         write_json(stage.path / SCORES, {"before": _written(before), "after": _written(after)})
     save(lm, stage.path / "model")
     checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
+    summary = _what_was_read(stage, mixture, num_steps)
+    if heldout is not None:
+        first, last = (mean_bits(found[HELDOUT]) for found in (before, after))
+        summary |= {"bits_per_byte_before": first, "bits_per_byte_after": last}
+        stage.say(f"held-out mathematics: {first:.3f} bits per byte before, {last:.3f} after")
+    stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
+
+
+def _mixed(
+    recipe: PretrainRecipe, stage: Stage, shards: Mapping[str, TokenShards], *, seed: int
+) -> tuple[Mixture, int]:
+    """The rows of the training, in their order, and its steps; what the recipe asks of them is said."""
+    if recipe.num_epochs is not None:
+        there = sum(one.num_tokens for one in shards.values())
+        recipe = replace(recipe, num_tokens=round(recipe.num_epochs * there))
+        stage.say(f"{recipe.num_epochs:g} pass{'' if recipe.num_epochs == 1 else 'es'} over {there:,} tokens")
+    num_steps = max(1, recipe.num_tokens // recipe.batch_tokens)
+    mixture = Mixture(recipe, shards, num_steps=num_steps, seed=seed)
+    stage.say(mixture.describe())
+    for warning in filter(None, (note_on_weights(recipe), *mixture.warnings())):
+        stage.warn(warning)
+    return mixture, num_steps
+
+
+def _what_was_read(stage: Stage, mixture: Mixture, num_steps: int) -> dict[str, Any]:
+    """Tokens, bytes and epochs of each corpus, for the summary."""
     achieved = mixture.achieved(num_steps)
-    summary: dict[str, Any] = {
+    each = (
+        f"{name} {found.tokens:,} tokens, {found.bytes:,} bytes, {found.epochs:.2f} epochs"
+        for name, found in achieved.items()
+    )
+    stage.say(f"read: {', '.join(each)}")
+    return {
         "num_steps": num_steps,
         "num_tokens": sum(found.tokens for found in achieved.values()),
         **{f"{what}/{name}": value for name, found in achieved.items() for what, value in asdict(found).items()},
     }
-    stage.say(
-        "read: "
-        + ", ".join(
-            f"{name} {found.tokens:,} tokens, {found.bytes:,} bytes, {found.epochs:.2f} epochs"
-            for name, found in achieved.items()
-        )
-    )
-    if heldout is not None:
-        bits = {
-            f"bits_per_byte_{when}": mean_bits(found[HELDOUT]) for when, found in (("before", before), ("after", after))
-        }
-        summary |= bits
-        first, last = bits.values()
-        stage.say(f"held-out mathematics: {first:.3f} bits per byte before, {last:.3f} after")
-    stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
 
 
 def _written(scores: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -23,6 +23,7 @@ from mathwright.problems.own import load_own, source_name
 from mathwright.problems.prompts import question_with_choices
 from mathwright.problems.tables import HubSource, file_rows, hub_rows
 from mathwright.records import Problem
+from mathwright.unpack import packed, without_ending
 
 __all__ = [
     "BENCHMARKS",
@@ -118,18 +119,18 @@ def _find_files(benchmark: Benchmark, data: Path) -> list[Path]:
         raise MathwrightError(f"{data}: no such file or folder", hint="check the path of the benchmark data")
     for name in benchmark.files:
         for folder in (data / subfolder for subfolder in SUBFOLDERS):
-            for pattern in (name, f"{name}.gz"):
+            for pattern in packed(name):
                 if found := sorted(path for path in folder.glob(pattern) if path.is_file()):
                     return found
     raise MathwrightError(
         f"{data}: no file of {benchmark.name}",
         hint=f"looked there, and in its folders {' and '.join(filter(None, SUBFOLDERS))}, for "
-        f"{', '.join(benchmark.files)}, each with or without .gz",
+        f"{', '.join(benchmark.files)}, each packed (.gz, .zst, ...) or not",
     )
 
 
 def _is_file_of(path: Path, benchmark: Benchmark) -> bool:
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    plain = path.with_name(without_ending(path.name))
     return any(plain.match(name) for name in benchmark.files)
 
 

@@ -1,4 +1,4 @@
-"""Rows in whatever people keep them: JSON lines, JSON, CSV, Parquet, a folder that `datasets` saved, the hub."""
+"""Rows in whatever people keep them: JSON lines, JSON, CSV, packed or not, Parquet, what `datasets` saved, the hub."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.files import content_mark, files_that_fit, is_glob, similar
+from mathwright.unpack import DamagedFileError, open_text, packed
 
+_ARROW = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
+"""How Parquet, Arrow's files and Arrow's streams begin."""
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
 hub:OWNER/NAME:CONFIGURATION:SPLIT."""
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow")
+SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *packed(".csv", ".tsv"), ".parquet", ".arrow")
 SPLITS = {"train": "train", "test": "test", "validation": "test", "valid": "test", "val": "test", "dev": "test",
           "eval": "test"}  # fmt: skip
 """What a word in the name of a file or of a saved split says of its rows."""
@@ -103,34 +106,29 @@ def _split_of(file: Path, whole: Path) -> str:
 
 
 def file_rows(path: Path) -> Rows:
-    """The rows of one file, told by its name. Raises MathwrightError naming file and line or row."""
-    if path.name.endswith((".parquet", ".arrow")):
-        yield from _arrow_rows(path)
-    elif path.name.endswith((".csv", ".tsv")):
+    """The rows of one file: Parquet and Arrow told by their first bytes or their name, CSV by its name, else JSON.
+
+    Raises MathwrightError naming file and line or row.
+    """
+    start = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(6)
+    if start.startswith(_ARROW) or path.name.endswith((".parquet", ".arrow")):
+        yield from _arrow_rows(path, start)
+    elif path.name.endswith(packed(".csv", ".tsv")):
         yield from _csv_rows(path)
     else:
         from mathwright.problems.tables import file_rows as json_rows
 
-        _require_text(path)
         yield from json_rows(path)
-
-
-def _require_text(path: Path) -> None:
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start.startswith((b"PAR1", b"ARROW1")):
-        raise MathwrightError(
-            f"{path} is a {'Parquet' if start.startswith(b'PAR1') else 'Arrow'} file, though its name says otherwise",
-            hint="rename it to end in .parquet or .arrow",
-        )
 
 
 def _csv_rows(path: Path) -> Rows:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+        with open_text(path, newline="") as file:
+            tabs = path.name.endswith(packed(".tsv"))
+            reader = csv.DictReader(file, delimiter="\t" if tabs else ",", strict=True)
             for row in reader:
                 if None in row or None in row.values():
                     raise MathwrightError(
@@ -138,22 +136,24 @@ def _csv_rows(path: Path) -> Rows:
                         hint="quote a field that holds a comma or a line end",
                     )
                 yield f"{path}:{reader.line_num}", row
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (DamagedFileError, UnicodeDecodeError, csv.Error) as error:
         raise MathwrightError(f"{path}: cannot be read: {error}", hint="save it as CSV in UTF-8") from error
 
 
-def _arrow_rows(path: Path) -> Rows:
+def _arrow_rows(path: Path, start: bytes) -> Rows:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MathwrightError("the package pyarrow is missing", hint="pip install 'mathwright[problems]'") from error
     try:
-        if path.suffix == ".parquet":
+        if start.startswith(b"PAR1") or (path.suffix == ".parquet" and not start.startswith(_ARROW)):
             batches: Any = pq.ParquetFile(path).iter_batches()
+        elif start.startswith(b"ARROW1"):
+            opened = pa.ipc.open_file(pa.memory_map(str(path)))
+            batches = map(opened.get_batch, range(opened.num_record_batches))
         else:
-            stream = pa.memory_map(str(path))
-            batches = pa.ipc.open_stream(stream)
+            batches = pa.ipc.open_stream(pa.memory_map(str(path)))
         number = 0
         for batch in batches:
             for row in batch.to_pylist():

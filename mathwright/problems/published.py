@@ -21,6 +21,7 @@ from mathwright.problems.layouts import Draft
 from mathwright.problems.rows import read_rows
 from mathwright.problems.tables import HubSource, hub_rows
 from mathwright.records import Part, Problem, Solution
+from mathwright.unpack import ENDINGS
 
 __all__ = ["Published", "last_boxed", "load_published"]
 
@@ -62,11 +63,14 @@ def _local_file(source: str, path: str, split: str) -> Path | None:
         return None
     given = Path(path).expanduser()
     if given.is_dir():
-        names = [f"{stem}.jsonl{end}" for stem in (f"{source}_{split}", split) for end in ("", ".gz")]
+        names = [f"{stem}.jsonl{end}" for stem in (f"{source}_{split}", split) for end in ENDINGS]
         for name in names:
             if (given / name).is_file():
                 return given / name
-        raise MathwrightError(f"{path}: no {split} file of {source}", hint=f"it would be called {' or '.join(names)}")
+        raise MathwrightError(
+            f"{path}: no {split} file of {source}",
+            hint=f"it would be called {names[0]} or {split}.jsonl, packed or not",
+        )
     if given.is_file():
         other = {"train": "test", "test": "train"}[split]
         if other in given.name and split not in given.name:

@@ -1,10 +1,8 @@
-"""Reading JSONL files of problems, plain or gzipped, with errors that name file and line."""
+"""Reading JSONL files of problems, packed or not, with errors that name file and line."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 from mathwright.errors import MathwrightError
 from mathwright.lines import is_text
 from mathwright.records import from_json
+from mathwright.unpack import DamagedFileError, open_text
 
 R = TypeVar("R")
 
@@ -25,7 +24,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise MathwrightError(f"{path}: no such file", hint="check the path of this problem source")
     number = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, _object(line)
@@ -33,7 +32,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise MathwrightError(
             f"{path}:{number}: {error}", hint="each line is one JSON object; correct or remove this line"
         ) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (DamagedFileError, UnicodeDecodeError) as error:
         raise MathwrightError(
             f"{path}: cannot be read after line {number}: {error}",
             hint="the file is damaged or not UTF-8; download it again",

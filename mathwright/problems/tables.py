@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.problems.rows import read_rows
+from mathwright.unpack import DamagedFileError, open_text, packed
 
 PARQUET_COPY = "refs/convert/parquet"
 """Where the hub keeps its own Parquet copy of a data set; `datasets` 4 and newer runs no loading scripts."""
@@ -86,15 +85,14 @@ def file_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _document(path: Path) -> list[Any] | None:
     """The rows of a file that is one JSON document; None where it is JSON lines, whatever its name says."""
-    named_json = path.name.removesuffix(".gz").endswith(".json")
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             start = next((line.lstrip()[:1] for line in file if line.strip()), "")
-            if start != "[" and not named_json:
-                return None
-            file.seek(0)
+        if start != "[" and not path.name.endswith(packed(".json")):
+            return None
+        with open_text(path) as file:
             text = file.read()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, DamagedFileError, UnicodeDecodeError) as error:
         raise MathwrightError(
             f"{path}: cannot be read: {error}", hint="the file is damaged or not UTF-8; download it again"
         ) from error

@@ -165,7 +165,7 @@ def test_what_a_recipe_names_is_loaded(tmp_path: Path) -> None:
         ("p.jsonl", '{"messages": [{"role": "judge", "content": "x"}]}\n', "a turn of 'judge'", "own_data.md"),
         ("p.jsonl", '{"messages": "hello"}\n', "a text that is no JSON", "own_data.md"),
         ("p.jsonl", '{"prompt": "x", "completion": 3}\n', "its response is neither", "own_data.md"),
-        ("p.jsonl", "PAR1\x00\x00", "is a Parquet file", "rename"),
+        ("p.jsonl", "PAR1\x00\x00", "cannot be read", "damaged"),
         ("p.parquet", "not parquet", "cannot be read", "damaged"),
         ("p.csv", "question,answer\n1,2,3\n", r"p\.csv:2: .*number of fields", "quote"),
         ("p.json", "[]", "there is no row in it", "empty"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from mathwright.problems.benchmarks import BENCHMARKS, Benchmark, benchmark_rows
 from mathwright.problems.fields import LETTERS, LayoutError
 from mathwright.problems.layouts import Draft
 from mathwright.records import Problem
+from mathwright.unpack import DamagedFileError, open_text, packed
 
 BENCHMARK_FIELDS = (
     *("question", "problem", "input", "query", "prompt", "original_text", "informal_statement"),
@@ -24,7 +23,7 @@ BENCHMARK_FIELDS = (
 """Fields of a benchmark's rows that hold questions and answers."""
 GROUPS: Mapping[str, Sequence[str]] = {"agieval": ("gaokao_mathcloze", "gaokao_mathqa")}
 """Names that stand for several benchmarks; of AGIEval the paper evaluates the Gaokao's mathematics."""
-_FILES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+_FILES = packed(".jsonl", ".json")
 
 
 def benchmark_texts(
@@ -129,11 +128,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of each line; an item of a list in a line of its own is taken for a row without texts."""
     number = 0
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig") as file
-        ):
+        with open_text(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     row = json.loads(line)
@@ -142,7 +137,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise MathwrightError(
             f"{path}:{number}: not JSON: {error}", hint="each line is one JSON object; correct or remove it"
         ) from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, DamagedFileError, UnicodeDecodeError) as error:
         raise MathwrightError(
             f"{path}: cannot be read after line {number}: {error}",
             hint="the file is damaged or not UTF-8; download it again",

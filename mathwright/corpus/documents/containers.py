@@ -14,7 +14,6 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import lzma
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,11 +24,10 @@ from typing import Any, Literal, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mathwright.unpack import DamagedFileError, compression_of, open_bytes
+
 Kind = Literal["parquet", "arrow", "json lines", "json values", "text"]
 
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
-_SKIPPABLE_FRAME = b"\x2a\x4d\x18"
-"""Behind one byte from 0x50 to 0x5f: a frame of zstd without data, with which some writers begin."""
 _ARROW_FILE, _ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
 _ARRAY, _OBJECT = re.compile(rb"\s*\[\s*[{\[\]]"), re.compile(rb'\s*\{\s*["}]')
@@ -42,10 +40,6 @@ BATCH_BYTES = 16 << 20
 PIECE_CHARS = 4 << 20
 """Plain text is cut at the last empty line before so many characters."""
 _LINES_LOOKED_AT = 3
-
-
-class DamagedFileError(Exception):
-    """A file that cannot be read, or not to its end; the message says why."""
 
 
 class BadRow(NamedTuple):
@@ -71,12 +65,12 @@ def recognise(path: Path) -> Container:
     """What a file is, by its first bytes. Raises DamagedFileError for one that is empty or nothing we know."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    compression = _compression(head)
+    compression = compression_of(head)
     if compression:
         try:
-            with _open(path, compression) as file:
+            with open_bytes(path, compression) as file:
                 head = file.read1(HEAD_BYTES)  # what stands before any damage
-        except (DamagedFileError, OSError, lzma.LZMAError) as error:
+        except (DamagedFileError, OSError) as error:
             raise DamagedFileError(f"{compression} that cannot be read: {error}") from error
     if not head.strip():
         raise DamagedFileError("empty")
@@ -86,21 +80,15 @@ def recognise(path: Path) -> Container:
         return Container("parquet")
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)) and not compression:
         return Container("arrow")
-    if b"\x00" in head or _compression(head):
+    if b"\x00" in head or compression_of(head):
         raise DamagedFileError("neither Parquet, Arrow, JSON nor text")
     start = head.removeprefix(b"\xef\xbb\xbf")
     if _ARRAY.match(start):
         return Container("json values", compression)
     if _OBJECT.match(start):
-        with _open(path, compression) as file:
+        with open_bytes(path, compression) as file:
             return Container("json lines" if _has_lines(file) else "json values", compression)
     return Container("text", compression)
-
-
-def _compression(head: bytes) -> str:
-    if 0x50 <= (head[:1] or b"\0")[0] <= 0x5F and head[1:4] == _SKIPPABLE_FRAME:
-        return "zstd"
-    return next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), "")
 
 
 def _has_lines(file: io.BufferedReader) -> bool:
@@ -115,61 +103,6 @@ def _has_lines(file: io.BufferedReader) -> bool:
             if line.removeprefix(b"\xef\xbb\xbf").startswith(b"{") and isinstance(_row_of(line), dict):
                 return True
     return False
-
-
-# --- bytes ----------------------------------------------------------------------------------------
-
-
-def _open(path: Path, compression: str) -> io.BufferedReader:
-    return path.open("rb") if not compression else io.BufferedReader(_Unpacked(path, compression))
-
-
-class _Unpacked(io.RawIOBase):
-    """A compressed file as bytes. Where it is damaged, DamagedFileError comes behind the last byte that can be had."""
-
-    def __init__(self, path: Path, compression: str) -> None:
-        self._path, self._compression = path, compression
-        self._stream = self._unpack()
-        self._position = 0
-        self._rest: io.BytesIO | None = None
-        """What could still be had before the damage, once that is met."""
-        self._damage = ""
-
-    def _unpack(self) -> Any:
-        if self._compression == "xz":
-            return lzma.open(self._path)
-        # pyarrow's reader takes several frames or members, and skips frames without data
-        return pa.CompressedInputStream(pa.OSFile(str(self._path)), self._compression)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        if self._rest is None:
-            try:
-                data = self._stream.read(len(buffer))
-                buffer[: len(data)] = data
-                self._position += len(data)
-                return len(data)
-            except (OSError, EOFError, lzma.LZMAError) as error:
-                self._damage = str(error)
-                self._rest = io.BytesIO(self._before_damage(len(buffer)))
-        num = self._rest.readinto(buffer)
-        if num == 0:
-            raise DamagedFileError(f"damaged {self._compression}: {self._damage}")
-        return num
-
-    def _before_damage(self, asked: int) -> bytes:
-        """The bytes of the read that failed, one by one from a second reader at the same place."""
-        again = self._unpack()
-        left = self._position
-        while left:
-            left -= len(again.read(min(left, 1 << 20)))
-        found = bytearray()
-        with suppress(OSError, EOFError, lzma.LZMAError):
-            while len(found) < asked and (byte := again.read(1)):
-                found += byte
-        return bytes(found)
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -188,7 +121,7 @@ def read_rows(
     elif container.kind == "arrow":
         yield from _arrow_rows(path)
     else:
-        with _open(path, container.compression) as file:
+        with open_bytes(path, container.compression) as file:
             match container.kind:
                 case "json lines":
                     yield from enumerate(_line_rows(file))

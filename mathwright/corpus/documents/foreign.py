@@ -10,8 +10,9 @@ import pyarrow as pa
 from mathwright.corpus.documents.compute import open_documents, read_rows
 from mathwright.errors import MathwrightError
 from mathwright.problems import rows as jsonl
+from mathwright.unpack import DamagedFileError, open_text, packed
 
-SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".md")
+SUFFIXES = (".parquet", *packed(".jsonl", ".txt", ".md"))
 """Files that `read_corpus` takes from a folder."""
 PIECE_CHARS = 1 << 20
 """Plain text is read in pieces of about so many characters, so that a corpus may be one file."""
@@ -22,9 +23,10 @@ OVERLAP_CHARS = 1 << 14
 def read_corpus(corpus: Path) -> Iterator[tuple[str, str]]:
     """(url, text) of each document of a file, or of all files below a folder in the order of their paths.
 
-    Parquet with a column `text`, JSON lines (plain or .gz) with a field `text`, or plain text (.txt, .md), whose
-    pieces overlap. The url is the document's `url` or `id`, else file and line. Raises MathwrightError, naming file and
-    line, for a corpus that is not there, holds no such file, or has a document without text.
+    Parquet with a column `text`, JSON lines with a field `text`, or plain text (.txt, .md), whose pieces overlap; the
+    latter two packed (`mathwright.unpack`) or not. The url is the document's `url` or `id`, else file and line. Raises
+    MathwrightError, naming file and line, for a corpus that is not there, holds no such file, or has a document without
+    text.
     """
     if not corpus.exists():
         raise MathwrightError(
@@ -36,7 +38,7 @@ def read_corpus(corpus: Path) -> Iterator[tuple[str, str]]:
     for path in files:
         if path.name.endswith(".parquet"):
             yield from _parquet_texts(path)
-        elif path.name.endswith((".jsonl", ".jsonl.gz")):
+        elif path.name.endswith(packed(".jsonl")):
             yield from _jsonl_texts(path)
         else:
             yield from _plain_texts(path)
@@ -70,7 +72,10 @@ def _jsonl_texts(path: Path) -> Iterator[tuple[str, str]]:
 def _plain_texts(path: Path) -> Iterator[tuple[str, str]]:
     """A text file in pieces; bytes that are no UTF-8 do not hide what stands around them."""
     tail = ""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        while piece := file.read(PIECE_CHARS):
-            yield str(path), tail + piece
-            tail = (tail + piece)[-OVERLAP_CHARS:]
+    try:
+        with open_text(path, errors="replace") as file:
+            while piece := file.read(PIECE_CHARS):
+                yield str(path), tail + piece
+                tail = (tail + piece)[-OVERLAP_CHARS:]
+    except DamagedFileError as error:
+        raise MathwrightError(f"{path}: {error}", hint="download it again") from error

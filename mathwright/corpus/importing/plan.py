@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mathwright.corpus.documents.containers import (
     Container,
-    DamagedFileError,
     columns_of,
     open_parquet,
     recognise,
@@ -18,6 +17,7 @@ from mathwright.corpus.importing.layouts import Layout, choose_files, find_layou
 from mathwright.errors import MathwrightError
 from mathwright.files import write_json
 from mathwright.records import from_json
+from mathwright.unpack import DamagedFileError
 
 JOB_BYTES = 64 << 20
 """Of files, as they lie on disk, that make a job; a larger Parquet file is cut between its row groups."""

@@ -25,8 +25,8 @@ from mathwright.corpus.claims import Claim
 from mathwright.corpus.decontaminate.report import summary_json
 from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.corpus.documents.compute import BATCH_ROWS, DocumentWriter, open_documents
-from mathwright.corpus.documents.containers import DamagedFileError, recognise
 from mathwright.corpus.documents.containers import read_rows as read_file
+from mathwright.corpus.documents.containers import recognise
 from mathwright.corpus.importing.crew import Crew
 from mathwright.corpus.importing.layouts import find_layout
 from mathwright.corpus.importing.near import NearIndex, documents_files
@@ -37,6 +37,7 @@ from mathwright.errors import MathwrightError
 from mathwright.files import write_json, write_lines, write_text
 from mathwright.lines import json_text
 from mathwright.run import Stage, fingerprint, read_manifest
+from mathwright.unpack import DamagedFileError
 
 SMALL_BYTES = 4 << 20
 """Files of less than that in all are read by this process: workers take seconds to start."""

@@ -28,7 +28,7 @@ from mathwright.corpus.decontaminate.report import DecontaminationReport
 from mathwright.corpus.decontaminate.spans import find_contamination_in, find_removals, remove_contamination
 from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.corpus.documents.compute import SCHEMA, DocumentWriter, read_rows, to_row, with_text
-from mathwright.corpus.documents.containers import BadRow, DamagedFileError
+from mathwright.corpus.documents.containers import BadRow
 from mathwright.corpus.documents.containers import read_rows as read_file
 from mathwright.corpus.importing.layouts import Layout
 from mathwright.corpus.importing.plan import Options, Plan, Source
@@ -38,6 +38,7 @@ from mathwright.files import write_json, write_lines
 from mathwright.lines import json_text
 from mathwright.lm.shards import ShardWriter
 from mathwright.records import Document
+from mathwright.unpack import DamagedFileError
 
 IMPORT_SCHEMA = SCHEMA.append(pa.field("metadata", pa.string()))
 """Documents, and a JSON object of all else that the publisher's row holds."""

@@ -1,12 +1,12 @@
 """The rows of a published file, whatever container it is: told by its first bytes, since names lie.
 
-Parquet, JSON lines, a JSON list, objects written one after another, an object that keeps its list in a field; plain,
-gzip or Zstandard; and zip files of these. A row that cannot be read comes as BadRow, and reading goes on behind it.
+Parquet, JSON lines, a JSON list, objects written one after another, an object that keeps its list in a field, packed
+(`mathwright.unpack`) or not; and zip files of these. A row that cannot be read comes as BadRow, and reading goes on
+behind it.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
@@ -19,10 +19,11 @@ from typing import Any, BinaryIO
 
 from mathwright.errors import MathwrightError
 from mathwright.lines import is_text
+from mathwright.unpack import DamagedFileError, open_bytes, packed
 
 ROW_LISTS = ("Instances", "data", "example", "rows")
 """Fields in which an object keeps the rows of a whole file (Lila: `Instances`)."""
-SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".zip")
+SUFFIXES = (*packed(".jsonl", ".json"), ".parquet", ".zip")
 """Endings of the files that are read from a folder."""
 MAX_JOINED_LINES = 200
 """A row whose strings hold bare line ends is put together from so many lines at most."""
@@ -87,19 +88,10 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
         if magic == b"PK\x03\x04":
             yield from _zip_rows(file)
         else:
-            with _opened(file, magic) as stream:
+            with open_bytes(file) as stream:
                 yield from _text_rows(stream, str(file))
-    except (gzip.BadGzipFile, EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
+    except (DamagedFileError, OSError, zlib.error, zipfile.BadZipFile) as error:
         raise MathwrightError(f"{file}: damaged: {error}", hint="download it again") from error
-
-
-def _opened(file: Path, magic: bytes) -> BinaryIO:
-    if magic[:2] == b"\x1f\x8b":
-        return io.BufferedReader(gzip.open(file))  # type: ignore[arg-type]
-    if magic == b"\x28\xb5\x2f\xfd":
-        pyarrow = _pyarrow(file)
-        return io.BufferedReader(pyarrow.CompressedInputStream(str(file), "zstd"))  # type: ignore[arg-type]
-    return file.open("rb")
 
 
 def _pyarrow(file: Path) -> Any:

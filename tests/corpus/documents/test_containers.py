@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mathwright.corpus.documents import containers
-from mathwright.corpus.documents.containers import BadRow, Container, DamagedFileError, read_rows, recognise
+from mathwright.corpus.documents.containers import BadRow, Container, read_rows, recognise
+from mathwright.unpack import DamagedFileError
 from tests.corpus.importing.publishers import lines, zstd
 
 ROWS = [{"text": f"row {i} é", "n": i} for i in range(2000)]
