@@ -31,7 +31,7 @@ warm.fork_what_is_spawned()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 LONGEST = (
-    "test_quickstart.py", "lm/test_parallel.py", "corpus/test_bad_input.py", "test_gpu.py",
+    "test_quickstart.py", "test_guides.py", "lm/test_parallel.py", "corpus/test_bad_input.py", "test_gpu.py",
     "corpus/crawl/test_focused.py", "corpus/documents/test_table.py", "rl/test_models.py", "corpus/pages/test_run.py",
     "corpus/test_stage.py", "rl/test_train.py", "chain/test_stories.py", "mutants/test_mutants.py",
     "corpus/crawl/test_run.py", "corpus/documents/test_sort.py", "corpus/archive/test_memory.py",

@@ -14,6 +14,8 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
+from mathwright.recipe import override
+from mathwright.recipes import build
 from tests import guides
 from tests.corpus.warc_making import response, write_members
 from tests.guides import DOCS, blocks
@@ -126,6 +128,14 @@ def test_commands_shown_elsewhere_are_known_with_every_option(page: Path) -> Non
     for program, *arguments in guides.commands(lines):
         if program == "mathwright":
             require_known(arguments, VERBS, BEHIND)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_named_in_the_text_can_be_set(page: Path) -> None:
+    for code in re.findall(r"`([^`]*)`", page.read_text(encoding="utf-8")):
+        for setting in re.findall(r"--set\s+('[^']*'|[a-z_.]+=\S+)", code):
+            if not setting.endswith("..."):
+                override(build("quickstart"), [setting.strip("'")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
