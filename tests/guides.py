@@ -49,7 +49,7 @@ ALSO = {
     "export",
 }
 """What blocks that are not run may call besides mathwright."""
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 _STUB = """\
 #!{python} -IS
 import json, os, socket, sys
