@@ -261,7 +261,7 @@ OWN: list[Case] = [
     ("rl --model model --problems twice.jsonl", "the id 'a' stands already", "an id of its own"),
     ("rl --model model --problems roles.jsonl", "a turn of 'judge'", "own_data.md"),
     ("rl --model model --problems turns.jsonl", "without a text in content", "own_data.md"),
-    ("rl --model model --problems parquet.jsonl", "is a Parquet file", "rename"),
+    ("rl --model model --problems parquet.jsonl", "parquet.jsonl: cannot be read", "the file is damaged"),
     ("rl --model model --problems not.parquet", "not.parquet: cannot be read", "damaged"),
     ("rl --model model --problems ragged.csv", "ragged.csv:2", "quote"),
     ("rl --model model --problems adir", "no data file in this folder", ".jsonl"),
