@@ -20,13 +20,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import torch
-from learning_tables import print_at_k, print_best_of, print_tables, print_trainings, print_verdicts
+from learning_tables import print_at_k, print_best_of, print_tables, print_trainings, print_trust, print_verdicts
+from value_trust import measured
 
 from mathwright.chain import iterate
 from mathwright.chain.iterate import RewardModelFiles
@@ -45,6 +46,7 @@ from mathwright.reward.recipe import ProcessRecipe, RewardRecipe
 from mathwright.reward.stage import run as train_reward_models
 from mathwright.rl import training as rl
 from mathwright.rl.recipe import RLRecipe
+from mathwright.rl.trust import Trust
 from mathwright.run import RunDirectory, Stage, read_manifest, read_metrics
 from mathwright.sft import training as sft
 from mathwright.sft.recipe import SFTRecipe
@@ -289,6 +291,18 @@ class Experiment:
         """What `evaluation` recorded on the held-out questions."""
         return list(read_jsonl(self.run.path / f"eval-{name}-heldout" / "records.jsonl", EvalRecord))
 
+    def trust(self, arm: str, seed: int, rate: float) -> Trust:
+        """How far the values that PPO ends with say what comes of a response (`value_trust.py`)."""
+        name = named(arm, seed, rate)
+        recipe = ARMS[arm].recipe(self.num_steps, self.num_questions, rate)
+        stage = self.run.stage(f"trust-{name}", recipe, SFT)
+        if not stage.finished:
+            found = measured(self.arm(arm, seed, rate).path, recipe)
+            stage.finish(outputs={}, summary=asdict(found))
+        manifest = read_manifest(stage.path)
+        assert manifest is not None
+        return Trust(**manifest["summary"])
+
     def many_samples(self, name: str, model: Path, num: int) -> list[EvalRecord]:
         """So many samples of a model to the first of the held-out questions."""
         recipe = replace(EVAL, num_samples=num)
@@ -372,6 +386,13 @@ def main() -> None:
     )
     print_tables(rows, curves)
     print_trainings(trainings)
+    print_trust(
+        {
+            named(arm, seed, rate): experiment.trust(arm, seed, rate)
+            for seed, rate, arm in product(arguments.seeds, arguments.rates, arguments.arms)
+            if ARMS[arm].changes.get("method") == "ppo"
+        }
+    )
     if any(ARMS[arm].changes.get("reward") == "model" for arm in arguments.arms):
         judge = experiment.reward_model().model
         print_best_of(with_scores(experiment.records("sft"), judge, dtype="float32", device="cpu"))

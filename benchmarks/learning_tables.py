@@ -10,6 +10,7 @@ import numpy as np
 
 from mathwright.eval.table import AnswerComparison, answer_clusters, by_problem, powers_of_two, tabulate
 from mathwright.records import EvalRecord
+from mathwright.rl.trust import Trust
 from mathwright.selection import best_of_k, expected_majority, pass_at_k
 from mathwright.stats import crossed_effects, paired_bootstrap
 
@@ -54,6 +55,19 @@ def print_trainings(trainings: Mapping[str, Mapping[str, Any]]) -> None:
                     f"{name}: reward model {row['reward_model']} on samples of iteration {row['samples']}: "
                     f"{percent(row['pair_accuracy'])} ({percent(low)} to {percent(high)}) of pairs"
                 )
+
+
+def print_trust(found: Mapping[str, Trust]) -> None:
+    """The values of PPO beside Monte-Carlo completions of its policy."""
+    if found:
+        print("\n| values of | correlation | explained | bias | next steps in order |\n" + "|---" * 5 + "|")
+    for name, one in found.items():
+        order = "" if one.ordered is None else f"{percent(one.ordered)} of {one.num_pairs}"
+        print(f"| {name} | {_figure(one.correlation)} | {_figure(one.explained)} | {one.bias:+.3f} | {order} |")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def print_verdicts(arms: Mapping[str, Sequence[Sequence[EvalRecord]]], title: str) -> None:

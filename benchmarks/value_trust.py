@@ -20,6 +20,7 @@ from mathwright.recipe import Recipe
 from mathwright.records import RolloutGroup, from_json
 from mathwright.rl import trust
 from mathwright.rl.critic import Critic
+from mathwright.rl.recipe import RLRecipe
 
 
 def reward_of(group: RolloutGroup, text: str) -> float | None:
@@ -28,17 +29,10 @@ def reward_of(group: RolloutGroup, text: str) -> float | None:
     return None if undecided(verdict) else float(verdict.correct)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--places", type=int, default=200)
-    parser.add_argument("--completions", type=int, default=32)
-    parser.add_argument("--next-steps", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    recipe = from_json(Recipe, json.loads((options.run / "recipe.json").read_text(encoding="utf-8"))["recipe"]).rl
-    assert recipe is not None
-    folder = options.run / "rl"
+def measured(
+    folder: Path, recipe: RLRecipe, *, places: int = 200, completions: int = 32, next_steps: int = 4, seed: int = 0
+) -> trust.Trust:
+    """Of the policy and the values that a PPO stage has left in `folder`, at places of its own responses."""
     policy = load(folder / "model", dtype="float32")
     critic = Critic.load(
         dataclasses.replace(recipe, lora=None),
@@ -53,17 +47,30 @@ def main() -> None:
     )
     lines = (folder / "rollouts.jsonl").read_text(encoding="utf-8").splitlines()
     groups = [from_json(RolloutGroup, json.loads(line)["group"]) for line in lines]
-    found = trust.measure(
+    return trust.measure(
         critic,
         Generator(policy, max_batch=recipe.generation_batch),
-        trust.places(groups, options.places, options.seed),
+        trust.places(groups, places, seed),
         reward_of,
         recipe.sampling,
-        num_completions=options.completions,
-        num_steps=options.next_steps,
-        seed=options.seed,
+        num_completions=completions,
+        num_steps=next_steps,
+        seed=seed,
     )
-    print(json_text(dataclasses.asdict(found)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--places", type=int, default=200)
+    parser.add_argument("--completions", type=int, default=32)
+    parser.add_argument("--next-steps", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    options = vars(parser.parse_args())
+    run = options.pop("run")
+    recipe = from_json(Recipe, json.loads((run / "recipe.json").read_text(encoding="utf-8"))["recipe"]).rl
+    assert recipe is not None
+    print(json_text(dataclasses.asdict(measured(run / "rl", recipe, **options))))
 
 
 if __name__ == "__main__":
