@@ -71,7 +71,7 @@ def run(
     process_model: str | Path | None = None,
     value_start: tuple[Path | None, Sequence[JudgedGroup]] = (None, ()),
 ) -> None:
-    """Train `model` by `recipe.iterations` iterations; outputs model, rollouts and, where one is used, reward_model.
+    """Train `model` by `recipe.iterations` iterations; outputs model, rollouts, reward_model, value_model where used.
 
     Arguments are those of `rl.training.run`. reward: what the reward stage left; needed where recipe.reward is model.
     value_start: reward model and judged samples that a value model begins with; it is kept from iteration to iteration,
@@ -219,6 +219,8 @@ def _finish(recipe: RLRecipe, stage: Stage, parts: Sequence[Stage], judges: Judg
     last = parts[-1]
     _link_tree(last.output("model"), stage.path / "model")
     outputs = {"model": stage.path / "model", "rollouts": stage.path / "rollouts.jsonl"}
+    if recipe.method == "ppo":
+        outputs["value_model"] = last.output("value_model")
     summary: dict[str, Any] = {
         **summaries[-1],
         **{name: value for name, value in summaries[0].items() if name.endswith("_begin")},
