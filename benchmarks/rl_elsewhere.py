@@ -91,7 +91,8 @@ class Elsewhere:
             "Chinese, chain of thought": ("cot", unseen),
         }
         plain = rl_recipe(num_steps, num_questions)
-        self.recipe = replace(plain, optimiser=replace(plain.optimiser, lr=rate * plain.optimiser.lr))
+        slower = replace(plain.optimiser, lr=rate * plain.optimiser.lr)
+        self.recipe = replace(plain, optimiser=slower, evaluate_every=0)
 
     def fine_tuned(self) -> Path:
         stage = self.run.stage("sft", MIXED)
