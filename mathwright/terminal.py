@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     Characters that turn the direction of writing, and halves of surrogate pairs, become U+FFFD.
     """
     return text.translate(_VISIBLE)
+
+
+def stacked(parts: Iterable[RenderableType]) -> RenderableType:
+    """Things to show, one below the other."""
+    return Group(*parts)
 
 
 class PlainConsole(Console):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -24,7 +23,7 @@ from mathwright.report.metrics import SHARE, metric
 from mathwright.run import lock
 from mathwright.run.stage import as_typed, read_manifest
 from mathwright.run.status import Told, duration, read_status
-from mathwright.terminal import PlainConsole, put
+from mathwright.terminal import PlainConsole, RenderableType, put, stacked
 
 REDRAWN_S, LINE_S = 1.0, 60.0
 """Seconds between two looks, in a terminal and elsewhere."""
@@ -303,7 +302,7 @@ def drawn(view: View) -> RenderableType:
             for name, path in one.outputs.items()
             if name in ("model", "shards", "table")
         ]
-    return Group(*parts)
+    return stacked(parts)
 
 
 def _stages(view: View) -> Table:
