@@ -61,7 +61,7 @@ def export(
         advance: called with each row once it is written.
 
     Raises MathwrightError for a corpus that is not there or has not finished, for an unknown field or ending, and for a
-    target that exists.
+    target that exists; one that is a file of the corpus is never replaced.
     """
     writer = _writer(target)
     folder = _folder(corpus)
@@ -69,6 +69,8 @@ def export(
     names = _fields(files, fields, has_scores=_classifier(folder) is not None)
     if target.is_dir():
         raise MathwrightError(f"{target} is a folder, where a file is needed", hint=f"--out {target}/corpus.jsonl.zst")
+    if target.exists() and target.resolve().is_relative_to(folder.resolve()):
+        raise MathwrightError(f"{target} is a file of the corpus itself", hint="choose another --out")
     if target.exists() and not overwrite:
         raise MathwrightError(f"{target} is there already", hint="choose another --out, or say --overwrite")
     count = 0

@@ -45,6 +45,17 @@ def read_back(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
+def test_a_corpus_is_never_replaced_by_its_export(corpus: Path, tmp_path: Path) -> None:
+    (file,) = corpus.glob("documents*.parquet")
+    before = file.read_bytes()
+    (tmp_path / "link.parquet").symlink_to(file)
+    for given in (corpus, file):
+        for target in (file, tmp_path / "link.parquet"):
+            with pytest.raises(MathwrightError, match="a file of the corpus itself"):
+                export(given, target, fields=("url",), overwrite=True)
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_format_holds_every_document(corpus: Path, tmp_path: Path, ending: str) -> None:
     assert export(corpus, tmp_path / f"c{ending}") == NUM_ROWS
