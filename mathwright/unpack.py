@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +20,16 @@ from mathwright.errors import MathwrightError
 
 ENDINGS = ("", ".gz", ".zst", ".zstd", ".bz2", ".xz")
 """How the names of packed files end, plain ones first."""
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
-_SKIPPABLE_FRAME = b"\x2a\x4d\x18"
-"""Behind one byte from 0x50 to 0x5f: a frame of zstd without data, with which some writers begin."""
+_MAGIC = {
+    "gzip": re.compile(rb"\x1f\x8b"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # the latter: a frame without data
+    "bz2": re.compile(
+        rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"
+    ),  # a text may begin with BZh
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+}
+HEAD_BYTES = 10
+"""That tell what a file is."""
 _DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
@@ -41,9 +49,7 @@ def without_ending(name: str) -> str:
 
 def compression_of(head: bytes) -> str:
     """gzip, zstd, bz2, xz or "" (none), by the first bytes of a file."""
-    if 0x50 <= (head[:1] or b"\0")[0] <= 0x5F and head[1:4] == _SKIPPABLE_FRAME:
-        return "zstd"
-    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    return next((name for name, magic in _MAGIC.items() if magic.match(head)), "")
 
 
 def open_bytes(path: Path, compression: str | None = None) -> io.BufferedReader:
@@ -53,7 +59,7 @@ def open_bytes(path: Path, compression: str | None = None) -> io.BufferedReader:
     """
     if compression is None:
         with path.open("rb") as file:
-            compression = compression_of(file.read(8))
+            compression = compression_of(file.read(HEAD_BYTES))
     return path.open("rb") if not compression else io.BufferedReader(_Unpacked(path, compression))
 
 

@@ -108,3 +108,4 @@ def test_names() -> None:
     assert without_ending("gsm8k.jsonl.zst") == "gsm8k.jsonl" and without_ending("a.json") == "a.json"
     assert {"x.jsonl", "x.jsonl.gz", "x.jsonl.zstd"} <= set(packed("x.jsonl"))
     assert compression_of(b"") == "" == compression_of(b"PAR1")
+    assert compression_of(b"BZh9 is how this text begins") == "" and compression_of(bz2.compress(b"")) == "bz2"
