@@ -23,9 +23,7 @@ ENDINGS = ("", ".gz", ".zst", ".zstd", ".bz2", ".xz")
 _MAGIC = {
     "gzip": re.compile(rb"\x1f\x8b"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # the latter: a frame without data
-    "bz2": re.compile(
-        rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"
-    ),  # a text may begin with BZh
+    "bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"),  # a text may begin with BZh
     "xz": re.compile(rb"\xfd7zXZ\x00"),
 }
 HEAD_BYTES = 10
