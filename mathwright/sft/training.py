@@ -17,7 +17,7 @@ from mathwright.lm.load import load
 from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.pack import PackedRows, pack_examples
+from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
 from mathwright.problems.own_template import keep_template
 from mathwright.problems.turns import turn
@@ -71,6 +71,30 @@ def run(
     if recipe.lora is not None:
         lora.attach(lm, recipe.lora, seed=seed)
     rows = plan_rows([len(e.tokens) for e in examples], recipe.context, recipe.num_steps * recipe.batch_rows, seed=seed)
+    num_steps = _train(recipe, stage, lm, examples, rows, heldout)
+    rows = rows[: num_steps * recipe.batch_rows]
+    outputs = _save(recipe, stage, lm, template, start=model)
+    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
+    stage.finish(
+        outputs=outputs,
+        summary={
+            "num_examples": len(examples),
+            "num_steps": num_steps,
+            "epochs": sum(len(row) for row in rows) / len(examples),
+            "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
+        },
+    )
+
+
+def _train(
+    recipe: SFTRecipe,
+    stage: Stage,
+    lm: LanguageModel,
+    examples: Sequence[Example],
+    rows: Sequence[Sequence[int]],
+    heldout: Heldout | None,
+) -> int:
+    """Train `lm` on rows of examples; returns the steps that were made: fewer than planned where patience ended it."""
 
     def batches(step: int) -> list[tuple[PackedRows, int]]:
         chosen = rows[step * recipe.batch_rows : (step + 1) * recipe.batch_rows]
@@ -102,18 +126,7 @@ def run(
             f"ended after step {num_steps} of {recipe.num_steps}: {recipe.patience} measurements of the held-out "
             f"{recipe.choose} in a row were no better than the best (sft.patience)"
         )
-        rows = rows[: num_steps * recipe.batch_rows]
-    outputs = _save(recipe, stage, lm, template, start=model)
-    checkpoint.leave(stage.path / CHECKPOINTS, recipe.optimiser, recipe.checkpoint_every)
-    stage.finish(
-        outputs=outputs,
-        summary={
-            "num_examples": len(examples),
-            "num_steps": num_steps,
-            "epochs": sum(len(row) for row in rows) / len(examples),
-            "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
-        },
-    )
+    return num_steps
 
 
 def _save(recipe: SFTRecipe, stage: Stage, lm: LanguageModel, template: str, *, start: str | Path) -> dict[str, Path]:

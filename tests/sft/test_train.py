@@ -314,9 +314,9 @@ def test_a_training_ends_where_its_patience_does(
 
     monkeypatch.setattr(Heldout, "measure", measure)
 
-    def go() -> Stage:
+    def go(num_steps: int = 18) -> Stage:
         return trained(
-            tmp_path / "run", base, [cot(p) for p in PROBLEMS], heldout=5, evaluate_every=2, num_steps=18,
+            tmp_path / "run", base, [cot(p) for p in PROBLEMS], heldout=5, evaluate_every=2, num_steps=num_steps,
             choose="loss", patience=3, lora=lora, checkpoint_every=4,
         )  # fmt: skip
 
@@ -339,6 +339,11 @@ def test_a_training_ends_where_its_patience_does(
     assert all(torch.allclose(best[name], merged[name], atol=1e-6) for name in best)
     last = AutoModelForCausalLM.from_pretrained(stage.path / "model").state_dict()
     assert any(not torch.equal(best[name], last[name]) for name in best)
+    # asked for more steps it has no more patience than before
+    (stage.path / "manifest.json").unlink()
+    more = go(num_steps=30).metrics()
+    assert [m["step"] for m in more if m["kind"] == "eval"] == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    assert sum(m["kind"] == "train" for m in more) == 16
 
 
 def test_patience_needs_a_measure(base: Path, tmp_path: Path) -> None:
