@@ -55,6 +55,8 @@ QUESTIONS = "add_two,subtract_two,multiply_two,gets_more,gives_away,plus_equatio
 NUM_SFT, NUM_RL, NUM_HELDOUT = 1_000, 2_500, 400
 TEMPLATE = "short"
 SCRATCH = ScratchRecipe(vocab_size=512, width=128, num_layers=4, num_heads=4, num_kv_heads=4, ffn_width=352)
+MAX_LENGTH = 1024
+"""Tokens of the model's context: solutions from elsewhere, which its process model judges, are longer than its own."""
 
 
 def adamw(
@@ -220,7 +222,7 @@ class Experiment:
         self.sets = {"heldout": heldout, "new numbers": new_numbers}
 
     def fine_tuned(self) -> Path:
-        stage = self.run.stage("sft", SFT, SCRATCH, QUESTIONS, NUM_SFT)
+        stage = self.run.stage("sft", SFT, SCRATCH, MAX_LENGTH, QUESTIONS, NUM_SFT)
         if not stage.finished:
             fine_tune(stage, self.sft_problems, self.solutions)
         return stage.path / "model"
@@ -252,7 +254,8 @@ class Experiment:
         pretrained = recipe.method == "ppo" and recipe.value_pretraining > 0
         by_outcome = recipe.reward == "model" or recipe.value_init == "reward" or pretrained
         by_process = recipe.step_reward == "model"
-        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *[REWARD] * by_outcome, *[PROCESS] * by_process)
+        judges = [*[REWARD] * by_outcome, *[VALUE_GROUPS] * pretrained, *[PROCESS] * by_process]
+        stage = self.run.stage(named(name, seed, rate), recipe, SFT, *judges)
         if stage.finished:
             return stage
         judge = self.reward_model() if by_outcome else None
@@ -321,7 +324,7 @@ def named(arm: str, seed: int, rate: float) -> str:
 def fine_tune(stage: Stage, problems: list[Problem], solutions: list[Solution], recipe: SFTRecipe = SFT) -> None:
     """A model from scratch, its tokenizer of these texts."""
     texts = [p.question for p in problems] + [response_text(s, TEMPLATE) for s in solutions]
-    lm = from_scratch(SCRATCH, texts, max_length=1024, seed=0)
+    lm = from_scratch(SCRATCH, texts, max_length=MAX_LENGTH, seed=0)
     save(lm, stage.path / "start")
     sft.run(
         recipe,

@@ -4,7 +4,7 @@
     DIR/shards/, DIR/heldout/         tokens, where a tokenizer is named
     DIR/manifest.json                 what was read, skipped and why; written last
     DIR/rejected/                     rows set aside, and what decontamination took out
-    DIR/work/                         records of what is done, by which the same command goes on
+    DIR/work/                         records of what is done, by which the same command resumes
 
 Jobs are done by worker processes; what a kill interrupts is done again, and nothing else.
 """
@@ -50,7 +50,7 @@ def import_corpus(options: Options, out: Path, *, num_workers: int | None = None
     """Import a corpus into the folder `out`; returns its manifest.
 
     num_workers: processes besides this one, one a core by default; 0 is none, the default for a few small files.
-    Called again with the same options it goes on where it was stopped, and does nothing where it has finished.
+    Called again with the same options it resumes where it was stopped, and does nothing where it has finished.
     Raises MathwrightError, before anything is written, for options that cannot be followed.
     """
     if not 0 <= options.heldout_share < 1:
