@@ -57,9 +57,9 @@ def at_work(folder: Path, *, steps: int = 8) -> Iterator[Stage]:
 
 
 def shown(run: Path, width: int = 120) -> str:
-    console = PlainConsole(file=io.StringIO(), width=width)
-    console.print(drawn(look(run)))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    screen = io.StringIO()
+    PlainConsole(file=screen, width=width).print(drawn(look(run)))
+    return screen.getvalue()
 
 
 def test_a_run_at_work_is_shown_and_nothing_of_it_is_touched(tmp_path: Path) -> None:
