@@ -24,7 +24,7 @@ import torch
 from mathwright.lm.load import resolve
 from mathwright.lm.optimise import Optimiser
 from mathwright.lm.recipe import LoraRecipe
-from mathwright.recipes import quickstart
+from mathwright.recipes import smollm2
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup
 from mathwright.rl import methods
 from mathwright.rl.learn import Learner
@@ -69,7 +69,7 @@ def made_groups(options: argparse.Namespace, vocabulary: int) -> list[RolloutGro
 
 
 def recipe_of(case: str, options: argparse.Namespace) -> RLRecipe:
-    plain = quickstart.recipe().rl
+    plain = smollm2.recipe().rl
     assert plain is not None
     return dataclasses.replace(
         plain,

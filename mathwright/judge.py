@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 from mathwright import answers
 from mathwright.problems.fields import letters
@@ -110,6 +111,11 @@ def undecided(verdict: Verdict) -> str:
 def needs_sandbox(prompts: Sequence[Prompt]) -> bool:
     """Whether programs run in the responses to some prompts, or as they are judged."""
     return any(prompt.mode != "cot" for prompt in prompts)
+
+
+def sandbox_for(prompts: Sequence[Prompt]) -> AbstractContextManager[Sandbox | None]:
+    """Where the programs in responses run, called by the model or judged; None where there are none."""
+    return Sandbox() if needs_sandbox(prompts) else nullcontext()
 
 
 def _required(sandbox: Sandbox | None) -> Sandbox:

@@ -146,7 +146,7 @@ def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
     from mathwright.chain.run import Chain
     from mathwright.lm.load import fast_dtype
 
-    built = recipes.find("quickstart")()
+    built = recipes.find("smollm2")()
     assert built.model.dtype == "auto"
     Chain(built, tmp_path / "run")
     kept = json.loads((tmp_path / "run/recipe.json").read_text())
@@ -272,7 +272,7 @@ def test_a_mark_on_a_part_is_that_of_all_it_has() -> None:
 
 
 def test_more_steps_are_more_of_the_same_only_at_a_rate_that_does_not_depend_on_them() -> None:
-    whole = recipes.find("quickstart")()
+    whole = recipes.find("smollm2")()
     assert whole.rl and whole.sft and whole.sft.optimiser.decay and not whole.rl.optimiser.decay
     grows = {leaf.path for leaf in affects.leaves(whole) if leaf.grows}
     assert {"rl.num_steps", "reward.num_epochs", "eval.num_samples"} <= grows

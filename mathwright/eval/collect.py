@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from mathwright.engines.engine import Answer, Engine, Request
 from mathwright.eval.store import Key, Store
-from mathwright.judge import judge, needs_sandbox
+from mathwright.judge import judge, sandbox_for
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.problems.templates import Prompt
 from mathwright.records import EvalRecord
@@ -66,7 +65,7 @@ def collect(
     """
     modes = dict.fromkeys((w.task, w.prompt.mode) for w in work)
     with (
-        Sandbox() if needs_sandbox([w.prompt for w in work]) else nullcontext() as sandbox,
+        sandbox_for([w.prompt for w in work]) as sandbox,
         ThreadPoolExecutor(NUM_JUDGES, thread_name_prefix="judge") as judges,
         ThreadPoolExecutor(1, thread_name_prefix="keep") as keeper,
     ):

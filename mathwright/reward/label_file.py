@@ -11,6 +11,7 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.files import write_json
+from mathwright.judge import sandbox_for
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import fast_dtype, load
 from mathwright.lm.recipe import SamplingRecipe
@@ -21,7 +22,7 @@ from mathwright.problems.templates import Prompt, usual_template
 from mathwright.problems.turns import turn
 from mathwright.records import Problem, read_jsonl, write_jsonl
 from mathwright.reward.recipe import ProcessRecipe, check_labelling
-from mathwright.reward.step_labels import Labeller, SteppedResponse, sample_responses, sandbox_for
+from mathwright.reward.step_labels import Labeller, SteppedResponse, sample_responses
 from mathwright.run import Stage, fingerprint, lock
 
 LABELS, RESPONSES, SETTINGS = "labels.jsonl", "responses.jsonl", "settings.json"

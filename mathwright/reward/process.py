@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from mathwright.errors import MathwrightError
+from mathwright.judge import sandbox_for
 from mathwright.lm import checkpoint, heads, lora
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
@@ -40,7 +41,6 @@ from mathwright.reward.step_labels import (
     relabelled,
     rule_labels,
     sample_responses,
-    sandbox_for,
 )
 from mathwright.reward.step_layouts import read_step_files
 from mathwright.reward.step_metrics import (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
 
-from mathwright.judge import judge_all, needs_sandbox, undecided
+from mathwright.engines.respond import EncodedPrompt, respond
+from mathwright.judge import judge_all, sandbox_for, undecided
 from mathwright.lm.generate import Generator
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.tokenise import encode_prompt
@@ -18,7 +18,6 @@ from mathwright.records import JudgedGroup, Problem
 from mathwright.reward.examples import examples_of, split
 from mathwright.reward.recipe import RewardRecipe
 from mathwright.run import Stage
-from mathwright.tools.sandbox import Sandbox
 
 
 def sample_groups(
@@ -34,12 +33,15 @@ def sample_groups(
     num_heldout_responses = recipe.heldout_responses or recipe.responses_per_problem
     counts = [recipe.responses_per_problem] * len(training) + [num_heldout_responses] * len(heldout)
     # the sandbox first: where it cannot isolate programs, that is said before anything is drawn
-    with Sandbox() if needs_sandbox(asked) else nullcontext() as sandbox:
+    with sandbox_for(asked) as sandbox:
         with stage.progress("sampling responses", total=sum(counts)) as advance:
-            completions = Generator(lm, max_batch=recipe.generation_batch).generate(
-                [encode_prompt(lm.tokenizer, prompt.text) for prompt in asked],
+            completions = respond(
+                Generator(lm, max_batch=recipe.generation_batch),
+                [EncodedPrompt(prompt=p, tokens=tuple(encode_prompt(lm.tokenizer, p.text))) for p in asked],
                 recipe.sampling,
                 seeds=[[response_seed(seed, p, g) for g in range(count)] for p, count in enumerate(counts)],
+                sandbox=sandbox,
+                max_tool_rounds=recipe.max_tool_rounds,
                 on_finished=advance,
             )
         pairs = [(prompt, c.text) for prompt, row in zip(asked, completions, strict=True) for c in row]
@@ -93,7 +95,7 @@ def choose_prompts(
         if len(chosen) == recipe.num_problems:
             dropped["over num_problems"] += 1
             continue
-        prompt = build_prompt(problems[index], "cot", template=template, tokenizer=lm.tokenizer)
+        prompt = build_prompt(problems[index], recipe.mode, template=template, tokenizer=lm.tokenizer)
         if len(encode_prompt(lm.tokenizer, prompt.text)) > room:
             dropped["longer than context"] += 1
         else:

@@ -10,6 +10,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lm.checks import check_lora, check_lowest, check_optimiser
 from mathwright.lm.recipe import LoraRecipe, OptimiserRecipe, SamplingRecipe
 from mathwright.problems.steps import StepRule
+from mathwright.records import SolutionFormat
 from mathwright.run.affects import ADDED, MEMORY, SPEED, Grows
 
 
@@ -58,6 +59,11 @@ class RewardRecipe:
     """Training problems sampled for rankings; 0 trains on `files` alone."""
     responses_per_problem: int = 8
     """Enough that most problems have right and wrong ones."""
+    mode: Annotated[SolutionFormat, ADDED] = "cot"
+    """How the outcome model's problems are asked: as `rl.mode` says where its score is to be the reward of RL. In mode
+    tool the programs of the responses run, and what they print is part of what is judged."""
+    max_tool_rounds: Annotated[int, ADDED] = 4
+    """Programs that a response of mode tool may run."""
     sampling: SamplingRecipe = SamplingRecipe()
     num_epochs: Annotated[int, Grows(unless="optimiser.decay")] = 1
     """Reward models overfit in a second pass."""
@@ -119,7 +125,7 @@ def check(recipe: RewardRecipe) -> None:
     needs_problems = not recipe.files if recipe.kind != "process" else not recipe.process.files
     lowest = [
         ("num_problems", int(needs_problems)), ("num_epochs", 1), ("batch_rankings", 1), ("micro_batch_tokens", 1),
-        ("checkpoint_every", 0), ("generation_batch", 1), ("heldout_responses", 0),
+        ("checkpoint_every", 0), ("generation_batch", 1), ("heldout_responses", 0), ("max_tool_rounds", 0),
     ]  # fmt: skip
     check_lowest("reward", recipe, lowest)
     check_optimiser("reward", recipe.optimiser)
@@ -149,6 +155,12 @@ def check(recipe: RewardRecipe) -> None:
 
 def _check_process(recipe: RewardRecipe) -> None:
     process = recipe.process
+    if recipe.kind != "outcome" and recipe.mode != "cot":
+        raise MathwrightError(
+            f"reward.kind={recipe.kind} needs reward.mode=cot, not {recipe.mode}: the steps of a process model are "
+            "labelled by completions without programs",
+            hint="set reward.mode=cot, or reward.kind=outcome",
+        )
     if recipe.kind == "outcome":
         if process != ProcessRecipe():
             raise MathwrightError(

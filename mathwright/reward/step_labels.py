@@ -20,14 +20,13 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mathwright.answers.arithmetic import arithmetic_holds
 from mathwright.files import append_line, whole_lines
-from mathwright.judge import judge_all, needs_sandbox, undecided
+from mathwright.judge import judge_all, sandbox_for, undecided
 from mathwright.lines import json_text
 from mathwright.lm.cache import Computed
 from mathwright.lm.generate import Generator
@@ -117,11 +116,6 @@ def sample_responses(
         )
     log.funnel("responses", unit="responses", num_in=total, num_out=len(responses), dropped=dropped)
     return responses
-
-
-def sandbox_for(prompts: Sequence[Prompt]) -> AbstractContextManager[Sandbox | None]:
-    """Where the programs in responses run as they are judged; None where there are none."""
-    return Sandbox() if needs_sandbox(prompts) else nullcontext()
 
 
 # --- the search for the first wrong step ----------------------------------------------------------

@@ -18,18 +18,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mathwright.engines.engine import TokenEngine
+from mathwright.engines.respond import EncodedPrompt, respond
 from mathwright.lm import parallel
 from mathwright.records import RolloutGroup
 from mathwright.rl.buffer import RolloutBuffer, Wave
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import Reward
 from mathwright.rl.rollout import (
-    EncodedPrompt,
     drawn_indices,
     group_statistics,
     judge_groups,
     nothing_to_prefer,
-    respond,
     response_seed,
 )
 from mathwright.rl.step_scorers import StepScorer

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mathwright.engines.respond import EncodedPrompt
 from mathwright.errors import MathwrightError
 from mathwright.lm import heads
 from mathwright.lm.model import LanguageModel, RewardModel
@@ -22,7 +23,7 @@ from mathwright.rl.models import Models
 from mathwright.rl.pairs import Pairs
 from mathwright.rl.pretrain_values import pretrain_values, stored_rewards
 from mathwright.rl.recipe import RLRecipe
-from mathwright.rl.rollout import EncodedPrompt, prepare_prompts
+from mathwright.rl.rollout import prepare_prompts
 from mathwright.rl.solutions import Given, Solutions
 from mathwright.rl.step_scorers import StepScorer
 from mathwright.run import Stage

@@ -6,35 +6,22 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from mathwright.engines.engine import TokenEngine
+from mathwright.engines.respond import EncodedPrompt
 from mathwright.errors import MathwrightError
-from mathwright.judge import needs_sandbox
 from mathwright.lm.model import LanguageModel
-from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.steps import step_end_tokens
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt
-from mathwright.problems.templates import Prompt
 from mathwright.records import Completion, Problem, Rollout, RolloutGroup, SolutionFormat
 from mathwright.rl.rewards import Reward, Sample, judged, weighted_sum
 from mathwright.rl.step_scorers import StepScorer
 from mathwright.rl.steps import StepScores
 from mathwright.run import Stage
-from mathwright.tools.loop import PythonTool
 from mathwright.tools.sandbox import Sandbox
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedPrompt:
-    """A prompt as the model reads it."""
-
-    prompt: Prompt
-    tokens: tuple[int, ...]
 
 
 def prepare_prompts(
@@ -92,37 +79,6 @@ def _permutation(size: int, epoch: int, seed: int) -> tuple[int, ...]:
 def response_seed(*parts: int) -> int:
     """A seed for one response: a hash of (seed, step, place in the step, g), so that no two of a run are the same."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
-
-
-def sandbox_for(prompts: Sequence[EncodedPrompt]) -> AbstractContextManager[Sandbox | None]:
-    """Where the programs in responses run, called by the model or judged; None where there are none."""
-    return Sandbox() if needs_sandbox([p.prompt for p in prompts]) else nullcontext()
-
-
-def respond(
-    generator: TokenEngine,
-    prompts: Sequence[EncodedPrompt],
-    sampling: SamplingRecipe,
-    *,
-    seeds: Sequence[Sequence[int]],
-    sandbox: Sandbox | None,
-    max_tool_rounds: int,
-) -> list[list[Completion]]:
-    """Sample len(seeds[i]) responses to each prompt i; those to prompts of mode tool may run Python in the sandbox."""
-    completions: dict[int, list[Completion]] = {}
-    for with_tool in (False, True):
-        asked = [i for i, p in enumerate(prompts) if (p.prompt.mode == "tool") is with_tool]
-        if not asked:
-            continue
-        found = generator.generate(
-            [prompts[i].tokens for i in asked],
-            sampling,
-            seeds=[seeds[i] for i in asked],
-            tool=PythonTool(sandbox) if with_tool and sandbox is not None else None,
-            max_tool_rounds=max_tool_rounds if with_tool else 0,
-        )
-        completions.update(zip(asked, found, strict=True))
-    return [completions[i] for i in range(len(prompts))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

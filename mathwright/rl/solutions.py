@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mathwright.engines.respond import EncodedPrompt
 from mathwright.errors import MathwrightError
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.tokenise import encode_response
@@ -14,7 +15,7 @@ from mathwright.problems.turns import Turn, turn
 from mathwright.records import Completion, Rollout, RolloutGroup, Solution
 from mathwright.rl.explore import Exploration
 from mathwright.rl.recipe import RLRecipe
-from mathwright.rl.rollout import EncodedPrompt, drawn_indices
+from mathwright.rl.rollout import drawn_indices
 from mathwright.run import Stage
 
 

@@ -68,7 +68,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from mathwright.engines.respond import EncodedPrompt, respond
 from mathwright.errors import MathwrightError
+from mathwright.judge import sandbox_for
 from mathwright.lm import checkpoint, lora, parallel
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.optimise import Optimiser
@@ -88,7 +90,6 @@ from mathwright.rl.prepare import Judge, learn_values, prompts_of, require_heldo
 from mathwright.rl.pretrain_values import PART
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
-from mathwright.rl.rollout import EncodedPrompt, respond, sandbox_for
 from mathwright.rl.solutions import Given
 from mathwright.rl.summary import summary_of
 from mathwright.run import Stage
@@ -246,7 +247,7 @@ class _Training:
             self._warn_of_repetition()
         lm.model.eval()
         with (
-            sandbox_for([*self.prompts, *self.heldout]) as sandbox,
+            sandbox_for([p.prompt for p in (*self.prompts, *self.heldout)]) as sandbox,
             stage.progress(recipe.method, total=recipe.num_steps) as advance,
         ):
             advance(start)

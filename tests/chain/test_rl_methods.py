@@ -67,3 +67,20 @@ def _the_values_learned_from_the_samples_of_the_reward_stage(folder: Path) -> No
     rows: list[dict[str, Any]] = list(read_metrics(value))
     assert [m for m in rows if m["kind"] == "train"]
     assert "explained_variance" in [m for m in rows if m["kind"] == "eval"][-1]
+
+
+@pytest.mark.parametrize("mode", ["cot", "tool"])
+def test_a_reward_model_of_other_responses_than_those_it_rewards_is_warned_about(
+    begun: tuple[Recipe, Path], tmp_path: Path, mode: str
+) -> None:
+    whole, finished = begun
+    shutil.copytree(finished, tmp_path / "run")
+    Chain(override(whole, ["rl.reward=model", f"rl.mode={mode}", "rl.num_steps=1"]), tmp_path / "run").run()
+    manifest = read_manifest(tmp_path / "run/rl")
+    assert manifest is not None
+    said = [warning for warning in manifest["warnings"] if "reward.mode" in warning]
+    assert said == (
+        []
+        if mode == "cot"
+        else ["rl.mode is tool, but the reward model has learned from responses of mode cot: set reward.mode=tool"]
+    )

@@ -5,11 +5,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from mathwright.engines.respond import EncodedPrompt
 from mathwright.records import Completion
 from mathwright.rl import explore
 from mathwright.rl.buffer import RolloutBuffer
 from mathwright.rl.rewards import FunctionReward
-from mathwright.rl.rollout import EncodedPrompt, drawn_indices, response_seed
+from mathwright.rl.rollout import drawn_indices, response_seed
 from tests.rl import toy
 
 PROMPTS = [EncodedPrompt(prompt=toy.asked(p, p.question), tokens=(i,)) for i, p in enumerate(toy.PROBLEMS)]

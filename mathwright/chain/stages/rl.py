@@ -134,8 +134,13 @@ def _reward_models(recipe: Recipe) -> Sequence[str]:
 
 
 def run(context: Context, stage: Stage) -> None:
-    part = context.recipe.rl
+    part, reward = context.recipe.rl, context.recipe.reward
     assert part is not None
+    if part.reward == "model" and reward is not None and reward.mode != part.mode:
+        stage.warn(
+            f"rl.mode is {part.mode}, but the reward model has learned from responses of mode {reward.mode}: "
+            f"set reward.mode={part.mode}"
+        )
     if part.iterations > 1:
         _iterate(context, stage)
         return
