@@ -51,7 +51,7 @@ def adamw(lr: float, *, warmup_steps: int, decay: tuple[tuple[float, float], ...
 
 
 def recipe() -> Recipe:
-    """SmolLM2-135M on the documentation of the installed packages and on procedural problems."""
+    """A model from scratch on the documentation of the installed packages and on procedural problems."""
     return Recipe(
         name="quickstart",
         seed=0,
@@ -120,7 +120,7 @@ def recipe() -> Recipe:
             num_examples=1_200,  # of 6,000: worked solutions are few, questions many
             context=512,
             batch_rows=2,  # many small updates teach so small a model more than few large ones
-            num_steps=300,
+            num_steps=360,
             optimiser=adamw(2e-3, warmup_steps=10, decay=((0.8, 0.316),)),
             checkpoint_every=150,
         ),
