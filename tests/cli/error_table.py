@@ -190,6 +190,7 @@ SETTINGS: list[Case] = [
     ("run quickstart --set sft.choose=loss", "nothing is measured", "sft.heldout"),
     ("run quickstart --set reward.responses_per_problem=1", "responses_per_problem is 1", "at least 2"),
     ("run quickstart --set reward.heldout_share=1", "heldout_share is 1", "between 0 and 1"),
+    ("run quickstart --set reward.kind=both --set reward.mode=tool", "needs reward.mode=cot", "reward.kind=outcome"),
     ("run quickstart --set pretrain.num_tokens=0", "pretrain.num_tokens is 0", "at least 1"),
     ("run quickstart --set pretrain.mixture=[]", "pretrain.mixture is empty", "run:corpus"),
     ("run quickstart --set template=chatml", "template is 'chatml'", "deepseekmath"),
