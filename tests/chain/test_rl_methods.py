@@ -69,18 +69,28 @@ def _the_values_learned_from_the_samples_of_the_reward_stage(folder: Path) -> No
     assert "explained_variance" in [m for m in rows if m["kind"] == "eval"][-1]
 
 
-@pytest.mark.parametrize("mode", ["cot", "tool"])
-def test_a_reward_model_of_other_responses_than_those_it_rewards_is_warned_about(
-    begun: tuple[Recipe, Path], tmp_path: Path, mode: str
+@pytest.mark.parametrize(
+    ("settings", "warned_of"),
+    [
+        (["rl.mode=cot", "rl.reward=model", "rl.method=ppo"], ""),
+        (["rl.mode=tool"], ""),
+        (["rl.mode=tool", "rl.reward=model"], "the reward model"),
+        (["rl.mode=tool", "rl.method=ppo"], "what the value model begins with"),
+        (
+            ["rl.mode=tool", "rl.method=ppo", "rl.reward=model"],
+            "the reward model and what the value model begins with",
+        ),
+    ],
+    ids=["alike", "nothing learned", "reward", "values", "both"],
+)
+def test_what_was_learned_from_other_responses_than_rl_samples_is_warned_about(
+    begun: tuple[Recipe, Path], tmp_path: Path, settings: list[str], warned_of: str
 ) -> None:
     whole, finished = begun
     shutil.copytree(finished, tmp_path / "run")
-    Chain(override(whole, ["rl.reward=model", f"rl.mode={mode}", "rl.num_steps=1"]), tmp_path / "run").run()
+    Chain(override(whole, [*settings, "rl.num_steps=1"]), tmp_path / "run").run()
     manifest = read_manifest(tmp_path / "run/rl")
     assert manifest is not None
     said = [warning for warning in manifest["warnings"] if "reward.mode" in warning]
-    assert said == (
-        []
-        if mode == "cot"
-        else ["rl.mode is tool, but the reward model has learned from responses of mode cot: set reward.mode=tool"]
-    )
+    tail = "comes from responses of mode cot: set reward.mode=tool"
+    assert said == ([f"rl.mode is tool, but {warned_of} {tail}"] if warned_of else [])

@@ -134,13 +134,9 @@ def _reward_models(recipe: Recipe) -> Sequence[str]:
 
 
 def run(context: Context, stage: Stage) -> None:
-    part, reward = context.recipe.rl, context.recipe.reward
+    part = context.recipe.rl
     assert part is not None
-    if part.reward == "model" and reward is not None and reward.mode != part.mode:
-        stage.warn(
-            f"rl.mode is {part.mode}, but the reward model has learned from responses of mode {reward.mode}: "
-            f"set reward.mode={part.mode}"
-        )
+    _warn_of_other_responses(context.recipe, stage)
     if part.iterations > 1:
         _iterate(context, stage)
         return
@@ -162,6 +158,23 @@ def run(context: Context, stage: Stage) -> None:
         device=context.device,
         process_model=_process_model(context),
     )
+
+
+def _warn_of_other_responses(recipe: Recipe, stage: Stage) -> None:
+    """Say where what rewards, or what a value model begins with, has learned from responses of another kind."""
+    part, reward = recipe.rl, recipe.reward
+    assert part is not None
+    if reward is None or reward.mode == part.mode:
+        return
+    learned = [
+        *(["the reward model"] if part.reward == "model" else []),
+        *(["what the value model begins with"] if _values_read_reward(recipe) else []),
+    ]
+    if learned:
+        stage.warn(
+            f"rl.mode is {part.mode}, but {' and '.join(learned)} comes from responses of mode {reward.mode}: "
+            f"set reward.mode={part.mode}"
+        )
 
 
 def _process_model(context: Context) -> Path | None:
