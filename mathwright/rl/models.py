@@ -112,22 +112,21 @@ class Models:
         Raises MathwrightError where a source cannot be loaded, or the reference, the teacher or the value model has
         another vocabulary.
         """
+        world = parallel.world()
+        if recipe.engine == "vllm" and world.size > 1:
+            raise MathwrightError(
+                "rl.engine=vllm runs in one process, not under torchrun",
+                hint="set rl.engine=local, or start it without torchrun",
+            )
         policy = load(model, dtype=dtype, device=device)
         end = turn(template, policy.tokenizer).end
         stop_at(policy, end)
         critic = None
         if method.uses_values:
             critic = Critic.load(
-                recipe,
-                policy,
-                model=model,
-                reward_model=reward_model,
-                value_model=value_model,
-                dtype=dtype,
-                device=device,
-                seed=seed,
-                end=end,
-            )
+                recipe, policy, model=model, reward_model=reward_model, value_model=value_model, dtype=dtype,
+                device=device, seed=seed, end=end,
+            )  # fmt: skip
         if recipe.lora is not None:
             lora.attach(policy, recipe.lora, seed=seed)
 
@@ -153,28 +152,15 @@ class Models:
             first = reference if same else frozen(initial)
         if recipe.checkpoint_activations:
             checkpoint_activations(policy, True)
-        world = parallel.world()
-        if recipe.engine == "vllm" and world.size > 1:
-            raise MathwrightError(
-                "rl.engine=vllm runs in one process, not under torchrun",
-                hint="set rl.engine=local, or start it without torchrun",
-            )
         used = [f for f in (Frozen(policy, False), reference, start, first) if f is not None]
         for lm in {id(f.lm): f.lm for f in used}.values():
             parallel.shard(lm, world)
         if critic is not None:
             critic.shard()
         return cls(
-            recipe=recipe,
-            source=model,
-            dtype=dtype,
-            policy=policy,
-            reference=reference,
-            start=start,
-            critic=critic,
-            initial=first,
-            max_length=policy.max_length,
-        )
+            recipe=recipe, source=model, dtype=dtype, policy=policy, reference=reference, start=start, critic=critic,
+            initial=first, max_length=policy.max_length,
+        )  # fmt: skip
 
     @contextmanager
     def exploring_generator(self) -> Iterator[TokenEngine]:

@@ -11,7 +11,7 @@ import torch
 
 from mathwright.cli import main
 from mathwright.errors import MathwrightError
-from mathwright.lm import heads
+from mathwright.lm import heads, parallel
 from mathwright.lm.loop import CHECKPOINTS
 from mathwright.lm.recipe import LoraRecipe
 from mathwright.lm.save import save
@@ -101,6 +101,21 @@ def test_a_run_with_adapters_goes_on_to_the_bit(tmp_path, model, monkeypatch):
 def test_adapters_that_cannot_be_trained_are_named(lora, message):
     with pytest.raises(MathwrightError, match=message):
         check(toy.recipe(lora=dataclasses.replace(LORA, **lora)))
+
+
+def test_vllm_under_torchrun_is_refused_before_a_model_is_loaded(monkeypatch):
+    monkeypatch.setattr(parallel, "world", lambda: parallel.World(size=2))
+    recipe = toy.recipe(engine="vllm")
+    with pytest.raises(MathwrightError, match="one process, not under torchrun"):
+        Models.load(
+            recipe,
+            Grpo(0.2, 0.04, "population", 1e-6),
+            "no/such/model",
+            template="short",
+            dtype="float32",
+            device="cpu",
+            seed=0,
+        )
 
 
 def test_layers_computed_again_change_nothing(tmp_path, model):
