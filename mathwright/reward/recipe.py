@@ -62,7 +62,7 @@ class RewardRecipe:
     mode: Annotated[SolutionFormat, ADDED] = "cot"
     """How the outcome model's problems are asked: as `rl.mode` says where its score is to be the reward of RL. In mode
     tool the programs of the responses run, and what they print is part of what is judged."""
-    max_tool_rounds: Annotated[int, ADDED] = 4
+    max_tool_rounds: Annotated[int, ADDED] = 3
     """Programs that a response of mode tool may run."""
     sampling: SamplingRecipe = SamplingRecipe()
     num_epochs: Annotated[int, Grows(unless="optimiser.decay")] = 1
