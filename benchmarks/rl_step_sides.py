@@ -19,6 +19,10 @@ from unittest.mock import patch
 from clock import ADAM, CLIP_NORM, Clock, clocked_stage, peak_mb, synchronise, ticking, trainer_settings
 
 LR, BETA, CLIP_EPS = 1e-6, 0.04, 0.2
+METHODS: dict[str, dict[str, Any]] = {
+    "grpo": {"method": "grpo"},
+    "ppo": {"method": "ppo", "value_init": "policy", "value_updates": 1},  # as often as TRL trains its values
+}
 SENTENCE = " Tom has {a} apples, buys {b} bags with {c} apples each and gives {d} of them to his friends."
 
 
@@ -100,7 +104,7 @@ def run_ours(job: Mapping[str, Any]) -> dict[str, Any]:
         for i, question in enumerate(prompts["questions"])
     ]
     recipe = RLRecipe(
-        method="grpo",
+        **METHODS[job["method"]],
         reward="rule",  # whether the answer is right, which is nearly never so here; judging it is part of our step
         extra_rewards=(RewardTermRecipe(kind="function", weight=1.0, function=f"{Path(__file__).stem}:digit_reward"),),
         mode="cot",
@@ -221,6 +225,13 @@ def run_trl(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def run_trl_ppo(job: Mapping[str, Any]) -> dict[str, Any]:
+    import rl_step_ppo
+
+    result = rl_step_ppo.run(job, Case(**job["case"]), lr=LR, beta=BETA, clip_eps=CLIP_EPS)
+    return {**result, "prompts": _mark(set(map(tuple, result.pop("rows"))))}
+
+
 # --- both -----------------------------------------------------------------------------------------
 
 
@@ -243,7 +254,8 @@ def run_side(side: str, job: Mapping[str, Any]) -> None:
     if side == "prepare":
         prepare(job)
         return
-    result = run_ours(job) if side == "ours" else run_trl(job)
+    sides = {"ours": run_ours, "trl": run_trl if job["method"] == "grpo" else run_trl_ppo}
+    result = sides[side](job)
     libraries = f"torch {torch.__version__}, transformers {transformers.__version__}"
     print(json.dumps({"case": job["name"], "peak_mb": peak_mb(job["device"]), "libraries": libraries, **result}))
 

@@ -205,7 +205,7 @@ def tiny() -> Recipe:
             heldout_tokens=8_192,
             checkpoint_every=10,
         ),
-        sft=replace(whole.sft, num_examples=0, num_steps=380, checkpoint_every=150),
+        sft=replace(whole.sft, num_examples=0, num_steps=300, checkpoint_every=150),
         reward=replace(
             whole.reward,
             num_problems=600,  # some 2,000 pairs to train on, and with more responses 2,000 to judge by
@@ -214,14 +214,15 @@ def tiny() -> Recipe:
         ),
         rl=replace(
             whole.rl,
-            num_steps=40,  # with 24 questions 360 of the 600 are asked twice: a gain of five times its noise
+            num_steps=40,
+            num_problems=192,  # each five times: from the first to the last a gain of five to eight times its noise
             problems_per_step=24,
             group_size=4,  # with 8 the reward rose no faster in twenty steps, and each took twice as long
             max_tool_rounds=3,
-            optimiser=replace(whole.rl.optimiser, lr=3e-4, warmup_steps=5),
+            optimiser=replace(whole.rl.optimiser, lr=5e-4, warmup_steps=5),
             checkpoint_every=10,
             generation_batch=96,
-            saved_groups=24,  # all: the two visits to a question are compared
+            saved_groups=24,  # all: the visits to a question are compared
         ),
         eval=replace(whole.eval, num_problems=160, num_samples=4, num_sampled_problems=24, batch_size=64),
     )

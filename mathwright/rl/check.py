@@ -29,6 +29,7 @@ LOWEST = (
     ("wave_responses", 1),
     ("evaluate_every", 0),
     ("num_evaluated", 1),
+    ("num_problems", 0),
     ("value_updates", 1),
     ("value_pretraining", 0),
     ("value_warmup_steps", 0),

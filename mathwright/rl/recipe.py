@@ -43,6 +43,8 @@ class RLRecipe:
     """Prompt format of the questions."""
     num_steps: Annotated[int, Grows(unless="optimiser.decay")] = 100
     """At which a small model has learned most of what it will from some hundred questions."""
+    num_problems: Annotated[int, ADDED] = 0
+    """Training problems that are asked, drawn by the seed; 0: all. §4.2 asks 144K of the 776K it fine-tuned on."""
     problems_per_step: int = 16
     """With 16 responses each a quarter of §4.2's 1,024."""
     group_size: int = 16

@@ -60,6 +60,14 @@ def prepare_prompts(
     return prompts
 
 
+def some_of(problems: Sequence[Problem], count: int, seed: int) -> Sequence[Problem]:
+    """`count` of the problems, drawn by the seed and in their order; all where that is 0 or more than there are."""
+    if not count or count >= len(problems):
+        return problems
+    chosen = random.Random(f"some/{seed}").sample(range(len(problems)), count)
+    return [problems[index] for index in sorted(chosen)]
+
+
 def drawn_indices(num_problems: int, start: int, stop: int, seed: int) -> list[int]:
     """Which problems stand at the positions from `start` to before `stop` of seeded permutations laid end to end.
 

@@ -90,6 +90,7 @@ from mathwright.rl.prepare import Judge, learn_values, prompts_of, require_heldo
 from mathwright.rl.pretrain_values import PART
 from mathwright.rl.recipe import RLRecipe
 from mathwright.rl.rewards import judged
+from mathwright.rl.rollout import some_of
 from mathwright.rl.solutions import Given
 from mathwright.rl.summary import summary_of
 from mathwright.run import Stage
@@ -159,7 +160,7 @@ def run(
     if TABLE_10[recipe.method].reward == "steps":
         steps = step_scorers.from_recipe(recipe, process_model, dtype=dtype, device=device)
     ask = partial(prompts_of, recipe, stage, models.policy, template)
-    prompts = ask(problems, "prompts")
+    prompts = ask(some_of(problems, recipe.num_problems, seed), "prompts")
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
     source = source_of(

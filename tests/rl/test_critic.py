@@ -167,8 +167,14 @@ def test_value_only_steps_leave_the_policy_alone(tmp_path, model):
 
 
 def test_micro_batches_change_nothing(tmp_path, model, judge):
+    smooth = dataclasses.replace(toy.SMOOTH, lr=2e-3)
     one, many = (
-        run(tmp_path / str(size), model, reward_model=judge, **ppo(num_steps=2, micro_batch_tokens=size))
+        run(
+            tmp_path / str(size),
+            model,
+            reward_model=judge,
+            **ppo(num_steps=2, micro_batch_tokens=size, optimiser=smooth),
+        )
         for size in (10_000, 30)
     )
     for folder in ("model", "value_model"):

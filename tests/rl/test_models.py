@@ -142,11 +142,12 @@ JOBS = {
         "micro_batch_tokens": 60,
         "kl_target": 0.1,
         "kl_horizon": 50,
-        "optimiser": dataclasses.replace(toy.recipe().optimiser, lr=2e-3),
+        "optimiser": dataclasses.replace(toy.SMOOTH, lr=2e-3),
         "extra_rewards": toy.recipe().extra_rewards,
     },
     "dpo": {"num_steps": 2, "method": "rft", "num_minibatches": 2},
 }
+JOBS = {name: {"optimiser": toy.SMOOTH, **job} for name, job in JOBS.items()}
 WORKER = """
 import os, signal, sys, torch
 from pathlib import Path

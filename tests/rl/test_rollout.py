@@ -15,6 +15,7 @@ from mathwright.rl.rollout import (
     judge_groups,
     prepare_prompts,
     response_seed,
+    some_of,
 )
 from mathwright.rl.step_scorers import ArithmeticSteps
 from tests.rl import toy
@@ -27,6 +28,24 @@ def test_every_problem_is_asked_once_before_any_is_asked_again():
     assert drawn[:5] != drawn[5:10]
     assert drawn_indices(5, 21, 24, seed=1) == drawn[21:24]  # a pure function of the position
     assert drawn_indices(5, 0, 30, seed=2) != drawn
+
+
+def test_some_problems_are_asked():
+    chosen = some_of(toy.PROBLEMS, 3, seed=1)
+    assert len(chosen) == 3 and list(chosen) == [p for p in toy.PROBLEMS if p in chosen], "in their order"
+    assert some_of(toy.PROBLEMS, 3, seed=1) == chosen
+    assert len({tuple(p.id for p in some_of(toy.PROBLEMS, 3, seed=seed)) for seed in range(20)}) > 5
+    for count in (0, len(toy.PROBLEMS), 10_000):
+        assert some_of(toy.PROBLEMS, count, seed=1) == toy.PROBLEMS
+
+
+def test_a_run_asks_some_problems(tmp_path, model):
+    stage = toy.run(tmp_path, model, num_problems=3, num_steps=4, problems_per_step=3, saved_groups=3)
+    asked = [
+        row["group"]["problem"]["id"]
+        for row in map(json.loads, (stage.path / "rollouts.jsonl").read_text().splitlines())
+    ]
+    assert set(asked) == {p.id for p in some_of(toy.PROBLEMS, 3, seed=3)} and len(asked) == 12
 
 
 def test_no_two_responses_of_a_run_have_one_seed():

@@ -75,8 +75,9 @@ def naive_logprobs(lm, prompt, response) -> list[float]:
 
 
 def test_micro_batches_change_nothing(tmp_path, model):
-    one = run(tmp_path / "one", model, num_steps=2, micro_batch_tokens=10_000, inner_updates=2)
-    many = run(tmp_path / "many", model, num_steps=2, micro_batch_tokens=30, inner_updates=2)
+    same = {"num_steps": 2, "inner_updates": 2, "optimiser": toy.SMOOTH}
+    one = run(tmp_path / "one", model, micro_batch_tokens=10_000, **same)
+    many = run(tmp_path / "many", model, micro_batch_tokens=30, **same)
     a, b = toy.weights(one.path / "model"), toy.weights(many.path / "model")
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=2e-5)
@@ -174,8 +175,9 @@ def test_the_buffer_keeps_what_the_older_checkpoint_needs(tmp_path, model, monke
 
 
 def test_waves_change_only_what_runs_together(tmp_path, model):
-    one = run(tmp_path / "one", model, num_steps=2, problems_per_step=4)
-    many = run(tmp_path / "many", model, num_steps=2, problems_per_step=4, wave_responses=1)
+    same = {"num_steps": 2, "problems_per_step": 4, "optimiser": toy.SMOOTH}
+    one = run(tmp_path / "one", model, **same)
+    many = run(tmp_path / "many", model, wave_responses=1, **same)
     a, b = toy.weights(one.path / "model"), toy.weights(many.path / "model")
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=2e-5)

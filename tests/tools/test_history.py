@@ -15,10 +15,12 @@ PACKAGE = str(Path(__file__).resolve().parents[2] / "mathwright")
 
 # Looks at every page of its process, found by mincore, which answers for what is mapped, around every object the collector
 # knows, every thread's stack, and the environment; a page is read by writing it into a pipe, which fails where it
-# cannot be read. The needle is only ever there backwards, or the program would find its own.
+# cannot be read. The needle is only ever there with each byte raised by one, or the program would find its own; raising
+# is done to what is read too, and unlike reversing, what is left of that in memory never becomes the needle again.
 SCAN = """
 import ctypes, gc, os, sys
-def num_found(backwards):
+def num_found(raised):
+    table = bytes((byte + 1) % 256 for byte in range(256))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     libc.write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
@@ -48,9 +50,9 @@ def num_found(backwards):
             any_page = True
             data = os.read(reader, 4096)
             num_bytes += 4096
-            text = (before[-len(backwards):] + data)[::-1]
-            found += text.count(backwards)
-            before = data
+            text = before[1 - len(raised):] + data.translate(table)
+            found += text.count(raised)
+            before = text
         if any_page:
             waiting += [block - 1, block + 1]
     return found, num_bytes >> 20
@@ -59,7 +61,7 @@ def num_found(backwards):
 
 def found(run, needle, *, prepare=""):
     """How often a program finds a text in its process."""
-    code = f"{SCAN}\n{prepare}\nprint(*num_found({needle.encode()[::-1]!r}))"
+    code = f"{SCAN}\n{prepare}\nprint(*num_found({bytes(byte + 1 for byte in needle.encode())!r}))"
     execution = run(code)
     assert execution.status == "ok", execution
     count, megabytes = map(int, execution.stdout.split())
