@@ -24,6 +24,7 @@ class DigitModel(torch.nn.Module):
     """A reward model by its interface: 1 where the last token is a digit, computed by looking it up."""
 
     base_model_prefix = "body"
+    is_digit: torch.Tensor
 
     def __init__(self, is_digit: torch.Tensor) -> None:
         super().__init__()
@@ -52,8 +53,7 @@ def run(job: Mapping[str, Any], case: Any, *, lr: float, beta: float, clip_eps: 
     dtype = getattr(torch, job["trl_weights"])
     policy, reference = (AutoModelForCausalLM.from_pretrained(folder / "model", dtype=dtype) for _ in range(2))
     value = AutoModelForSequenceClassification.from_pretrained(folder / "model", num_labels=1, dtype=dtype)
-    size = policy.get_input_embeddings().weight.shape[0]
-    digits = torch.tensor([float(tokenizer.decode([token]).strip().isdigit()) for token in range(size)])
+    digits = torch.tensor([float(tokenizer.decode([i]).strip().isdigit()) for i in range(policy.config.vocab_size)])
     clock = Clock(job["device"])
     with tempfile.TemporaryDirectory() as directory:
         settings = trainer_settings(job, directory, lr=lr)

@@ -205,7 +205,7 @@ def tiny() -> Recipe:
             heldout_tokens=8_192,
             checkpoint_every=10,
         ),
-        sft=replace(whole.sft, num_examples=0, num_steps=300, checkpoint_every=150),
+        sft=replace(whole.sft, num_examples=0, num_steps=380, checkpoint_every=150),
         reward=replace(
             whole.reward,
             num_problems=600,  # some 2,000 pairs to train on, and with more responses 2,000 to judge by
