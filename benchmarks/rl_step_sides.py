@@ -229,7 +229,8 @@ def run_trl_ppo(job: Mapping[str, Any]) -> dict[str, Any]:
     import rl_step_ppo
 
     result = rl_step_ppo.run(job, Case(**job["case"]), lr=LR, beta=BETA, clip_eps=CLIP_EPS)
-    return {**result, "prompts": _mark(set(map(tuple, result.pop("rows"))))}
+    rows = result.pop("rows")
+    return {**result, "prompts": _mark(set(map(tuple, rows)))}
 
 
 # --- both -----------------------------------------------------------------------------------------
