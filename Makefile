@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# As many processes as there are cores, each with one torch thread; a file's tests run in one of them, in order, so that
-# what is costly to make is made once. The longest files come first (tests/conftest.py).
-TEST_WORKERS ?= auto
+# Two processes more than there are cores, each with one torch thread: many tests wait, for a clock or another process.
+# A file's tests run in one of them, in order, so that what is costly to make is made once. The longest files come
+# first (tests/conftest.py).
+TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 2)')
 PARALLEL := --maxprocesses=8 --dist loadfile --no-loadscope-reorder
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
