@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,6 +59,44 @@ def this_machine() -> Machine:
     except (AttributeError, ValueError, OSError):  # not Linux
         memory, cores = 8 * 2**30, os.cpu_count() or 1
     return Machine(num_cores=cores, memory_bytes=memory, gpus=tuple(_visible(_gpus())), processor=_processor())
+
+
+def busy_cores(seconds: float = 0.25) -> float:
+    """How many of the cores that this process may use other programs keep busy, watched for so long.
+
+    0 where the system does not say.
+    """
+    before, own = _busy_seconds(), _own_seconds()
+    time.sleep(seconds)
+    after = _busy_seconds()
+    if before is None or after is None:
+        return 0.0
+    return max(0.0, (after - before - (_own_seconds() - own)) / seconds)
+
+
+def _busy_seconds() -> float | None:
+    """Processor seconds that were used, by anybody, since the start of the machine on the cores of this process."""
+    try:
+        cores = os.sched_getaffinity(0)
+        return used_seconds(Path("/proc/stat").read_text(encoding="ascii"), cores, os.sysconf("SC_CLK_TCK"))
+    except (AttributeError, ValueError, OSError):  # not Linux
+        return None
+
+
+def used_seconds(stat: str, cores: Collection[int], ticks_per_second: int) -> float:
+    """What /proc/stat says of some cores: user, nice, system and interrupts; not idle, nor waiting for a disk."""
+    used = 0
+    for line in stat.splitlines():
+        name, *numbers = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cores:
+            user, nice, system, _idle, _iowait, irq, softirq = (int(number) for number in numbers[:7])
+            used += user + nice + system + irq + softirq
+    return used / ticks_per_second
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
 
 
 def _processor() -> str:

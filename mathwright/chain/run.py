@@ -77,7 +77,15 @@ class Chain(Context):
         if clear or not finished:
             self._require_disk(name)
         stage = self.stage(name, clear=clear)
-        work.finish(stage, partial(spec.run, self), parallel=spec.parallel, note=self._other_settings(name))
+        finish = partial(work.finish, parallel=spec.parallel, note=self._other_settings(name))
+        if (finished and not clear) or spec.models is None or self.device != "cpu":
+            finish(stage, partial(spec.run, self))
+            return
+        from mathwright.lm import threads
+
+        with threads.fitted(stage.say, begun_with=stage.begun_with()) as number:
+            stage.computes_on(number)
+            finish(stage, partial(spec.run, self))
 
     def _require_processes(self, name: str, finished: bool) -> None:
         from mathwright.lm import parallel

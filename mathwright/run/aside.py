@@ -17,7 +17,7 @@ from typing import Any
 from mathwright.files import PARTIAL, write_json
 from mathwright.run.status import FILE as STATUS
 
-BEGUN, MANIFEST, CLOCK = "begun.json", "manifest.json", "clock.json"
+BEGUN, MANIFEST, CLOCK, THREADS = "begun.json", "manifest.json", "clock.json", "threads.json"
 RESULTS = frozenset({MANIFEST, BEGUN, "model"})
 """What of a finished stage is not handed on to the one that goes on from it."""
 LINKED = "checkpoints"
@@ -54,7 +54,7 @@ def is_barren(stage_path: Path) -> bool:
         return True
     if not stage_path.is_dir() or stage_path.is_symlink():
         return False
-    marks = {name + ending for name in (BEGUN, CLOCK, STATUS) for ending in ("", PARTIAL)}
+    marks = {name + ending for name in (BEGUN, CLOCK, STATUS, THREADS) for ending in ("", PARTIAL)}
     return {entry.name for entry in stage_path.iterdir()} <= marks
 
 

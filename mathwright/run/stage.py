@@ -122,6 +122,7 @@ class Stage(Log):
             aside.set_aside(path)
         write_json(path, manifest)
         self.status.remove()
+        (self.path / aside.THREADS).unlink(missing_ok=True)
         self.say(
             f"finished in {manifest['seconds']:.0f} s, peak memory {manifest['peak_memory_bytes'] / 2**30:.2f} GiB"
         )
@@ -135,6 +136,18 @@ class Stage(Log):
         if manifest is None:
             raise ValueError(f"{self.path} has not finished, so it has no output {name!r} yet")
         return self.path.parent / manifest["outputs"][name]  # an absolute one stays as it is
+
+    def begun_with(self) -> int | None:
+        """On how many threads the command computed that began the stage; None where it did not say."""
+        try:
+            return int(json.loads((self.path / aside.THREADS).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def computes_on(self, threads: int) -> None:
+        """Keep the number for the command that goes on with the stage, should this one be stopped."""
+        if self.writes:
+            write_json(self.path / aside.THREADS, threads)
 
     def pause(self) -> None:
         """Keep the time spent so far: called when a run is interrupted."""
@@ -213,7 +226,7 @@ def made_by() -> dict[str, str]:
         "machine": ", ".join(part for part in (machine.processor, str(machine)) if part),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "torch": getattr(torch, "__version__", ""),
+        "torch": f"{torch.__version__}, {torch.get_num_threads()} threads" if torch else "",
     }
 
 

@@ -11,7 +11,11 @@ import torch
 
 import mathwright
 from mathwright.cli import main
+from mathwright.lm import threads
 from mathwright.lm.load import load
+from mathwright.machine import Machine
+from mathwright.rl import training
+from mathwright.run.aside import THREADS
 from tests.small_run import contents, write_recipe
 
 TODAY = time.strftime("%Y-%m-%d")
@@ -62,6 +66,32 @@ def run(recipe: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 def lost(before: dict[str, str], after: dict[str, str]) -> set[str]:
     """Files of which no copy is left anywhere."""
     return {name for name, digest in before.items() if digest not in after.values() and name != "run.lock"}
+
+
+def test_a_stage_goes_on_with_the_threads_it_began_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number would round differently: a run that was stopped would not end in the same bits."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(threads, "this_machine", lambda: Machine(num_cores=2, memory_bytes=2**30))
+    monkeypatch.setattr(
+        torch, "set_num_threads", lambda number: monkeypatch.setattr(torch, "get_num_threads", lambda: number)
+    )
+    torch.set_num_threads(2)
+    monkeypatch.setattr(threads, "busy_cores", lambda: 0.0)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(training._Training, "_report", stop)
+        run("rl", "--clear")
+    assert json.loads((run.out / "rl" / THREADS).read_text()) == 2
+    monkeypatch.setattr(threads, "busy_cores", lambda: 1.0)
+    _, said = run("rl")
+    assert "goes on on 2 threads, as it began" in said
+    assert "2 threads" in str(run.manifest("rl")["made"]) and not (run.out / "rl" / THREADS).exists()
+    _, said = run("rl", "--clear")
+    assert "computes on 1 thread: other programs keep 1.0 of 2 cores busy" in said
+    assert "1 threads" in str(run.manifest("rl")["made"])
 
 
 def test_a_memory_knob_leaves_a_finished_stage_as_it_is(run: Run) -> None:
