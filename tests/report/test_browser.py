@@ -1,6 +1,9 @@
 """The pages as people see them: in three widths, light and dark, with the keyboard; nothing cut, nothing complained."""
 
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -65,15 +68,30 @@ def test_every_page_fits_every_width_light_and_dark(browser: Browser, made: Path
     browser.emulate()
 
 
-def test_the_switch_of_colours_overrules_the_system_and_holds_on_the_next_page(browser: Browser, made: Path) -> None:
+@pytest.fixture
+def served(made: Path) -> Iterator[str]:
+    """The address of the report's folder on a server: Chromium now and then forgets what a page of a file had kept."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(made)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_switch_of_colours_overrules_the_system_and_holds_on_the_next_page(browser: Browser, served: str) -> None:
     browser.emulate(dark=False)
-    show(browser, made / "report.html")
+    browser.problems.clear()
+    browser.open(f"{served}/report.html")
+    browser.wait("location.protocol === 'http:' && document.readyState === 'complete'")
     light = browser.evaluate(READ)
     browser.click("#theme")  # auto -> light
     browser.click("#theme")  # light -> dark
     dark = browser.evaluate(READ)
     assert dark != light and browser.evaluate("document.getElementById('theme').textContent") == "colours: dark"
-    show(browser, made / "report" / "rl.html")
+    browser.click("a[href$='rl.html']")
+    browser.wait("location.pathname.endsWith('/rl.html') && document.readyState === 'complete'")
     assert browser.evaluate(READ) == dark
     browser.click("#theme")
     assert browser.evaluate(READ) == light

@@ -32,6 +32,10 @@ NAMED_KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "ArrowDown": ("", 40)}
 """Text and Windows key code, by which Chromium knows keys such as the one that closes a dialog."""
 
 
+class PageIsGoneError(AssertionError):
+    """The page was left while it was asked."""
+
+
 class Browser:
     """One page of one browser. `with Browser(tmp_path) as page:`"""
 
@@ -92,6 +96,8 @@ class Browser:
             elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
                 self.problems.append(message["params"]["entry"]["text"])
             elif message.get("id") == number:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    raise PageIsGoneError(message)
                 assert "error" not in message, message
                 return message["result"]
 
@@ -111,8 +117,9 @@ class Browser:
     def _until(self, condition: Any, what: str) -> Any:
         end = time.monotonic() + self.timeout_s
         while time.monotonic() < end:
-            if value := condition():
-                return value
+            with contextlib.suppress(PageIsGoneError):  # of one page, while the next is on its way
+                if value := condition():
+                    return value
             time.sleep(0.05)
         raise AssertionError(f"waited {self.timeout_s} s for: {what}")
 
