@@ -96,39 +96,35 @@ DRIFTS = {"steps_per_response": _STEPS_GAMED, "tokens_per_step": _STEPS_GAMED}
 
 @dataclass(slots=True)
 class Guards:
-    """Warns when a metric crosses its limit, and again only after it has come back."""
+    """Warns when a metric crosses its limit, and again only after it had come back for `WINDOW` steps: one that hovers
+    about its limit is said once."""
 
     limits: tuple[Limit, ...] = LIMITS
     drifts: Mapping[str, str] = field(default_factory=lambda: DRIFTS)
-    _beyond: set[str] = field(default_factory=set)
+    _back: dict[str, int] = field(default_factory=dict)
+    """For how many steps, up to `WINDOW`, each metric has been within its limit."""
     _first: dict[str, float] = field(default_factory=dict)
 
     def warnings(self, step: int, values: Mapping[str, float | int | None]) -> list[str]:
         """A line for each metric that crossed its limit at this step."""
         lines = []
         for limit in self.limits:
-            if not limit.crossed(values):
-                self._beyond.discard(limit.metric)
-            elif limit.metric not in self._beyond:
-                self._beyond.add(limit.metric)
+            if self._is_news(limit.metric, limit.crossed(values)):
                 value = values[limit.metric]
                 lines.append(f"step {step}: {limit.metric} {value:.3g} is {limit.side} {limit.limit:g}: {limit.advice}")
-        return lines + self._drifted(step, values)
-
-    def _drifted(self, step: int, values: Mapping[str, float | int | None]) -> list[str]:
-        """A line for each metric that has left the neighbourhood of its first value."""
-        lines = []
         for metric, advice in self.drifts.items():
             value = values.get(metric)
             if value is None:
                 continue
             first = self._first.setdefault(metric, value)
-            if abs(value - first) <= DRIFT_SHARE * first:
-                self._beyond.discard(metric)
-            elif metric not in self._beyond:
-                self._beyond.add(metric)
+            if self._is_news(metric, abs(value - first) > DRIFT_SHARE * first):
                 lines.append(f"step {step}: {metric} {value:.3g} was {first:.3g} at the beginning: {advice}")
         return lines
+
+    def _is_news(self, metric: str, beyond: bool) -> bool:
+        steps_back = self._back.get(metric, WINDOW)
+        self._back[metric] = 0 if beyond else min(WINDOW, steps_back + 1)
+        return beyond and steps_back >= WINDOW
 
 
 @dataclass(slots=True)
