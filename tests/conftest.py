@@ -41,11 +41,34 @@ LONGEST = (
 """The files that take longest, beginning with the longest: started last, one of them would run on alone at the end."""
 
 
+TOGETHER = (
+    "test_guides.py", "lm/test_parallel.py", "chain/test_compare.py", "rl/test_models.py", "rl/test_train.py",
+    "rl/test_critic.py", "sft/annotate/test_annotate.py", "reward/test_step_labels.py", "run/test_lock.py",
+    "lm/test_folders.py",
+)  # fmt: skip
+"""Files that run commands in the warm interpreters that have torch, two to a process of tests: twenty seconds to start,
+which are paid once where all of these run in one."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests in one process, as `--dist loadfile` does it, and those of `TOGETHER` as if they were one file."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope = super()._split_scope(nodeid)
+            return TOGETHER[0] if scope.removeprefix("tests/") in TOGETHER else scope
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the order within a file stays. Without a GPU, tests that need one are skipped."""
     tests = Path(__file__).parent
     place = {tests / name: number for number, name in enumerate(LONGEST)}
-    assert all(path.is_file() for path in place), "a file of LONGEST has moved"
+    assert all(path.is_file() for path in [*place, *map(tests.joinpath, TOGETHER)]), "a file named here has moved"
     items.sort(key=lambda item: place.get(item.path, len(place)))
     _skip_without_gpu([item for item in items if item.get_closest_marker("cuda")])
 
