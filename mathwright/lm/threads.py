@@ -1,7 +1,7 @@
 """How many threads a stage computes on where other programs keep cores busy.
 
 torch cuts an operation into a part for each thread and waits for the last of them. A thread that shares its core with
-another busy program holds all others up: two threads beside one such program took 3.4 times as long as alone, one
+another busy program holds all others up: two threads beside one such program took 3.3 times as long as alone, one
 thread 1.6 times (docs/speed.md). So a stage takes as many threads as there are free cores when it begins, and stays
 with them: other numbers of threads round differently. One that resumes takes those it began with, and so ends in the
 same bits.
