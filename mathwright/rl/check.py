@@ -197,6 +197,7 @@ def _check_left_out(recipe: RLRecipe) -> None:
         ("sigmoid_reward", learned, f"rl.reward={recipe.reward}"),
         ("truncation_reward", recipe.reward != "functions", "rl.reward=functions"),
         ("truncation_reward", rewards_any, f"rl.method={recipe.method}"),
+        ("num_problems", not recipe.pairs, "rl.pairs"),
         ("reset_reference", iterated, "rl.iterations=1"),
         ("refresh_reward", iterated, "rl.iterations=1"),
         ("replay_share", iterated, "rl.iterations=1"),

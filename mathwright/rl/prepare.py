@@ -55,9 +55,15 @@ def require_heldout(recipe: RLRecipe, heldout: Sequence[Problem]) -> None:
 
 
 def prompts_of(
-    recipe: RLRecipe, stage: Stage, lm: LanguageModel, template: str, problems: Sequence[Problem], name: str
+    recipe: RLRecipe,
+    stage: Stage,
+    lm: LanguageModel,
+    template: str,
+    problems: Sequence[Problem],
+    name: str,
+    num_given: int | None = None,
 ) -> list[EncodedPrompt]:
-    """The prompts of some problems; `name` is that of their funnel."""
+    """The prompts of some problems, of `num_given`; `name` is that of their funnel."""
     return prepare_prompts(
         problems,
         lm=lm,
@@ -66,6 +72,7 @@ def prompts_of(
         max_new_tokens=recipe.sampling.max_new_tokens,
         stage=stage,
         name=name,
+        num_given=num_given,
     )
 
 

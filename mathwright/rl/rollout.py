@@ -33,8 +33,11 @@ def prepare_prompts(
     max_new_tokens: int,
     stage: Stage,
     name: str = "prompts",
+    num_given: int | None = None,
 ) -> list[EncodedPrompt]:
     """Prompts of the problems whose question and response fit the context; the others are counted and set aside.
+
+    Where the problems are some of a larger number, that is `num_given`: the rest is counted too.
 
     Raises MathwrightError where no problem is left.
     """
@@ -50,8 +53,9 @@ def prepare_prompts(
             stage.reject(name, {"problem": problem.id, "num_tokens": len(tokens)}, "longer than context")
         else:
             prompts.append(EncodedPrompt(prompt=prompt, tokens=tokens))
-    dropped = {"longer than context": len(problems) - len(prompts)}
-    stage.funnel(name, unit="problems", num_in=len(problems), num_out=len(prompts), dropped=dropped)
+    num_given = num_given or len(problems)
+    dropped = {"longer than context": len(problems) - len(prompts), "over num_problems": num_given - len(problems)}
+    stage.funnel(name, unit="problems", num_in=num_given, num_out=len(prompts), dropped=dropped)
     if not prompts:
         raise MathwrightError(
             f"no prompt leaves room for {max_new_tokens} new tokens in the model's context of {lm.max_length}",

@@ -160,7 +160,7 @@ def run(
     if TABLE_10[recipe.method].reward == "steps":
         steps = step_scorers.from_recipe(recipe, process_model, dtype=dtype, device=device)
     ask = partial(prompts_of, recipe, stage, models.policy, template)
-    prompts = ask(some_of(problems, recipe.num_problems, seed), "prompts")
+    prompts = ask(some_of(problems, recipe.num_problems, seed), "prompts", len(problems))
     models.max_length = max(len(p.tokens) for p in prompts) + recipe.sampling.max_new_tokens
     buffer = RolloutBuffer(stage.path / BUFFER, writes=stage.writes)
     source = source_of(

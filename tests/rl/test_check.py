@@ -30,6 +30,7 @@ TOP_K = dataclasses.replace(toy.recipe().sampling, top_k=50)
         ({"extra_rewards": (RewardTermRecipe(kind="length", weight=1.0, function="a:b"),)}, "kind 'length'"),
         ({"extra_rewards": (RewardTermRecipe(kind="length", weight=1.0, batched=True),)}, "'length' with batched"),
         ({"step_reward": "a:b"}, "step_reward has no part"),
+        ({"method": "dpo", "pairs": "pairs.jsonl", "num_problems": 3}, "num_problems has no part in rl.pairs"),
         ({"method": "sft", "max_resampling": 1}, "max_resampling has no part"),
         ({"method": "dapo", "group_size": 1}, "group_size is 1"),
         ({"method": "rloo", "inner_updates": 2}, "one update of each exploration"),

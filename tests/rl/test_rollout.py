@@ -45,6 +45,9 @@ def test_a_run_asks_some_problems(tmp_path, model):
         row["group"]["problem"]["id"]
         for row in map(json.loads, (stage.path / "rollouts.jsonl").read_text().splitlines())
     ]
+    (funnel,) = (f for f in json.loads((stage.path / "manifest.json").read_text())["funnels"] if f["step"] == "prompts")
+    assert funnel["num_in"] == len(toy.PROBLEMS) and funnel["num_out"] == 3
+    assert funnel["dropped"] == {"over num_problems": len(toy.PROBLEMS) - 3}
     assert set(asked) == {p.id for p in some_of(toy.PROBLEMS, 3, seed=3)} and len(asked) == 12
 
 
