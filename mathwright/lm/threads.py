@@ -2,7 +2,7 @@
 
 torch cuts an operation into a part for each thread and waits for the last of them. A thread that shares its core with
 another busy program holds all others up: two threads beside one such program took 3.3 times as long as alone, one
-thread 1.6 times (docs/speed.md). So a stage takes as many threads as there are free cores when it begins, and stays
+thread 1.7 times (docs/speed.md). So a stage takes as many threads as there are free cores when it begins, and stays
 with them: other numbers of threads round differently. One that resumes takes those it began with, and so ends in the
 same bits.
 
@@ -25,7 +25,7 @@ def fitted(say: Callable[[str], None], *, begun_with: int | None = None) -> Iter
     """Compute on as many threads as there are free cores, within it; which number that is.
 
     Args:
-        say: is told where that is fewer than there could be.
+        say: is told where that is fewer than there could be, or not what it would be now.
         begun_with: the number that work which goes on began with, if that is known.
     """
     limit = torch.get_num_threads()
@@ -35,18 +35,22 @@ def fitted(say: Callable[[str], None], *, begun_with: int | None = None) -> Iter
     cores, busy = this_machine().num_cores, busy_cores()
     free = free_cores(cores, busy)
     number = min(limit, begun_with or free)
-    if free < limit:
-        threads = f"{number} thread{'' if number == 1 else 's'}"
-        why = f"other programs keep {busy:.1f} of {cores} cores busy"
-        if number > free:
-            say(f"goes on on {threads}, as it began, for the same bits; {why} (OMP_NUM_THREADS={free} is faster)")
-        else:
-            say(f"computes on {threads}: {why} (set OMP_NUM_THREADS for another number)")
+    if number != min(limit, free):
+        threads, others = counted(number), f"other programs keep {busy:.1f} of {cores} cores busy"
+        say(f"goes on on {threads}, as it began, for the same bits; {others} (OMP_NUM_THREADS={free} is faster)")
+    elif number < limit:
+        others = f"other programs keep {busy:.1f} of {cores} cores busy"
+        say(f"computes on {counted(number)}: {others} (set OMP_NUM_THREADS for another number)")
     torch.set_num_threads(number)
     try:
         yield number
     finally:
         torch.set_num_threads(limit)
+
+
+def counted(number: int) -> str:
+    """1 thread, 2 threads."""
+    return f"{number} thread{'' if number == 1 else 's'}"
 
 
 def free_cores(cores: int, busy: float) -> int:

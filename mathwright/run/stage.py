@@ -226,7 +226,7 @@ def made_by() -> dict[str, str]:
         "machine": ", ".join(part for part in (machine.processor, str(machine)) if part),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "torch": f"{torch.__version__}, {torch.get_num_threads()} threads" if torch else "",
+        "torch": f"{torch.__version__}, threads: {torch.get_num_threads()}" if torch else "",
     }
 
 

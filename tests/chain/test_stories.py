@@ -88,10 +88,10 @@ def test_a_stage_goes_on_with_the_threads_it_began_with(run: Run, monkeypatch: p
     monkeypatch.setattr(threads, "busy_cores", lambda: 1.0)
     _, said = run("rl")
     assert "goes on on 2 threads, as it began" in said
-    assert "2 threads" in str(run.manifest("rl")["made"]) and not (run.out / "rl" / THREADS).exists()
+    assert "threads: 2" in str(run.manifest("rl")["made"]) and not (run.out / "rl" / THREADS).exists()
     _, said = run("rl", "--clear")
     assert "computes on 1 thread: other programs keep 1.0 of 2 cores busy" in said
-    assert "1 threads" in str(run.manifest("rl")["made"])
+    assert "threads: 1" in str(run.manifest("rl")["made"])
 
 
 def test_a_memory_knob_leaves_a_finished_stage_as_it_is(run: Run) -> None:
