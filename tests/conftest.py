@@ -50,6 +50,7 @@ TOGETHER = (
 which are paid once where all of these run in one."""
 
 
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file's tests in one process, as `--dist loadfile` does it, and those of `TOGETHER` as if they were one file."""
     if config.getvalue("dist") != "loadfile":
