@@ -4,7 +4,7 @@
     DIR/shards/, DIR/heldout/         tokens, where a tokenizer is named
     DIR/manifest.json                 what was read, skipped and why; written last
     DIR/rejected/                     rows set aside, and what decontamination took out
-    DIR/work/                         records of what is done, by which the same command resumes
+    work in DIR                       records of what is done, by which the same command resumes
 
 Jobs are done by worker processes; what a kill interrupts is done again, and nothing else.
 """
