@@ -22,7 +22,6 @@ import argparse
 import datetime
 import importlib.util
 import json
-import math
 import os
 import platform
 import statistics
@@ -63,25 +62,33 @@ def summary(case: Case, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
     """Medians of each side over all measured steps of a case, and for the others their ratio to ours."""
     if len({result["prompts"] for own in results.values() for result in own}) > 1:
         raise SystemExit(f"the sides were given other prompts: {results}")
-    sides: dict[str, dict[str, float]] = {}
-    for side, own in results.items():
-        seconds, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "cpu"))
-        generate = [s for r in own for s in r.get("generate", ())] or [math.nan] * len(seconds)
-        rest = [s - g for s, g in zip(seconds, generate, strict=True)]
-        medians = [statistics.median(values) for values in (seconds, generate, rest, cpu)]
-        sides[side] = dict(zip(MEASURES, [*medians, max(r["peak_mb"] for r in own)], strict=True))
-    ratios = {side: {key: values[key] / sides["ours"][key] for key in MEASURES} for side, values in sides.items()}
+    sides = {side: medians(own) for side, own in results.items()}
+    ours = sides["ours"]
+    ratios = {
+        side: {key: values[key] / ours[key] for key in MEASURES if key in values} for side, values in sides.items()
+    }
     return {**asdict(case), "sides": sides, "ratios_to_ours": ratios}
+
+
+def medians(own: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of one side over its measured steps; without what TRL's PPO does not let out, the time of generation."""
+    seconds, cpu = ([s for r in own for s in r[key]] for key in ("seconds", "cpu"))
+    found = {"s/step": statistics.median(seconds), "processor s": statistics.median(cpu)}
+    if generate := [s for r in own for s in r.get("generate", ())]:
+        rest = [s - g for s, g in zip(seconds, generate, strict=True)]
+        found |= {"generation s": statistics.median(generate), "rest s": statistics.median(rest)}
+    return found | {"peak MB": max(r["peak_mb"] for r in own)}
 
 
 def measured(label: str, case: Case, result: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one process, as a row."""
     shape = f"{case.num_prompts} x {case.group}, {case.prompt} + {case.new} tokens"
-    seconds, generation = statistics.median(result["seconds"]), statistics.median(result.get("generate", [math.nan]))
+    found = medians([result])
+    generation = {"generation_s": round(found["generation s"], 3)} if "generation s" in found else {}
     tokens = case.num_prompts * case.group * case.new
     return {
-        "case": result["case"], "shape": shape, "side": label, "s_a_step": round(seconds, 3),
-        "generation_s": round(generation, 3), "new_tokens_per_s": round(tokens / seconds), "peak_MB": result["peak_mb"],
+        "case": result["case"], "shape": shape, "side": label, "s_a_step": round(found["s/step"], 3), **generation,
+        "new_tokens_per_s": round(tokens / found["s/step"]), "peak_MB": result["peak_mb"],
     }  # fmt: skip
 
 
@@ -90,11 +97,11 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for name, row in rows.items():
         shape = f"{name}: {row['num_prompts']} x {row['group']}, {row['prompt']} + {row['new']} tokens"
         for side, values in row["sides"].items():
-            cells = [f"{values[key]:,.{0 if key == 'peak MB' else 1}f}" for key in MEASURES]
+            cells = [f"{values[key]:,.{0 if key == 'peak MB' else 1}f}" if key in values else "" for key in MEASURES]
             lines.append(f"| {shape} | {side} | {' | '.join(cells)} |")
         for side, ratios in row["ratios_to_ours"].items():
             if side != "ours":
-                cells = [f"**{ratios[key]:.2f}**" for key in MEASURES]
+                cells = [f"**{ratios[key]:.2f}**" if key in ratios else "" for key in MEASURES]
                 lines.append(f"| {shape} | {side} / ours | {' | '.join(cells)} |")
     return "\n".join(lines)
 
