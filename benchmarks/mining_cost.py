@@ -58,7 +58,7 @@ class Rates:
 
 
 MEASURED = Rates(
-    extract_s_a_page=28.9 / 2815,  # corpus_throughput.py, docs/corpus.md
+    extract_s_a_page=28.9 / 2815,  # corpus_throughput.py, docs/speed.md
     # --measure on 4,936 pages of mining_memory.py, 2026-11-27
     text_bytes_a_page=12_500,
     stored_bytes_a_page=4_400,
@@ -66,7 +66,7 @@ MEASURED = Rates(
     sort_bytes_a_s=98e6,
     score_bytes_a_s=4.2e6,
     train_bytes_a_s=2.5e6,
-    decontaminate_bytes_a_s=25e6,  # decontamination.py, docs/decontamination.md
+    decontaminate_bytes_a_s=25e6,  # decontamination.py, docs/speed.md
     tokenise_bytes_a_s=2.0e6,
     memory_bytes_a_page=1_900,  # mining_memory.py --documents
     memory_bytes=0.6e9,

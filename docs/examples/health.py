@@ -3,7 +3,7 @@
     mathwright corpus docs/examples/health.py --out runs/health \\
         --set 'corpus.web.archives=["crawl/*.warc.gz"]'
 
-The values are those of software.py, and only the seed and the budget differ. docs/other_domains.md tells what came of
+The values are those of software.py, and only the seed and the budget differ. docs/quality.md tells what came of
 it.
 """
 

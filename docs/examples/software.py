@@ -5,7 +5,7 @@
 
 What makes it another domain is the seed, and nothing else: URLs of pages of the kind sought. Budgets follow from how
 many of them the archives may hold. The other values are those of the mathematics recipes, with §2.1's where the paper
-names one. docs/other_domains.md tells what came of it.
+names one. docs/quality.md tells what came of it.
 """
 
 from mathwright.corpus.recipe import ClassifierRecipe, CorpusRecipe, WebRecipe

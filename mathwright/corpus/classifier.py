@@ -3,7 +3,7 @@
 The paper trains on 500,000 positives and 500,000 negatives. A small seed cannot give as many pages, and with a few
 hundred examples fastText at the paper's learning rate and epochs does not move from its start: all probabilities stay
 at 0.500. So where a pool has fewer pages than examples are asked for, the examples are passages of 50-200 words drawn
-from its pages with replacement, which leaves the paper's hyper-parameters as they are. docs/corpus.md has the figures.
+from its pages with replacement, which leaves the paper's hyper-parameters as they are. docs/quality.md has the figures.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 W_PAGE, W_ANCHOR, W_WORDS, W_SHARE = 0.5, 0.5, 1.0, 1.0
-"""Found on the two webs of benchmarks/crawl_harvest.py; docs/crawling.md has what others gave."""
+"""Found on the two webs of benchmarks/crawl_harvest.py; docs/quality.md has what others gave."""
 CLIP = 0.02
 """fastText is sure of nearly everything; beyond this its probabilities say no more."""
 PRIOR_PAGES = 2.0
