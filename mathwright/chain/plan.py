@@ -94,6 +94,10 @@ def training_seconds(
 
 
 def rates(optimiser: OptimiserRecipe, num_steps: int) -> str:
-    """The learning rate of a training in words."""
-    drops = "".join(f", x{factor:g} from step {round(share * num_steps):,}" for share, factor in optimiser.decay)
+    """The learning rate of a training in words; num_steps is 0 where it is known only once the data is read."""
+
+    def place(share: float) -> str:
+        return f"step {round(share * num_steps):,}" if num_steps else f"{share:.0%} of the steps"
+
+    drops = "".join(f", x{factor:g} from {place(share)}" for share, factor in optimiser.decay)
     return f"learning rate {optimiser.lr:g}, warm-up {optimiser.warmup_steps:,} steps{drops}"

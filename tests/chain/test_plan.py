@@ -1,0 +1,11 @@
+"""What --dry-run says of a stage."""
+
+from mathwright.chain.plan import rates
+from mathwright.lm.recipe import OptimiserRecipe
+
+
+def test_rates_name_steps_where_they_are_known_and_shares_where_not() -> None:
+    optimiser = OptimiserRecipe(lr=2e-4, warmup_steps=10, decay=((0.8, 0.316), (0.9, 0.1)))
+    assert rates(optimiser, 500) == "learning rate 0.0002, warm-up 10 steps, x0.316 from step 400, x0.1 from step 450"
+    told = rates(optimiser, 0)  # passes over data that has not been read
+    assert told == "learning rate 0.0002, warm-up 10 steps, x0.316 from 80% of the steps, x0.1 from 90% of the steps"
