@@ -1,15 +1,23 @@
-"""A comparison of corpora at the smallest size: mathematical web pages, the same without formulas, and other pages.
+"""Comparisons of corpora at the smallest size, a model of a million parameters from scratch.
 
-    python benchmarks/compare_corpora.py --web WEB --problems PROBLEMS --out runs/corpora
-    python benchmarks/compare_corpora.py --web WEB --problems PROBLEMS --out runs/look --tokens 150000 --seeds 3
+    python benchmarks/compare_corpora.py --web WEB --problems PROBLEMS --out runs/formulas
+    python benchmarks/compare_corpora.py --experiment code --web WEB --problems PROBLEMS --out runs/code --tokens 600000
+
+`--experiment` says what is compared:
+
+- `formulas` (Table 1): `tex`, mathematical pages as they are extracted; `deleted`, the same pages with every formula
+  taken out; `web`, other pages.
+- `repetition` (MathPile's arm of Table 1 was read seventeen times): as many tokens of mathematical pages read once, of
+  a quarter of them four times, of a sixteenth sixteen times.
+- `code` (Table 6): other pages or Python code first, then mathematics; mathematics alone; code and mathematics mixed.
+- `languages` (§2.3): English mathematical pages, and half English, half Chinese ones.
 
 WEB is a folder of archives (*.warc.gz) with labels.jsonl.gz: objects with `url`, `kind` (math or nonmath) and, for
-copies, `duplicate_of`. PROBLEMS has math_test.jsonl.gz, gsm8k_test.jsonl and mmlu_stem_test.jsonl. Arms: `tex`, the
-mathematical pages as they are extracted; `deleted`, the same pages with every formula taken out; `web`, the other
-pages. A model of a million parameters starts at random, with a tokenizer trained on equal parts of all arms, and is
-trained on each for the same tokens under each seed. It measures what a text fits more than what it is good for: read
-the verdict on GSM8K's solutions, which have no TeX, beside that on MATH's. The same command goes on where it was
-stopped.
+copies, `duplicate_of`. PROBLEMS has math_test.jsonl.gz, gsm8k_test.jsonl and mmlu_stem_test.jsonl; `languages` needs
+`--chinese`, problems with solutions in Chinese. Code is that of the Python packages that are installed here. The model
+starts at random under a tokenizer trained on equal parts of all corpora, and each arm reads the same tokens under each
+seed. It measures what a text fits more than what it is good for: read the verdict on GSM8K's solutions, which have no
+TeX, beside that on MATH's. The same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -17,8 +25,12 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
+import random
 import re
+import sysconfig
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +44,7 @@ from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
 from mathwright.lm.shards import ShardWriter
 from mathwright.lm.tokenise import encode
-from mathwright.pretrain.recipe import CompareRecipe, MixtureRecipe, PretrainRecipe
+from mathwright.pretrain.recipe import ArmRecipe, CompareRecipe, MixtureRecipe, PretrainRecipe
 from mathwright.records import Page
 from mathwright.run import RunDirectory, read_manifest
 
@@ -41,15 +53,63 @@ SIZES = ScratchRecipe(vocab_size=2048, width=128, num_layers=4, num_heads=4, num
 CONTEXT = 512
 TOKENIZER_BYTES = 1_000_000
 """Of each arm."""
-ARMS = ("tex", "deleted", "web")
+CODE_BYTES = 20_000_000
+"""Of Python code, drawn at random."""
+REPEATED = {"once": 1, "four_times": 4, "sixteen_times": 16}
+"""How often each part of the mathematical pages is read."""
+DOUBLE = -2
+"""Tokens of an arm that reads twice as many as the others."""
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _FORMULA = re.compile(
     r"\$\$.+?\$\$|\$[^$\n]+\$|\\\[.+?\\\]|\\\(.+?\\\)|\\begin\{(equation|align|gather|eqnarray)(\*?)\}.+?\\end\{\1\2\}",
     re.DOTALL,
 )
 
 
-def texts_of(web: Path) -> Iterator[tuple[str, str]]:
-    """(arm, text) of every labelled page, copies left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What is compared: corpora to write, arms that read them, solutions they are measured by."""
+
+    corpora: tuple[str, ...]
+    arms: tuple[ArmRecipe, ...] = ()
+    """Besides those of `compared`."""
+    compared: tuple[str, ...] = ()
+    """Corpora that are an arm each."""
+
+
+def _part(name: str, weight: float = 1.0) -> MixtureRecipe:
+    return MixtureRecipe(name=name, path="", weight=weight)
+
+
+EXPERIMENTS = {
+    "formulas": Experiment(corpora=("tex", "deleted", "web"), compared=("tex", "deleted", "web")),
+    "repetition": Experiment(corpora=tuple(REPEATED), compared=tuple(REPEATED)),
+    "code": Experiment(
+        corpora=("tex", "web", "code"),
+        arms=(
+            ArmRecipe(name="web", mixture=(_part("web"),)),
+            ArmRecipe(name="web_then_math", mixture=(_part("tex"),), after="web"),
+            ArmRecipe(name="code", mixture=(_part("code"),)),
+            ArmRecipe(name="code_then_math", mixture=(_part("tex"),), after="code"),
+            ArmRecipe(name="math", mixture=(_part("tex"),)),
+            ArmRecipe(name="code_and_math", mixture=(_part("code", 0.5), _part("tex", 0.5)), num_tokens=DOUBLE),
+        ),
+    ),
+    "languages": Experiment(
+        corpora=("english", "chinese"),
+        arms=(
+            ArmRecipe(name="english", mixture=(_part("english"),)),
+            ArmRecipe(name="both", mixture=(_part("english", 0.5), _part("chinese", 0.5))),
+        ),
+    ),
+}
+
+
+# --- the corpora ----------------------------------------------------------------------------------
+
+
+def pages_of(web: Path) -> Iterator[tuple[str, str]]:
+    """(corpus, text) of every labelled page, copies left out."""
     with gzip.open(web / "labels.jsonl.gz", "rt", encoding="utf-8") as file:
         labels = {row["url"]: row for row in map(json.loads, file)}
     for archive in sorted(web.glob("*.warc.gz")):
@@ -62,35 +122,68 @@ def texts_of(web: Path) -> Iterator[tuple[str, str]]:
             if label["kind"] == "math":
                 yield "tex", text
                 yield "deleted", _FORMULA.sub(" ", text)
+                yield ("chinese" if len(_CHINESE.findall(text)) > 0.2 * len(text) else "english"), text
             else:
                 yield "web", text
 
 
-def prepare(web: Path, out: Path) -> dict[str, Path]:
-    """Write the start model and the token shards of each arm, unless they are there."""
-    shards = {arm: out / "corpora" / arm / "shards" for arm in ARMS}
+def python_code() -> Iterator[str]:
+    """Files of the installed packages in a random order, tests left out, until there are CODE_BYTES."""
+    folder = Path(sysconfig.get_paths()["purelib"])
+    paths = sorted(path for path in folder.rglob("*.py") if "test" not in str(path.relative_to(folder)).lower())
+    random.Random(0).shuffle(paths)
+    taken = 0
+    for path in paths:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if taken >= CODE_BYTES:
+            return
+        taken += len(text.encode())
+        yield text
+
+
+def prepare(experiment: Experiment, web: Path, out: Path, *, num_tokens: int) -> dict[str, Path]:
+    """Write the start model and the token shards of each corpus, unless they are there."""
+    shards = {name: out / "corpora" / name / "shards" for name in experiment.corpora}
     if (out / "prepared.json").is_file():
         return shards
-    texts: dict[str, list[str]] = {arm: [] for arm in ARMS}
-    for arm, text in texts_of(web):
-        texts[arm].append(text)
-    sample = ["".join(own)[:TOKENIZER_BYTES] for own in texts.values()]
+    texts: dict[str, list[str]] = {}
+    for name, text in pages_of(web):
+        texts.setdefault(name, []).append(text)
+    for name in REPEATED:
+        texts[name] = random.Random(0).sample(texts["tex"], len(texts["tex"]))
+    if "code" in experiment.corpora:
+        texts["code"] = list(python_code())
+    sample = ["".join(texts[name])[:TOKENIZER_BYTES] for name in experiment.corpora]
     lm = from_scratch(SIZES, sample, max_length=2 * CONTEXT, seed=0)
     save(lm, out / "start")
     sizes = {}
-    for arm, own in texts.items():
-        with ShardWriter(shards[arm], vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
-            for text in filter(str.strip, own):
-                writer.write(encode(lm.tokenizer, text, parse_special=False), num_bytes=len(text.encode()))
-        sizes[arm] = {"pages": writer.num_documents, "tokens": writer.num_tokens, "bytes": writer.num_bytes}
+    for name in experiment.corpora:
+        enough = num_tokens / REPEATED[name] if name in REPEATED else math.inf
+        with ShardWriter(shards[name], vocab_size=len(lm.tokenizer), eos_token=lm.tokenizer.eos_token_id) as writer:
+            for text in filter(str.strip, texts[name]):
+                if writer.num_tokens >= enough:
+                    break
+                room = enough - writer.num_tokens  # the last page of a part is cut
+                tokens = encode(lm.tokenizer, text, parse_special=False)
+                if len(tokens) > room:
+                    tokens = tokens[: int(room)]
+                    text = lm.tokenizer.decode(tokens)
+                writer.write(tokens, num_bytes=len(text.encode()))
+        sizes[name] = {"pages": writer.num_documents, "tokens": writer.num_tokens, "bytes": writer.num_bytes}
     (out / "prepared.json").write_text(json.dumps(sizes, indent=2) + "\n", encoding="utf-8")
     return shards
 
 
-def recipe_of(options: argparse.Namespace) -> CompareRecipe:
+# --- the comparison -------------------------------------------------------------------------------
+
+
+def recipe_of(experiment: Experiment, options: argparse.Namespace) -> CompareRecipe:
     problems = options.problems
+    targets = [str(problems / "math_test.jsonl.gz"), str(problems / "gsm8k_test.jsonl")]
+    arms = (replace(arm, num_tokens=2 * options.tokens) if arm.num_tokens == DOUBLE else arm for arm in experiment.arms)
     return CompareRecipe(
-        corpora=tuple(MixtureRecipe(name=arm, path="", weight=1.0) for arm in ARMS),
+        corpora=tuple(_part(name) for name in experiment.compared),
+        arms=tuple(arms),
         training=PretrainRecipe(
             mixture=(),
             num_tokens=options.tokens,
@@ -103,8 +196,8 @@ def recipe_of(options: argparse.Namespace) -> CompareRecipe:
         ),
         seeds=tuple(range(options.seeds)),
         rates=tuple(options.rates),
-        targets=(str(problems / "math_test.jsonl.gz"), str(problems / "gsm8k_test.jsonl")),
-        choices=("mmlu_stem",),
+        targets=(*targets, *options.chinese),
+        choices=("mmlu_stem",) if options.choices else (),
         num_targets=options.num_targets,
         benchmark_data=str(problems),
         contamination=True,
@@ -115,12 +208,16 @@ def recipe_of(options: argparse.Namespace) -> CompareRecipe:
 def lines_of(summary: dict[str, Any], sizes: dict[str, Any]) -> Iterator[str]:
     """The table and the verdicts, as Markdown."""
     measures = list(summary["table"][0]["measures"])
-    yield f"| arm | pages | tokens | bytes | epochs | {' | '.join(measures)} | problems found in it |"
-    yield "|---" * (len(measures) + 6) + "|"
+    yield from (
+        f"{name}: {own['pages']:,} texts, {own['tokens']:,} tokens, {own['bytes']:,} bytes\n"
+        for name, own in sizes.items()
+    )
+    yield f"| arm | tokens | bytes | epochs | {' | '.join(measures)} | problems found in it |"
+    yield "|---" * (len(measures) + 5) + "|"
     for row in summary["table"]:
         figures = [next(iter(row["measures"][measure].values())) for measure in measures]
         found = ", ".join(f"{name} {counts['problems']}" for name, counts in row["contamination"].items())
-        read = [sizes[row["corpus"]]["pages"], row["num_tokens"], row["num_bytes"]]
+        read = [row["num_tokens"], row["num_bytes"]]
         yield (
             f"| {row['corpus']} | {' | '.join(f'{value:,}' for value in read)} | {row['epochs']:.2f} | "
             f"{' | '.join(f'{value:.4f}' for value in figures)} | {found} |"
@@ -133,6 +230,7 @@ def lines_of(summary: dict[str, Any], sizes: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", choices=EXPERIMENTS, default="formulas")
     parser.add_argument("--web", type=Path, required=True)
     parser.add_argument("--problems", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -140,13 +238,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-3])
     parser.add_argument("--points", type=int, default=6)
+    parser.add_argument("--chinese", nargs="*", default=(), help="JSONL files of problems with solutions in Chinese")
+    parser.add_argument("--choices", action=argparse.BooleanOptionalAction, default=True, help="score MMLU-STEM too")
     parser.add_argument("--num-targets", type=int, default=500, help="problems of each set")
     parser.add_argument("--pilot", type=int, default=0, help="tokens of a pilot; 0 is none")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    shards = prepare(options.web, options.out)
-    recipe = recipe_of(options)
+    experiment = EXPERIMENTS[options.experiment]
+    shards = prepare(experiment, options.web, options.out, num_tokens=options.tokens)
+    recipe = recipe_of(experiment, options)
     stage = RunDirectory(options.out / "run", recipe_name="compare_corpora", recipe={}).stage("compare", recipe)
     if not stage.finished:
         run(
