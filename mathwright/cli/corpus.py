@@ -197,11 +197,11 @@ def fetch(arguments: Fetch) -> None:
 
 def crawl(arguments: Crawl) -> None:
     """Crawl, and say what was fetched and what was not."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     import mathwright
     from mathwright.corpus.crawl.run import crawl as run
     from mathwright.corpus.recipe import WebRecipe
+    from mathwright.run.progress import counting
+    from mathwright.run.status import Work
 
     recipe = WebRecipe(
         kind="crawl",
@@ -227,10 +227,8 @@ def crawl(arguments: Crawl) -> None:
     )
     if not arguments.start_urls and arguments.rules is None:
         raise MathwrightError("no URL to start from", hint="mathwright crawl https://example.org/ --out D, or --rules")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("crawl", total=arguments.max_pages)
-        report = run(arguments.start_urls, arguments.out, recipe=recipe, progress=lambda n: progress.advance(task, n))
+    with counting(Work(description="crawl", total=arguments.max_pages)) as advance:
+        report = run(arguments.start_urls, arguments.out, recipe=recipe, progress=advance)
     found = "" if report.num_relevant is None else f", {report.num_relevant:,} of them mathematics to the classifier"
     console.print(f"{report.num_pages:,} pages of {len(report.pages_by_host):,} hosts{found}")
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())

@@ -16,7 +16,7 @@ from mathwright.engines.engine import Engine
 from mathwright.engines.names import model_name
 from mathwright.errors import MathwrightError
 from mathwright.eval.collect import GREEDY, Work, collect, greedy, sample_seed
-from mathwright.eval.progress import RunningAccuracy
+from mathwright.eval.progress import running_accuracy
 from mathwright.eval.settings import Settings, Shard, fixed, sampling_of
 from mathwright.eval.store import Key, Store, key_of
 from mathwright.eval.table import compare_records, markdown, tabulate
@@ -98,14 +98,14 @@ def _measure(
         try:
             store.open(kept_with)
             work = [w for task in tasks for w in _work(task, loaded[task.name], settings, engine, mine)]
-            with RunningAccuracy(len(work)) as progress:
+            with running_accuracy(len(work)) as add:
                 collect(
                     work,
                     engine,
                     store,
                     model=name or model_name(settings.model),
                     max_tool_rounds=settings.max_tool_rounds,
-                    on_record=progress.add,
+                    on_record=add,
                 )
         finally:
             engine.close()

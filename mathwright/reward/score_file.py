@@ -18,6 +18,8 @@ from mathwright.lines import json_text
 from mathwright.lm import heads
 from mathwright.lm.model import RewardModel
 from mathwright.problems.rows import read_rows
+from mathwright.run.progress import counting
+from mathwright.run.status import Work
 from mathwright.terminal import console
 
 ROWS = 64
@@ -50,11 +52,13 @@ def score_file(
     reward_model = heads.load(model, dtype=dtype, device=device)
     unscored = 0
     rows = itertools.islice(_rows(file), done, None)
-    while batch := list(itertools.islice(rows, ROWS)):
-        for row, scores in zip(batch, _scores(reward_model, batch, micro_batch_tokens), strict=True):
-            unscored += sum(score is None for score in scores)
-            added = {"scores": scores} if "responses" in row else {"score": scores[0]}
-            append_line(out, json_text({**row, **added}))
+    with counting(Work(description="rows scored", total=total, done=done)) as advance:
+        while batch := list(itertools.islice(rows, ROWS)):
+            for row, scores in zip(batch, _scores(reward_model, batch, micro_batch_tokens), strict=True):
+                unscored += sum(score is None for score in scores)
+                added = {"scores": scores} if "responses" in row else {"score": scores[0]}
+                append_line(out, json_text({**row, **added}))
+            advance(len(batch))
     console.print(f"{out}: {total:,} rows" + (f", {unscored:,} responses without a score" if unscored else ""))
 
 

@@ -9,18 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mathwright.files import append_line, jsonable, whole_lines, write_lines
 from mathwright.lines import json_text
 from mathwright.run.funnel import Funnel
+from mathwright.run.progress import counting
 from mathwright.run.scalars import Scalars
 from mathwright.run.status import Status
 from mathwright.terminal import console
-
-LINE_S = 60.0
-"""Where the log is no terminal, work says this often how far it has come."""
 
 
 class Log:
@@ -94,27 +91,8 @@ class Log:
 
         Where the log goes into a pipe or a file, a line a minute says how far it has come.
         """
-        columns = (
-            TextColumn(f"{self.name:>8} ", style="bold cyan", markup=False),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        is_shown = console.is_terminal or console.is_jupyter
-        self.status.begin(description, total)
-        said = time.monotonic()
-
-        def advance(amount: int = 1) -> None:
-            nonlocal said
-            bars.advance(task, amount)
-            self.status.advance(amount)
-            if not is_shown and time.monotonic() - said >= LINE_S and self.status.work is not None:
-                said = time.monotonic()
-                self.say(self.status.work.said(time.time()))
-
-        with Progress(*columns, console=console, transient=True, disable=not is_shown) as bars:
-            task: TaskID = bars.add_task(description, total=total)
+        work = self.status.begin(description, total)
+        with counting(work, name=self.name, advance=self.status.advance) as advance:
             yield advance
         self.status.end()  # work that was interrupted stays what the stage was at
 

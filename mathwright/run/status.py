@@ -34,6 +34,12 @@ class Work:
     """When something was first counted (seconds since 1970) and how much was done by then: what was resumed took no
     time, and the first step has a start of its own."""
 
+    def advance(self, amount: int, now: float) -> None:
+        """So much more of it is done, at this time."""
+        self.done += amount
+        if self.counted is None:
+            self.counted = now, self.done
+
     def seconds_left(self, now: float) -> float | None:
         """At the speed so far; None where that cannot be told."""
         if self.total is None or self.counted is None or self.done <= self.counted[1]:
@@ -62,19 +68,18 @@ class Status:
         self._has_begun = False
         self.work: Work | None = None
 
-    def begin(self, description: str, total: int | None) -> None:
+    def begin(self, description: str, total: int | None) -> Work:
         """A piece of work begins."""
         self.work = Work(description=description, total=total)
         self._has_begun = True
         self._write()
+        return self.work
 
     def advance(self, amount: int) -> None:
         """So much more of it is done."""
         assert self.work is not None
-        self.work.done += amount
         now = self._clock()
-        if self.work.counted is None:
-            self.work.counted = now, self.work.done
+        self.work.advance(amount, now)
         if now - self._written >= WRITE_S:
             self._write()
 

@@ -109,4 +109,4 @@ def test_two_commands_started_together_make_one_run(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "sft" / "manifest.json").is_file()
     assert not list((tmp_path / "run").glob(f"*.{time.strftime('%Y')}*"))
     if codes == [0, 2]:
-        assert sum("in use by process" in text for text in said) == 1
+        assert sum("is in use by" in text for text in said) == 1

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mathwright.run import Log, RunDirectory
-from mathwright.run import log as log_module
+from mathwright.run import Log, RunDirectory, progress
 from mathwright.run.aside import is_barren
 from mathwright.run.stage import SilentStage
 from mathwright.run.status import FILE, Status, Work, duration, read_status
@@ -112,9 +111,9 @@ def test_a_damaged_file_says_nothing(tmp_path: Path) -> None:
 
 def test_a_pipe_gets_a_line_a_minute_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = io.StringIO()
-    monkeypatch.setattr(log_module, "console", PlainConsole(file=said, width=100))
+    monkeypatch.setattr(progress, "console", PlainConsole(file=said, width=100))
     ticks = iter([0.0, 30.0, 61.0, 61.0, 100.0, 122.0, 122.0])
-    monkeypatch.setattr(log_module.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(ticks))
     with Log("rl", tmp_path).progress("grpo", 9) as advance:
         for _ in range(4):
             advance(1)
