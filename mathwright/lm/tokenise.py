@@ -15,9 +15,10 @@ def encode(tokenizer: Any, text: str, *, parse_special: bool = True) -> list[int
     """The tokens of `text`, no begin or end token added.
 
     parse_special: whether the spelling of a special token in `text` becomes that token; set it to False for text from
-    the web, in which somebody else's `<|endoftext|>` is only text.
+    the web, in which somebody else's `<|endoftext|>` is only text. Texts may be longer than the model's context:
+    who trains on them cuts them, and transformers' warning that they would "result in indexing errors" is left out.
     """
-    return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not parse_special)
+    return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not parse_special, verbose=False)
 
 
 def encode_prompt(tokenizer: Any, text: str) -> list[int]:

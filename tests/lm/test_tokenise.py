@@ -28,3 +28,11 @@ def test_a_begin_token_of_a_chat_template_is_not_doubled() -> None:
     made = tokenizer(adds_begin=True)
     tokens = encode_prompt(made, f"{BOS}What is 2?")
     assert tokens == [made.bos_token_id, *encode(made, "What is 2?")]
+
+
+def test_a_text_longer_than_the_context_is_no_warning() -> None:
+    made = tokenizer(adds_begin=False)
+    assert len(encode(made, "What is 2 + 2? " * 50)) > 64
+    assert not made.deprecation_warnings, "transformers keeps there what it has warned of"
+    made.encode("What is 2 + 2? " * 50)
+    assert made.deprecation_warnings
