@@ -1,5 +1,9 @@
 """The one error a person sees: what is wrong, where, and what to do about it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class MathwrightError(Exception):
     """Bad input or environment; the CLI prints it as one line with a `hint:` and exits with status 2.
@@ -15,6 +19,16 @@ class MathwrightError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} (hint: {self.hint})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As other processes get it: an exception is otherwise made again of its arguments by place."""
+        return _again, (type(self), self.message, self.hint), dict(self.__dict__)
+
+
+def _again(kind: type[MathwrightError], message: str, hint: str) -> MathwrightError:
+    error = kind.__new__(kind, message)
+    MathwrightError.__init__(error, message, hint=hint)
+    return error
 
 
 class SharedWorkDoneError(Exception):

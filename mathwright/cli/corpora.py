@@ -52,6 +52,10 @@ class Import:
     """Of the documents held out, and of MinHash."""
     workers: int | None = None
     """Processes; one a core by default."""
+    runner: Literal["native", "ray"] = "native"
+    """Where it is done: by processes of this machine, or on the nodes of a Ray cluster, which see the same files."""
+    ray_address: str = ""
+    """ray://HOST:10001; "" is the cluster this machine belongs to, or a new one on this machine."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,14 @@ def import_corpus(arguments: Import) -> None:
         against=arguments.against,
         similarity=arguments.similarity,
     )
-    put(str(run(options, arguments.out, num_workers=arguments.workers)))
+    found = run(
+        options,
+        arguments.out,
+        num_workers=arguments.workers,
+        runner=arguments.runner,
+        ray_address=arguments.ray_address,
+    )
+    put(str(found))
 
 
 def stats(arguments: Stats) -> None:

@@ -33,14 +33,19 @@ def set_runner(runner: Runner, address: str = "") -> None:
 
     if runner == "native":
         return  # Daft's default; a process that has computed on Ray stays there
-    if importlib.util.find_spec("ray") is None:
-        raise MathwrightError("the runner ray needs Ray", hint="pip install 'mathwright[ray]'")
+    require_ray()
     try:
         daft.set_runner_ray(address or None)
     except RuntimeError as error:  # Daft: the runner can be set once
         raise MathwrightError(
             f"cannot go over to Ray: {error}", hint="run the command again with --runner ray"
         ) from error
+
+
+def require_ray() -> None:
+    """Raise MathwrightError where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise MathwrightError("the runner ray needs Ray", hint="pip install 'mathwright[ray]'")
 
 
 def _parts(documents: Path) -> Iterator[list[int] | None]:

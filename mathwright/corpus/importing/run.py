@@ -27,6 +27,8 @@ from mathwright.corpus.decontaminate.texts import benchmark_texts
 from mathwright.corpus.documents.compute import BATCH_ROWS, DocumentWriter, open_documents
 from mathwright.corpus.documents.containers import read_rows as read_file
 from mathwright.corpus.documents.containers import recognise
+from mathwright.corpus.documents.table import Runner, require_ray
+from mathwright.corpus.importing.cluster import RayCrew
 from mathwright.corpus.importing.crew import Crew
 from mathwright.corpus.importing.layouts import find_layout
 from mathwright.corpus.importing.near import NearIndex, documents_files
@@ -46,13 +48,22 @@ WARNINGS = 5
 WORK = "work"
 
 
-def import_corpus(options: Options, out: Path, *, num_workers: int | None = None) -> Path:
+def import_corpus(
+    options: Options, out: Path, *, num_workers: int | None = None, runner: Runner = "native", ray_address: str = ""
+) -> Path:
     """Import a corpus into the folder `out`; returns its manifest.
 
-    num_workers: processes besides this one, one a core by default; 0 is none, the default for a few small files.
-    Called again with the same options it resumes where it was stopped, and does nothing where it has finished.
-    Raises MathwrightError, before anything is written, for options that cannot be followed.
+    Args:
+        num_workers: processes besides this one, one a core by default; 0 is none, the default for a few small files.
+        runner: `ray` for the nodes of a Ray cluster in their place, which see the same files under the same paths.
+        ray_address: of the cluster (`cluster.RayCrew`).
+
+    Called again with the same options it resumes where it was stopped, and does nothing where it has finished; what it
+    makes is the same with any number of workers and on a cluster. Raises MathwrightError, before anything is written,
+    for options that cannot be followed.
     """
+    if runner == "ray":
+        require_ray()
     if not 0 <= options.heldout_share < 1:
         raise MathwrightError(f"heldout_share is {options.heldout_share}", hint="give a share from 0 to below 1")
     if not 0 < options.similarity <= 1:
@@ -75,7 +86,7 @@ def import_corpus(options: Options, out: Path, *, num_workers: int | None = None
             plan.write(out / WORK)
         if num_workers is None:
             num_workers = (os.cpu_count() or 1) if plan.num_bytes >= SMALL_BYTES else 0
-        _Import(plan, out, stage, num_workers).complete()
+        _Import(plan, out, stage, num_workers, ray_address if runner == "ray" else None).complete()
     return out / "manifest.json"
 
 
@@ -128,8 +139,9 @@ def _require_same(known: Plan | None, plan: Plan, out: Path) -> None:
 class _Import:
     """An import in progress."""
 
-    def __init__(self, plan: Plan, out: Path, stage: Stage, num_workers: int) -> None:
-        self.plan, self.out, self.stage = plan, out, stage
+    def __init__(self, plan: Plan, out: Path, stage: Stage, num_workers: int, ray_address: str | None) -> None:
+        """ray_address: None to work on this machine."""
+        self.plan, self.out, self.stage, self.ray_address = plan, out, stage, ray_address
         self.options = plan.options
         self.num_workers = min(num_workers, len(plan.jobs))
 
@@ -167,7 +179,9 @@ class _Import:
             return
         with self.stage.progress(step, None) as advance:
             asked = [{"step": step, "number": number, **jobs[number]} for number in left]
-            if self.num_workers == 0:
+            if self.ray_address is not None:
+                RayCrew(self.out, asked, advance, self.ray_address).work()
+            elif self.num_workers == 0:
                 worker = Worker(self.out, advance)
                 for job in asked:
                     worker.do(job)
