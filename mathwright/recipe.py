@@ -62,6 +62,8 @@ class Recipe:
 
 
 RecipeFunction = Callable[[], Recipe]
+LENGTHS, PASSES = ("num_steps", "num_tokens"), "num_epochs"
+"""How long a training is. A recipe that gives passes goes by them; who sets one of the others means that."""
 
 
 # --- overrides ------------------------------------------------------------------------------------
@@ -114,6 +116,8 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
             new = getattr(from_json(type(node), {**to_json(node), name: value}), name)
         except ValueError as error:
             raise MathwrightError(f"--set {setting}: {error}", hint=f"it is {old!r} now") from error
+        if name in LENGTHS and getattr(node, PASSES, None) is not None:
+            return dataclasses.replace(node, **{name: new, PASSES: None})
     return dataclasses.replace(node, **{name: new})
 
 

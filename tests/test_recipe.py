@@ -16,9 +16,11 @@ import pytest
 import mathwright
 from mathwright import recipes
 from mathwright.errors import MathwrightError
+from mathwright.pretrain.recipe import PretrainRecipe
 from mathwright.recipe import Recipe, leaves, override, sources
 from mathwright.records import from_json, to_json
 from mathwright.run import affects, fingerprint
+from mathwright.sft.recipe import SFTRecipe
 
 PACKAGE = Path(mathwright.__file__).parent
 
@@ -82,6 +84,17 @@ def test_override_reaches_nested_values_and_items_keep_their_type() -> None:
     assert built.rl.method == "online_rft"
     assert built.eval.modes == ("cot",)
     assert built.pretrain.optimiser.lr == 3e-4
+
+
+def test_setting_how_long_a_training_is_goes_before_passes_of_the_recipe() -> None:
+    recipe = Recipe(name="mine", sft=SFTRecipe(num_epochs=3), pretrain=PretrainRecipe(num_epochs=1))
+    steps = override(recipe, ["sft.num_steps=20", "pretrain.num_tokens=4096"])
+    assert steps.sft and steps.sft.num_epochs is None and steps.sft.num_steps == 20
+    assert steps.pretrain and steps.pretrain.num_epochs is None
+    passes = override(recipe, ["sft.num_steps=20", "sft.num_epochs=2"])
+    assert passes.sft and passes.sft.num_epochs == 2, "the later of two settings holds"
+    other = override(recipe, ["sft.batch_rows=1"]).sft
+    assert other and other.num_epochs == 3
 
 
 @pytest.mark.parametrize(

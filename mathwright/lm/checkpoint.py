@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ from mathwright.lm.recipe import OptimiserRecipe
 
 KEPT = 2
 """Checkpoints kept: the newest, and the one before it should the newest be damaged."""
+SAVE_S, SAVE_SHARE = 300.0, 0.05
+"""A training of one process is at most so many seconds behind its last checkpoint, or a step where one takes longer; less
+often where that would take more than this share of the time."""
+BEGINS_AGAIN = "it was stopped before its first checkpoint (`checkpoint_every`), and begins again"
+"""Said of a training that has measurements but no checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,33 @@ class Restored:
     step: int
     """Steps completed."""
     extra: dict[str, Any]
+
+
+class Due:
+    """When a training is to be saved: every so many steps, and by the clock where it is one process.
+
+    Several processes would have to agree on the time, and what they train takes long to write.
+    """
+
+    def __init__(self, every: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """every: steps; 0 is never."""
+        self._every, self._clock = every, clock
+        self._last, self._pause = clock(), SAVE_S
+        self._alone = parallel.world().size == 1
+
+    def now(self, done: int) -> bool:
+        """Whether it is to be saved after `done` steps."""
+        if not self._every:
+            return False
+        return done % self._every == 0 or (self._alone and self._clock() - self._last >= self._pause)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the saving."""
+        began = self._clock()
+        yield
+        self._last = self._clock()
+        self._pause = max(SAVE_S, (self._last - began) / SAVE_SHARE)
 
 
 def save(

@@ -88,6 +88,7 @@ class _Fit:
         stage, training = self.stage, self.training
         every, num_steps = training.evaluate_every, training.num_steps
         start, ended = self._resume(), False
+        due = checkpoint.Due(training.checkpoint_every)
         with stage.progress(training.description, total=num_steps) as advance:
             advance(start)
             for step in range(start, num_steps):
@@ -100,8 +101,9 @@ class _Fit:
                 self._step(step, training.batches(step))
                 advance(1)
                 done = step + 1
-                if training.checkpoint_every and done % training.checkpoint_every == 0 and done < num_steps:
-                    self._save(done)
+                if due.now(done) and done < num_steps:
+                    with due.saving():
+                        self._save(done)
         self.lm.model.eval()
         if not ended:
             self._evaluate(num_steps)
@@ -117,6 +119,8 @@ class _Fit:
         if (newest := checkpoint.latest(self.stage.path / CHECKPOINTS)) is not None:
             start = checkpoint.restore(newest, parts={PART: self.lm.model}, optimisers={PART: self.optimiser}).step
             self.stage.say(f"{self.training.description}: resuming after step {start} of {self.training.num_steps}")
+        elif self.stage.metrics():
+            self.stage.say(f"{self.training.description}: {checkpoint.BEGINS_AGAIN}")
         for kind in ("train", "eval"):
             self.stage.rewind_metrics(start, kind)
         return start

@@ -38,7 +38,7 @@ class PretrainRecipe:
     mixture: tuple[MixtureRecipe, ...] = (MixtureRecipe(name="mined", path="run:corpus", weight=1.0),)
     """The corpus of the run alone, where nothing else is named."""
     num_tokens: Annotated[int, Grows(unless="optimiser.decay")] = 100_000_000
-    """Tokens to be read; `num_epochs` goes before it."""
+    """Tokens to be read; `num_epochs` goes before it (`--set pretrain.num_tokens=N` turns passes off)."""
     batch_tokens: int = 65_536
     """Tokens of an optimiser step: small enough that some million tokens are steps enough."""
     micro_batch_tokens: Annotated[int, MEMORY] = 8_192

@@ -244,6 +244,7 @@ class _Training:
         rollouts = RolloutFile(stage.path / "rollouts.jsonl", writes=stage.writes)
         idleness = Idleness(recipe.method)
         start, position = self._resume(trained, rollouts, idleness)
+        due = checkpoint.Due(recipe.checkpoint_every)
         if start == 0:
             self._warn_of_repetition()
         lm.model.eval()
@@ -273,14 +274,15 @@ class _Training:
                 done = step + 1
                 advance(1)
                 is_last = step + 1 == recipe.num_steps or self._stops()
-                if is_last or (recipe.checkpoint_every and (step + 1) % recipe.checkpoint_every == 0):
-                    checkpoint.save(
-                        folder,
-                        parts=trained.parts,
-                        optimisers=trained.optimisers,
-                        step=step + 1,
-                        extra={"position": position} | self._coefficient(),
-                    )
+                if is_last or due.now(done):
+                    with due.saving():
+                        checkpoint.save(
+                            folder,
+                            parts=trained.parts,
+                            optimisers=trained.optimisers,
+                            step=done,
+                            extra={"position": position} | self._coefficient(),
+                        )
                     self.buffer.forget(before=checkpoint.oldest_step(folder))
             idleness.finished()
             row = TABLE_10[recipe.method]
@@ -309,6 +311,8 @@ class _Training:
             if (kl := self.learner.method.kl_coefficient) is not None:
                 kl.beta = restored.extra["kl_coef"]
             stage.say(f"resuming after step {start} of {self.recipe.num_steps}")
+        elif stage.metrics():
+            stage.say(checkpoint.BEGINS_AGAIN)
         for kind in ("train", "eval", "warning", "unscored"):
             stage.rewind_metrics(start, kind)
         rollouts.rewind(start)

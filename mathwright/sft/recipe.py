@@ -26,7 +26,7 @@ class SFTRecipe:
     batch_rows: int = 8
     """Rows of an optimiser step: some 16,000 tokens."""
     num_steps: Annotated[int, Grows(unless="optimiser.decay")] = 500
-    """§3.2; `num_epochs` goes before it."""
+    """§3.2; `num_epochs` goes before it (`--set sft.num_steps=N` turns passes off)."""
     optimiser: OptimiserRecipe = OptimiserRecipe(lr=2e-5, warmup_steps=10, decay=((0.8, 0.316),))
     """Less than §3.2's 5e-5, which is for batches of 256 rows."""
     checkpoint_every: Annotated[int, SPEED] = 100

@@ -170,3 +170,36 @@ def test_shards_of_an_earlier_version_fit_their_number_of_processes(tmp_path: Pa
         checkpoint.restore(folder, parts={"model": network()})
     assert "--nproc-per-node 2" in caught.value.hint
     assert len(list(folder.iterdir())) == 2
+
+
+def test_a_training_is_saved_by_steps_and_by_the_clock() -> None:
+    now = 0.0
+    due = checkpoint.Due(10, clock=lambda: now)
+    saved = []
+    for done in range(1, 31):  # a step a minute
+        now += 60
+        if due.now(done):
+            saved.append(done)
+            with due.saving():
+                now += 1
+    assert saved == [5, 10, 15, 20, 25, 30]
+
+
+def test_saving_that_takes_long_is_done_less_often() -> None:
+    now = 0.0
+    due = checkpoint.Due(1_000, clock=lambda: now)
+    saved = []
+    for done in range(1, 61):
+        now += 60
+        if due.now(done):
+            saved.append(done)
+            with due.saving():
+                now += 60
+    assert saved == [5, 25, 45]  # a minute of twenty
+
+
+def test_a_training_without_checkpoints_is_not_saved_by_the_clock_either() -> None:
+    now = 0.0
+    due = checkpoint.Due(0, clock=lambda: now)
+    now = 10_000.0
+    assert not due.now(7)

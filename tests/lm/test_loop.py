@@ -64,7 +64,7 @@ def without_times(stage: Stage) -> list[dict]:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stop_at", [1, 2, 5, 6])
-def test_killed_and_resumed_equals_never_stopped(tmp_path, dtype, stop_at):
+def test_killed_and_resumed_equals_never_stopped(tmp_path, dtype, stop_at, capsys):
     straight = train(make_stage(tmp_path / "a"), dtype)
     with pytest.raises(KilledError):
         train(make_stage(tmp_path / "b"), dtype, stop_at=stop_at)
@@ -72,6 +72,8 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path, dtype, stop_at):
     for a, b in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert without_times(make_stage(tmp_path / "a")) == without_times(make_stage(tmp_path / "b"))
+    said = capsys.readouterr().err
+    assert ("begins again" if stop_at == 1 else f"resuming after step {stop_at // 2 * 2} of 7") in said
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path):
