@@ -25,7 +25,7 @@ from mathwright.files import write_lines, write_text
 from mathwright.functions import import_function
 from mathwright.lines import json_text
 from mathwright.machine import this_machine
-from mathwright.problems.containers import data_rows
+from mathwright.problems.own import load_own
 from mathwright.quick import defaults
 from mathwright.quick.defaults import Made
 from mathwright.quick.source import as_python
@@ -99,9 +99,11 @@ def train_rl(
     """
     given = [reward] if isinstance(reward, str) or callable(reward) else list(reward)
     run = _folder(out, "rl", model)
+    where, columns = _data(problems, run), _fields(fields)
     made = defaults.rl_recipe(
-        this_machine(), name=run.name, model=str(model), problems=_data(problems, run),
-        rewards=[_named(function) for function in given], fields=_fields(fields), template=template, system=system,
+        this_machine(), name=run.name, model=str(model), problems=where,
+        rewards=[_named(function) for function in given], fields=columns,
+        num_heldout=len(load_own(where, fields=columns, answers=not given).test), template=template, system=system,
         enable_thinking=enable_thinking,
     )  # fmt: skip
     return _train("rl", made, run, settings, device)
@@ -126,10 +128,10 @@ def train_sft(
     """
     run = _folder(out, "sft", model)
     where, columns = _data(data, run), _fields(fields)
+    rows = load_own(where, fields=columns, answers=False, heldout=False)
     made = defaults.sft_recipe(
-        this_machine(), name=run.name, model=str(model), data=where, num_rows=sum(1 for _ in data_rows(where, columns)),
-        fields=columns, template=template, system=system,
-        enable_thinking=enable_thinking,
+        this_machine(), name=run.name, model=str(model), data=where, num_rows=len(rows.train), fields=columns,
+        template=template, system=system, enable_thinking=enable_thinking,
     )  # fmt: skip
     return _train("sft", made, run, settings, device)
 

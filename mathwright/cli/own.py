@@ -24,6 +24,7 @@ from mathwright.errors import MathwrightError
 from mathwright.files import write_text
 from mathwright.lm.places import require_files
 from mathwright.machine import this_machine
+from mathwright.problems.own import load_own
 from mathwright.quick import defaults
 from mathwright.quick.defaults import Made
 from mathwright.quick.source import as_python
@@ -127,16 +128,18 @@ def _build(arguments: StageArguments, only: str) -> Made:
     match arguments:
         case RlArguments():
             fields = fields_of(arguments.field)
-            _look_at(arguments.problems, fields)
+            rows = load_own(arguments.problems, fields=fields, answers=not arguments.reward)
             return defaults.rl_recipe(
                 machine, name=name, model=model, problems=arguments.problems, rewards=arguments.reward, fields=fields,
-                template=arguments.template, system=arguments.system, enable_thinking=thinking_of(arguments),
+                num_heldout=len(rows.test), template=arguments.template, system=arguments.system,
+                enable_thinking=thinking_of(arguments),
             )  # fmt: skip
         case SftArguments():
             fields = fields_of(arguments.field)
+            rows = load_own(arguments.data, fields=fields, answers=False, heldout=False)
             return defaults.sft_recipe(
-                machine, name=name, model=model, data=arguments.data, num_rows=_look_at(arguments.data, fields),
-                fields=fields, template=arguments.template, system=arguments.system,
+                machine, name=name, model=model, data=arguments.data, num_rows=len(rows.train), fields=fields,
+                template=arguments.template, system=arguments.system,
                 enable_thinking=thinking_of(arguments),
             )  # fmt: skip
         case RewardArguments():
@@ -173,13 +176,6 @@ def _build(arguments: StageArguments, only: str) -> Made:
 def thinking_of(arguments: OwnArguments | EvalArguments) -> bool | None:
     """--enable-thinking; None where the template chooses."""
     return None if arguments.enable_thinking == "auto" else arguments.enable_thinking == "true"
-
-
-def _look_at(data: str, fields: Sequence[tuple[str, str]]) -> int:
-    """How many rows there are; raises MathwrightError where they cannot be read."""
-    from mathwright.problems.containers import data_rows
-
-    return sum(1 for _ in data_rows(data, fields))
 
 
 def write(written: Made, recipe: Recipe, out: Path, only: str) -> None:

@@ -162,7 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SharedWorkDoneError as done:
         console.print(str(done), soft_wrap=True)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; the same command goes on behind what is finished, a training from its last checkpoint")
+        console.print(
+            "\ninterrupted; the same command goes on behind what is finished, a training from its last checkpoint"
+        )
         sys.exit(130)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

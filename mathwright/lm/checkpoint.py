@@ -38,8 +38,8 @@ from mathwright.lm.recipe import OptimiserRecipe
 KEPT = 2
 """Checkpoints kept: the newest, and the one before it should the newest be damaged."""
 SAVE_S, SAVE_SHARE = 300.0, 0.05
-"""A training of one process is at most so many seconds behind its last checkpoint, or a step where one takes longer; less
-often where that would take more than this share of the time."""
+"""A training of one process is at most so many seconds behind its last checkpoint, or a step where one takes longer;
+more where saving would take a larger share of the time than this."""
 BEGINS_AGAIN = "it was stopped before its first checkpoint (`checkpoint_every`), and begins again"
 """Said of a training that has measurements but no checkpoint."""
 

@@ -32,6 +32,7 @@ QUESTION = ("question", "problem", "instruction", "query")
 CONVERSATION = ("messages", "conversations", "conversation")
 ANSWER = ("answer", "final_answer", "ground_truth", "expected_answer", "reference_answer", "target")
 RESPONSE = ("solution", "completion", "response", "output", "generation", "chosen")
+NO_ANSWER = "empty reference"
 RECORD = ("id", "question", "answer", "source", "split")
 """Fields that a whole `Problem` record has."""
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
@@ -75,17 +76,21 @@ def load_own(
         heldout: hold a tenth of the problems out, 200 at most, where no row says its split.
         answers: leave out what has no final answer.
 
-    Raises MathwrightError naming file and line for a row that asks nothing, or an id of two questions.
+    Raises MathwrightError naming file and line for a row that asks nothing, or an id of two questions, and where no row
+    has a final answer but they are asked for.
     """
     known = _Known()
     solutions: list[Solution] = []
     dropped: Counter[str] = Counter()
+    unanswered = ""
     name = source_name(where)
     for place, row in data_rows(where, fields):
         for own in _read(row, place, name):
             reason = unusable(own.problem)
-            if reason and (answers or reason != "empty reference"):
+            if reason and (answers or reason != NO_ANSWER):
                 dropped[reason] += 1
+                if reason == NO_ANSWER:
+                    unanswered = unanswered or ", ".join(map(str, row))
                 continue
             split = own.problem.split
             if split not in ("", "train") and not split.startswith("test"):
@@ -97,6 +102,11 @@ def load_own(
             elif own.response is not None and own.response.strip():
                 part = Part(kind="raw", text=own.response)
                 solutions.append(Solution(problem_id=problem.id, format="cot", parts=(part,), answer=problem.answer))
+    if unanswered and not known.problems and set(dropped) == {NO_ANSWER}:
+        raise MathwrightError(
+            f"{where}: no row has a final answer: none of {', '.join(ANSWER)} among its fields ({unanswered})",
+            hint="say which it is: --field answer=NAME, from Python fields={'answer': 'NAME'}",
+        )
     splits = _split(known.problems, seed, heldout)
     kept = {problem.id for problem in splits["train"]}
     return OwnRows(
@@ -170,7 +180,9 @@ def _read(row: Mapping[str, Any], place: str, source: str) -> Iterator[Own]:
         yield from read_row(row, source)
     except LayoutError as error:
         raise MathwrightError(
-            f"{place}: {error}", hint="see docs/own_data.md for the columns; --field question=NAME renames one"
+            f"{place}: {error}",
+            hint="docs/own_data.md has the columns; one of another name: --field question=NAME, from Python "
+            "fields={'question': 'NAME'}",
         ) from error
 
 

@@ -95,13 +95,17 @@ def rl_recipe(
     name: str,
     model: str,
     problems: str,
+    num_heldout: int | None = None,
     rewards: Sequence[str] = (),
     fields: Fields = (),
     template: str = "auto",
     system: str = "",
     enable_thinking: bool | None = None,
 ) -> Made:
-    """GRPO on problems of one's own, by their answers, or by functions of one's own alone."""
+    """GRPO on problems of one's own, by their answers, or by functions of one's own alone.
+
+    num_heldout: problems that are held out, none of fewer than ten; None where it is not known.
+    """
     parameters = parameters_of(model)
     lr, why = learning_rate(parameters, 1e-6)
     lora, why_lora = _lora(machine, parameters)
@@ -118,7 +122,7 @@ def rl_recipe(
         generation_batch=_per_machine(machine, 64, 256, 256),
         optimiser=OptimiserRecipe(lr=lr, warmup_steps=3),
         checkpoint_every=_per_machine(machine, 10, 20, 20),
-        evaluate_every=0 if rewards else _per_machine(machine, 10, 20, 20),
+        evaluate_every=_per_machine(machine, 10, 20, 20) if num_heldout != 0 and not rewards else 0,
         lora=lora,
         checkpoint_activations=machine.kind != "laptop" and parameters > 1e9,
     )
@@ -131,7 +135,9 @@ def rl_recipe(
         "rl.micro_batch_tokens": "lower it where memory is short; the result is the same",
         "rl.optimiser.lr": why,
         "rl.optimiser.warmup_steps": "Adam's first steps at the full rate lower the reward",
-        "rl.evaluate_every": "steps between two measurements on held-out problems",
+        "rl.evaluate_every": "steps between two measurements on held-out problems"
+        if num_heldout != 0
+        else "too few problems to hold any out",
         "rl.lora": why_lora,
         "rl.checkpoint_activations": "some time for much memory",
     }

@@ -259,6 +259,9 @@ class _Training:
                     break
                 if self.heldout and step % recipe.evaluate_every == 0:
                     self._evaluate(step, sandbox)
+                if step == start:
+                    asked = f"{recipe.problems_per_step} problems, {recipe.group_size} responses to each"
+                    stage.say(f"step {step + 1} of {recipe.num_steps} begins: {asked}")
                 found = self._explore(step, position, sandbox)
                 position = found.position
                 try:
@@ -390,6 +393,12 @@ class _Training:
         if found.unscored and not self._told_unscored:
             self._told_unscored = True
             self._warn(step, f"step {step}: responses without a reward: {_reasons(found)}")
+        if step == 0 and values.get("accuracy") == 0:
+            self._warn(
+                step,
+                "step 0: no response was right: where the model cannot solve these problems at all, nothing is "
+                "learned; fine-tune it first (`mathwright sft`), ask easier ones, read rollouts.jsonl",
+            )
         for name in found.silent:
             if name not in self._told_silent:
                 self._told_silent.add(name)

@@ -27,6 +27,9 @@ from mathwright.sft.examples import build_examples
 from mathwright.sft.heldout import BEST_ADAPTER, Heldout, best_model, split_heldout
 from mathwright.sft.recipe import SFTRecipe, check
 
+LONGEST_BARE = 40
+"""Characters of an answer that is no solution."""
+
 
 def run(
     recipe: SFTRecipe,
@@ -57,6 +60,7 @@ def run(
             hint="rows of your own need a response that is not empty; of problem sources, raise num_train",
         )
     lm = load(str(model), dtype=dtype, device=device)
+    _warn_of_bare_answers(stage, solutions)
     stop_at(lm, turn(template, lm.tokenizer).end)
     heldout = None
     if recipe.heldout:
@@ -82,8 +86,32 @@ def run(
             "num_steps": num_steps,
             "epochs": sum(len(row) for row in rows) / len(examples),
             "mean_tokens": sum(len(e.tokens) for e in examples) / len(examples),
+            **_losses(stage),
         },
     )
+
+
+def _warn_of_bare_answers(stage: Stage, solutions: Sequence[Solution]) -> None:
+    """Rows of one's own whose response is the answer alone: mostly a column of working that was not named."""
+    bare = [
+        s for s in solutions if [p.kind for p in s.parts] == ["raw"] and s.parts[0].text.strip() == s.answer.strip()
+    ]
+    if 2 * len(bare) > len(solutions) and all(len(s.answer) <= LONGEST_BARE for s in bare):
+        stage.warn(
+            f"{len(bare):,} of {len(solutions):,} solutions are a bare answer, such as {bare[0].answer!r}: if the "
+            "working is in another column, name it with --field solution=NAME"
+        )
+
+
+def _losses(stage: Stage) -> dict[str, float]:
+    """How the loss went, said and for the summary: on the held-out examples, or on those of the first and last step."""
+    metrics = stage.metrics()
+    for kind, name, what in (("eval", "heldout_loss", "held-out loss"), ("train", "loss", "loss of a step's examples")):
+        values = [m[name] for m in metrics if m["kind"] == kind and name in m]
+        if len(values) > 1:
+            stage.say(f"{what}: {values[0]:.3f} nats a token before, {values[-1]:.3f} after")
+            return {f"{name}_before": values[0], f"{name}_after": values[-1]}
+    return {}
 
 
 def _train(

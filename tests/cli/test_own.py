@@ -109,6 +109,38 @@ def test_fine_tuning_on_conversations_takes_passes_and_holds_rows_out(
     assert losses[-1] < losses[0]
 
 
+def test_fine_tuning_says_how_the_loss_went_and_warns_of_bare_answers(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["--set", "sft.num_steps=3", "--set", "sft.batch_rows=1", "--set", "sft.context=128"]
+    main(["sft", "--model", str(model), "--data", write(tmp_path / "d.jsonl", ROWS), "--out", "S", *few])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "27 of 27 solutions are a bare answer" in said and "--field solution=NAME" in said
+    assert "held-out loss: " in said and "nats a token before" in said
+    summary = json.loads((tmp_path / "S/sft/manifest.json").read_text())["summary"]
+    assert summary["num_steps"] == 3, "set for the command, before the passes of the recipe that was made"
+    assert summary["heldout_loss_after"] < summary["heldout_loss_before"]
+    worked = [{**row, "solution": f"It is {row['answer']}, I think."} for row in ROWS]
+    main(["sft", "--model", str(model), "--data", write(tmp_path / "w.jsonl", worked), "--out", "W", *few])
+    assert "bare answer" not in capsys.readouterr().err
+
+
+def test_reinforcement_on_few_problems_holds_none_out(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["rl", "--model", str(model), "--problems", write(tmp_path / "p.jsonl", ROWS[:5]), "--out", "R",
+          "--set", "rl.num_steps=1", "--set", "rl.problems_per_step=2", "--set", "rl.group_size=2",
+          "--set", "rl.sampling.max_new_tokens=4"])  # fmt: skip
+    said = " ".join(capsys.readouterr().err.split())
+    assert "5 train, 0 test" in said and "step 1 of 1 begins: 2 problems, 2 responses to each" in said
+    assert "step 0: no response was right" in said, "a toy never answers right"
+    assert "evaluate_every=0, # too few problems to hold any out" in " ".join(
+        (tmp_path / "R/recipe.py").read_text().split()
+    )
+
+
 def test_a_reward_model_from_pairs_and_texts_to_train_on(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
