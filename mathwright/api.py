@@ -368,7 +368,10 @@ def _named(function: Reward) -> str:
 
 
 def _run(stage: str, made: Made, run: Path, settings: Mapping[str, Any] | None, device: str) -> Chain:
-    recipe = override(made.recipe, [f"{path}={json_text(value)}" for path, value in (settings or {}).items()])
+    try:
+        recipe = override(made.recipe, [f"{path}={json_text(value)}" for path, value in (settings or {}).items()])
+    except MathwrightError as error:  # in the words of the command line
+        raise MathwrightError(error.message.replace("--set ", "settings: ", 1), hint=error.hint) from error
     chain = Chain(recipe, run, inputs=Inputs(), device=_device(device))
     again = f"mathwright {stage} {run}/recipe.py --out {run}"
     about = f"Made from Python: {made.about}. Edit it, and run it again:\n\n    {again}"

@@ -94,6 +94,9 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
     if name not in known:
         part = setting.partition(".")[0] if "." in setting.partition("=")[0] else ""
         elsewhere = ours(name, part)
+        if isinstance(node, Recipe) and not rest:
+            inside = [part for part in known if name in _names(getattr(node, part))]
+            elsewhere = elsewhere or (f"it is a field of a part: {inside[0]}.{name}" if inside else "")
         close = difflib.get_close_matches(name, known, n=1)
         raise MathwrightError(
             f"--set {setting}: {type(node).__name__} has no field {name!r}",
@@ -121,6 +124,10 @@ def _replace(node: Any, keys: list[str], value: Any, setting: str) -> Any:
     return dataclasses.replace(node, **{name: new})
 
 
+def _names(part: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else []
+
+
 def _replace_item(items: tuple[Any, ...], keys: list[str], value: Any, setting: str) -> tuple[Any, ...]:
     """The items of a tuple with one changed, or something in it: problems.sources.0.num_train."""
     number, rest = int(keys[0]), keys[1:]
@@ -136,6 +143,12 @@ def _part_of(cls: type, name: str) -> Callable[[], Any] | None:
     hint = typing.get_type_hints(cls)[name]
     kinds = [kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)]
     return typing.cast("Callable[[], Any]", kinds[0]) if kinds else None
+
+
+def names_of(part: str) -> list[str]:
+    """The fields of a part of the recipe; none where there is no such part."""
+    kind = _part_of(Recipe, part) if part in {field.name for field in dataclasses.fields(Recipe)} else None
+    return [field.name for field in dataclasses.fields(typing.cast("Any", kind))] if kind is not None else []
 
 
 def leaves(recipe: Any) -> Iterator[tuple[str, Any]]:

@@ -47,6 +47,15 @@ DATA = {"rl": "problems", "sft": "data", "reward": "pairs", "pretrain": "text", 
 """The option that names one's own data, by verb."""
 
 
+def names_a_model(arguments: EvalArguments) -> bool:
+    """Whether a model is named, and not what it is to be measured on."""
+    if arguments.tasks or arguments.problems:
+        return False
+    named = arguments.recipe
+    is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", named) is not None and not named.endswith(".py")
+    return named.startswith("wheel:") or is_hub_id or (Path(named).expanduser() / "config.json").is_file()
+
+
 def device_of(name: str) -> str:
     """The device that an option names; auto is cuda where this machine has a GPU. Raises MathwrightError for others."""
     if name == "auto":

@@ -96,16 +96,37 @@ def _require_options(arguments: Sequence[str], verb: type, called: str) -> None:
         name = "--" + argument.partition("=")[0].lstrip("-").replace("_", "-")
         if name in known and argument.startswith("--"):
             continue
-        elsewhere = ours(argument.partition("=")[0], called)
+        elsewhere = _data_option(name, called) or ours(argument.partition("=")[0], called)
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
         path = argument.lstrip("-").partition("=")[0]
         if "." in path and not elsewhere:
             elsewhere = f"a recipe's value is set by --set {path}=..."
+        if not elsewhere and not close and (field := _field_of(called, path.replace("-", "_"))):
+            elsewhere = f"a recipe's value is set by --set {called}.{field}=..."
         where = f"mathwright {called} --help lists its options; a recipe's values are set by --set"
         raise MathwrightError(
             f"`mathwright {called}` has no option {argument.partition('=')[0]}",
             hint=elsewhere or (f"did you mean {close[0]}?" if close else where),
         )
+
+
+def _data_option(name: str, called: str) -> str:
+    """Where another verb's option for one's own rows is meant."""
+    from mathwright.cli.own import DATA
+
+    if called in DATA and name[2:] in DATA.values():
+        return f"`mathwright {called}` reads --{DATA[called]}"
+    return ""
+
+
+def _field_of(part: str, name: str) -> str:
+    """The field of a part of the recipe that is meant: steps is num_steps."""
+    from mathwright.recipe import names_of
+
+    names = names_of(part)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    within = [field for field in names if name in field.split("_")]
+    return next(iter(close or within), "")
 
 
 def _in_one_line(said: str, prog: str) -> MathwrightError:

@@ -234,6 +234,11 @@ def _perform(command: Any) -> None:
                 "--clear is for the stages of a run; an evaluation with --tasks keeps its samples",
                 hint="choose another --out, or remove its folder yourself",
             )
+        case EvalArguments() if own.names_a_model(command):
+            raise MathwrightError(
+                f"`mathwright eval {command.recipe}`: on which problems?",
+                hint="--problems my.jsonl, or --tasks gsm8k,math with the benchmarks' files in --data FOLDER",
+            )
         case EvalArguments() if command.tasks or command.problems:
             evaluate(command)
         case _ if type(command) in REWARD_VERBS.values():

