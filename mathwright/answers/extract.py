@@ -297,7 +297,10 @@ def _only_value(text: str) -> str | None:
     if _LONE_LETTER.fullmatch(sentence):
         return sentence.rstrip(".")
     starts = [f.start for f in formulas(sentence)] or [n.start() for n in NUMBER.finditer(sentence)]
-    stated = read_value(sentence[starts[0] :]) if len(starts) == 1 else None
+    if len(starts) != 1:
+        return None
+    before = sentence[: starts[0]].rstrip("*_`")  # of "there are **28** apples" both marks
+    stated = read_value(sentence[len(before) :])
     return stated.text if stated and stated.is_value else None
 
 

@@ -275,3 +275,10 @@ def test_the_shortest_text_that_took_exponential_time():
 def test_many_letters_are_read_in_one_pass(gap: str):
     assert choice_letter("B) " + gap.join("ABCD" * 20) + " x", ["1", "2", "3", "4"]) == "B"
     assert choice_letter("answer" + " " * 1500 + "!", ["1", "2"]) is None
+
+
+@pytest.mark.parametrize("mark", ["", "*", "**", "__", "`", "**_"])
+@pytest.mark.parametrize("sentence", ["So there are {} apples.", "Bo has {}", "{} apples are left"])
+def test_the_only_value_of_a_sentence_may_be_emphasised(sentence: str, mark: str):
+    found = extract_answer(sentence.format(f"{mark}28{mark[::-1]}"))
+    assert found is not None and found.startswith("28") and not set(found) & set("*_`")
