@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +30,22 @@ STAGE_TITLES = {
 }
 MODEL_TITLES = {"model": "start", "pretrain": "before SFT", "sft": "after SFT", "rl": "after RL"}
 """What a model is called in figures: by what it has behind it."""
+
+
+FIXED_SAMPLES = ("sft", "rft", "dpo", "dpo_sum")
+"""Methods of RL that learn from samples drawn beforehand: their reward says nothing of the policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewards:
+    """The mean reward at both ends of a training."""
+
+    first: float
+    last: float
+    error: float
+    """Standard error of the difference, over steps."""
+    steps: str
+    """How many steps each is the mean of, in words."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,25 @@ class Run:
         """Stages that have begun and not finished, in the order of the paper."""
         begun = (name for name in STAGES if (self.path / name).is_dir() and any((self.path / name).iterdir()))
         return [name for name in begun if name not in self.manifests]
+
+    def rewards(self) -> Rewards | None:
+        """Mean rewards of the first and the last fifth of RL's steps.
+
+        None of fewer than ten steps, and of methods whose samples are not the policy's own.
+        """
+        if self.summary("rl").get("method") in FIXED_SAMPLES:
+            return None
+        means = [m["reward_mean"] for m in self.metrics("rl", "train") if m.get("reward_mean") is not None]
+        size = len(means) // 5
+        if size < 2:
+            return None
+        ends = (means[:size], means[-size:])
+        return Rewards(
+            first=statistics.mean(ends[0]),
+            last=statistics.mean(ends[1]),
+            error=math.sqrt(sum(statistics.variance(end) / size for end in ends)),
+            steps=f"{size} steps",
+        )
 
     @property
     def stages(self) -> list[str]:

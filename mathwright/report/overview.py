@@ -15,8 +15,7 @@ from mathwright.report.shown import duration, gib, number, percent, points, sign
 def headline(run: Run) -> str:
     """What the run came to, in a sentence or two."""
     if not run.evaluation:
-        corpus = run.manifests.get("corpus")
-        return "No evaluation yet." if corpus is None else corpus_headline(corpus)
+        return _last_stage(run)
     last = run.evaluation["models"][-1]
     rows = {row["mode"]: row for row in run.table if row["model"] == last}
     if not rows:
@@ -33,6 +32,19 @@ def headline(run: Run) -> str:
         if row["mode"] == best
     ]
     return f"{said} {'; '.join(changes)}." if changes else said
+
+
+def _last_stage(run: Run) -> str:
+    """What the last stage of a run without an evaluation came to."""
+    made = [stage for stage in run.manifests if stage not in ("problems", "model")]
+    if not made:
+        return "Nothing has been made yet."
+    if made[-1] == "corpus":
+        return corpus_headline(run.manifests["corpus"])
+    said = [_came_to(run, made[-1])]
+    if made[-1] == "rl" and (rewards := run.rewards()) is not None:
+        said.append(f"mean reward {rewards.first:.3g} in the first {rewards.steps}, {rewards.last:.3g} in the last")
+    return f"{stage_title(made[-1])}: {'; '.join(filter(None, said)) or 'finished'}."
 
 
 def overview_parts(run: Run) -> list[Part]:
@@ -81,6 +93,14 @@ def _pretrained(summary: Mapping[str, Any]) -> str:
     return f"held-out text at {before:.3f} bits per byte before, {after:.3f} after, {summary['num_tokens']:,} tokens"
 
 
+def _tuned(summary: Mapping[str, Any]) -> str:
+    said = f"{summary['num_examples']:,} worked solutions, {summary['num_steps']:,} steps"
+    if "heldout_loss_after" not in summary:
+        return said
+    before, after = summary["heldout_loss_before"], summary["heldout_loss_after"]
+    return f"{said}; held-out loss {before:.3f} nats a token before, {after:.3f} after"
+
+
 def _rewarded(summary: Mapping[str, Any]) -> str:
     said = []
     outcome = summary.get("outcome", summary)
@@ -115,7 +135,7 @@ _CAME_TO = {
     "corpus": lambda s: corpus_headline({"summary": s}).removesuffix("."),
     "compare": lambda s: f"{len(s['table'])} corpora",
     "pretrain": _pretrained,
-    "sft": lambda s: f"{s['num_examples']:,} worked solutions, {s['num_steps']:,} steps",
+    "sft": _tuned,
     "reward": _rewarded,
     "rl": _reinforced,
     "eval": lambda s: f"{len(s['models'])} models on the same problems",

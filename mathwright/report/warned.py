@@ -29,8 +29,15 @@ def warnings_of(run: Run) -> list[Warned]:
     for stage in run.manifests:
         texts = [*_said(run, stage), *_JUDGED.get(stage, lambda _: ())(run)]
         found += [Warned(stage, text) for text in dict.fromkeys(texts)]
-    if not run.evaluation and run.manifests:
-        found.append(Warned("eval", "There is no evaluation yet, so nothing says how good a model is."))
+    trained = [stage for stage in ("pretrain", "sft", "rl") if stage in run.manifests]
+    if not run.evaluation and trained:
+        model = f"{run.path.name}/{trained[-1]}/model"
+        found.append(
+            Warned(
+                trained[-1],
+                f"This run has no evaluation: `mathwright eval {model} --problems FILE` measures its model.",
+            )
+        )
     return found
 
 
@@ -82,6 +89,16 @@ def _reward(run: Run) -> Iterator[str]:
 _JUDGE_TITLES = {"length": "length", "logprob": "the model's own probability", "answer": "the presence of an answer"}
 
 
+def _rl(run: Run) -> Iterator[str]:
+    rewards = run.rewards()
+    if rewards is not None and rewards.last - rewards.first < 2 * rewards.error:
+        change = "fell" if rewards.first - rewards.last > 2 * rewards.error else "did not rise beyond noise"
+        yield (
+            f"The mean reward {change}: {rewards.first:.3g} in the first {rewards.steps}, {rewards.last:.3g} in the "
+            f"last (standard error of the difference {rewards.error:.2g})."
+        )
+
+
 def _eval(run: Run) -> Iterator[str]:
     for row in run.steps_of_evaluation():
         low, high = row["interval"]
@@ -107,4 +124,4 @@ def _answers(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{percent(row['timeouts'])} of answers took too long to judge ({name}): they count as wrong."
 
 
-_JUDGED = {"pretrain": _pretrain, "corpus": _corpus, "reward": _reward, "eval": _eval}
+_JUDGED = {"pretrain": _pretrain, "corpus": _corpus, "reward": _reward, "rl": _rl, "eval": _eval}

@@ -262,9 +262,32 @@ def test_runs_side_by_side_show_what_differs(made: Path) -> None:
 # --- runs that are not whole ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("method", "change", "warned"),
+    [("grpo", -0.1, "The mean reward fell"), ("grpo", 0.0, "did not rise beyond noise"), ("grpo", 0.1, ""),
+     ("rft", -0.1, "")],
+)  # fmt: skip
+def test_a_training_without_an_evaluation_is_told_by_its_reward(
+    tmp_path: Path, method: str, change: float, warned: str
+) -> None:
+    stage = RunDirectory(tmp_path, recipe_name="rl-mine", recipe={}).stage("rl")
+    for step in range(20):
+        noise = 0.01 * (-1) ** step
+        stage.log(step, kind="train", reward_mean=0.3 + change * (step >= 10) + noise, accuracy=0.1)
+    summary = {"method": method, "num_steps": 20, "accuracy_begin": 0.031, "accuracy_end": 0.0}
+    stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
+    html = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "Reinforcement: 20 steps" in html and "3.1% of drawn answers right at first, 0.0% at last" in html
+    assert f"mathwright eval {tmp_path.name}/rl/model --problems FILE" in html
+    told = f"mean reward 0.3 in the first 4 steps, {0.3 + change:.3g} in the last"
+    assert (told in html) == (method == "grpo")
+    for line in ("The mean reward fell", "did not rise beyond noise"):
+        assert (line in html) == (line == warned)
+
+
 def test_an_unfinished_run_is_reported_as_far_as_it_is(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path, recipe_name="small", recipe={})
-    assert "No evaluation yet" in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "Nothing has been made yet" in write_report(tmp_path).read_text(encoding="utf-8")
     stage = run.stage("sft")
     stage.log(0, kind="train", loss=2.0)
     html = write_report(tmp_path).read_text(encoding="utf-8")
