@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import time
 from dataclasses import dataclass
+
+import numpy as np
 
 from mathwright.lm.recipe import LoraRecipe, ModelRecipe, OptimiserRecipe, ScratchRecipe
 from mathwright.lm.shapes import shape_of
@@ -91,6 +96,28 @@ def training_seconds(
     compute = (6 * trained + 2 * (read + generated)) * total / GPU_FLOPS
     reading = generated / generation_batch * total * BYTES_PER_FROZEN_PARAMETER / GPU_BYTES_PER_S
     return (compute + reading) / num_gpus
+
+
+PROCESSOR_SHARE = 0.4
+"""Of the rate of a matrix product that a whole training reaches on processors (docs/speed.md)."""
+
+
+def seconds_on_processors(seconds: float) -> float:
+    """About how long what takes a GPU so long (`training_seconds`) takes on the processors of this machine, which
+    multiply two matrices for it."""
+    return seconds * GPU_FLOPS / (PROCESSOR_SHARE * product_rate())
+
+
+@functools.cache
+def product_rate(size: int = 1024, num: int = 5) -> float:
+    """Operations a second of a product of float32 matrices on all processors, the best of a few."""
+    a, b = (np.ones((size, size), dtype=np.float32) for _ in range(2))
+    best = math.inf
+    for _ in range(num):
+        began = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
 
 
 def rates(optimiser: OptimiserRecipe, num_steps: int) -> str:

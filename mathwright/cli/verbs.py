@@ -437,7 +437,10 @@ def _plain(value: Any) -> str:
 
 
 def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
-    """Print what would be read and written, steps, tokens and memory."""
+    """Print what would be read and written, steps, tokens, memory and time."""
+    from mathwright.chain.plan import seconds_on_processors
+    from mathwright.machine import this_machine
+
     asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
     plans = [(spec.name, spec.plan(recipe, num_gpus)) for spec in asked if spec.plan is not None]
     for name, plan in plans:  # after all of them: a part may be refused
@@ -449,6 +452,9 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
         if plan.seconds is not None:
             cards = "a GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
             put(f"  time   about {duration(plan.seconds)} on {cards} like an A100, by a factor of two more or less")
+            if num_gpus == 1 and not this_machine().gpus:
+                here = duration(seconds_on_processors(plan.seconds))
+                put(f"         about {here} on the processors of this machine, by a factor of three more or less")
         for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")
