@@ -56,6 +56,10 @@ def _note(run: Run) -> str:
             " One answer: the most likely one. Maj@K: the most frequent of K sampled answers. Pass@K: at least one of "
             "K is right."
         )
+        sampled: set[int] = {row["num_sampled_problems"] for row in run.table if "num_sampled_problems" in row}
+        sampled -= {counts[0]}
+        if sampled:
+            note += f" Both are of {' or '.join(f'{n:,}' for n in sorted(sampled))} of the problems."
     return note
 
 
@@ -140,6 +144,7 @@ def _figures(run: Run) -> list[dict[str, Any]]:
             "problems": row["num_problems"],
             "right": percent(row["accuracy"]),
             "95%": interval(*row["accuracy_interval"]),
+            **({"sampled": row.get("num_sampled_problems", "")} if ks else {}),
             **({f"Maj@{ks[-1]}": _share(row.get("maj_at_k"))} if ks else {}),
             **{f"Pass@{k}": _share((row.get("pass_at") or {}).get(k)) for k in ks},
         }

@@ -25,6 +25,7 @@ class RayCrew:
         self.out, self.jobs, self.advance = out.resolve(), jobs, advance
         require_ray()
         import ray
+        import ray.exceptions
 
         if not ray.is_initialized():
             try:
