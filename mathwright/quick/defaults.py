@@ -253,6 +253,8 @@ def corpus_recipe(machine: Machine, *, name: str, model: str, archives: Sequence
     reasons = {
         "model.source": "its tokenizer makes the shards",
         "corpus.classifier.num_positives": "pages, or passages of them, of each side; the paper has 500,000",
+        "corpus.budget_share": "of all tokens, the pages most like the seed",
+        "corpus.max_iterations": "rounds of mining, fewer where nothing new is found",
         "corpus.seed_urls": "pages of the subject, from which the classifier learns what to look for",
     }
     return _finished(name, model, "auto", "", None, machine, reasons, corpus=corpus)
@@ -276,5 +278,5 @@ def _finished(
     recipe = Recipe(
         name=name, model=ModelRecipe(source=model), template=template, system=system, problems=problems, **parts
     )
-    kept = {path: reason for path, reason in reasons.items() if reason}
+    kept = {"model.source": "what is trained"} | {path: reason for path, reason in reasons.items() if reason}
     return Made(recipe=recipe, reasons=kept, about=f"defaults for {KINDS[machine.kind]} ({machine})")

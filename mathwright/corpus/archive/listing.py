@@ -43,7 +43,7 @@ def _expand(pattern: str) -> list[str]:
         # Path.glob takes no absolute pattern.
         names = [name for name in glob.glob(pattern, recursive=True) if Path(name).is_file()]  # noqa: PTH207
         if not names:
-            raise MathwrightError(f"no archive at {pattern}", hint="check corpus.web.archives")
+            raise MathwrightError(f"no archive at {pattern}", hint="check --archives, of a recipe corpus.web.archives")
         return sorted(names)
     if not is_glob(pattern):
         return [pattern]
@@ -61,7 +61,7 @@ def _expand(pattern: str) -> list[str]:
     except (ImportError, ValueError, OSError) as error:
         raise MathwrightError(f"{pattern}: {error}", hint="install what the file system needs (s3: s3fs)") from error
     if not names:
-        raise MathwrightError(f"no archive at {pattern}", hint="check corpus.web.archives")
+        raise MathwrightError(f"no archive at {pattern}", hint="check --archives, of a recipe corpus.web.archives")
     return names
 
 

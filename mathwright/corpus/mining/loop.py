@@ -251,7 +251,7 @@ class _Loop:
         self.stage.log(iteration, kind="iteration", **row)
         self.stage.say(
             f"iteration {iteration}: seed {row['seed_pages']:,} pages, collected {row['collected_pages']:,} "
-            f"({row['collected_tokens']:,} tokens, {row['new']:,} new, {row['lost']:,} lost), "
+            f"(about {row['collected_tokens']:,} tokens, {row['new']:,} new, {row['lost']:,} lost), "
             f"{row['math_domains']} mathematical domains, {row['joining_seed']:,} pages join the seed"
         )
 
