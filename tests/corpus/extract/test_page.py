@@ -280,3 +280,11 @@ def _labels(shared_data: Path) -> dict[str, str]:
 
     with gzip.open(shared_data / "web" / "labels.jsonl.gz", "rt") as file:
         return {row["url"]: row["kind"] for row in map(json.loads, file)}
+
+
+def test_a_row_of_empty_cells_leaves_nothing():
+    page = "<body><article><p>Before.</p><table><tr><td><img src=a></td><td></td><td></td></tr></table><p>{}</p></article>"
+    text = extract(page.format("After.").encode(), "http://example.org/").text
+    assert "|" not in text and "Before." in text and "After." in text
+    graph = "<pre>| | |\n| | * a commit\n| | |\n</pre>"
+    assert "| | |\n| | * a commit" in extract(page.format(graph).encode(), "http://example.org/").text
