@@ -168,8 +168,6 @@ def _title(tree: HTMLTree, formulas: Formulas) -> str:
 
 
 _EMPTY_LINES = re.compile("\n\n\n+")
-_EMPTY_ROW = re.compile(r"(?:\A|(?<=\n\n))\|(?: \|)+(?:\n\n|\Z)")
-"""A row of a table, alone, whose cells are empty: what stood there were pictures or controls."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufeff\ufffe\uffff]")
 """Controls, soft hyphens, zero-width spaces, and the private use area: glyphs of icon fonts."""
 
@@ -178,4 +176,8 @@ def _normalise(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = _CONTROLS.sub("", text)
     text = "\n".join(line.rstrip(" \t\xa0") for line in text.split("\n"))
-    return _EMPTY_ROW.sub("", _EMPTY_LINES.sub("\n\n", text).strip()).strip()
+    text = _EMPTY_LINES.sub("\n\n", text).strip()
+    if "| |" not in text:
+        return text
+    # a row of empty cells, alone: what stood there were pictures or controls
+    return "\n\n".join(block for block in text.split("\n\n") if not block.startswith("| |") or block.strip("| "))
