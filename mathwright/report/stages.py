@@ -26,7 +26,7 @@ ABOUT = {
     "pretrain": "The model continues to learn to predict text, now of the corpus (§2.3).",
     "sft": "The model learns to answer questions from worked solutions (§3).",
     "reward": "A model that learns to tell right answers from wrong ones, or right steps from wrong ones (§4.1).",
-    "rl": "The model draws answers, is rewarded for right ones, and learns from what did better than the rest (§4).",
+    "rl": "The model draws answers, each is given a reward, and it learns from what did better than the rest (§4).",
     "eval": "Every model of the run answers the same held-out problems (§2.3, §3.2).",
 }
 NOT_METRICS = frozenset({"step", "time", "kind", "iteration"})
