@@ -31,8 +31,9 @@ import torch
 from mathwright.judge import judge_all, undecided
 from mathwright.lm.ending import stop_at
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import fast_dtype, load
+from mathwright.lm.load import load
 from mathwright.lm.model import LanguageModel
+from mathwright.lm.places import fast_dtype
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt

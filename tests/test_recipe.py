@@ -157,7 +157,7 @@ def test_every_recipe_field_is_read_somewhere() -> None:
 
 def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
     from mathwright.chain.run import Chain
-    from mathwright.lm.load import fast_dtype
+    from mathwright.lm.places import fast_dtype
 
     built = recipes.find("smollm2")()
     assert built.model.dtype == "auto"

@@ -10,7 +10,8 @@ from rich.text import Text
 from mathwright.judge import final_answer
 from mathwright.lm.ending import require_end, stop_at
 from mathwright.lm.generate import Generator
-from mathwright.lm.load import fast_dtype, load
+from mathwright.lm.load import load
+from mathwright.lm.places import fast_dtype
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt

@@ -44,7 +44,7 @@ def perform(command: Any) -> None:
     if not isinstance(command, Score):
         perform_steps(command)
         return
-    from mathwright.lm.load import fast_dtype
+    from mathwright.lm.places import fast_dtype
     from mathwright.reward.score_file import score_file
 
     dtype = fast_dtype(command.device) if command.dtype == "auto" else command.dtype

@@ -94,7 +94,7 @@ def with_dtype(options: EngineOptions) -> EngineOptions:
     """The options with the type of weights that `auto` leaves to the device."""
     if options.dtype != "auto":
         return options
-    from mathwright.lm.load import fast_dtype
+    from mathwright.lm.places import fast_dtype
 
     return dataclasses.replace(options, dtype=fast_dtype(options.device))
 

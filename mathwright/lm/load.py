@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -41,20 +41,6 @@ def load(source: str | Path, *, dtype: str | torch.dtype, device: str | torch.de
     _ = lm.eos_token_ids  # raises where they are no numbers
     require_supported(model)
     return lm
-
-
-def fast_dtype(device: str | torch.device) -> Literal["bfloat16", "float32"]:
-    """The faster type of weights on a device: bfloat16, but float32 on processors that only emulate it.
-
-    Without AMX or AVX512-BF16 a bfloat16 model generates at a fifth of the speed (2 cores, AVX2: 45 and 223 tokens/s).
-    """
-    if torch.device(device).type != "cpu":
-        return "bfloat16"
-    # private names of torch: where one is gone, its instruction is taken not to be there
-    checks = (
-        getattr(torch.cpu, name, lambda: False) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
-    return "bfloat16" if any(check() for check in checks) else "float32"
 
 
 def load_tokenizer(source: str | Path) -> Any:

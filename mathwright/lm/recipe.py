@@ -29,7 +29,7 @@ class ModelRecipe:
     """Architecture where source is `scratch`."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Type of the weights in forward and backward; the optimiser's copy is float32 in either case. auto is the faster
-    one on the machine (`lm.load.fast_dtype`); a run's folder keeps which it was."""
+    one on the machine (`lm.places.fast_dtype`); a run's folder keeps which it was."""
     max_length: int = 2048
     """Context in tokens of a model from scratch; others have their own."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathwright.lm import heads
-from mathwright.lm.load import fast_dtype
 from mathwright.lm.model import RewardModel
+from mathwright.lm.places import fast_dtype
 from mathwright.problems.steps import read_rule
 from mathwright.problems.templates import usual_template
 from mathwright.reward.process import judged_records

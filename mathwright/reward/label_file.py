@@ -13,7 +13,8 @@ from mathwright.errors import MathwrightError
 from mathwright.files import write_json
 from mathwright.judge import sandbox_for
 from mathwright.lm.ending import stop_at
-from mathwright.lm.load import fast_dtype, load
+from mathwright.lm.load import load
+from mathwright.lm.places import fast_dtype
 from mathwright.lm.recipe import SamplingRecipe
 from mathwright.lm.tokenise import encode_prompt
 from mathwright.problems.prompts import build_prompt

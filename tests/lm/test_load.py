@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mathwright.errors import MathwrightError
-from mathwright.lm import wheels
-from mathwright.lm.load import fast_dtype, load, load_tokenizer
+from mathwright.lm import places, wheels
+from mathwright.lm.load import load, load_tokenizer
+from mathwright.lm.places import fast_dtype
 from mathwright.lm.recipe import ScratchRecipe
 from mathwright.lm.save import save
 from mathwright.lm.scratch import from_scratch
@@ -24,10 +25,16 @@ from tests.lm.conftest import SCRATCH, TEXTS, tiny_lm
 
 
 def test_the_faster_type_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = ((False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16"))
-    for has_avx512, has_amx, expected in cases:
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has_avx512: has, raising=False)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has_amx: has, raising=False)
+    cases = (
+        (set(), True, "float32"),
+        ({"avx512_bf16"}, True, "bfloat16"),
+        ({"avx512_bf16"}, False, "float32"),  # some processors multiply bfloat16 at half the rate
+        ({"avx512_bf16", "amx_tile"}, False, "bfloat16"),
+    )
+    assert places._multiplies_faster_in_bfloat16(rows=8, width=8) in (True, False)
+    for flags, is_faster, expected in cases:
+        monkeypatch.setattr(places, "_processor_flags", lambda flags=flags: flags)
+        monkeypatch.setattr(places, "_multiplies_faster_in_bfloat16", lambda is_faster=is_faster: is_faster)
         assert fast_dtype("cpu") == expected
         assert fast_dtype("cuda") == "bfloat16"
 

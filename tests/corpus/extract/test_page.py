@@ -283,7 +283,9 @@ def _labels(shared_data: Path) -> dict[str, str]:
 
 
 def test_a_row_of_empty_cells_leaves_nothing():
-    page = "<body><article><p>Before.</p><table><tr><td><img src=a></td><td></td><td></td></tr></table><p>{}</p></article>"
+    page = (
+        "<body><article><p>Before.</p><table><tr><td><img src=a></td><td></td><td></td></tr></table><p>{}</p></article>"
+    )
     text = extract(page.format("After.").encode(), "http://example.org/").text
     assert "|" not in text and "Before." in text and "After." in text
     graph = "<pre>| | |\n| | * a commit\n| | |\n</pre>"
