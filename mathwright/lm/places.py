@@ -5,16 +5,14 @@ Loading torch takes seconds; who mistyped a path should hear of it at once.
 
 from __future__ import annotations
 
-import functools
 import json
-import math
 import re
-import time
 from pathlib import Path
 from typing import Literal
 
 from mathwright.errors import MathwrightError
 
+AMD = "AuthenticAMD"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
 
@@ -80,39 +78,22 @@ def fast_dtype(device: str) -> Literal["bfloat16", "float32"]:
     """The faster type of weights on a device, as `model.dtype: auto` takes it.
 
     On processors it is float32 where bfloat16 is only emulated (2 cores, AVX2: 45 and 223 tokens/s), bfloat16 where
-    there is AMX. Processors with AVX512-BF16 alone differ: some multiply bfloat16 twice as fast as float32, others at
-    half the rate, so two matrices are multiplied to see.
+    there is AMX. AVX512-BF16 alone multiplies bfloat16 twice as fast as float32 on AMD's processors, and at half the
+    rate on Intel's (docs/log.md). What is read of the processor decides, not a measurement: a run that is continued
+    on a busy machine must not find another type.
     """
     if not device.startswith("cpu"):
         return "bfloat16"
-    flags = _processor_flags()
-    if "amx_tile" in flags:
-        return "bfloat16"
-    return "bfloat16" if "avx512_bf16" in flags and _multiplies_faster_in_bfloat16() else "float32"
+    flags, maker = _processor()
+    return "bfloat16" if "amx_tile" in flags or ("avx512_bf16" in flags and maker == AMD) else "float32"
 
 
-@functools.cache
-def _multiplies_faster_in_bfloat16(rows: int = 256, width: int = 1024, num: int = 5) -> bool:
-    """By the best of a few products of each type."""
-    import torch
-
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a, b = torch.ones(rows, width, dtype=dtype), torch.ones(width, width, dtype=dtype)
-        seconds[dtype] = math.inf
-        for _ in range(num):
-            began = time.perf_counter()
-            torch.mm(a, b)
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - began)
-    return seconds[torch.bfloat16] < seconds[torch.float32]
-
-
-def _processor_flags() -> set[str]:
-    """The instruction sets of an x86 processor under Linux; none where they are not told."""
+def _processor() -> tuple[set[str], str]:
+    """The instruction sets of an x86 processor under Linux and its maker; nothing where they are not told."""
     path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return set()
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("flags"):
-            return set(line.partition(":")[2].split())
-    return set()
+    told: dict[str, str] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            told.setdefault(name.strip(), value.strip())
+    return set(told.get("flags", "").split()), told.get("vendor_id", "")

@@ -26,15 +26,15 @@ from tests.lm.conftest import SCRATCH, TEXTS, tiny_lm
 
 def test_the_faster_type_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = (
-        (set(), True, "float32"),
-        ({"avx512_bf16"}, True, "bfloat16"),
-        ({"avx512_bf16"}, False, "float32"),  # some processors multiply bfloat16 at half the rate
-        ({"avx512_bf16", "amx_tile"}, False, "bfloat16"),
+        (set(), "AuthenticAMD", "float32"),
+        ({"avx512_bf16"}, "AuthenticAMD", "bfloat16"),
+        ({"avx512_bf16"}, "GenuineIntel", "float32"),  # multiplies it at half the rate
+        ({"avx512_bf16", "amx_tile"}, "GenuineIntel", "bfloat16"),
     )
-    assert places._multiplies_faster_in_bfloat16(rows=8, width=8) in (True, False)
-    for flags, is_faster, expected in cases:
-        monkeypatch.setattr(places, "_processor_flags", lambda flags=flags: flags)
-        monkeypatch.setattr(places, "_multiplies_faster_in_bfloat16", lambda is_faster=is_faster: is_faster)
+    flags, maker = places._processor()
+    assert isinstance(maker, str) and all(isinstance(flag, str) for flag in flags)
+    for flags, maker, expected in cases:
+        monkeypatch.setattr(places, "_processor", lambda told=(flags, maker): told)
         assert fast_dtype("cpu") == expected
         assert fast_dtype("cuda") == "bfloat16"
 
