@@ -98,7 +98,8 @@ class Process:
     def kill(self) -> None:
         """End the command, if it runs."""
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended, and its status is on its way
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Interpreter:
