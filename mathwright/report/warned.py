@@ -91,7 +91,7 @@ _JUDGE_TITLES = {"length": "length", "logprob": "the model's own probability", "
 
 def _rl(run: Run) -> Iterator[str]:
     rewards = run.rewards()
-    if rewards is not None and rewards.last - rewards.first < 2 * rewards.error:
+    if rewards is not None and rewards.last - rewards.first <= 2 * rewards.error:
         change = "fell" if rewards.first - rewards.last > 2 * rewards.error else "did not rise beyond noise"
         yield (
             f"The mean reward {change}: {rewards.first:.3g} in the first {rewards.steps}, {rewards.last:.3g} in the "

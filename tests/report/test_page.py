@@ -263,17 +263,17 @@ def test_runs_side_by_side_show_what_differs(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "change", "warned"),
-    [("grpo", -0.1, "The mean reward fell"), ("grpo", 0.0, "did not rise beyond noise"), ("grpo", 0.1, ""),
-     ("rft", -0.1, "")],
+    ("method", "change", "noise", "warned"),
+    [("grpo", -0.1, 0.01, "The mean reward fell"), ("grpo", 0.0, 0.01, "did not rise beyond noise"),
+     ("grpo", 0.0, 0.0, "did not rise beyond noise"), ("grpo", 0.1, 0.01, ""), ("rft", -0.1, 0.01, "")],
 )  # fmt: skip
 def test_a_training_without_an_evaluation_is_told_by_its_reward(
-    tmp_path: Path, method: str, change: float, warned: str
+    tmp_path: Path, method: str, change: float, noise: float, warned: str
 ) -> None:
     stage = RunDirectory(tmp_path, recipe_name="rl-mine", recipe={}).stage("rl")
     for step in range(20):
-        noise = 0.01 * (-1) ** step
-        stage.log(step, kind="train", reward_mean=0.3 + change * (step >= 10) + noise, accuracy=0.1)
+        mean = 0.3 + change * (step >= 10) + noise * (-1) ** step
+        stage.log(step, kind="train", reward_mean=mean, accuracy=0.1)
     summary = {"method": method, "num_steps": 20, "accuracy_begin": 0.031, "accuracy_end": 0.0}
     stage.finish(outputs={"model": stage.path / "model"}, summary=summary)
     html = write_report(tmp_path).read_text(encoding="utf-8")
