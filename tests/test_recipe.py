@@ -166,6 +166,18 @@ def test_a_run_keeps_which_type_of_weights_the_machine_chose(tmp_path) -> None:
     assert kept["recipe"]["model"]["dtype"] == fast_dtype("cpu")
 
 
+@pytest.mark.parametrize("begun", ["bfloat16", "float32"])
+def test_a_run_goes_on_with_the_type_it_was_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun) -> None:
+    from mathwright.chain.run import Chain
+    from mathwright.lm import places
+
+    built = recipes.find("smollm2")()
+    monkeypatch.setattr(places, "_processor", lambda: ({"avx512_bf16"}, "AuthenticAMD" if begun == "bfloat16" else ""))
+    assert Chain(built, tmp_path / "run").recipe.model.dtype == begun
+    monkeypatch.setattr(places, "_processor", lambda: ({"avx512_bf16"}, "" if begun == "bfloat16" else "AuthenticAMD"))
+    assert Chain(built, tmp_path / "run").recipe.model.dtype == begun
+
+
 # --- what a field changes ---
 
 

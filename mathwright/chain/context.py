@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +29,7 @@ class Context:
     def __init__(
         self, recipe: Recipe, out: str | Path, stages: Specs, *, inputs: Inputs | None = None, device: str = "cpu"
     ) -> None:
-        self.recipe = recipe = settled(recipe, inputs or Inputs(), device)
+        self.recipe = recipe = settled(recipe, Path(out), inputs or Inputs(), device)
         self.directory = RunDirectory(out, recipe_name=recipe.name, recipe=to_json(recipe))
         self.device = device
         self.made_from = Provenance(
@@ -126,13 +127,13 @@ class Context:
 # --- what a recipe leaves to the machine and to the model ----------------------------------------------
 
 
-def settled(recipe: Recipe, given: Inputs, device: str) -> Recipe:
-    """The recipe with the type of weights and the templates that it leaves open (`auto`).
+def settled(recipe: Recipe, out: Path, given: Inputs, device: str) -> Recipe:
+    """The recipe of the run in `out` with the type of weights and the templates that it leaves open (`auto`).
 
     Raises MathwrightError where the model that is to be asked is not there.
     """
     if recipe.model.dtype == "auto":
-        recipe = replace(recipe, model=replace(recipe.model, dtype=fast_dtype(device)))
+        recipe = replace(recipe, model=replace(recipe.model, dtype=fast_dtype(device, begun_with=_begun_with(out))))
     start = recipe.eval.start_template if recipe.eval is not None else ""
     if "auto" in (recipe.template, start):
         own = _usual_template(given.model or recipe.model.source)
@@ -143,6 +144,14 @@ def settled(recipe: Recipe, given: Inputs, device: str) -> Recipe:
         if recipe.eval is not None and start == "auto":
             recipe = replace(recipe, eval=replace(recipe.eval, start_template=own))
     return recipe
+
+
+def _begun_with(out: Path) -> str:
+    """The type of weights that a run was begun with; "" where nothing says so."""
+    try:
+        return str(json.loads((out / "recipe.json").read_text(encoding="utf-8"))["recipe"]["model"]["dtype"])
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged file: who reads the run says so
+        return ""
 
 
 def _usual_template(source: str) -> str:

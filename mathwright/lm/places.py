@@ -74,17 +74,21 @@ def json_damage(path: Path) -> str | None:
     return None if isinstance(value, dict) else f"a {type(value).__name__} in the place of an object"
 
 
-def fast_dtype(device: str) -> Literal["bfloat16", "float32"]:
+def fast_dtype(device: str, *, begun_with: str = "") -> Literal["bfloat16", "float32"]:
     """The faster type of weights on a device, as `model.dtype: auto` takes it.
 
     On processors it is float32 where bfloat16 is only emulated (2 cores, AVX2: 45 and 223 tokens/s), bfloat16 where
-    there is AMX. AVX512-BF16 alone multiplies bfloat16 twice as fast as float32 on AMD's processors, and at half the
-    rate on Intel's (docs/log.md). What is read of the processor decides, not a measurement: a run that is continued
-    on a busy machine must not find another type.
+    there is AMX. With AVX512-BF16 alone Intel's processors multiply bfloat16 at half the rate of float32 (docs/log.md);
+    AMD's are taken to be faster in it, which we have not measured. What is read of the processor decides, not a
+    measurement: a run that is continued on a busy machine must not find another type.
+
+    begun_with: the type of a run that goes on. On processors it stays, unless it is one that is emulated here.
     """
     if not device.startswith("cpu"):
         return "bfloat16"
     flags, maker = _processor()
+    if begun_with == "float32" or (begun_with == "bfloat16" and flags & {"amx_tile", "avx512_bf16"}):
+        return begun_with
     return "bfloat16" if "amx_tile" in flags or ("avx512_bf16" in flags and maker == AMD) else "float32"
 
 
