@@ -273,6 +273,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
 
     out = arguments.out or Path("runs") / recipe.name
     inputs = Inputs(model=arguments.model if written is None else None, shards=arguments.shards)
+    if isinstance(arguments, CorpusArguments) and arguments.runner == "native" and arguments.ray_address:
+        raise MathwrightError("--ray-address without --runner ray", hint="add --runner ray")
     if isinstance(arguments, CorpusArguments) and arguments.runner != "native":
         from mathwright.corpus.documents.table import set_runner
 

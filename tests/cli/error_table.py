@@ -149,6 +149,13 @@ OPTIONS: list[Case] = [
 ]
 SETTINGS: list[Case] = [
     ("run quickstart --set rl.kl_coef", "no value", "--set rl.lr=1e-5"),
+    ("corpus quickstart --ray-address ray://h:10001", "--ray-address without --runner ray", "--runner ray"),
+    ("corpus import text p.jsonl --out x --ray-address ray://h:10001", "without --runner ray", "--runner ray"),
+    (
+        "corpus import text p.jsonl --out x --runner ray --workers 3",
+        "--workers counts processes",
+        "leave --workers out",
+    ),
     ("rl --model model --data p.jsonl", "no option --data", "`mathwright rl` reads --problems"),
     ("sft --model model --problems p.jsonl", "no option --problems", "`mathwright sft` reads --data"),
     ("rl --model model --problems p.jsonl --steps 4", "no option --steps", "--set rl.num_steps=..."),

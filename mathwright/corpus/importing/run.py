@@ -63,7 +63,14 @@ def import_corpus(
     for options that cannot be followed.
     """
     if runner == "ray":
+        if num_workers is not None:
+            raise MathwrightError(
+                "--workers counts processes of this machine; on Ray the cluster says how many there are",
+                hint="leave --workers out, or --runner ray",
+            )
         require_ray()
+    elif ray_address:
+        raise MathwrightError("--ray-address without --runner ray", hint="add --runner ray")
     if not 0 <= options.heldout_share < 1:
         raise MathwrightError(f"heldout_share is {options.heldout_share}", hint="give a share from 0 to below 1")
     if not 0 < options.similarity <= 1:
