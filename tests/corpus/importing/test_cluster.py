@@ -15,7 +15,7 @@ from mathwright.corpus.importing.plan import Options
 from mathwright.corpus.importing.run import import_corpus
 from mathwright.errors import MathwrightError
 from tests.corpus.importing.publishers import PUBLISHERS
-from tests.corpus.importing.test_run import summary, tokenizer, tree  # noqa: F401 (fixture)
+from tests.corpus.importing.test_run import summary, tree
 
 IMPORT = """
 import sys
@@ -48,7 +48,7 @@ else:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-def test_two_ray_workers_import_what_this_machine_does(tmp_path: Path, tokenizer: Path) -> None:  # noqa: F811
+def test_two_ray_workers_import_what_this_machine_does(tmp_path: Path, tokenizer: Path) -> None:
     PUBLISHERS["proof_pile_2"](tmp_path / "in")
     arguments = ["proof_pile_2", str(tmp_path / "in"), "--tokenizer", str(tokenizer), "--heldout-share", "0.2"]
     main(["corpus", "import", *arguments, "--out", str(tmp_path / "native")])

@@ -22,18 +22,11 @@ from mathwright.corpus.importing.run import import_corpus
 from mathwright.errors import MathwrightError
 from mathwright.lines import file_lines
 from mathwright.lm.shards import TokenShards
-from mathwright.lm.tokenise import encode, train_tokenizer
+from mathwright.lm.tokenise import encode
 from mathwright.run import read_manifest
 from tests.corpus.importing.publishers import PUBLISHERS, lines, text, write
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tokenizer")
-    train_tokenizer([text(i) for i in range(50)], vocab_size=400, max_length=128).save_pretrained(folder)
-    return folder
 
 
 def tree(folder: Path) -> dict[str, str]:
