@@ -100,6 +100,8 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
             stays = _holds_article(node, text) if large else _holds_content(node, text, words)
             if not stays or _defines_macros(text):
                 judged = number + _remove(node)
+            elif node.tag == "form" and _asks(node, text):
+                _show_labels(tree, node)
     if not present.isdisjoint(ELSEWHERE):
         remove_sections_elsewhere(document, size)
     return True
@@ -171,7 +173,7 @@ def _holds_content(node: Node, text: str, words: Set[str]) -> bool:
     """Whether a small block with such names stays: it has formulas, or is named as what lies around boilerplate."""
     if node.tag in _NEVER_CONTENT:
         return False
-    if holds_formulas(text):
+    if holds_formulas(text) or (node.tag == "form" and _asks(node, text)):
         return True
     return (
         bool(words)
@@ -180,6 +182,24 @@ def _holds_content(node: Node, text: str, words: Set[str]) -> bool:
         and len(_SENTENCE_END.findall(text)) >= _SENTENCES
         and _share_of_links(node, text) < _PROSE_LINK_SHARE
     )
+
+
+def _asks(node: Node, text: str) -> bool:
+    """Whether a form is a question with choices, as in a quiz."""
+    return (
+        "?" in text
+        and len(node.query_selector_all("input[type=radio]")) > 1
+        and node.query_selector("select, textarea, input[type=text], input[type=email], input[type=tel]") is None
+    )
+
+
+def _show_labels(tree: HTMLTree, form: Node) -> None:
+    """Text extraction leaves labels of fields out: in a quiz they are the choices."""
+    for label in form.query_selector_all("label").values():
+        shown: Any = tree.create_element("span")
+        for child in list(label.child_nodes.values()):
+            shown.append_child(child)
+        label.replace_with(shown)
 
 
 def _defines_macros(text: str) -> bool:

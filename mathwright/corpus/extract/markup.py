@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from mathwright.corpus.formulas.omml import omml_to_mathml
+
 _PREFIX = re.compile(r"<([A-Za-z][\w.-]{0,20}):math\b", re.IGNORECASE)
 _PREFIXED = re.compile(r"<(/?)([A-Za-z][\w.-]{0,20}):(?=[A-Za-z])")
 _MAX_PREFIXES = 10
@@ -18,7 +20,10 @@ _SELF_CLOSED = re.compile(
     rf"""<(?!(?:{_VOID})[\s/>])([a-zA-Z][\w.:-]*+)((?:\s++[^\s"'<>/=]++(?:\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'))?+)*+)\s*+/>""",
     re.IGNORECASE,
 )
-SIGNS = (":math", "/>")
+_WORD_OPENING = re.compile(r"<!--\[if gte msEquation \d{1,3}\]>")
+_WORD_CLOSING = "<![endif]-->"
+_TEMPLATE = re.compile(r"<(/?)template\b([^<>]*)>", re.IGNORECASE)
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode")
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -28,13 +33,47 @@ def as_html(source: str, present: frozenset[str]) -> str:
     unknown one, which holds all that follows where it should be empty. In XHTML, elements closed in themselves
     (`<div/>`, `<iframe/>`) get the end tag without which they would hold the rest of the page.
 
+    A template that is the shown content of an element (`shadowrootmode`) becomes a block. Word's formulas, which it
+    writes into comments for itself, become MathML.
+
     present: those of SIGNS that the source holds.
     """
+    if "msEquation" in present:
+        source = _with_word_formulas(source)
+    if "shadowrootmode" in present:
+        source = _with_shadows(source)
     if ":math" in present:
         source = _without_prefixes(source)
     if "/>" in present and _XHTML.search(source, 0, _LOOKED_AT) is not None:
         source = _SELF_CLOSED.sub(r"<\1\2></\1>", source)
     return source
+
+
+def _with_word_formulas(source: str) -> str:
+    pieces: list[str] = []
+    copied = 0
+    for opening in _WORD_OPENING.finditer(source):
+        if opening.start() < copied:
+            continue
+        end = source.find(_WORD_CLOSING, opening.end())
+        if end < 0:
+            break
+        markup = _SELF_CLOSED.sub(r"<\1\2></\1>", source[opening.end() : end])
+        pieces += source[copied : opening.start()], omml_to_mathml(markup)
+        copied = end + len(_WORD_CLOSING)
+    return "".join(pieces) + source[copied:]
+
+
+def _with_shadows(source: str) -> str:
+    shown: list[bool] = []
+
+    def block(tag: re.Match[str]) -> str:
+        if not tag[1]:
+            shown.append("shadowrootmode" in tag[2].lower())
+            return f"<div{tag[2]}>" if shown[-1] else tag[0]
+        return "</div>" if shown and shown.pop() else tag[0]
+
+    return _TEMPLATE.sub(block, source)
 
 
 def _without_prefixes(source: str) -> str:

@@ -43,6 +43,7 @@ _A_PHRASE = _words("phrase")
 _PANEL = _words("""
     accordion accordions collapse collapsible expand expandable expanded expander faq panel panels slide slides sliding
     tab tabs tabpanel toggle
+    answer answers explanation hint hints reveal solution solutions spoiler spoilers
 """)
 _PANEL_ROLES = frozenset(("region", "tabpanel"))
 

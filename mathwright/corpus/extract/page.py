@@ -15,6 +15,8 @@ from mathwright.corpus.extract.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.extract.main_content import keep_main_content
 from mathwright.corpus.extract.markup import SIGNS as MARKUP
 from mathwright.corpus.extract.markup import as_html
+from mathwright.corpus.extract.numbering import SIGNS as NUMBERING
+from mathwright.corpus.extract.numbering import label_items, with_labels
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
@@ -73,11 +75,13 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
 _NOSCRIPT = tag_signs("noscript")
 _STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
-_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE009)]
+_NOTES = ("ltx_note_outer",)
+_RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE00A)]
 """Those of RESERVED."""
 _SIGNS = Signs(
-    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_RESERVED_CHARACTERS}
-)
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | NUMBERING
+    | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_NOTES, *_RESERVED_CHARACTERS}
+)  # fmt: skip
 
 
 def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas]:
@@ -107,6 +111,9 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
     prepare_text(tree, present, formulas, everything)
     if not present.isdisjoint(_CLASSIFIER):
         _separate_terms(tree)
+    if not present.isdisjoint(_NOTES):
+        _bracket_notes(tree)
+    label_items(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
@@ -143,7 +150,8 @@ def _noscript(tree: HTMLTree) -> int:
 
 
 def _text(tree: HTMLTree, skipped: Sequence[str], *, noscript: bool = False) -> str:
-    return extract_plain_text(tree, main_content=False, alt_texts=True, noscript=noscript, skip_elements=skipped)
+    text = extract_plain_text(tree, main_content=False, alt_texts=True, noscript=noscript, skip_elements=skipped)
+    return with_labels(text)
 
 
 def _separate_terms(tree: HTMLTree) -> None:
@@ -154,6 +162,21 @@ def _separate_terms(tree: HTMLTree) -> None:
         colon = tree.create_text_node(" : ")
         if colon is not None:
             node.before(colon)
+
+
+def _bracket_notes(tree: HTMLTree) -> None:
+    """Put LaTeXML's notes, which stand where their mark is, in brackets in place of the marks and of their kind."""
+    if tree.document is None:
+        return
+    for mark in tree.document.query_selector_all(".ltx_note > .ltx_note_mark").values():
+        mark.remove()
+    for note in tree.document.query_selector_all(".ltx_note_outer").values():
+        for mark in note.query_selector_all(".ltx_note_mark, .ltx_note_type, .ltx_tag_note").values():
+            mark.remove()
+        opening, closing = tree.create_text_node(" ("), tree.create_text_node(")")
+        if opening is not None and closing is not None and (note.text or "").strip():
+            note.prepend(opening)
+            note.append_child(closing)
 
 
 _TITLE_SPACE = re.compile(r"\s+")

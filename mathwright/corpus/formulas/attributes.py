@@ -8,7 +8,7 @@ from typing import Any
 
 from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
 from mathwright.corpus.formulas.html_scripts import html_to_tex, is_plain_expression
-from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX
+from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX, decoded
 from mathwright.corpus.formulas.placeholders import has_placeholder
 
 Node = Any
@@ -27,7 +27,7 @@ _BLOCKS = frozenset({"div", "section", "figure", "p"})
 def read_attribute(node: Node) -> Found | None:
     """An element that a script of the page turns into mathematics, its TeX in an attribute."""
     for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES:
-        tex = node.getattr(name)
+        tex = decoded(node.getattr(name) or "")
         if not tex:
             continue
         text = (node.text or "").strip()
@@ -74,8 +74,16 @@ _SHORT_FORMULA = re.compile(
     r"(?!.*[A-Za-z]{3})(?:(?:[^\s\-+*/=<>,|:()]{1,12}+(?![^\s\-+*/=<>,|:()])|" + _OPERATOR + r")++"
     rf"(?:\s(?=\S)(?:(?<={_OPERATOR}\s)|(?={_OPERATOR})))?+)++\Z"
 )
-_DEDICATED = frozenset({"tex-math", "d-math", "dt-math", "math-renderer", "math-field"})
-"""Elements that hold nothing but TeX."""
+DEDICATED = (
+    "tex-math", "d-math", "dt-math", "math-renderer", "math-field", "math-span", "math-div", "katex-expression",
+    "ka-tex", "la-tex", "x-tex", "tex-inline", "tex-block", "math-inline", "math-block", "latex-formula", "eq", "eqn",
+)  # fmt: skip
+"""Elements that hold nothing but TeX, as text or in an attribute."""
+_BLOCK_ELEMENTS = frozenset({"div", "pre", "math-div", "tex-block", "math-block", "eqn"})
+
+
+_DEDICATED_CLASSES = ("katex-eq", "js-render-math", "language-math", "mathquill-embedded-latex", "mathquill-editable")
+_IN_ATTRIBUTE = ("expression", "formula", "tex", "latex", "math", "equation", "value")
 
 
 def read_span(node: Node) -> Found | None:
@@ -87,8 +95,10 @@ def read_span(node: Node) -> Found | None:
     if has_placeholder(text):  # an image or MathML, read before
         return None
     css = node.getattr("class") or ""
-    dedicated = node.tag in _DEDICATED or "katex-eq" in css or "js-render-math" in css or "language-math" in css
-    display = node.tag in ("div", "pre") or "display" in css or "block" in css or node.hasattr("block")
+    dedicated = node.tag in DEDICATED or any(word in css for word in _DEDICATED_CLASSES)
+    if node.tag in DEDICATED and not text.strip():
+        text = next((value for name in _IN_ATTRIBUTE if (value := node.getattr(name))), "")
+    display = node.tag in _BLOCK_ELEMENTS or "display" in css or "block" in css or node.hasattr("block")
     display = display or node.getattr("data-math-style") == "display" or _is_whole_pre(node)
     display = display or "true" in (node.getattr("data-display"), node.getattr("data-katex-display"))
     spelled = _SPAN.match(text)

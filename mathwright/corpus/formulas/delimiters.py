@@ -30,6 +30,7 @@ _FOREIGN_MONEY = re.compile(r"(?:\b(?:US|AU|CA|NZ|HK|SG|NT|MX|[ACRS])|[€£¥])
 MAX_DISPLAY = 8000
 MAX_INLINE = 1000
 """Characters between delimiters; beyond that a delimiter has lost its partner."""
+_MAX_TAGS = 20
 _MAX_TRIES = 8
 """Closing delimiters tried where braces are open at the first (`$a \\text{ if $b$}$`)."""
 _READS_PER_CHARACTER = 50
@@ -38,11 +39,31 @@ _NEAR = 200
 (thousands of openings before one closing) partners are looked for within _NEAR characters alone."""
 
 
+_TAGS = r"tex|itex|latex|math|imath|dmath|inlinemath|displaymath|blockmath|mathjax|mathjaxinline"
+_DISPLAY_TAGS = frozenset({"dmath", "displaymath", "blockmath", "mathjax"})
+TAG = re.compile(rf"\[/?(?:{_TAGS})\]|\{{/?eq\}}", re.IGNORECASE)
+"""Tags of forums and of courses around TeX that is typeset later: `[tex]x[/tex]`, `{eq}x{/eq}`."""
+_LATEX = "latex "
+"""What WordPress writes behind the dollar: `$latex x$`."""
+
+
 def has_delimiters(text: str, formulas: Formulas | None = None) -> bool:
     """Whether a text may hold formulas between delimiters."""
-    if "$" in text or "\\(" in text or "\\[" in text or "\\begin{" in text:
+    if "$" in text or "\\(" in text or "\\[" in text or "\\begin{" in text or has_tags(text):
         return True
     return formulas is not None and any(opening in text for opening, _, _, _ in _own_delimiters(formulas))
+
+
+def has_tags(text: str) -> bool:
+    return ("[/" in text or "{/eq" in text) and TAG.search(text) is not None
+
+
+def _tags(text: str) -> list[tuple[str, str, bool, bool]]:
+    """Delimiters that are tags, as the text spells them, with what `_own_delimiters` says of each."""
+    if not has_tags(text):
+        return []
+    opening = dict.fromkeys(tag for tag in TAG.findall(text) if tag[1] != "/")
+    return [(tag, f"{tag[0]}/{tag[1:]}", tag[1:-1].lower() in _DISPLAY_TAGS, False) for tag in opening]
 
 
 def _own_delimiters(formulas: Formulas) -> list[tuple[str, str, bool, bool]]:
@@ -61,6 +82,8 @@ def find_delimited(text: str, formulas: Formulas) -> str:
     """
     closings = _Closings(text, formulas)
     own = _own_delimiters(formulas)
+    configured = len(own)
+    own += [tag for tag in _tags(text) if tag[0] not in {pair[0] for pair in own}][:_MAX_TAGS]
     openings = _OPENINGS
     if own:
         named = "|".join(f"(?P<own{i}>(?<!\\\\){re.escape(pair[0])})" for i, pair in enumerate(own))
@@ -72,11 +95,14 @@ def find_delimited(text: str, formulas: Formulas) -> str:
         position = opening.end()
         kind = opening.lastgroup or ""
         if kind.startswith("own"):
-            _, closing, display, asciimath = own[int(kind[3:])]
+            number = int(kind[3:])
+            _, closing, display, asciimath = own[number]
             end = closings.own(opening, closing, asciimath)
             if end is None:
                 continue
             tex = text[opening.end() : end - len(closing)]
+            if number >= configured and not (is_symbol(tex) or is_display_formula(tex)):
+                continue
             tex = asciimath_to_tex(tex) if asciimath else as_written(tex)
             name = "asciimath" if asciimath else "own_delimiters"
         else:
@@ -92,6 +118,8 @@ def find_delimited(text: str, formulas: Formulas) -> str:
             tex = as_written(tex)
             if kind == "dollar" and len(tex) > 2 and tex[0] == tex[-1] == "`":  # GitLab's $`...`$
                 tex = tex[1:-1]
+            if kind == "dollar" and tex.startswith(_LATEX):
+                tex = tex[len(_LATEX) :]
         pieces += text[copied : opening.start()], formulas.add(tex, display, name)
         position = copied = end
     return "".join(pieces) + text[copied:]
@@ -156,6 +184,8 @@ class _Closings:
             return None
         if EMPHASIS in inner or STRONG in inner:
             inner = as_written(inner)
+        if inner.startswith(_LATEX) and "\n" not in inner:
+            return end
         return end if (is_configured_formula if self._dollars else is_inline_formula)(inner) else None
 
     def _after(self, closing: str, start: int, limit: int) -> int | None:
@@ -217,13 +247,16 @@ class _Braces:
 
 # --- TeX that Markdown changed -------------------------------------------------------------------------
 
+_TYPED = {"’": "'", "‘": "'", "–": "-"}
+_TEXT_OR_TYPOGRAPHY = re.compile(r"\\(?:text\w*|mbox|hbox|mathrm|tag)\s*\{[^{}]*\}|[’‘–]")
+"""What a blog's typography made of a prime and a minus; in words of a formula they may be meant."""
 _EMPHASIS_PAIR = re.compile(f"(.?){EMPHASIS}([^{EMPHASIS}]*){EMPHASIS}(?=(.?))", re.DOTALL)
 _ROWS = re.compile(r"\\begin\{(?:aligned|align|array|[pbvBV]?matrix|smallmatrix|d?cases|split|gather|eqnarray)")
 _EATEN_ROW_END = re.compile(r"(?<!\\)\\(?=\s)[ \t]*")
 
 
 def as_written(tex: str) -> str:
-    r"""TeX before Markdown: `_`, `*` and `**` where emphasis stands, `\\` at the ends of rows.
+    r"""TeX before Markdown and typography: `_`, `*` and `**` where emphasis stands, `\\` at the ends of rows, `'`, `-`.
 
     An underscore and a star leave the same element behind. A star is what stands behind `^` or between white space
     (`x^* + y^*`); anything else is far more often a subscript.
@@ -231,6 +264,8 @@ def as_written(tex: str) -> str:
     if EMPHASIS in tex or STRONG in tex:
         tex = _EMPHASIS_PAIR.sub(_emphasis, tex.replace(STRONG, "**").replace(FILLER, ""))
         tex = tex.replace(EMPHASIS, "_")  # the other end lies outside the formula
+    if "’" in tex or "–" in tex or "‘" in tex:
+        tex = _TEXT_OR_TYPOGRAPHY.sub(lambda match: _TYPED.get(match[0], match[0]), tex)
     if "\\\\" not in tex and _ROWS.search(tex) is not None:
         tex = _EATEN_ROW_END.sub(lambda match: "\\\\" + match[0][1:], tex)
     return without_comments(tex)

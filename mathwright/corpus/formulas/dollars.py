@@ -48,7 +48,7 @@ def is_configured_formula(inner: str) -> bool:
 
 def is_inline_formula(inner: str) -> bool:
     """Whether the text between two single dollars is a formula, and not what stands between two prices."""
-    if not inner.strip() or _CODE.match(inner):
+    if not inner.strip(" –—") or _CODE.match(inner):
         return False
     if _TEX_SIGN.search(inner):
         return not (inner[-1].isspace() and _before_a_second_dollar(inner))

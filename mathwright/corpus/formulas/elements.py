@@ -16,6 +16,7 @@ from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
 from mathwright.corpus.formulas.attributes import (
+    DEDICATED,
     FORMULA_ATTRIBUTES,
     TEX_ATTRIBUTES,
     read_attribute,
@@ -29,6 +30,8 @@ from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX, read_image
 from mathwright.corpus.formulas.katex import katex_to_tex
 from mathwright.corpus.formulas.mathjax import mathjax_to_tex
 from mathwright.corpus.formulas.mathml.presentation import mathml_to_tex
+from mathwright.corpus.formulas.mathquill import ELEMENTS as MATHQUILL
+from mathwright.corpus.formulas.mathquill import read_mathquill
 from mathwright.corpus.formulas.placeholders import Formulas, clean_tex, has_placeholder
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
 
@@ -40,6 +43,7 @@ KINDS = {
     "mathjax_output": "what MathJax 2, 3 or 4 made of a formula: TeX or MathML it kept, or its elements read back",
     "katex": "KaTeX with the TeX or the MathML it kept",
     "katex_html": "KaTeX's HTML alone, read back",
+    "mathquill": "what MathQuill shows: the TeX it kept, or its elements read back",
     "mathml": "presentation MathML without TeX, translated",
     "mathml_annotation": "MathML with an annotation in TeX",
     "mathml_alttext": "MathML with TeX in alttext",
@@ -354,7 +358,8 @@ class _Reader(NamedTuple):
 
 
 _MENTIONS = (
-    "math", "atex", "mimetex", "cht=tx", "formula", "equation", "eeimg", "upmath", "s2cms", ".tex",
+    "math", "atex", "mimetex", "cht=tx", "formula", "equation", "eeimg", "upmath", "s2cms", ".tex", "texrender",
+    "codecogs", "/tex/", "?tex=", "&tex=", "&amp;tex=", "x-tex", "ka-tex", "la-tex", "tex-inline", "tex-block", "<eq",
     *(f"alt={quote}{opening}" for quote in ('"', "'") for opening in ("$", "\\")),
 )  # fmt: skip
 """On a page with none of these no image is looked at, and no element with a class such as `formula`."""
@@ -373,9 +378,10 @@ _READERS = (
         _mathjax_output,
     ),
     _Reader({"mjx-container": ("mjx-container",)}, _mjx_container),
+    _Reader(MATHQUILL, read_mathquill),
     _Reader({".mwe-math-element": ("mwe-math",)}, _wiki),
     _Reader({".katex": ("katex-",)}, _katex),
-    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math")}, _math),
+    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math", "msEquation")}, _math),
     _Reader({"img": tag_signs("im")}, _image, needs_mention=True),  # also <image>
     _Reader(
         {f"[{name}]": (name,) for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES[:-1]}
@@ -395,12 +401,12 @@ _READERS = (
             "script[type='text/tex']": ("text/tex",),
             "code.language-math": ("language-math",),
         }
-        | {name: (name,) for name in ("tex-math", "d-math", "dt-math", "math-renderer", "math-field")}
+        | {name: (f"<{name}",) for name in DEDICATED}
         | {
             f".{name}": (name,)
             for name in (
                 "arithmatex", "math-inline", "math-display", "math-block", "inline-math", "display-math", "inlinemath",
-                "displaymath", "katex-error", "js-render-math",
+                "displaymath", "katex-error", "js-render-math", "mathquill-embedded-latex", "mathquill-editable",
             )
         },
         read_span,

@@ -8,12 +8,14 @@ it is. Units keep Unicode's digits (`m²`). Footnote marks, ordinals, trade mark
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas, has_placeholder
+from mathwright.corpus.formulas.signs import word_signs
 from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
 
 Node = Any
@@ -25,12 +27,21 @@ _MAX_DEPTH = 30
 
 _SYMBOL = re.compile(r"(?:(?<![\w'’])|(?<=[\d)])|(?<=\bd))([A-Za-zͰ-ϿℝℤℚℂℕℓΩ∂∇][′']{0,2})\Z")
 _POWER_BASE = re.compile(r"(?<![\w.,])(10|2|e)\Z")
-_NUMBER_BASE = re.compile(r"(?<![\w.,/])(\d{1,2})\Z")
+_NUMBER_BASE = re.compile(r"(?<![\w.,/])(\d{1,9}(?:\.\d{1,9})?)\Z")
+_DIGITS_BASE = re.compile(r"(?<![\w.,/])(\d{1,40})\Z")
+_FUNCTION = "|".join(sorted(FUNCTIONS, key=len, reverse=True))
+_OPERATOR_BASE = re.compile(rf"(?:[∑∏∐∫∬∭∮⋂⋃⋀⋁]|(?<![\w.])(?:{_FUNCTION}))\Z")
+_RAISED = frozenset({
+    "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos", "arctan", "log", "ln",
+    "lg", "exp",
+})  # fmt: skip
+"""Functions that are raised to a power; a number over another one (`min`, `arg`) is a footnote's."""
 _BRACKETS = re.compile(
     r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|\|[^|]{1,30}\|)\Z"
 )
 _UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|kg/m|g/cm|W/m|N/m|kN/m|mol|L)\Z")
 _UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
+_UNICODE_BELOW = str.maketrans("0123456789-−+", "₀₁₂₃₄₅₆₇₈₉₋₋₊")
 _UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
 _SCRIPT = re.compile(
     r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
@@ -41,13 +52,57 @@ _NO_SCRIPT = re.compile(
 )
 _ELEMENTS = frozenset("HBCNOFPSKVYIWU")
 _ITALIC = ("i", "em", "var")
+_BOLD = ("b", "strong")
+_OTHER_LETTERS = (*_BOLD, "span", "font")
+_LETTERS = (*_ITALIC, *_OTHER_LETTERS)
+"""Elements that may hold the symbol alone to which a script belongs."""
 _SCRIPT_TAGS = {"sub": "_", "sup": "^"}
 
 
-def read_scripts(tree: HTMLTree, formulas: Formulas) -> None:
-    """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols."""
+_STYLED = ("vertical-align:su", "vertical-align: su", "superscript", "subscript")
+SIGNS = frozenset(("</su", *_STYLED, *word_signs("sup"), *word_signs("sub")))
+"""A page whose source holds none of these has no scripts."""
+_SHIFTED = re.compile(r"vertical-align\s*:\s*(sup|sub)(?:er)?\b")
+_RULE = re.compile(r"\.([\w-]{1,40})\s*\{[^{}]{0,400}?vertical-align\s*:\s*(sup|sub)(?:er)?\b")
+_BY_CLASS = {"superscript": "sup", "sup": "sup", "subscript": "sub", "sub": "sub"}
+_MAX_STYLES = 50
+
+
+def _name_scripts(tree: HTMLTree) -> None:
+    """Make `<sup>` and `<sub>` of elements that a style or a class raises or lowers: `<span class="superscript">`."""
+    document: Any = tree.document
+    by_class = dict(_BY_CLASS)
+    for style in document.query_selector_all("style").values()[:_MAX_STYLES]:
+        by_class.update(_RULE.findall(style.text or ""))
+    wanted = [f'span[class~="{name}"], font[class~="{name}"]' for name in list(by_class)[: 2 * _MAX_STYLES]]
+    wanted.append('[style*="vertical-align"]')
+    for node in document.query_selector_all(", ".join(wanted)).values()[:MAX_SCRIPTS]:
+        shift = _SHIFTED.search(node.getattr("style") or "")
+        classes = (by_class[name] for name in (node.getattr("class") or "").split() if name in by_class)
+        tag = shift[1] if shift is not None else next(classes, "")
+        if not tag or node.tag not in ("span", "font", "a", "i", "em", "b", "small") or node.parent is None:
+            continue
+        if len(node.text or "") > _MAX_RAISED or node.query_selector("sup, sub") is not None:
+            continue
+        script: Any = tree.create_element(tag)
+        for child in list(node.child_nodes.values()):
+            script.append_child(child)
+        node.replace_with(script)
+
+
+_MAX_RAISED = 40
+"""What is longer was raised for its looks."""
+
+
+def read_scripts(tree: HTMLTree, formulas: Formulas, present: Set[str]) -> None:
+    """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols.
+
+    present: those of SIGNS that the page's source holds.
+    """
     if tree.document is None:
         return
+    if len(present & SIGNS) > ("</su" in present):
+        _name_scripts(tree)
     _read_slashed(tree, formulas)
     nodes = tree.document.query_selector_all("sup, sub").values()
     scripts = [node for node in nodes[:MAX_SCRIPTS] if _is_script(node)]
@@ -56,13 +111,48 @@ def read_scripts(tree: HTMLTree, formulas: Formulas) -> None:
     for node in scripts:
         if node.parent is not None and not formulas.full():
             _replace(tree, node, formulas, few=certain < 3)
+    for node in nodes[:MAX_SCRIPTS]:
+        if node.parent is not None:
+            _keep_apart(node)
+
+
+def _keep_apart(node: Node) -> None:
+    """Digits that are no script of a symbol, behind a digit or a formula: a footnote must not make another of it."""
+    digits = (node.text or "").strip()
+    before = _text_before(node)
+    if not _FEW_DIGITS.fullmatch(digits) or not (before[-1:].isdigit() or before.endswith(_FORMULA_ENDS)):
+        return
+    node.text = digits.translate(_UNICODE_DIGITS if node.tag == "sup" else _UNICODE_BELOW)
+
+
+_FORMULA_ENDS = (PLACEHOLDER_END, "\\)", "\\]", "$")
+_FEW_DIGITS = re.compile(r"[-−+]?\d{1,4}")
+_INLINE = frozenset({"a", "span", "b", "i", "em", "strong", "small", "font", "cite", "u", "sup", "sub"})
+
+
+def _text_before(node: Node) -> str:
+    """What is shown before an element in its line, as far as one element goes."""
+    around: Any = node
+    for _ in range(4):
+        before = around.previous_sibling
+        if before is not None:
+            text = before.value if before.tag == "#text" else before.text if before.tag in _INLINE else ""
+            return text or ""
+        around = around.parent_element
+        if around is None or around.tag not in _INLINE:
+            return ""
+    return ""
+
+
+_NO_TEXT = "a, img, input, button, span[class]:not([class^=cm])"
+"""What stands in footnotes; classes of Computer Modern are tex4ht's."""
 
 
 def _is_script(node: Node) -> bool:
     text = (node.text or "").strip()
     if not text or len(text) > 24 or _NO_SCRIPT.fullmatch(text) or _SCRIPT.fullmatch(text) is None:
         return False
-    return node.first_element_child is None or node.query_selector("a, img, input, button, span[class]") is None
+    return node.first_element_child is None or node.query_selector(_NO_TEXT) is None
 
 
 def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> None:
@@ -77,17 +167,23 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> No
         if formulas.extend_last(text, mark + _argument(script), KIND):
             node.remove()
         return
-    if before.tag != "#text" and (before.tag not in _ITALIC or len(text.strip()) > 3):
+    if before.tag != "#text" and (before.tag not in _LETTERS or len(text.strip()) > 3):
         return
     if node.tag == "sup" and _UNIT.search(text) and _UNIT_SCRIPT.fullmatch((node.text or "").strip()):
         if before.tag == "#text":
             before.value = text + (node.text or "").strip().translate(_UNICODE_DIGITS)
             node.remove()
         return
-    base = text.strip() if before.tag in _ITALIC else _base(text, node, few=few)
-    if not base:
+    base = (
+        text.strip()
+        if before.tag in _ITALIC
+        else _base(text.rstrip() if before.tag != "#text" else text, node, few=few)
+    )
+    if not base or (before.tag in _OTHER_LETTERS and base != text.strip()):
         return
-    placeholder = formulas.add(f"{to_tex(base)}{mark}{_argument(script)}", False, KIND)
+    shown = "\\" + base if base in FUNCTIONS else to_tex(base)
+    shown = f"\\mathbf{{{shown}}}" if before.tag in _BOLD else shown
+    placeholder = formulas.add(f"{shown}{mark}{_argument(script)}", False, KIND)
     if before.tag == "#text":
         before.value = text[: len(text) - len(base)] + placeholder
         node.remove()
@@ -100,6 +196,8 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> No
 
 def _base(text: str, node: Node, *, few: bool) -> str:
     """The symbol at the end of `text` that a script belongs to; "" where none stands there."""
+    if text.endswith(_FORMULA_ENDS):
+        return ""  # a footnote
     script = (node.text or "").strip()
     symbol = _SYMBOL.search(text)
     if symbol is not None:
@@ -118,8 +216,15 @@ def _base(text: str, node: Node, *, few: bool) -> str:
         if power is not None:
             return power[1]
         number = _NUMBER_BASE.search(text)
-        if number is not None and (not script.isdigit() or _has_operator_beside(text[: number.start()], node)):
+        if number is not None and (
+            (len(number[1]) <= 2 and not script.isdigit()) or _has_operator_beside(text[: number.start()], node)
+        ):
             return number[1]
+    elif script.isdigit() and 2 <= int(script) <= 36 and (digits := _DIGITS_BASE.search(text)) is not None:
+        return digits[1]  # a number to a base
+    operator = _OPERATOR_BASE.search(text)
+    if operator is not None and (node.tag == "sub" or not script.isdigit() or operator[0] in _RAISED):
+        return operator[0]
     brackets = _BRACKETS.search(text)
     if (
         brackets is not None
@@ -200,6 +305,9 @@ def _fraction(node: Node, depth: int) -> str | None:
         return None
     above = node.query_selector(".num, .numerator, .top, em, sup")
     below = node.query_selector(".den, .denominator, .bottom, strong, sub")
+    if above is None or below is None:
+        parts = [child for child in node.children.values() if child.tag not in ("hr", "br")]
+        above, below = parts if len(parts) == 2 else (None, None)
     if above is None or below is None or not (above.text or "").strip() or not (below.text or "").strip():
         return None
     return f"\\frac{{{trim(html_to_tex(above, depth + 1))}}}{{{trim(html_to_tex(below, depth + 1))}}}"

@@ -12,7 +12,7 @@ Node = Any
 """An element of resiliparse's tree."""
 
 _CLASSES = re.compile(
-    r"\b(?:math|tex|latex|texrender|mwe-math\S*|mathimg|ee_img|ql-img\S*|equation|formula\w*|wp-katex-eq|tex2jax|equation_image|Wirisformula)\b",
+    r"\b(?:math|tex|latex|texrender|mwe-math\S*|mathimg|ee_img|ql-img\S*|equation|\w*formula\w*|wp-katex-eq|tex2jax|equation_image)\b",
     re.IGNORECASE,
 )
 _SOURCES = re.compile(
@@ -58,8 +58,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     if tex:
         return tex, _is_display(node, css, tex), "image"
     alt = _LABEL.sub("", trim(node.getattr("alt") or node.getattr("title") or ""))
-    if _is_encoded(alt):
-        alt = urllib.parse.unquote(alt)
+    alt = decoded(alt)
     delimited = _is_delimited(alt)
     named = _CLASSES.search(css) or node.getattr("eeimg") or _stands_in_formula(node)
     known = named or _SOURCES.search(source)
@@ -78,7 +77,7 @@ def tex_of_attributes(node: Node) -> str:
     """The TeX that an editor kept in an attribute made for it (`data-equation-content`, `data-latex`, ...)."""
     for name in node.attrs:
         if name.startswith("data-") and any(word in name for word in _TEX_WORDS):
-            value = node.getattr(name) or ""
+            value = decoded(node.getattr(name) or "")
             if _COMMAND.search(value) and "://" not in value and value.lstrip()[:1] not in "<[" and '":' not in value:
                 return value
     return ""
@@ -110,6 +109,11 @@ def _is_encoded(text: str) -> bool:
     return _ENCODED.search(text) is not None and "\\" not in text and not any(map(str.isspace, text))
 
 
+def decoded(text: str) -> str:
+    """A text without percent-encoding where all of it is so encoded."""
+    return urllib.parse.unquote(text) if _is_encoded(text) else text
+
+
 def _is_delimited(alt: str) -> bool:
     if alt.startswith("\\begin{") and alt.endswith("}"):  # LaTeX2HTML
         return True
@@ -132,6 +136,6 @@ def tex_in_address(source: str) -> str:
     found = _IN_PATH.search(source)
     if found is not None:
         tex = urllib.parse.unquote(found[1])
-        return trim(urllib.parse.unquote(tex) if _is_encoded(tex) else tex)
+        return trim(decoded(tex))
     found = _IN_FORM.search(source) if _SOURCES.search(source) else None
     return "" if found is None else trim(urllib.parse.unquote_plus(found[1]))

@@ -21,7 +21,9 @@ EMPHASIS, STRONG = "\ue005", "\ue006"
 """Where an element of emphasis began or ended, in pages whose Markdown may have taken it out of a formula."""
 LINE_END = "\ue008"
 """Stands before the end of a line that has a `%`: the text of a page has a space there, and in TeX a comment ends."""
-RESERVED = re.compile(f"[\ue000-\ue008{FILLER}]")
+LABEL = "\ue009"
+"""Around the label of an item of a list, before its text."""
+RESERVED = re.compile(f"[\ue000-\ue009{FILLER}]")
 """Characters of the private use area that placeholders are made of; pages that hold them lose them."""
 _BLANK_LINES = re.compile(r"\n\s*\n+")
 # Where lines were joined, a label that was commented out would comment out the formula behind it.

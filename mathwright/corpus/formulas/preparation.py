@@ -9,12 +9,16 @@ from typing import Any
 from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
+from mathwright.corpus.formulas.delimiters import TAG, has_tags
+from mathwright.corpus.formulas.html_scripts import SIGNS as SCRIPTS
 from mathwright.corpus.formulas.html_scripts import read_scripts
 from mathwright.corpus.formulas.macros import find_definitions
 from mathwright.corpus.formulas.page_config import SIGNS as CONFIG_SIGNS
 from mathwright.corpus.formulas.page_config import read_config
 from mathwright.corpus.formulas.placeholders import EMPHASIS, LINE_END, PROTECT, STRONG, Formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
+from mathwright.corpus.formulas.symbol_font import SIGNS as SYMBOL_FONT
+from mathwright.corpus.formulas.symbol_font import read_symbol_font
 from mathwright.corpus.formulas.symbols import FILLER
 
 Node = Any
@@ -23,10 +27,9 @@ Node = Any
 
 _IGNORED = ("_ignore",)
 _DEFINITIONS = ("newcommand", "\\def", "DeclareMathOperator")
-_SCRIPTS = ("</su",)
 _EMPHASISED = ("<em>", "<strong>")
 _CODE: Selectors = {name: tag_signs(name) for name in ("pre", "code", "kbd", "samp", "tt", "textarea")}
-SIGNS = all_signs(_CODE) | CONFIG_SIGNS | {*_IGNORED, *_DEFINITIONS, *_SCRIPTS, *_EMPHASISED}
+SIGNS = all_signs(_CODE) | CONFIG_SIGNS | SYMBOL_FONT | {*_IGNORED, *_DEFINITIONS, *SCRIPTS, *_EMPHASISED}
 
 
 def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: str) -> None:
@@ -43,24 +46,27 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         formulas.config = read_config(tree)
     delimited = "$" in text or "\\" in text
     backticks = bool(formulas.config.asciimath) and "`" in text
-    if delimited or backticks:
-        protect_code(tree, selector(_CODE, present), backticks=backticks)
+    tags = has_tags(text)
+    if delimited or backticks or tags:
+        protect_code(tree, selector(_CODE, present), backticks=backticks, tags=tags)
     if formulas.typeset:
         if (delimited or backticks) and (not present.isdisjoint(_IGNORED) or len(formulas.config.ignored) > 2):
             _protect_ignored(tree, formulas)
         if not present.isdisjoint(_DEFINITIONS):
             everything = (tree.body.text or "") if tree.body is not None else ""
             formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
-    if not present.isdisjoint(_SCRIPTS):
-        read_scripts(tree, formulas)
+    if not present.isdisjoint(SYMBOL_FONT):
+        read_symbol_font(tree, present)
+    if not present.isdisjoint(SCRIPTS):
+        read_scripts(tree, formulas, present)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
     if delimited and "%" in text and _COMMENTED_LINE.search(text) is not None:
         _mark_comments(tree)
 
 
-def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False) -> None:
-    """Hide dollars and backslashes (and backticks) of program text, so that they do not look like delimiters.
+def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False, tags: bool = False) -> None:
+    """Hide dollars and backslashes (backticks, tags) of program text, so that they do not look like delimiters.
 
     elements: selector of the elements that hold it.
     """
@@ -68,14 +74,23 @@ def protect_code(tree: HTMLTree, elements: str, *, backticks: bool = False) -> N
         return
     for node in tree.document.query_selector_all(elements).values():
         text = node.text or ""
-        if "$" not in text and "\\" not in text and not (backticks and "`" in text):
+        hidden = _protected(text, tags=tags)
+        if hidden == text or (not backticks and hidden == text.translate(_BACKTICKS)):
             continue
         if node.first_element_child is None or node.query_selector("br, div, p, li, tr, math, img") is None:
-            node.text = text.translate(PROTECT)  # drops the highlighter's spans, which plain text does not show
+            node.text = hidden  # drops the highlighter's spans, which plain text does not show
             continue
         for leaf in list(node):  # a tree must not change while it is walked
             if leaf.tag == "#text" and leaf.value:
-                leaf.value = leaf.value.translate(PROTECT)
+                leaf.value = _protected(leaf.value, tags=tags)
+
+
+_BACKTICKS = {ord("`"): PROTECT[ord("`")]}
+
+
+def _protected(text: str, *, tags: bool) -> str:
+    text = text.translate(PROTECT)
+    return TAG.sub(lambda tag: tag[0][0] + FILLER + tag[0][1:], text) if tags and has_tags(text) else text
 
 
 def _protect_ignored(tree: HTMLTree, formulas: Formulas) -> None:

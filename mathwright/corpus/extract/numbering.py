@@ -1,0 +1,101 @@
+"""Numbers of lists that do not begin with 1, and letters: what a browser shows before an item, not its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.formulas.placeholders import LABEL
+
+Node = Any
+"""An element of resiliparse's tree."""
+
+_TYPES = (f"type={quote}{kind}" for quote in ("", "'", '"') for kind in "ai")
+SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_TYPES))
+_LISTS = "ol[start], ol[reversed], ol[type], ol[style*=list-style]"
+_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*(lower|upper)-(alpha|latin|roman)")
+_SHOWN = re.compile(f"(?:\\d+\\.|•) ?{LABEL}([^{LABEL}]{{1,12}}){LABEL} ?")
+_MAX_ITEMS = 20_000
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ROMAN = ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+
+
+def label_items(tree: HTMLTree, present: Set[str]) -> None:
+    """Put its label before the text of each item whose place in the list does not say it.
+
+    present: those of SIGNS that the page's source holds.
+    """
+    if tree.document is None or present.isdisjoint(SIGNS):
+        return
+    lists = tree.document.query_selector_all(_LISTS).values()
+    if "<li value" in present:
+        lists += [node.parent_element for node in tree.document.query_selector_all("li[value]").values()]
+    count = 0
+    done: list[Node] = []
+    for node in lists:
+        if node is None or node.tag != "ol" or any(node == other for other in done[-1:]):
+            continue
+        done.append(node)
+        items = [child for child in node.children.values() if child.tag == "li"]
+        count += len(items)
+        if count > _MAX_ITEMS:
+            return
+        down = node.hasattr("reversed")
+        number = _number(node.getattr("start"), len(items) if down else 1)
+        for place, item in enumerate(items, 1):
+            number = _number(item.getattr("value"), number)
+            label = _label(number, *_kind(node))
+            if label != str(place):
+                shown: Any = tree.create_text_node(f"{LABEL}{label}.{LABEL} ")
+                _first_block(item).prepend(shown)
+            number += -1 if down else 1
+
+
+def _first_block(item: Node) -> Node:
+    """What holds the first words of an item: a label before a paragraph would stand on a line of its own."""
+    for _ in range(_MAX_DEPTH):
+        first = item.first_child
+        while first is not None and first.tag == "#text" and not (first.value or "").strip():
+            first = first.next_sibling
+        if first is None or first.tag not in _BLOCKS:
+            break
+        item = first
+    return item
+
+
+_MAX_DEPTH = 5
+_BLOCKS = frozenset({"p", "div", "h2", "h3", "h4", "h5", "h6", "section", "blockquote"})
+
+
+def with_labels(text: str) -> str:
+    """The text with the labels of `label_items` in place of the places of their items."""
+    return _SHOWN.sub(r"\1 ", text) if LABEL in text else text
+
+
+def _number(value: str | None, otherwise: int) -> int:
+    return int(value) if value is not None and re.fullmatch(r"-?\d{1,6}", value.strip()) else otherwise
+
+
+def _kind(node: Node) -> tuple[str, bool]:
+    """Numbers, letters or Roman numerals, and whether in capitals."""
+    style = _STYLE.search(node.getattr("style") or "")
+    if style is not None:
+        return ("roman" if style[2] == "roman" else "alpha"), style[1] == "upper"
+    name = (node.getattr("type") or "").strip()
+    return {"a": "alpha", "i": "roman"}.get(name.lower(), "decimal"), name.isupper()
+
+
+def _label(number: int, kind: str, capital: bool) -> str:
+    if kind == "alpha" and 1 <= number <= len(_LETTERS):
+        label = _LETTERS[number - 1]
+    elif kind == "roman" and 1 <= number < 400:
+        label = ""
+        for value, numeral in _ROMAN:
+            while number >= value:
+                label, number = label + numeral, number - value
+    else:
+        return str(number)
+    return label.upper() if capital else label
