@@ -39,9 +39,12 @@ def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -
     brotli, where it merely ends, that does not show); one coded more than MAX_CODINGS times is taken for empty.
     """
     body, complete = payload, True
+    transfer = codings_of(transfer_encoding)
     if "chunked" in transfer_encoding.lower():
         body, complete = _dechunk(body)
-    codings = codings_of(content_encoding)
+    codings = codings_of(content_encoding) + [coding for coding in transfer if coding in _DECODERS]
+    if not codings and body.startswith(_GZIP_MAGIC):
+        codings = ["gzip"]  # no text begins so: the archive has lost the header
     if len(codings) > MAX_CODINGS:
         return b"", False
     for coding in reversed(codings):

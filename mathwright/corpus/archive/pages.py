@@ -23,6 +23,10 @@ from mathwright.records import Damage, Document, Page
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
+_UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
+"""With these, or none, a browser looks at how the body begins (WHATWG's MIME sniffing), and so do we."""
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<(?:!doctype\s+html|html|head|title|body)[\s>]", re.IGNORECASE)
+
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CHARSET = re.compile(r"""[;,\s]charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})", re.IGNORECASE)
@@ -36,11 +40,12 @@ def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None 
     The archive is a WARC or ARC file, plain or compressed (gzip, LZ4, Zstandard), at a path or any URL that fsspec
     opens (https://, s3://): then it is brought into a temporary file first, which goes when reading ends.
 
-    A page is a response with status 200 and an HTML content type, or a resource record of such a type; its body comes
-    without HTTP chunking and compression. Everything is counted in `counts`, what is skipped by its reason: "pages",
-    "damaged", "record:<type>", "status:<code>", "type:<content type>", "not_http", "empty_body", "no_url",
-    "too_large" (a record over MAX_BLOCK_BYTES), "too_many_codings" (more than MAX_CODINGS). A body that ends before
-    its chunking or compression says so is kept as far as it goes and counted as "body_cut".
+    A page is a response with status 200 and an HTML content type (or none, where the body begins as HTML does), or a
+    resource record of such a type; its body comes without HTTP chunking and compression. Everything is counted in
+    `counts`, what is skipped by its reason: "pages", "damaged", "record:<type>", "status:<code>",
+    "type:<content type>", "not_http", "empty_body", "no_url", "too_large" (a record over MAX_BLOCK_BYTES),
+    "too_many_codings" (more than MAX_CODINGS). A body that ends before its chunking or compression says so is kept as
+    far as it goes and counted as "body_cut".
 
     `start` is the `offset` of a page, in bytes: reading from there gives what a whole read gives from the first page
     of that offset on. All records in one compressed frame have the offset of that frame.
@@ -135,7 +140,7 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
         return None
     fields, start = _http_fields(head)
     content_type, charset = _content_type(fields.get("content-type", ""))
-    if content_type not in HTML_TYPES:
+    if content_type not in HTML_TYPES and content_type not in _UNKNOWN_TYPES:
         counts[f"type:{content_type[:60]}"] += 1
         return None
     if len(codings_of(fields.get("content-encoding", ""))) > MAX_CODINGS:
@@ -143,6 +148,9 @@ def _to_page(archive: str, record: Record, counts: Counter[str]) -> Page | None:
         return None
     payload = record.block.behind(skipped + start)
     body, complete = decode_body(payload, fields.get("transfer-encoding", ""), fields.get("content-encoding", ""))
+    if content_type in _UNKNOWN_TYPES and _HTML.match(body) is None:
+        counts[f"type:{content_type}"] += 1
+        return None
     if not complete:
         counts["body_cut"] += 1
     return _page(archive, record, body, charset, counts)
@@ -213,12 +221,15 @@ def _digest(body: bytes) -> str:
 
 
 def _without_interim(block: bytes) -> tuple[bytes, int]:
-    """The block from its final header on, and how many bytes of interim responses (100 Continue, ...) were before."""
-    start = 0
-    while (status := _STATUS_LINE.match(block, start)) is not None and status[1].startswith(b"1"):
+    """The block from its final header on, and how many bytes were before: empty lines, interim responses (100
+    Continue, ...), a proxy's "200 Connection established"."""
+    start = len(block) - len(block.lstrip(b"\r\n"))
+    while (status := _STATUS_LINE.match(block, start)) is not None:
         end = _HEADER_END.search(block, start)
         if end is None or _STATUS_LINE.match(block, end.end()) is None:
             break
+        if not status[1].startswith(b"1") and b"\ncontent-type:" in block[start : end.end()].lower():
+            break  # a page that shows a response
         start = end.end()
     return block[start:], start
 
@@ -242,6 +253,6 @@ def _http_fields(block: bytes) -> tuple[dict[str, str], int]:
 
 def _content_type(value: str) -> tuple[str, str | None]:
     """The media type in a Content-Type header, and its charset if it has one; of several types joined, the first."""
-    content_type = value.split(";")[0].split(",")[0].strip().lower()
+    content_type = value.split(";")[0].split(",")[0].strip(" \t\"'").lower()
     charset = _CHARSET.search(value)
     return content_type, charset[1].lower() if charset is not None else None

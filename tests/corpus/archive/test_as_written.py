@@ -33,6 +33,11 @@ def archive(path: Path, http: bytes) -> Path:
             "koi8-r",
             id="two of them",
         ),
+        pytest.param(
+            b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n" + OK + BODY, "koi8-r", id="a proxy's"
+        ),
+        pytest.param(b"\r\n\n" + OK + BODY, "koi8-r", id="empty lines before"),
+        pytest.param(OK.replace(b"text/html", b'"text/html"') + BODY, "koi8-r", id="a type in quotes"),
         pytest.param(OK.replace(b"HTTP/1.1", b"http/1.1") + BODY, "koi8-r", id="lower case"),
         pytest.param(
             OK.replace(b"text/html;", b"text/html, text/html;") + BODY, "koi8-r", id="the content type twice in a field"
@@ -45,6 +50,25 @@ def test_a_page_comes_out_with_its_charset(http: bytes, charset: str | None, tmp
     [page] = read_pages(archive(tmp_path / "a.warc", http))
     assert isinstance(page, Page)
     assert (page.html, page.charset) == (BODY, charset)
+
+
+@pytest.mark.parametrize("content_type", [None, "", "*/*", "unknown/unknown"])
+def test_without_a_type_a_page_is_what_begins_as_one(content_type: str | None, tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nServer: x\r\n"
+    if content_type is not None:
+        head += f"Content-Type: {content_type}\r\n".encode()
+    html = b"\xef\xbb\xbf\n<!DOCTYPE html>\n<p>text"
+    [page] = read_pages(archive(tmp_path / "a.warc", head + b"\r\n" + html))
+    assert isinstance(page, Page) and page.html == html
+    counts: Counter[str] = Counter()
+    assert not list(read_pages(archive(tmp_path / "a.warc", head + b'\r\n{"a": "<html>"}'), counts=counts))
+    assert counts == {f"type:{content_type or ''}": 1}
+
+
+def test_a_page_that_shows_a_response_is_not_cut(tmp_path: Path) -> None:
+    shown = b"HTTP/1.1 404 Not Found\r\n\r\n<p>is what a server says"
+    [page] = read_pages(archive(tmp_path / "a.warc", OK + shown))
+    assert isinstance(page, Page) and page.html == shown
 
 
 def test_an_interim_response_alone_is_no_page(tmp_path: Path) -> None:

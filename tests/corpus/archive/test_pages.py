@@ -148,6 +148,8 @@ def brotli(body: bytes) -> bytes:
         pytest.param(TEXT, "chunked", "gzip", id="decoded before it was archived"),
         pytest.param(TEXT, "", "br", id="never was brotli"),
         pytest.param(TEXT, "", "identity, sdch", id="unknown coding"),
+        pytest.param(gzip.compress(TEXT), "", "", id="gzip that no header names"),
+        pytest.param(chunked(gzip.compress(TEXT)), "gzip, chunked", "", id="gzip in transfer"),
     ],
 )
 def test_bodies(payload: bytes, transfer: str, content: str) -> None:
