@@ -20,7 +20,7 @@ from mathwright.corpus.extract.numbering import label_items, with_labels
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
-from mathwright.corpus.formulas.placeholders import RESERVED, Formulas, restore
+from mathwright.corpus.formulas.placeholders import RESERVED, Formulas, holds_formulas, restore
 from mathwright.corpus.formulas.preparation import SIGNS as TEXT_PREPARATION
 from mathwright.corpus.formulas.preparation import prepare_text
 from mathwright.corpus.formulas.signs import Signs, tag_signs
@@ -76,11 +76,12 @@ _NOSCRIPT = tag_signs("noscript")
 _STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
 _NOTES = ("ltx_note_outer",)
+_HIDDEN = ('aria-hidden="true"', "aria-hidden='true'", "aria-hidden=true")
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE00A)]
 """Those of RESERVED."""
 _SIGNS = Signs(
     NOTATION | TEXT_PREPARATION | MAIN_CONTENT | NUMBERING
-    | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_NOTES, *_RESERVED_CHARACTERS}
+    | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_NOTES, *_HIDDEN, *_RESERVED_CHARACTERS}
 )  # fmt: skip
 
 
@@ -113,6 +114,8 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
         _separate_terms(tree)
     if not present.isdisjoint(_NOTES):
         _bracket_notes(tree)
+    if not present.isdisjoint(_HIDDEN):
+        _show_formulas(tree)
     label_items(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
@@ -162,6 +165,18 @@ def _separate_terms(tree: HTMLTree) -> None:
         colon = tree.create_text_node(" : ")
         if colon is not None:
             node.before(colon)
+
+
+def _show_formulas(tree: HTMLTree) -> None:
+    """Keep formulas that are hidden from screen readers alone, which hear them in words from the element beside."""
+    if tree.document is None:
+        return
+    for node in tree.document.query_selector_all("span[aria-hidden=true]").values():
+        if not holds_formulas(node.text or ""):
+            continue
+        beside = (node.previous_sibling, node.next_sibling)
+        if not any(other is not None and other.tag != "#text" and holds_formulas(other.text or "") for other in beside):
+            node.delattr("aria-hidden")
 
 
 def _bracket_notes(tree: HTMLTree) -> None:

@@ -37,14 +37,14 @@ _RAISED = frozenset({
 })  # fmt: skip
 """Functions that are raised to a power; a number over another one (`min`, `arg`) is a footnote's."""
 _BRACKETS = re.compile(
-    r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|\|[^|]{1,30}\|)\Z"
+    r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|(?<!\|)\|[^|]{1,30}\||\|\|[^|]{1,30}\|\|)\Z"
 )
 _UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|kg/m|g/cm|W/m|N/m|kN/m|mol|L)\Z")
 _UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
 _UNICODE_BELOW = str.maketrans("0123456789-−+", "₀₁₂₃₄₅₆₇₈₉₋₋₊")
 _UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
 _SCRIPT = re.compile(
-    r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*]?|[∗*†⊤′'⊥+−-]|∞)"
+    r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*²³]?|[∗*†⊤′'⊥+−-]|∞)"
     r"(?:\s*+[-−+*/·,=<>≤≥→]\s*+|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
 )
 _NO_SCRIPT = re.compile(
@@ -117,15 +117,16 @@ def read_scripts(tree: HTMLTree, formulas: Formulas, present: Set[str]) -> None:
 
 
 def _keep_apart(node: Node) -> None:
-    """Digits that are no script of a symbol, behind a digit or a formula: a footnote must not make another of it."""
+    """Digits that are no script of a symbol, behind a number or a formula: a footnote must not make another of it."""
     digits = (node.text or "").strip()
     before = _text_before(node)
-    if not _FEW_DIGITS.fullmatch(digits) or not (before[-1:].isdigit() or before.endswith(_FORMULA_ENDS)):
+    if not _FEW_DIGITS.fullmatch(digits) or not (_ENDS_NUMBER.search(before) or before.endswith(_FORMULA_ENDS)):
         return
     node.text = digits.translate(_UNICODE_DIGITS if node.tag == "sup" else _UNICODE_BELOW)
 
 
 _FORMULA_ENDS = (PLACEHOLDER_END, "\\)", "\\]", "$")
+_ENDS_NUMBER = re.compile(r"[\d⁰¹²³⁴⁵⁶⁷⁸⁹)\]|][.,]?\Z")
 _FEW_DIGITS = re.compile(r"[-−+]?\d{1,4}")
 _INLINE = frozenset({"a", "span", "b", "i", "em", "strong", "small", "font", "cite", "u", "sup", "sub"})
 
@@ -183,7 +184,12 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> No
         return
     shown = "\\" + base if base in FUNCTIONS else to_tex(base)
     shown = f"\\mathbf{{{shown}}}" if before.tag in _BOLD else shown
-    placeholder = formulas.add(f"{shown}{mark}{_argument(script)}", False, KIND)
+    tex = f"{shown}{mark}{_argument(script)}"
+    if before.tag == "#text" and text == base and _extend_before(before, tex, formulas):
+        before.remove()
+        node.remove()
+        return
+    placeholder = formulas.add(tex, False, KIND)
     if before.tag == "#text":
         before.value = text[: len(text) - len(base)] + placeholder
         node.remove()
@@ -192,6 +198,12 @@ def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> No
         if replacement is not None:
             before.replace_with(replacement)
             node.remove()
+
+
+def _extend_before(symbol: Node, tex: str, formulas: Formulas) -> bool:
+    """Add TeX to the formula of which a script ends right before a text that is nothing but a symbol: x^2y^3."""
+    before = symbol.previous_sibling
+    return before is not None and before.tag == "#text" and formulas.extend_last(before.value or "", tex, KIND)
 
 
 def _base(text: str, node: Node, *, few: bool) -> str:
@@ -226,13 +238,21 @@ def _base(text: str, node: Node, *, few: bool) -> str:
     if operator is not None and (node.tag == "sub" or not script.isdigit() or operator[0] in _RAISED):
         return operator[0]
     brackets = _BRACKETS.search(text)
-    if (
-        brackets is not None
-        and not re.search(r"[A-Za-z]{3,}|\d{4}", brackets[0])
-        and re.search("[^\\W\\d]", brackets[0])
-    ):
-        return brackets[0]
+    if brackets is not None and not _IN_PROSE.search(brackets[0]):
+        inner, before = brackets[0][1:-1], text[: brackets.start()]
+        if _LETTER.search(inner) or _CALCULATED.search(inner) or _has_operator_beside(before, node):
+            return brackets[0]
+    segment = _SEGMENT.search(text)
+    if segment is not None and node.tag == "sup" and script.isdigit():
+        return segment[0] if _has_operator_beside(text[: segment.start()], node) else ""
     return ""
+
+
+_IN_PROSE = re.compile(r"[A-Za-z]{3,}|\d{4}")
+_LETTER = re.compile(r"[^\W\d]")
+_CALCULATED = re.compile(r"\d%?\s*[-+−×·*/]\s*\d")
+_SEGMENT = re.compile(r"(?<![\w.])[A-Z]{2}\Z")
+"""The length of a side of a figure, named by its ends."""
 
 
 def _next_text(node: Node) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mathwright.corpus.formulas.macros import find_definitions, used_definitions
 from mathwright.corpus.formulas.page_config import MathConfig
-from mathwright.corpus.formulas.symbols import FILLER, ends_in_backslash, trim
+from mathwright.corpus.formulas.symbols import FILLER, ends_in_backslash, join, trim
 
 MAX_FORMULAS = 50_000
 """Formulas beyond this many on one page are left as the text they are."""
@@ -61,12 +61,12 @@ class Formulas:
     def full(self) -> bool:
         return len(self.tex) >= MAX_FORMULAS
 
-    def extend_last(self, text: str, scripts: str, kind: str) -> bool:
-        """Add scripts to the formula of that kind whose placeholder ends `text`; False where there is none."""
+    def extend_last(self, text: str, tex: str, kind: str) -> bool:
+        """Add to the formula of that kind whose placeholder ends `text`; False where there is none."""
         found = _PLACEHOLDER_AT_END.search(text)
         if found is None or int(found[1]) >= len(self.tex) or self.kinds[int(found[1])] != kind:
             return False
-        self.tex[int(found[1])] += scripts
+        self.tex[int(found[1])] = join(self.tex[int(found[1])], tex)
         return True
 
 
@@ -114,7 +114,10 @@ def restore(text: str, formulas: Formulas, *, definitions: bool = False) -> tupl
         tex = _PLACEHOLDER.sub(lambda inner: _bare(inner, formulas), tex)
         counts[formulas.kinds[index]] += 1
         kept.append(tex)
-        return f"\n$${tex}$$\n" if formulas.display[index] else f"${tex}${after}"
+        if formulas.display[index]:
+            return f"\n$${tex}$$\n"
+        beside_another = not after and text[match.end() : match.end() + 1] == _OPEN  # two dollars would be a display
+        return f"${tex}${' ' if beside_another else after}"
 
     if _DOLLAR in text:
         text = _IN_DOLLARS.sub(r"\1", text)
