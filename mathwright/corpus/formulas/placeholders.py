@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from html import unescape
 
 from mathwright.corpus.formulas.macros import find_definitions, used_definitions
 from mathwright.corpus.formulas.page_config import MathConfig
@@ -25,6 +26,8 @@ LABEL = "\ue009"
 """Around the label of an item of a list, before its text."""
 RESERVED = re.compile(f"[\ue000-\ue009{FILLER}]")
 """Characters of the private use area that placeholders are made of; pages that hold them lose them."""
+_ESCAPED = re.compile(r"&(?:lt|gt|amp|quot|nbsp|#\d{2,5}|#x[\da-fA-F]{2,5});")
+"""What was escaped once more than the page is: TeX has no such thing."""
 _BLANK_LINES = re.compile(r"\n\s*\n+")
 # Where lines were joined, a label that was commented out would comment out the formula behind it.
 _COMMENTED_LABEL = re.compile(r"(?<!\\)%\s*\\label\{[^{}]*\}")
@@ -47,7 +50,9 @@ class Formulas:
 
     def add(self, tex: str, display: bool, kind: str) -> str:
         """Keep a formula; returns its placeholder."""
-        tex = _BLANK_LINES.sub("\n", trim(_COMMENTED_LABEL.sub("", tex)))
+        if "&" in tex:
+            tex = _ESCAPED.sub(lambda escaped: unescape(escaped[0]), tex)
+        tex = _BLANK_LINES.sub("\n", trim(_COMMENTED_LABEL.sub("", tex.replace("\xa0", " "))))
         display = display or _DISPLAY_ENVIRONMENT.match(tex) is not None
         if (equation := _EQUATION.fullmatch(tex)) is not None and "\\begin{equation" not in equation[2]:
             tex = trim(equation[2])  # two dollars say the same
