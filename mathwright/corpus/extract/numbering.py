@@ -13,10 +13,13 @@ from mathwright.corpus.formulas.placeholders import LABEL
 Node = Any
 """An element of resiliparse's tree."""
 
+_CLASSES = ("lower-alpha", "upper-alpha", "lower-roman", "upper-roman", "lower-latin", "upper-latin")
 _TYPES = (f"type={quote}{kind}" for quote in ("", "'", '"') for kind in "ai")
-SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_TYPES))
-_LISTS = "ol[start], ol[reversed], ol[type], ol[style*=list-style]"
-_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*(lower|upper)-(alpha|latin|roman)")
+SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_CLASSES, *_TYPES))
+"""What stands in the source of a page with such a list."""
+_LISTS = "ol[start], ol[reversed], ol[type], ol[style*=list-style], ol[class*=er-], li[value]"
+_DONE = "data-labelled"
+_STYLE = re.compile(r"(?<![\w-])(lower|upper)-(alpha|latin|roman)(?![\w-])")
 _SHOWN = re.compile(f"(?:\\d+\\.|•) ?{LABEL}([^{LABEL}]{{1,12}}){LABEL} ?")
 _MAX_ITEMS = 20_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -30,15 +33,12 @@ def label_items(tree: HTMLTree, present: Set[str]) -> None:
     """
     if tree.document is None or present.isdisjoint(SIGNS):
         return
-    lists = tree.document.query_selector_all(_LISTS).values()
-    if "<li value" in present:
-        lists += [node.parent_element for node in tree.document.query_selector_all("li[value]").values()]
     count = 0
-    done: list[Node] = []
-    for node in lists:
-        if node is None or node.tag != "ol" or any(node == other for other in done[-1:]):
+    for found in tree.document.query_selector_all(_LISTS).values():
+        node = found.parent_element if found.tag == "li" else found
+        if node is None or node.tag != "ol" or node.hasattr(_DONE):
             continue
-        done.append(node)
+        node.setattr(_DONE, "")
         items = [child for child in node.children.values() if child.tag == "li"]
         count += len(items)
         if count > _MAX_ITEMS:
@@ -81,7 +81,7 @@ def _number(value: str | None, otherwise: int) -> int:
 
 def _kind(node: Node) -> tuple[str, bool]:
     """Numbers, letters or Roman numerals, and whether in capitals."""
-    style = _STYLE.search(node.getattr("style") or "")
+    style = _STYLE.search(f"{node.getattr('style') or ''} {node.getattr('class') or ''}")
     if style is not None:
         return ("roman" if style[2] == "roman" else "alpha"), style[1] == "upper"
     name = (node.getattr("type") or "").strip()
