@@ -102,14 +102,15 @@ def token_logprobs(
     return values
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def widened(dtype: torch.dtype) -> torch.dtype:
+    """The type in which logits of such hidden states are reduced."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _logits(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, transform: LogitTransform, temperature: float
 ) -> Tensor:
-    logits = transform(torch.nn.functional.linear(hidden, weight, bias).to(_wide(hidden.dtype)))
+    logits = transform(torch.nn.functional.linear(hidden, weight, bias).to(widened(hidden.dtype)))
     return logits if temperature == 1.0 else logits / temperature
 
 
@@ -131,7 +132,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
         transform: LogitTransform,
         temperature: float,
     ):
-        wide = _wide(hidden.dtype)
+        wide = widened(hidden.dtype)
         chosen = torch.empty(targets.shape, dtype=wide, device=hidden.device)
         largest = torch.full_like(chosen, float("-inf"))
         sums = torch.zeros_like(chosen)  # of exp(logit - largest), over the blocks so far

@@ -12,8 +12,8 @@ import torch
 from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint
 from mathwright.lm.load import load
-from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.losses import next_token_loss_sum
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.save import save
 from mathwright.lm.shards import TokenShards
@@ -74,8 +74,8 @@ def run(
         return {"tokens": sum(r.tokens for r in read), "bytes": sum(r.bytes for r in read), **flat(after)}
 
     def loss(lm: LanguageModel, batch: MixedRows) -> tuple[torch.Tensor, dict[str, float]]:
-        losses = next_token_losses(lm, batch.rows)
-        return losses.sum() / sum(batch.targets_of_step.values()), _loss_by_corpus(losses, batch)
+        total, losses = next_token_loss_sum(lm, batch.rows)
+        return total / sum(batch.targets_of_step.values()), _loss_by_corpus(losses, batch)
 
     fit(
         lm,
@@ -157,7 +157,7 @@ def _loss_by_corpus(losses: torch.Tensor, batch: MixedRows) -> dict[str, float]:
     if len(batch.targets_of_step) < 2:
         return {}
     parts = {f"loss/{name}": 0.0 for name, count in batch.targets_of_step.items() if count}
-    for name, own in zip(batch.corpora, losses.detach().split(list(batch.targets)), strict=True):
+    for name, own in zip(batch.corpora, losses.split(list(batch.targets)), strict=True):
         if len(own):
             parts[f"loss/{name}"] += float(own.sum()) / batch.targets_of_step[name]
     return parts

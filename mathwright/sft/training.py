@@ -14,8 +14,8 @@ from mathwright.errors import MathwrightError
 from mathwright.lm import checkpoint, lora
 from mathwright.lm.ending import stop_at
 from mathwright.lm.load import load
-from mathwright.lm.logprobs import next_token_losses
 from mathwright.lm.loop import CHECKPOINTS, Training, fit
+from mathwright.lm.losses import next_token_loss_sum
 from mathwright.lm.model import LanguageModel
 from mathwright.lm.pack import Example, PackedRows, pack_examples
 from mathwright.lm.save import save
@@ -132,7 +132,7 @@ def _train(
 
     def loss(lm: LanguageModel, batch: tuple[PackedRows, int]) -> tuple[torch.Tensor, dict[str, float]]:
         rows, num_trained = batch
-        return next_token_losses(lm, rows).sum() / num_trained, {}
+        return next_token_loss_sum(lm, rows)[0] / num_trained, {}
 
     num_steps = fit(
         lm,

@@ -114,8 +114,9 @@ def test_a_stage_is_written_once(both: tuple[Path, Path]) -> None:
     manifests = [read_manifest(folder) for folder in (one, two)]
     assert manifests[0] is not None
     assert manifests[1] is not None
-    for name in ("fingerprint", "outputs", "funnels", "summary"):
+    for name in ("fingerprint", "outputs", "funnels"):
         assert manifests[0][name] == manifests[1][name]
+    assert manifests[0]["summary"] == pytest.approx(manifests[1]["summary"], rel=1e-6)  # sums in another order
 
 
 @pytest.mark.slow
