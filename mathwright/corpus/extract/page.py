@@ -108,12 +108,12 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
     """Title and main text of a tree, its formulas, and the length of all text of the page."""
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
+    if not present.isdisjoint(_NOTES):
+        _bracket_notes(tree)
     everything = tree.body.inner_text if tree.body is not None else ""
     prepare_text(tree, present, formulas, everything)
     if not present.isdisjoint(_CLASSIFIER):
         _separate_terms(tree)
-    if not present.isdisjoint(_NOTES):
-        _bracket_notes(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
     label_items(tree, present)
@@ -172,7 +172,7 @@ def _show_formulas(tree: HTMLTree) -> None:
     if tree.document is None:
         return
     for node in tree.document.query_selector_all("span[aria-hidden=true]").values():
-        if not holds_formulas(node.text or ""):
+        if not holds_formulas((node.text or "").replace("$", "")):  # prices are hidden and said, too
             continue
         beside = (node.previous_sibling, node.next_sibling)
         if not any(other is not None and other.tag != "#text" and holds_formulas(other.text or "") for other in beside):

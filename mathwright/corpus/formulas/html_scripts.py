@@ -1,134 +1,311 @@
-r"""Mathematics written in plain HTML: `x<sup>2</sup>`, `a<sub>ij</sub>`, `<span class="texhtml">`.
+r"""Mathematics written in plain HTML: `x<sup>2</sup>`, `a<sub>ij</sub>`, `∑<sub>i</sub><sup>n</sup>`.
 
-Text extraction would turn `x<sup>2</sup>` into `x2`, which is another number. Where the element is a script of a
-mathematical symbol, symbol and scripts become TeX (`$x^2$`), as MathML would; the rest of the expression stays the text
-it is. Units keep Unicode's digits (`m²`). Footnote marks, ordinals, trade marks and chemical formulas stay as they are.
+Text extraction would turn `x<sup>2</sup>` into `x2`, which is another number. Where the element is a script of what
+stands before it (`script_bases`), both become TeX (`$x^2$`), as MathML would; the rest of the expression stays the text
+it is. Units keep Unicode's digits (`m²`), and so do digits of which nobody can say what they are, behind a number or a
+formula. Other footnote marks, ordinals, trade marks and chemical formulas stay as they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+import unicodedata
+from collections.abc import Sequence, Set
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
-from resiliparse.parse.html.node import ELEMENT
 
-from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas, has_placeholder
-from mathwright.corpus.formulas.signs import word_signs
-from mathwright.corpus.formulas.symbols import FUNCTIONS, join, to_tex, trim
+from mathwright.corpus.formulas.html_expressions import (
+    FRACTIONS,
+    KIND,
+    SCRIPT_TAGS,
+    argument,
+    has_line_above,
+    html_to_tex,
+    is_plain_expression,
+    read_fraction,
+    read_named_fractions,
+    read_root,
+    text_to_tex,
+)
+from mathwright.corpus.formulas.html_expressions import SIGNS as NAMED_FRACTIONS
+from mathwright.corpus.formulas.placeholders import PLACEHOLDER_END, Formulas
+from mathwright.corpus.formulas.raised import MAX_SCRIPTS, name_scripts
+from mathwright.corpus.formulas.raised import SIGNS as RAISED
+from mathwright.corpus.formulas.script_bases import Page, base_of, is_script, measured, unit_of
+from mathwright.corpus.formulas.symbols import ACCENTS, FUNCTIONS, join, to_tex, trim
+
+__all__ = ["FRACTIONS", "KIND", "html_to_tex", "is_plain_expression", "read_fraction", "read_root"]
 
 Node = Any
 """An element of resiliparse's tree."""
 
-KIND = "html_scripts"
-MAX_SCRIPTS = 20_000
-_MAX_DEPTH = 30
-
-_SYMBOL = re.compile(r"(?:(?<![\w'’])|(?<=[\d)])|(?<=\bd))([A-Za-zͰ-ϿℝℤℚℂℕℓΩ∂∇][′']{0,2})\Z")
-_POWER_BASE = re.compile(r"(?<![\w.,])(10|2|e)\Z")
-_NUMBER_BASE = re.compile(r"(?<![\w.,/])(\d{1,9}(?:\.\d{1,9})?)\Z")
-_DIGITS_BASE = re.compile(r"(?<![\w.,/])(\d{1,40})\Z")
-_FUNCTION = "|".join(sorted(FUNCTIONS, key=len, reverse=True))
-_OPERATOR_BASE = re.compile(rf"(?:[∑∏∐∫∬∭∮⋂⋃⋀⋁]|(?<![\w.])(?:{_FUNCTION}))\Z")
-_RAISED = frozenset({
-    "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos", "arctan", "log", "ln",
-    "lg", "exp",
-})  # fmt: skip
-"""Functions that are raised to a power; a number over another one (`min`, `arg`) is a footnote's."""
-_BRACKETS = re.compile(
-    r"(?:(?<![\w])[A-Za-z])?(?:\([^()]{0,40}(?:\([^()]{0,20}\)[^()]{0,20})?\)|\[[^\[\]]{0,40}\]|(?<!\|)\|[^|]{1,30}\||\|\|[^|]{1,30}\|\|)\Z"
-)
-_UNIT = re.compile(r"(?<![\w])(?:[kcmdnµμ]?m|in|ft|yd|mi|s|sec|h|hr|km/s|m/s|kg/m|g/cm|W/m|N/m|kN/m|mol|L)\Z")
-_UNICODE_DIGITS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
-_UNICODE_BELOW = str.maketrans("0123456789-−+", "₀₁₂₃₄₅₆₇₈₉₋₋₊")
-_UNIT_SCRIPT = re.compile(r"[-−]?[1-4]")
-_SCRIPT = re.compile(
-    r"(?:[-−+±]?\s*+(?:\d{1,3}(?:\.\d{1,3})?|[A-Za-zͰ-Ͽ∞]{1,3}[′'*²³]?|[∗*†⊤′'⊥+−-]|∞)"
-    r"(?:\s*+[-−+*/·,=<>≤≥→]\s*+|(?=[\d\w(−]))?){1,8}(?:\([^()]{1,12}\))?[!′'*]?|\([-−+]?[\w+−-]{1,8}\)|…|⋯"
-)
-_NO_SCRIPT = re.compile(
-    r"(?i:st|nd|rd|th|tm|sm|®|™|©|er|re|e|ème|o|a|ª|º|de|le|mc|rn|mr|to|the|ref|edit|note|new|beta|me|lle|mes|lles|gr|ts|th|nt)"
-)
-_ELEMENTS = frozenset("HBCNOFPSKVYIWU")
-_ITALIC = ("i", "em", "var")
-_BOLD = ("b", "strong")
-_OTHER_LETTERS = (*_BOLD, "span", "font")
-_LETTERS = (*_ITALIC, *_OTHER_LETTERS)
-"""Elements that may hold the symbol alone to which a script belongs."""
-_SCRIPT_TAGS = {"sub": "_", "sup": "^"}
-
-
-_STYLED = ("vertical-align:su", "vertical-align: su", "superscript", "subscript")
-SIGNS = frozenset(("</su", *_STYLED, *word_signs("sup"), *word_signs("sub")))
-"""A page whose source holds none of these has no scripts."""
-_SHIFTED = re.compile(r"vertical-align\s*:\s*(sup|sub)(?:er)?\b")
-_RULE = re.compile(r"\.([\w-]{1,40})\s*\{[^{}]{0,400}?vertical-align\s*:\s*(sup|sub)(?:er)?\b")
-_BY_CLASS = {"superscript": "sup", "sup": "sup", "subscript": "sub", "sub": "sub"}
-_MAX_STYLES = 50
-
-
-def _name_scripts(tree: HTMLTree) -> None:
-    """Make `<sup>` and `<sub>` of elements that a style or a class raises or lowers: `<span class="superscript">`."""
-    document: Any = tree.document
-    by_class = dict(_BY_CLASS)
-    for style in document.query_selector_all("style").values()[:_MAX_STYLES]:
-        by_class.update(_RULE.findall(style.text or ""))
-    wanted = [f'span[class~="{name}"], font[class~="{name}"]' for name in list(by_class)[: 2 * _MAX_STYLES]]
-    wanted.append('[style*="vertical-align"]')
-    for node in document.query_selector_all(", ".join(wanted)).values()[:MAX_SCRIPTS]:
-        shift = _SHIFTED.search(node.getattr("style") or "")
-        classes = (by_class[name] for name in (node.getattr("class") or "").split() if name in by_class)
-        tag = shift[1] if shift is not None else next(classes, "")
-        if not tag or node.tag not in ("span", "font", "a", "i", "em", "b", "small") or node.parent is None:
-            continue
-        if len(node.text or "") > _MAX_RAISED or node.query_selector("sup, sub") is not None:
-            continue
-        script: Any = tree.create_element(tag)
-        for child in list(node.child_nodes.values()):
-            script.append_child(child)
-        node.replace_with(script)
-
-
-_MAX_RAISED = 40
-"""What is longer was raised for its looks."""
+_UNICODE_DIGITS = str.maketrans("0123456789-−–+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁻⁺")
+_UNICODE_BELOW = str.maketrans("0123456789-−–+", "₀₁₂₃₄₅₆₇₈₉₋₋₋₊")
+_LINES = ("overline", "vinculum", "border-top")
+_NOTES = ('href="#', "noteref", "footnote")
+SIGNS = frozenset(("</su", *_LINES, *_NOTES)) | RAISED | NAMED_FRACTIONS
+"""A page whose source holds none of these has nothing for `read_scripts`."""
 
 
 def read_scripts(tree: HTMLTree, formulas: Formulas, present: Set[str]) -> None:
-    """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols.
+    """Put placeholders where `<sup>` and `<sub>` are scripts of mathematical symbols, and lines stand above symbols.
 
     present: those of SIGNS that the page's source holds.
     """
     if tree.document is None:
         return
-    if len(present & SIGNS) > ("</su" in present):
-        _name_scripts(tree)
-    _read_slashed(tree, formulas)
-    nodes = tree.document.query_selector_all("sup, sub").values()
-    scripts = [node for node in nodes[:MAX_SCRIPTS] if _is_script(node)]
+    name_scripts(tree, present)
+    read_named_fractions(tree, formulas, present)
+    if not present.isdisjoint(_LINES):
+        _read_lines(tree, formulas)
+    if "</su" in present or not present.isdisjoint(RAISED):
+        _read_slashed(tree, formulas)
+        nodes = tree.document.query_selector_all("sup, sub").values()[:MAX_SCRIPTS]
+        scripts = [node for node in nodes if _is_script(node)]
+        page = _facts(scripts)
+        for node in scripts:
+            if node.parent is not None and not formulas.full():
+                _replace(tree, node, formulas, page)
+        for node in nodes:
+            if node.parent is not None:
+                _keep_apart(tree, node)
+    if not present.isdisjoint(_NOTES):
+        for node in tree.document.query_selector_all(_NOTE_LINKS).values()[:MAX_SCRIPTS]:
+            _keep_note_apart(node)
+
+
+def _is_script(node: Node) -> bool:
+    if not is_script(node.text or "", node.tag):
+        return False
+    return node.first_element_child is None or node.query_selector(_NO_TEXT) is None
+
+
+_NO_TEXT = "a, img, input, button, br, span[class]:not([class^=cm])"
+"""What stands in footnotes; classes of Computer Modern are tex4ht's."""
+
+
+def _facts(scripts: Sequence[Node]) -> Page:
     # A chemical formula or a grade has capital letters and digits or signs; mathematics has other scripts, too.
     certain = sum(1 for node in scripts if node.tag == "sup" or not (node.text or "").strip().isdigit())
-    for node in scripts:
-        if node.parent is not None and not formulas.full():
-            _replace(tree, node, formulas, few=certain < 3)
-    for node in nodes[:MAX_SCRIPTS]:
-        if node.parent is not None:
-            _keep_apart(node)
+    numbered = any(
+        node.tag == "sub" and (node.text or "").strip() in ("0", "1") and _text_before(node)[-1:].isupper()
+        for node in scripts
+    )
+    return Page(few=certain < 3, numbered=numbered)
 
 
-def _keep_apart(node: Node) -> None:
-    """Digits that are no script of a symbol, behind a number or a formula: a footnote must not make another of it."""
-    digits = (node.text or "").strip()
-    before = _text_before(node)
-    if not _FEW_DIGITS.fullmatch(digits) or not (_ENDS_NUMBER.search(before) or before.endswith(_FORMULA_ENDS)):
+# --- scripts -----------------------------------------------------------------------------------------
+
+_ITALIC = frozenset(("i", "em", "var"))
+_BOLD = frozenset(("b", "strong"))
+_LETTERS = _ITALIC | _BOLD | {"span", "font", "u", "big", "small"}
+"""Elements that may hold a part of what a script belongs to."""
+_MAX_BEFORE = 240
+_MAX_PIECES = 40
+
+
+def _pieces_before(node: Node) -> tuple[str, list[tuple[Node, str]]]:
+    """The text before a script in its line, and what it is made of, the last piece first: nodes with their text."""
+    pieces: list[tuple[Node, str]] = []
+    length = 0
+    before = node.previous_sibling
+    while before is not None and length < _MAX_BEFORE and len(pieces) < _MAX_PIECES:
+        if before.tag == "#text":
+            text = before.value or ""
+        elif before.tag in _LETTERS and before.query_selector("a, img, br, sup, sub, div, p") is None:
+            text = before.text or ""
+        else:
+            break
+        pieces.append((before, text))
+        length += len(text)
+        before = before.previous_sibling
+    return "".join(text for _, text in reversed(pieces)), pieces
+
+
+def _replace(tree: HTMLTree, node: Node, formulas: Formulas, page: Page) -> None:
+    before, pieces = _pieces_before(node)
+    script = (node.text or "").strip()
+    after = _text_after(node)
+    tex = SCRIPT_TAGS[node.tag] + argument(html_to_tex(node))
+    if not pieces:
+        _replace_prescript(tree, node, formulas, before="", after=after)
         return
-    node.text = digits.translate(_UNICODE_DIGITS if node.tag == "sup" else _UNICODE_BELOW)
+    last, last_text = pieces[0]
+    if last.tag == "#text" and last_text.endswith(PLACEHOLDER_END):
+        if formulas.extend_last(last_text, tex, KIND):
+            _take_out(node)
+        return
+    if node.tag == "sup" and measured(before, after, script):
+        node.replace_with(tree.create_text_node(f" {script}"))
+        return
+    if node.tag == "sup" and unit_of(before, script):
+        _put(tree, node, script.translate(_UNICODE_DIGITS))
+        return
+    if last.tag in _ITALIC and len(last_text.strip()) <= 3 and last_text.strip():
+        base = last_text
+    else:
+        base = base_of(before, after, script, node.tag, page)
+    if not base:
+        _replace_prescript(tree, node, formulas, before=before, after=after)
+        return
+    shown = _cut(pieces, len(base))
+    if shown is None:
+        return
+    tex = join(shown, tex)
+    before_it = node.previous_sibling
+    if before_it is not None and before_it.tag == "#text" and formulas.extend_last(before_it.value or "", tex, KIND):
+        _take_out(node)  # x^2y^3
+    else:
+        _put(tree, node, formulas.add(tex, False, KIND))
 
+
+def _cut(pieces: Sequence[tuple[Node, str]], length: int) -> str | None:
+    """Take the last `length` characters out of the pieces; TeX of them. None, and nothing is taken, where one of them
+    is an element of which a part would stay."""
+    taken: list[tuple[Node, str, int]] = []
+    for node, text in pieces:
+        if length <= 0:
+            break
+        part = min(length, len(text))
+        if node.tag != "#text" and part < len(text.strip()):
+            return None
+        taken.append((node, text, part))
+        length -= part
+    tex = ""
+    for node, text, part in reversed(taken):
+        shown = _shown(text[len(text) - part :].replace("\xa0", " "))
+        if node.tag in _BOLD and shown:
+            shown = f"\\mathbf{{{shown}}}"
+        tex = join(tex, shown)
+        if node.tag == "#text" and part < len(text):
+            node.value = text[: len(text) - part]
+        else:
+            node.remove()
+    return trim(tex)
+
+
+def _shown(base: str) -> str:
+    """TeX of what a script belongs to."""
+    if base.strip() in FUNCTIONS:
+        return "\\" + base.strip()
+    letter = unicodedata.normalize("NFD", base.strip())
+    if len(letter) == 2 and letter[1] in ACCENTS and unicodedata.combining(letter[1]):
+        return f"\\{ACCENTS[letter[1]]}{{{letter[0]}}}"
+    return text_to_tex(base) if len(base) > 4 else to_tex(base)
+
+
+def _put(tree: HTMLTree, node: Node, text: str) -> None:
+    """Put a text in the place of a node, into the text before it where there is one; the text behind it joins them."""
+    before = node.previous_sibling
+    if before is not None and before.tag == "#text" and len(before.value or "") < _MAX_JOINED:
+        before.value = (before.value or "") + text
+        _take_out(node)
+    elif (shown := tree.create_text_node(text)) is not None:
+        node.replace_with(shown)
+        _join(shown)
+
+
+_MAX_JOINED = 5_000
+"""A text that is longer is not made longer still: to copy it for each script would take the square of its length."""
+
+
+def _take_out(node: Node) -> None:
+    """Remove a node; the texts before and behind it become one."""
+    before = node.previous_sibling
+    node.remove()
+    if before is not None and before.tag == "#text":
+        _join(before)
+
+
+def _join(text: Node) -> None:
+    following = text.next_sibling
+    if following is not None and following.tag == "#text" and len(text.value or "") < _MAX_JOINED:
+        text.value = (text.value or "") + (following.value or "")
+        following.remove()
+
+
+_PRE_BASE = re.compile(r"[A-Z]\Z")
+_ISOTOPE = re.compile(r"[A-Z][a-z]?(?![a-z])")
+_WORD = re.compile(r"[A-Z]?[a-z]{2}")
+_OPEN_BEFORE = re.compile(r"(?:[\s=+−×·*/(\[,:-]|\A)\Z")
+
+
+def _replace_prescript(tree: HTMLTree, node: Node, formulas: Formulas, *, before: str, after: str) -> None:
+    """A script that stands before its symbol: ⁿC_k, ¹⁴₆C, ²³⁵U; a footnote that stands before a word keeps apart."""
+    script = (node.text or "").strip()
+    following = node.next_sibling
+    if following is None or not _OPEN_BEFORE.search(before) or node.first_element_child is not None:
+        return
+    beyond = following.next_sibling if following.tag == "#text" else None
+    if following.tag == "#text" and _PRE_BASE.fullmatch(following.value or "") and beyond is not None:
+        if beyond.tag in SCRIPT_TAGS:
+            tex = f"{{}}{SCRIPT_TAGS[node.tag]}{argument(html_to_tex(node))}{following.value}"
+            following.remove()
+            _put(tree, node, formulas.add(tex, False, KIND))
+        return
+    if not script.isdigit():
+        return
+    if following.tag in SCRIPT_TAGS and following.tag != node.tag and (following.text or "").strip().isdigit():
+        if _ISOTOPE.match(_text_after(following)):
+            below = (following.text or "").strip()
+            digits = _UNICODE_DIGITS, _UNICODE_BELOW
+            first, second = digits if node.tag == "sup" else digits[::-1]
+            following.remove()
+            _put(tree, node, script.translate(first) + below.translate(second))
+    elif node.tag == "sup" and len(script) > 1 and _ISOTOPE.match(after):
+        _put(tree, node, script.translate(_UNICODE_DIGITS))
+    elif node.tag == "sup" and _WORD.match(after):
+        _put(tree, node, f"{script} ")
+
+
+# --- what is no script -------------------------------------------------------------------------------
 
 _FORMULA_ENDS = (PLACEHOLDER_END, "\\)", "\\]", "$")
 _ENDS_NUMBER = re.compile(r"[\d⁰¹²³⁴⁵⁶⁷⁸⁹)\]|][.,]?\Z")
-_FEW_DIGITS = re.compile(r"[-−+]?\d{1,4}")
+_FEW_DIGITS = re.compile(r"[-−+]?\d{1,4}(?:\s*[,;–−-]\s*\d{1,4})*")
+_PRICE = re.compile(r"[$£€]\s?\d{1,5}\Z")
+_CHARGE = re.compile(r"\d{0,2}[+−–-]")
 _INLINE = frozenset({"a", "span", "b", "i", "em", "strong", "small", "font", "cite", "u", "sup", "sub"})
+
+
+def _keep_apart(tree: HTMLTree, node: Node) -> None:
+    """Digits that are no script of a symbol, behind a number or a formula: a footnote must not make another of it."""
+    digits = (node.text or "").strip()
+    if not _FEW_DIGITS.fullmatch(digits):
+        _show_charge(node, digits)
+        return
+    before = _text_before(node)
+    if len(digits) == 2 and node.tag == "sup" and _PRICE.search(before):
+        node.replace_with(tree.create_text_node(f".{digits}"))
+    elif _ENDS_NUMBER.search(before) or before.endswith(_FORMULA_ENDS):
+        node.text = digits.translate(_UNICODE_DIGITS if node.tag == "sup" else _UNICODE_BELOW)
+
+
+def _show_charge(node: Node, script: str) -> None:
+    """The charge of an ion behind its number of atoms: SO₄²⁻, not SO42−."""
+    below = node.previous_sibling
+    if node.tag != "sup" or below is None or below.tag != "sub" or not _CHARGE.fullmatch(script):
+        return
+    if (below.text or "").strip().isdigit():
+        below.text = (below.text or "").strip().translate(_UNICODE_BELOW)
+        node.text = script.translate(_UNICODE_DIGITS)
+
+
+_NOTE_LINKS = (
+    'a[href^="#"], a[role=doc-noteref], a[class*=noteref], a[class*=footnote], span[class=footnote], a[rel=footnote]'
+)
+_NOTE = re.compile(r"\s*\[?(\d{1,3})\]?\s*")
+
+
+def _keep_note_apart(node: Node) -> None:
+    """The number of a note that is a link right behind a number: 1998 and note 1 are not 19981."""
+    found = _NOTE.fullmatch(node.text or "")
+    before = node.previous_sibling
+    if found is None or before is None or before.tag != "#text" or not (before.value or "")[-1:].isdigit():
+        return
+    if not (node.text or "").strip().startswith("[") and node.query_selector("img") is None:
+        node.text = found[1].translate(_UNICODE_DIGITS)
 
 
 def _text_before(node: Node) -> str:
@@ -145,145 +322,19 @@ def _text_before(node: Node) -> str:
     return ""
 
 
-_NO_TEXT = "a, img, input, button, span[class]:not([class^=cm])"
-"""What stands in footnotes; classes of Computer Modern are tex4ht's."""
-
-
-def _is_script(node: Node) -> bool:
-    text = (node.text or "").strip()
-    if not text or len(text) > 24 or _NO_SCRIPT.fullmatch(text) or _SCRIPT.fullmatch(text) is None:
-        return False
-    return node.first_element_child is None or node.query_selector(_NO_TEXT) is None
-
-
-def _replace(tree: HTMLTree, node: Node, formulas: Formulas, *, few: bool) -> None:
-    before = node.previous_sibling
-    if before is None:
-        return
-    text = before.value if before.tag == "#text" else before.text
-    text = text or ""
-    mark = _SCRIPT_TAGS[node.tag]
-    script = html_to_tex(node)
-    if before.tag == "#text" and text.endswith(PLACEHOLDER_END):
-        if formulas.extend_last(text, mark + _argument(script), KIND):
-            node.remove()
-        return
-    if before.tag != "#text" and (before.tag not in _LETTERS or len(text.strip()) > 3):
-        return
-    if node.tag == "sup" and _UNIT.search(text) and _UNIT_SCRIPT.fullmatch((node.text or "").strip()):
-        if before.tag == "#text":
-            before.value = text + (node.text or "").strip().translate(_UNICODE_DIGITS)
-            node.remove()
-        return
-    base = (
-        text.strip()
-        if before.tag in _ITALIC
-        else _base(text.rstrip() if before.tag != "#text" else text, node, few=few)
-    )
-    if not base or (before.tag in _OTHER_LETTERS and base != text.strip()):
-        return
-    shown = "\\" + base if base in FUNCTIONS else to_tex(base)
-    shown = f"\\mathbf{{{shown}}}" if before.tag in _BOLD else shown
-    tex = f"{shown}{mark}{_argument(script)}"
-    if before.tag == "#text" and text == base and _extend_before(before, tex, formulas):
-        before.remove()
-        node.remove()
-        return
-    placeholder = formulas.add(tex, False, KIND)
-    if before.tag == "#text":
-        before.value = text[: len(text) - len(base)] + placeholder
-        node.remove()
-    else:
-        replacement = tree.create_text_node(placeholder)
-        if replacement is not None:
-            before.replace_with(replacement)
-            node.remove()
-
-
-def _extend_before(symbol: Node, tex: str, formulas: Formulas) -> bool:
-    """Add TeX to the formula of which a script ends right before a text that is nothing but a symbol: x^2y^3."""
-    before = symbol.previous_sibling
-    return before is not None and before.tag == "#text" and formulas.extend_last(before.value or "", tex, KIND)
-
-
-def _base(text: str, node: Node, *, few: bool) -> str:
-    """The symbol at the end of `text` that a script belongs to; "" where none stands there."""
-    if text.endswith(_FORMULA_ENDS):
-        return ""  # a footnote
-    script = (node.text or "").strip()
-    symbol = _SYMBOL.search(text)
-    if symbol is not None:
-        letter = symbol[1]
-        if letter in "aAI" and script.isdigit() and node.tag == "sup":
-            return ""  # the article or the pronoun, with a footnote
-        if few and letter.isupper() and (script in "+-−–" or (script.isdigit() and letter in _ELEMENTS)):
-            return ""  # a grade, an ion, a chemical formula, a vitamin
-        if text[-2:-1] == "/" and script.isdigit() and node.tag == "sup":
-            return ""  # a unit with a footnote
-        if _follows_letter(node) and letter in _ELEMENTS and node.tag == "sub" and script.isdigit():
-            return ""
-        return letter
-    if node.tag == "sup":
-        power = _POWER_BASE.search(text)
-        if power is not None:
-            return power[1]
-        number = _NUMBER_BASE.search(text)
-        if number is not None and (
-            (len(number[1]) <= 2 and not script.isdigit()) or _has_operator_beside(text[: number.start()], node)
-        ):
-            return number[1]
-    elif script.isdigit() and 2 <= int(script) <= 36 and (digits := _DIGITS_BASE.search(text)) is not None:
-        return digits[1]  # a number to a base
-    operator = _OPERATOR_BASE.search(text)
-    if operator is not None and (node.tag == "sub" or not script.isdigit() or operator[0] in _RAISED):
-        return operator[0]
-    brackets = _BRACKETS.search(text)
-    if brackets is not None and not _IN_PROSE.search(brackets[0]):
-        inner, before = brackets[0][1:-1], text[: brackets.start()]
-        if _LETTER.search(inner) or _CALCULATED.search(inner) or _has_operator_beside(before, node):
-            return brackets[0]
-    segment = _SEGMENT.search(text)
-    if segment is not None and node.tag == "sup" and script.isdigit():
-        return segment[0] if _has_operator_beside(text[: segment.start()], node) else ""
-    return ""
-
-
-_IN_PROSE = re.compile(r"[A-Za-z]{3,}|\d{4}")
-_LETTER = re.compile(r"[^\W\d]")
-_CALCULATED = re.compile(r"\d%?\s*[-+−×·*/]\s*\d")
-_SEGMENT = re.compile(r"(?<![\w.])[A-Z]{2}\Z")
-"""The length of a side of a figure, named by its ends."""
-
-
-def _next_text(node: Node) -> str:
+def _text_after(node: Node) -> str:
     following = node.next_sibling
-    return (following.value or "") if following is not None and following.tag == "#text" else ""
+    if following is None:
+        return ""
+    if following.tag == "#text":
+        return following.value or ""
+    return (following.text or "") if following.tag in _LETTERS else ""
 
 
-_OPERATORS = frozenset("=+-−×·*/<>≤≥")
-
-
-def _has_operator_beside(before: str, node: Node) -> bool:
-    sides = before.rstrip()[-1:], _next_text(node).lstrip()[:1]
-    return any(side in _OPERATORS for side in sides)
-
-
-def _follows_letter(node: Node) -> bool:
-    return _next_text(node)[:1].isalpha()
-
-
-def _argument(tex: str) -> str:
-    tex = trim(tex)
-    return tex if re.fullmatch(r"[A-Za-z0-9]|\\[A-Za-z]+", tex) else f"{{{tex}}}"
-
-
-# --- fractions ---------------------------------------------------------------------------------------
+# --- fractions and lines above ------------------------------------------------------------------------
 
 _SLASHES = ("/", "⁄", "∕")
 _PART = re.compile(r"[-−+\w.,]{1,12}")
-_FRACTION_CLASSES = frozenset({"frac", "sfrac", "intbl", "fraction", "tion"})
-FRACTIONS = {f".{name}": (name,) for name in ("frac", "sfrac", "intbl", "fraction")}
-_MAX_FRACTION = 300
 
 
 def _read_slashed(tree: HTMLTree, formulas: Formulas) -> None:
@@ -306,96 +357,30 @@ def _read_slashed(tree: HTMLTree, formulas: Formulas) -> None:
                 below.remove()
 
 
-def read_fraction(node: Node) -> tuple[str, bool, str] | None:
-    """A fraction of MediaWiki's `{{frac}}` and `{{sfrac}}`, or of `<span class="intbl">`.
-
-    One with a whole number of its own has a plus for those who listen, and reads right as it is: 2+1/2.
-    """
-    tex = _fraction(node, 0)
-    return None if tex is None or "+" in _spoken(node) else (tex, False, KIND)
+_LINED = '[style*="overline"], .overline, .vinculum, .overbar, span[style*="border-top"]'
+_MAX_LINED = 20
+_DECIMAL = re.compile(r"(?<![\w.,])\d{0,9}[.,]\d*\Z")
+_ROOT_SIGN = re.compile(r"√\s*\Z")
 
 
-def _spoken(node: Node) -> str:
-    return "".join(part.text or "" for part in node.query_selector_all(".sr-only").values())
-
-
-def _fraction(node: Node, depth: int) -> str | None:
-    """An element that shows a fraction, as TeX; None for any other."""
-    if _FRACTION_CLASSES.isdisjoint((node.getattr("class") or "").split()) or len(node.text or "") > _MAX_FRACTION:
-        return None
-    above = node.query_selector(".num, .numerator, .top, em, sup")
-    below = node.query_selector(".den, .denominator, .bottom, strong, sub")
-    if above is None or below is None:
-        parts = [child for child in node.children.values() if child.tag not in ("hr", "br")]
-        above, below = parts if len(parts) == 2 else (None, None)
-    if above is None or below is None or not (above.text or "").strip() or not (below.text or "").strip():
-        return None
-    return f"\\frac{{{trim(html_to_tex(above, depth + 1))}}}{{{trim(html_to_tex(below, depth + 1))}}}"
-
-
-# --- whole expressions -------------------------------------------------------------------------------
-
-_SIMPLE_TAGS = frozenset({"sup", "sub", "i", "em", "var", "b", "strong", "span", "a", "small", "big", "u", "s", "mark"})
-
-
-def is_plain_expression(node: Node) -> bool:
-    """Whether an element holds nothing but text, scripts and emphasis, and at least one of these two."""
-    tags = {child.tag for child in node.query_selector_all("*").values()}
-    return bool(tags) and tags <= _SIMPLE_TAGS
-
-
-def html_to_tex(node: Node, depth: int = 0) -> str:
-    """TeX of an expression of text, scripts and emphasis."""
-    tex = ""
-    for child in node.child_nodes.values():
-        if child.tag == "#text":
-            tex = join(tex, _text_to_tex(child.value or ""))
-        elif depth < _MAX_DEPTH and child.type == ELEMENT:
-            fraction = _fraction(child, depth)
-            inner = html_to_tex(child, depth + 1) if fraction is None else fraction
-            if (root := _ROOT.search(tex)) is not None and inner.strip() and _is_overlined(child):
-                degree = f"[{root[1].strip('{}')}]" if root[1] else ""
-                tex = f"{tex[: root.start()]}\\sqrt{degree}{{{trim(inner)}}}"
-            elif child.tag in _SCRIPT_TAGS:
-                tex = (tex or "{}") + _SCRIPT_TAGS[child.tag] + _argument(inner)
-            elif child.tag in ("b", "strong") and inner.strip():
-                tex = join(tex, f"\\mathbf{{{trim(inner)}}}")
-            else:
-                tex = join(tex, inner)
-    return tex
-
-
-_ROOT = re.compile(r"(?:(?:\{\})?\^(\{[^{}]{1,20}\}|\w)\s?)?\\surd\s?\Z")
-_OVERLINE = re.compile(r"border-top|overline|vinculum|radicand")
-
-
-def _is_overlined(node: Node) -> bool:
-    """Whether a line stands over an element: behind a √ it is what the root is taken of."""
-    return _OVERLINE.search(f"{node.getattr('style') or ''} {node.getattr('class') or ''}") is not None
-
-
-def read_root(node: Node) -> tuple[str, bool, str] | None:
-    """A root outside a marked expression: `√<span style="border-top: ...">x + 1</span>` in one element."""
-    text = node.text or ""
-    if "√" not in text or len(text) > _MAX_FRACTION or has_placeholder(text):
-        return None
-    first = node.first_element_child
-    if first is None or not text.strip().startswith("√") or not _is_overlined(first):
-        return None
-    return html_to_tex(node), False, KIND
-
-
-def _text_to_tex(text: str) -> str:
-    words = re.split(r"((?<![A-Za-z])[A-Za-z]{2,}(?:\s+[A-Za-z]{2,})*)", text.replace("\xa0", " "))
-    tex = ""
-    for index, word in enumerate(words):
-        tex = join(tex, _word_to_tex(word) if index % 2 else " ".join(map(to_tex, word.split(" "))))
-    return tex
-
-
-def _word_to_tex(word: str) -> str:
-    if word in FUNCTIONS:
-        return "\\" + word
-    if " " in word:
-        return f"\\text{{{word}}}"
-    return word if len(word) <= 3 else f"\\mathrm{{{word}}}"
+def _read_lines(tree: HTMLTree, formulas: Formulas) -> None:
+    """Roots, repeating decimals and complements, which are a line above: without it 0.3̅ is another number."""
+    document: Any = tree.document
+    for node in document.query_selector_all(_LINED).values()[:MAX_SCRIPTS]:
+        text = (node.text or "").strip()
+        if not text or len(text) > _MAX_LINED or node.tag not in _LETTERS or node.parent is None or formulas.full():
+            continue
+        before = node.previous_sibling
+        said = (before.value or "") if before is not None and before.tag == "#text" else ""
+        inner = trim(html_to_tex(node))
+        if (root := _ROOT_SIGN.search(said)) is not None:
+            start, tex = root.start(), f"\\sqrt{{{inner}}}"
+        elif text.isdigit() and (decimal := _DECIMAL.search(said)) is not None:
+            start, tex = decimal.start(), f"{decimal[0]}\\overline{{{text}}}"
+        elif text.isalpha() and len(text) <= 3 and has_line_above(node):
+            start, tex = len(said), f"\\overline{{{inner}}}"
+        else:
+            continue
+        if before is not None and start < len(said):
+            before.value = said[:start]
+        _put(tree, node, formulas.add(tex, False, KIND))
