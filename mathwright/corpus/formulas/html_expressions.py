@@ -34,12 +34,10 @@ FRACTIONS = {f".{name}": (name,) for name in ("frac", "sfrac", "intbl", "fractio
 _MAX_FRACTION = 300
 _ABOVE = ".num, .numerator, .top, .mnum, [class*=numerator], .zaehler, .numerador, em, sup"
 _BELOW = ".den, .denominator, .bottom, .mden, [class*=denominator], .nenner, .denominador, strong, sub"
+_STYLED = tuple(f'<span style="display:{space}inline-' for space in ("", " "))
 _PARTS: Selectors = {
-    name: (sign,)
-    for name, sign in (
-        ("[class*=numerator]", "numerator"), (".mnum", "mnum"), (".zaehler", "zaehler"), (".numerador", "numerador"),
-        ('span[style*="border-bottom"]', "border-bottom"),
-    )
+    "[class*=numerator]": ("numerator",), ".mnum": ("mnum",), ".zaehler": ("zaehler",), ".numerador": ("numerador",),
+    'span[style*="border-bottom"]': _STYLED,
 }  # fmt: skip
 SIGNS = all_signs(_PARTS)
 

@@ -42,8 +42,13 @@ Node = Any
 
 _UNICODE_DIGITS = str.maketrans("0123456789-−–+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁻⁺")
 _UNICODE_BELOW = str.maketrans("0123456789-−–+", "₀₁₂₃₄₅₆₇₈₉₋₋₋₊")
-_LINES = ("overline", "vinculum", "border-top")
-_NOTES = ('href="#', "noteref", "footnote")
+_LINES = ("overline", "vinculum", "√", "&radic;", "&#8730;", "&#x221a;")
+_NOTES = (
+    "noteref",
+    "footnote",
+    "_ftn",
+    *(f"href={quote}#{name}" for quote in "\"'" for name in ("fn", "note", "n1", "ref", "cite")),
+)
 SIGNS = frozenset(("</su", *_LINES, *_NOTES)) | RAISED | NAMED_FRACTIONS
 """A page whose source holds none of these has nothing for `read_scripts`."""
 

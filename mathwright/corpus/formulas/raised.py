@@ -14,8 +14,17 @@ Node = Any
 """An element of resiliparse's tree."""
 
 MAX_SCRIPTS = 20_000
-_STYLED = ("vertical-align", "superscript", "subscript", "mso-text-raise", "position:relative", "position: relative")
-_WRAPPED = (*(f"<{tag}><su" for tag in ("i", "b", "em", "strong", "span", "font")), "supsub", "<span style")
+_STYLED = (
+    "superscript", "subscript", "mso-text-raise", "position:relative;top", "position:relative;bottom",
+    "position: relative; top", "position: relative; bottom",
+    *(f"vertical-align:{space}{value}" for space in ("", " ") for value in ("su", "t", *".-123456789")),
+)  # fmt: skip
+_WRAPPED = (
+    *(f"<{tag}><su" for tag in ("i", "b", "em", "strong", "span", "font")),
+    "supsub",
+    '<span style="display:inline-block',
+    '<span style="display: inline-block',
+)
 SIGNS = frozenset((*_STYLED, *_WRAPPED, *word_signs("sup"), *word_signs("sub")))
 """A page whose source holds none of these raises by `<sup>` and `<sub>` alone."""
 _SHIFTED = re.compile(r"vertical-align\s*:\s*(sup|sub)(?:er)?\b")
