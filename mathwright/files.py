@@ -212,3 +212,40 @@ def _line_start(file: BinaryIO, end: int) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def files_below(folder: Path, *, leave_out: Path | None = None) -> Iterator[Path]:
+    """The files below a folder in the order of their names, through links, each real file and folder once.
+
+    Of a data set in the cache of the Hugging Face hub (`blobs`, `refs`, `snapshots`) those of the snapshot that `main`
+    stands for. `leave_out`: a folder below, such as the one that is written. Raises MathwrightError for a link that
+    leads nowhere: a part of the data would be missing.
+    """
+    folder = _snapshot(folder)
+    seen = {leave_out.resolve()} if leave_out is not None and leave_out.resolve() != folder.resolve() else set[Path]()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = Path(root).resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        for name in sorted(names):
+            file = Path(root, name)
+            if file.is_symlink() and not file.exists():
+                raise MathwrightError(
+                    f"{file}: its link leads nowhere", hint="fetch the data again, or remove the link"
+                )
+            if (real := file.resolve()) not in seen and file.is_file():
+                seen.add(real)
+                yield file
+
+
+def _snapshot(folder: Path) -> Path:
+    snapshots = folder / "snapshots"
+    if not (folder / "blobs").is_dir() or not snapshots.is_dir():
+        return folder
+    main = folder / "refs" / "main"
+    if main.is_file() and (chosen := snapshots / main.read_text(encoding="utf-8").strip()).is_dir():
+        return chosen
+    return max(snapshots.iterdir(), key=lambda path: path.stat().st_mtime_ns, default=folder)

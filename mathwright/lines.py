@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,31 @@ def json_text(value: Any, *, indent: int | None = None, default: Callable[[Any],
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=default)
     return text if is_text(text) else _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def plain_json(value: Any) -> Any:
+    """A value of a publisher's row as JSON can hold it: no NaN and infinities (None); dates, decimals, bytes as text.
+
+    What nests more than a hundred levels deep is cut off there.
+    """
+    return _plain(value, 0)
+
+
+MAX_NESTING = 100
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if depth >= MAX_NESTING:
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, depth + 1) for name, item in value.items()}
+    return [_plain(item, depth + 1) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def is_text(text: str) -> bool:

@@ -19,11 +19,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mathwright.arrow_rows import plain_rows
 from mathwright.unpack import DamagedFileError, compression_of, open_bytes
 
 Kind = Literal["parquet", "arrow", "json lines", "json values", "text"]
@@ -152,7 +153,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise DamagedFileError(f"damaged Parquet: {error}") from error
 
 
-def _parquet_rows(path: Path, groups: tuple[int, int] | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _parquet_rows(path: Path, groups: tuple[int, int] | None) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     file = open_parquet(path)
     first, last = groups or (0, file.metadata.num_row_groups)
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
@@ -169,7 +170,7 @@ def _parquet_rows(path: Path, groups: tuple[int, int] | None) -> Iterator[tuple[
             raise DamagedFileError(f"damaged Parquet in row group {group}: {error}") from error
 
 
-def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     number = 0
     try:
         with pa.memory_map(str(path)) as source:
@@ -191,8 +192,8 @@ def _arrow_batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
         yield from pa.ipc.open_stream(source)
 
 
-def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", batch.to_pylist())
+def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any] | BadRow]:
+    return [BadRow("not UTF-8") if row is None else row for row in plain_rows(batch)]
 
 
 def _row_of(line: bytes) -> dict[str, Any] | BadRow:
@@ -200,7 +201,7 @@ def _row_of(line: bytes) -> dict[str, Any] | BadRow:
         value = json.loads(line.removeprefix(b"\xef\xbb\xbf"), parse_constant=_no_number)
     except UnicodeDecodeError:
         return BadRow("not UTF-8")
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also a number of too many digits
         return BadRow("not JSON")
     return _checked(value)
 
@@ -270,7 +271,7 @@ def _value_rows(file: io.BufferedReader) -> Iterator[dict[str, Any] | BadRow]:
             continue
         try:
             value, position = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             if not source.ended and len(text) - position <= MAX_ROW_BYTES:
                 # each time as much again, so that a long value is not looked at in vain too often
                 text, position = text[position:] + source.read(max(1 << 16, len(text) - position)), 0

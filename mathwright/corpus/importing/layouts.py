@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mathwright.corpus.importing.texts import TextRule, column, infimm, mathpile, starcoder
 from mathwright.errors import MathwrightError
-from mathwright.files import files_that_fit, is_glob
+from mathwright.files import files_below, files_that_fit, is_glob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +204,8 @@ LAYOUTS: Mapping[str, Layout] = {
             name="fineweb",
             repository="HuggingFaceFW/fineweb-edu",
             container="Parquet",
+            splits=True,
+            not_globs=("**/*_removed/**",),
             text=_TEXT,
             fields=("text",),
             licence="ODC-By 1.0",
@@ -270,11 +272,15 @@ class Files:
     """How many files, by reason."""
 
 
-def choose_files(layout: Layout, path: Path, *, subset: str = "", split: str = "train") -> Files:
+def choose_files(
+    layout: Layout, path: Path, *, subset: str = "", split: str = "train", leave_out: Path | None = None
+) -> Files:
     """The files of a corpus at `path`, in the order of their names; a file is itself.
 
     Raises MathwrightError where there is none, for an unknown subset, and where two parts overlap.
     """
+    if split != "train" and not layout.splits:
+        raise MathwrightError(f"{layout.name} has no split {split!r}", hint="leave --split out")
     if subset and subset not in layout.subsets:
         there = f"there are {', '.join(layout.subsets)}" if layout.subsets else "it has no parts: leave --subset out"
         raise MathwrightError(f"{layout.name} has no subset {subset!r}", hint=there)
@@ -292,28 +298,31 @@ def choose_files(layout: Layout, path: Path, *, subset: str = "", split: str = "
         return False
 
     def is_data(file: Path) -> bool:
-        name = file.relative_to(path)
+        name = file.relative_to(root)
         if any(part.startswith(".") for part in name.parts):
             return False
-        if layout.name != "text" and _NO_DATA.match(file.name):
+        if (has_rows or file.suffix == ".csv") and _NO_DATA.match(file.name):
             return drop("no data")
         if _matches(name, layout.not_globs):
             return drop("another format")
         return True
 
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and is_data(file)]
+    there = list(files_below(path, leave_out=leave_out))
+    root = _root_of(path, there)
+    has_rows = layout.name != "text" or any(_ROWS.search(file.name) for file in there)
+    files = [file for file in there if is_data(file)]
     wanted = layout.subsets.get(subset, ())
     globs = wanted or tuple(glob for own in layout.subsets.values() for glob in own) or layout.globs
-    fitting = [file for file in files if _matches(file.relative_to(path), globs)]
+    fitting = [file for file in files if _matches(file.relative_to(root), globs)]
     # A part of a corpus may be given for the whole: its folders are then above.
     fitting = fitting or [file for file in files if _matches(file, globs)]
     if fitting or wanted:
         kept = set(fitting)
         files = [file for file in files if file in kept or drop("not of this layout or subset")]
     if not subset:
-        _refuse_overlap(layout, [file.relative_to(path) for file in files])
+        _refuse_overlap(layout, [file.relative_to(root) for file in files])
     if layout.splits:
-        files = [file for file in files if _split(file.relative_to(path)) == split or drop("another split")]
+        files = [file for file in files if _split(file.relative_to(root)) == split or drop("another split")]
     if not files:
         why = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.items()) or "the folder is empty"
         raise MathwrightError(
@@ -321,6 +330,17 @@ def choose_files(layout: Layout, path: Path, *, subset: str = "", split: str = "
             hint="give the folder that holds the publisher's folders; see docs/corpora.md, --subset and --split",
         )
     return Files(chosen=files, left_out=left_out)
+
+
+def _root_of(path: Path, files: list[Path]) -> Path:
+    """The folder whose files these are: a snapshot, where the path is a data set in the hub's cache."""
+    snapshots = path / "snapshots"
+    inside = [file for file in files if file.is_relative_to(snapshots)]
+    return snapshots / inside[0].relative_to(snapshots).parts[0] if inside and len(inside) == len(files) else path
+
+
+_ROWS = re.compile(r"\.(?:jsonl?|ndjson|parquet|arrow)(?:\.\w+)?$")
+"""Names of files with rows: beside them a README is no document."""
 
 
 def _refuse_overlap(layout: Layout, files: list[Path]) -> None:

@@ -96,14 +96,14 @@ class Plan:
             return None
 
 
-def make_plan(options: Options) -> Plan:
-    """Look at all files of a corpus and cut the work into jobs.
+def make_plan(options: Options, *, leave_out: Path | None = None) -> Plan:
+    """Look at all files of a corpus, but for those in the folder that is written, and cut the work into jobs.
 
     Raises MathwrightError where there is nothing to read, and for a layout or a column that is not in the files.
     """
     layout = options.found_layout
     path = Path(options.path)
-    files = choose_files(layout, path, subset=options.subset, split=options.split)
+    files = choose_files(layout, path, subset=options.subset, split=options.split, leave_out=leave_out)
     sources: list[Source] = []
     unread: dict[str, str] = {}
     for file in files.chosen:
@@ -164,8 +164,7 @@ def _require_fields(layout: Layout, sources: list[Source]) -> None:
     for file in tables:
         if not wanted & set(named[file.path]):
             _refuse(layout, file.path, named[file.path])
-    has_text = any(file.kind == "text" for file in files)
-    if others and not has_text and not any(wanted & set(named[file.path]) for file in others):
+    if others and not any(wanted & set(named[file.path]) for file in others):
         _refuse(layout, others[0].path, named[others[0].path])
 
 

@@ -75,8 +75,10 @@ def import_corpus(
         raise MathwrightError(f"heldout_share is {options.heldout_share}", hint="give a share from 0 to below 1")
     if not 0 < options.similarity <= 1:
         raise MathwrightError(f"similarity is {options.similarity}", hint="give a share above 0, at most 1")
+    if num_workers is not None and num_workers < 0:
+        raise MathwrightError(f"--workers is {num_workers}", hint="give 0 or more")
     options = replace(options, path=_local(options))
-    plan = make_plan(options)
+    plan = make_plan(options, leave_out=out)
     _check_other_inputs(options)
     known = Plan.read(out / WORK)
     _require_same(known, plan, out)

@@ -35,7 +35,7 @@ from mathwright.corpus.importing.plan import Options, Plan, Source
 from mathwright.corpus.importing.texts import NoTextError
 from mathwright.errors import MathwrightError
 from mathwright.files import write_json, write_lines
-from mathwright.lines import json_text
+from mathwright.lines import json_text, plain_json
 from mathwright.lm.shards import ShardWriter
 from mathwright.records import Document
 from mathwright.unpack import DamagedFileError
@@ -190,7 +190,7 @@ def document_row(layout: Layout, row: dict[str, Any], archive: str, number: int)
     document = Document(
         url=url.encode("utf-8", "replace").decode("utf-8"), title="", text=text, archive=archive, offset=number
     )
-    return {**to_row(document), "metadata": json_text(_json_value(rest), default=_plain)}
+    return {**to_row(document), "metadata": json_text(plain_json(rest))}
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
@@ -198,20 +198,6 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
-
-
-def _json_value(value: Any) -> Any:
-    """The value without NaN and infinities, which are no JSON."""
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, dict):
-        return {name: _json_value(item) for name, item in value.items()}
-    return [_json_value(item) for item in value] if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> str:
-    """Dates, decimals and bytes of Parquet as text."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 class _Counts:

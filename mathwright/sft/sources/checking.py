@@ -67,6 +67,10 @@ def reasons_against(proposed: Sequence[tuple[Draft, Working]], run: Run) -> list
     free = [i for i in worded if not proposed[i][0].choices]
     verdicts = check_responses([(_response(*proposed[i]), proposed[i][0].answer) for i in free])
     for i, verdict in zip(free, verdicts, strict=True):
+        if proposed[i][1].unboxed:
+            contradicts = verdict.status == "incorrect" and _NAMES_ANSWER.search(proposed[i][1].unboxed[-_TAIL:])
+            reasons[i] = CONTRADICTS if contradicts else ""
+            continue
         reasons[i] = {"incorrect": CONTRADICTS, "unparsable_prediction": "names no answer"}.get(verdict.status, "")
     for i in worded:
         draft, working = proposed[i]
@@ -75,14 +79,26 @@ def reasons_against(proposed: Sequence[tuple[Draft, Working]], run: Run) -> list
     return reasons
 
 
+_NAMES_ANSWER = re.compile(r"answer|####|答案|故选", re.IGNORECASE)
+_TAIL = 200
+"""So many characters at the end of a solution without a box are looked at for words that name its answer."""
+
+
 def _response(draft: Draft, working: Working) -> str:
+    if working.unboxed:  # the box at its end is ours: what it says itself is judged
+        return working.unboxed
     return response_text(Solution(problem_id="", format=working.format, parts=working.parts, answer=draft.answer))
 
 
 def _names(working: Working, draft: Draft) -> bool:
     """Whether the last words have the reference in their last box, letter for letter: there is nothing to compare."""
     last = working.parts[-1]
-    return not draft.choices and last.kind == "text" and (last_boxed(last.text) or "").strip() == draft.answer.strip()
+    return (
+        not draft.choices
+        and not working.unboxed
+        and last.kind == "text"
+        and (last_boxed(last.text) or "").strip() == draft.answer.strip()
+    )
 
 
 _CHOSEN = re.compile(

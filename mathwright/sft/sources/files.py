@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mathwright.errors import MathwrightError
+from mathwright.files import files_below
 from mathwright.lines import is_text
 from mathwright.unpack import DamagedFileError, open_bytes, packed
 
@@ -44,8 +45,9 @@ class BadRow:
     """Its beginning."""
 
 
-def find_files(path: Path, patterns: Sequence[str] = ()) -> list[Path]:
-    """The file itself, or the data files below a folder: those of `patterns`, where any matches, else all.
+def find_files(path: Path, patterns: Sequence[str] = (), *, leave_out: Path | None = None) -> list[Path]:
+    """The file itself, or the data files below a folder: those of `patterns`, where any matches, else all; but for
+    those in the folder `leave_out`, which is being written.
 
     Files of tests come first, so that a question of theirs is known before the training files are read. Raises
     MathwrightError where there is none.
@@ -56,22 +58,36 @@ def find_files(path: Path, patterns: Sequence[str] = ()) -> list[Path]:
         raise MathwrightError(
             f"{path}: no such file or folder", hint="name the data set's file, or the folder it is in"
         )
-    found = [file for pattern in patterns for file in path.rglob(pattern) if file.is_file()]
-    found = found or [file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES)]
+    files = list(files_below(path, leave_out=leave_out))
+    found = [file for file in files if any(file.match(pattern) for pattern in patterns)]
+    found = found or [file for file in files if file.name.endswith(SUFFIXES)]
     if not found:
         raise MathwrightError(f"{path}: no data file", hint=f"files that are read: {', '.join(SUFFIXES)}")
-    return sorted(set(found), key=lambda file: (split_of(file) == "train", file))
+    return sorted(found, key=lambda file: (split_of(file, path) == "train", file))
 
 
-def split_of(file: Path) -> str:
-    """The split a file's name or its folder tells: train, validation or test; train where neither does."""
-    for name in (file.name, file.parent.name):
-        words = re.split(r"[^a-z]+", name.lower())
-        if found := [SPLITS[word] for word in words if word in SPLITS]:
-            return found[0]
-        if not re.fullmatch(r"(?:part|data|shard|file)?[-_]?\d[-_\d]*(?:of[-_]?\d+)?\.[\w.]+", file.name):
-            break  # only a file without a name of its own (0000.parquet) is named by its folder
+_SPLIT_WORD = re.compile(r"(train|test|valid|val|dev)(?:ing|s|ation)?(?:set|split)?\d*")
+
+
+def split_of(file: Path, root: Path | None = None) -> str:
+    """The split that a file's name tells, or a folder it is in, the nearest first and none above `root`: train,
+    validation or test; train where none does."""
+    for word in re.split(r"[^a-z0-9]+", file.name.lower()):
+        if found := _SPLIT_WORD.fullmatch(word):
+            return SPLITS[found[1]]
+    for folder in file.parents:
+        highest = root is None or folder == root
+        if highest and not _NAMELESS.fullmatch(file.name):
+            break  # "test" may be what its owner calls a folder of trials
+        if found := _SPLIT_WORD.fullmatch(folder.name.lower()):
+            return SPLITS[found[1]]
+        if highest:
+            break
     return "train"
+
+
+_NAMELESS = re.compile(r"(?:part|data|shard|file)?[-_]?\d[-_\d]*(?:of[-_]?\d+)?\.[\w.]+")
+"""Files without names of their own, such as 0000.parquet."""
 
 
 def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
@@ -81,6 +97,8 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     """
     with file.open("rb") as opened:
         magic = opened.read(4)
+    if magic == b"ARRO":
+        raise MathwrightError(f"{file}: an Arrow file", hint="write it as Parquet: dataset.to_parquet(...)")
     if magic == b"PAR1":
         yield from _parquet_rows(file)
         return
@@ -106,12 +124,15 @@ def _parquet_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     pyarrow = _pyarrow(file)
     import pyarrow.parquet as parquet
 
+    from mathwright.arrow_rows import plain_rows
+
     number = 0
     try:
         with parquet.ParquetFile(file) as table:
             for batch in table.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
-                    yield f"{file}, row {number}", row
+                for row in plain_rows(batch):
+                    shown = BadRow(reason="invalid UTF-8") if row is None else row
+                    yield f"{file}, row {number}", shown
                     number += 1
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise MathwrightError(f"{file}: damaged after row {number:,}: {error}", hint="download it again") from error
@@ -119,7 +140,8 @@ def _parquet_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
 
 def _zip_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     with zipfile.ZipFile(file) as archive:
-        for name in sorted(archive.namelist()):
+        names = sorted(archive.namelist(), key=lambda name: (split_of(file / name, file) == "train", name))
+        for name in names:
             if name.endswith((".json", ".jsonl")) and not name.startswith("__MACOSX"):
                 with archive.open(name) as member:
                     yield from _text_rows(io.BufferedReader(member), f"{file}/{name}")  # type: ignore[arg-type]
@@ -148,8 +170,12 @@ def _is_lines(first: bytes) -> bool:
         return False
     try:
         value = json.loads(begun)
-    except ValueError:
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and begun[error.pos : error.pos + 1] == b"{":
+            return False  # objects one after another on a line
         return begun[:1] == b"{" and len(begun) > 2  # a damaged line, or a string with a bare line end
+    except (ValueError, RecursionError):
+        return True
     return not (isinstance(value, list) and value and all(isinstance(item, dict | list) for item in value)
                 and not _is_conversation(value))  # fmt: skip
 
@@ -200,7 +226,7 @@ def _joined(line: bytes, pending: list[bytes], stream: BinaryIO) -> tuple[int, A
 
 def _object(line: bytes) -> Any:
     try:
-        text = line.decode()
+        text = line.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError:
         return BadRow(reason="invalid UTF-8", text=line[:200].decode(errors="replace"))
     try:

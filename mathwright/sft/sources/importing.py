@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,9 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from mathwright.answers import check_responses
 from mathwright.errors import MathwrightError
 from mathwright.files import atomic, whole_lines, write_lines
-from mathwright.lines import json_text
+from mathwright.lines import json_text, plain_json
 from mathwright.problems.fields import LayoutError
 from mathwright.problems.layouts import Draft, Dropped, unusable
 from mathwright.problems.rows import read_records
@@ -84,9 +86,11 @@ def import_solutions(
     options = options or ImportOptions()
     if options.split not in ("", *SPLITS.values()):
         raise MathwrightError(f"--split is {options.split!r}", hint="train, validation or test")
+    if options.limit is not None and options.limit < 1:
+        raise MathwrightError(f"--limit is {options.limit}", hint="give a number of problems above 0")
     if options.fields and source.name != "jsonl":
         raise MathwrightError(f"the layout {source.name} has its own fields", hint="name fields with the layout jsonl")
-    files = find_files(path, source.files)
+    files = find_files(path, source.files, leave_out=out)
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     mark = fingerprint("sft import", source.name, stats, to_json(options), benchmarks)
     stage = _open(out, mark)
@@ -94,10 +98,13 @@ def import_solutions(
         kept = {"problems": out / PROBLEMS, "solutions": out / SOLUTIONS}
         return {name: sum(1 for _ in whole_lines(file)) for name, file in kept.items()}
     importing = _Import(source, stage, options, find_contaminated)
+    importing.root = path if path.is_dir() else path.parent
     with ExitStack() as stack:
         importing.open(stack, sandbox)
         for file in files:
             importing.read(file)
+        if not importing.num_rows:
+            raise MathwrightError(f"{path}: no rows", hint="the file is empty; fetch it again")
     return importing.finish()
 
 
@@ -144,6 +151,8 @@ class _Import:
         self.solutions_seen: set[bytes] = set()
         self.ids: set[str] = set()
         self.withdrawn: set[str] = set()
+        self.root = Path()
+        """Folder of the set: no folder above it says what is a test."""
         self.num_rows = self.num_problems = self.num_solutions = self.num_given = 0
         self.dropped: Counter[str] = Counter()
         self.dropped_solutions: Counter[str] = Counter()
@@ -173,10 +182,15 @@ class _Import:
 
     def read(self, file: Path) -> None:
         rows = iter(read_rows(file))
-        split = split_of(file)
+        packed = zipfile.is_zipfile(file)
+        split = split_of(file, self.root)
         with self.stage.progress(file.name, None) as advance:
             while not self.is_full and (batch := list(islice(rows, BATCH_ROWS))):
-                read = [row for place, value in batch if (row := self._read_row(place, value, split)) is not None]
+                read = [
+                    row
+                    for place, value in batch
+                    if (row := self._read_row(place, value, _split_in(file, place) if packed else split)) is not None
+                ]
                 self._keep(read)
                 advance(len(batch))
 
@@ -191,6 +205,9 @@ class _Import:
             )
         except LayoutError as error:
             read = Dropped(reason=f"not the layout: {error}")
+        except (TypeError, AttributeError, KeyError, IndexError, ValueError, OverflowError) as error:
+            # a value of another type than the layout's, which a reader did not look for
+            read = Dropped(reason=f"not the layout: {type(error).__name__} where a column is of another type")
         if isinstance(read, Dropped):
             self._drop(place, read.reason, {"row": value})
             return None
@@ -199,7 +216,7 @@ class _Import:
 
     def _drop(self, place: str, reason: str, row: Mapping[str, Any]) -> None:
         self.dropped[reason] += 1
-        self.stage.reject("problems", {"place": place, **row}, reason)
+        self.stage.reject("problems", {"place": place, **plain_json(row)}, reason)
 
     def _drop_solution(self, row: _Row, reason: str, text: str) -> None:
         self.dropped_solutions[reason] += 1
@@ -266,7 +283,7 @@ class _Import:
         if digest in self.known:
             self._drop(row.place, "asked in a known folder", {"question": draft.question})
         elif first is not None and not (first.split == "train" and row.split != "train"):
-            if first.answer.strip() != draft.answer.strip():
+            if not _same_answer(first.answer, draft.answer):
                 self._drop(row.place, "same question, another answer", {"question": draft.question, "first": first.id})
             else:
                 self.dropped["same question"] += 1  # its solutions go to the first one: nothing is lost
@@ -411,6 +428,20 @@ class _Import:
         self.dropped["training question asked in the test"] += len(problems) - len(kept)
         self.dropped_solutions["training question asked in the test"] += len(solutions) - len(stay)
         self.num_problems, self.num_solutions = len(kept), len(stay)
+
+
+def _split_in(file: Path, place: str) -> str:
+    """The split that the name of a member of a zip file tells, or else that of the file."""
+    member = re.split(r":\d+\Z|, (?:item|byte) ", place)[0]
+    found = split_of(Path(member), file)
+    return split_of(file, file.parent) if found == "train" else found
+
+
+def _same_answer(first: str, other: str) -> bool:
+    """Whether two answers to one question are one: 1/2, \\frac{1}{2} and 0.5."""
+    if first.strip() == other.strip():
+        return True
+    return check_responses([(f"The answer is \\boxed{{{other.strip()}}}.", first)])[0].status == "correct"
 
 
 def _problems(folder: Path) -> Iterator[Problem]:

@@ -380,6 +380,10 @@ def _first(row: Row, *names: str) -> Any:
 
 
 def _as_answer(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list | dict):
+        raise LayoutError("the answer is a list or an object")
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value).strip()
 
 

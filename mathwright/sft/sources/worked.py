@@ -24,6 +24,8 @@ class Working:
 
     format: SolutionFormat
     parts: tuple[Part, ...]
+    unboxed: str = ""
+    """Its words as they were before the reference answer was put in a box behind them; "" where they had one."""
 
     @property
     def text(self) -> str:
@@ -98,18 +100,22 @@ def working_from(parts: tuple[Part, ...], answer: str, language: str) -> Working
     if not any(part.kind != "output" for part in parts):
         return "empty solution"
     kinds = [part.kind for part in parts]
+    unboxed = ""
     if "code" not in kinds:
         if "output" in kinds:
             return "output without a program"
         text = "\n\n".join(part.text for part in parts)
-        parts, made = (Part(kind="text", text=with_box(text, answer, language)),), "cot"
+        boxed = with_box(text, answer, language)
+        if boxed != text.rstrip() and boxed.startswith(text.rstrip()):
+            unboxed = text
+        parts, made = (Part(kind="text", text=boxed),), "cot"
     elif "output" not in kinds:
         if kinds.count("code") > 1:
             return "several programs without their output"
         parts, made = tuple(part for part in parts if part.kind == "code"), "pot"
     else:
         made = "tool"
-    working = Working(format=made, parts=parts)  # type: ignore[arg-type]
+    working = Working(format=made, parts=parts, unboxed=unboxed)  # type: ignore[arg-type]
     try:
         response_text(Solution(problem_id="", format=working.format, parts=parts, answer=answer))
     except MathwrightError:
@@ -117,6 +123,8 @@ def working_from(parts: tuple[Part, ...], answer: str, language: str) -> Working
     return working
 
 
+_PERCENT = re.compile(r"(?<!\\)%")
+"""In TeX the rest of the line behind it is a comment."""
 _ENDING = re.compile(
     r"(?:^|(?<=\s))(?:####\s*|(?:so |thus |therefore |hence )?,?\s*the (?:final )?answer is:?\s*)"
     r"(?P<answer>[^\n]+?)\s*\.?\s*\Z",
@@ -136,7 +144,7 @@ def with_box(text: str, answer: str, language: str) -> str:
     ending = _ENDING.search(window)
     if ending is not None and ending["answer"].strip("$ .").replace(",", "") == answer.strip("$ .").replace(",", ""):
         text = text[: len(text) - len(window) + ending.start()].rstrip()
-    sentence = WORDING["zh" if language == "zh" else "en"].boxed_ending.format(answer=answer)
+    sentence = WORDING["zh" if language == "zh" else "en"].boxed_ending.format(answer=_PERCENT.sub(r"\\%", answer))
     return f"{text}\n{sentence}" if text else sentence
 
 

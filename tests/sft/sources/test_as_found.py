@@ -1,0 +1,128 @@
+"""Published solutions as they lie about: contradictions, splits named by folders and members, values of other types."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mathwright.errors import MathwrightError
+from mathwright.lines import file_lines
+from mathwright.sft.sources.catalogue import SOURCES
+from mathwright.tools.sandbox import Sandbox
+from tests.sft.sources.rows import ROWS
+from tests.sft.sources.test_importing import imported, lines, sandbox, write
+
+__all__ = ["sandbox"]
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        ("We get 3+4. The answer is 7.", "8"),
+        ("Work.\n#### 7", "8"),
+        ("So the answer is (B).", "C"),
+        ("Adding up.\n\nAnswer: 7", "8"),
+        ("**Final Answer**: 7", "8"),
+        ("三加四,所以答案是7。", "8"),
+    ],
+)
+def test_what_a_solution_says_is_judged_not_the_box_put_behind_it(
+    solution: str, answer: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    row = {"question": "How many?", "solution": solution, "answer": answer}
+    problems, solutions, _, dropped = imported("jsonl", write(tmp_path, [row]), tmp_path / "out", sandbox)
+    assert len(problems) == 1 and not solutions
+    assert dropped == {"answer contradicts the solution": 1}
+
+
+@pytest.mark.parametrize("solution", ["We get 3+5. The answer is 8.", "There are 3, then 5 more come.", "So 3 + 5 = 8"])
+def test_a_solution_that_agrees_or_names_nothing_is_kept(solution: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    row = {"question": "How many?", "solution": solution, "answer": "8"}
+    _, solutions, _, _ = imported("jsonl", write(tmp_path, [row]), tmp_path / "out", sandbox)
+    assert solutions[0].parts[-1].text.endswith("$\\boxed{8}$.")
+
+
+def math_row(question: str) -> dict[str, Any]:
+    return {**ROWS["math"][0], "problem": question}
+
+
+def test_the_split_is_that_of_a_higher_folder(tmp_path: Path, sandbox: Sandbox) -> None:
+    for split in ("train", "test"):
+        file = tmp_path / "MATH" / split / "algebra" / "1.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(math_row(f"Of {split}?")))
+    problems, *_ = imported("math", tmp_path / "MATH", tmp_path / "out", sandbox)
+    assert {p.question: p.split for p in problems} == {"Of train?": "train", "Of test?": "test"}
+
+
+def test_the_split_is_that_of_a_member_of_a_zip(tmp_path: Path, sandbox: Sandbox) -> None:
+    with zipfile.ZipFile(tmp_path / "MATH.zip", "w") as archive:
+        for split in ("train", "test"):
+            archive.writestr(f"MATH/{split}/algebra/1.json", json.dumps(math_row(f"Of {split}?")))
+    problems, *_ = imported("math", tmp_path / "MATH.zip", tmp_path / "out", sandbox)
+    assert {p.question: p.split for p in problems} == {"Of train?": "train", "Of test?": "test"}
+
+
+def test_answers_written_differently_are_one_answer(tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = [
+        {"question": "How much?", "solution": f"Step {i}.\nThe answer is: {answer}", "answer": answer}
+        for i, answer in enumerate(["1/2", "\\frac{1}{2}", "0.5", "0.7"])
+    ]
+    problems, solutions, dropped, _ = imported("jsonl", write(tmp_path, rows), tmp_path / "out", sandbox)
+    assert len(problems) == 1 and len(solutions) == 3
+    assert dropped == {"same question": 2, "same question, another answer": 1}
+
+
+def test_an_answer_in_a_list(tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = [{"question": "q1", "answer": ["3"]}, {"question": "q2", "answer": {"value": "3"}}]
+    problems, _, dropped, _ = imported("jsonl", write(tmp_path, rows), tmp_path / "out", sandbox)
+    assert [p.answer for p in problems] == ["3"]
+    assert dropped == {"not the layout: the answer is a list or an object": 1}
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "jsonl" and isinstance(ROWS[name][0], dict)])
+@pytest.mark.parametrize("value", [5, True, [None], {"a": 1}, [5], "x"], ids=repr)
+def test_values_of_another_type_set_a_row_aside(name: str, value: Any, tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = [{**row, column: value} for row in ROWS[name][:1] for column in row]
+    (tmp_path / "data.jsonl").write_text(lines(rows))
+    try:
+        imported(name, tmp_path / "data.jsonl", tmp_path / "out", sandbox)
+    except MathwrightError as error:
+        assert "no problem is left" in str(error)
+
+
+def test_a_row_with_a_date_can_be_set_aside(tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = {"question": ["q1", "q2"], "answer": ["", "3"], "when": [dt.datetime(2024, 1, 2, tzinfo=dt.UTC)] * 2}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    problems, _, dropped, _ = imported("jsonl", tmp_path / "a.parquet", tmp_path / "out", sandbox)
+    assert len(problems) == 1 and dropped.total() == 1
+    (aside,) = map(json.loads, file_lines(tmp_path / "out/rejected/problems.jsonl"))
+    assert aside["row"]["when"].startswith("2024-01-02")
+
+
+def test_objects_one_after_another_on_a_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = [{"question": f"q{i}", "answer": str(i)} for i in range(3)]
+    (tmp_path / "a.json").write_text("".join(map(json.dumps, rows)))
+    problems, *_ = imported("jsonl", tmp_path / "a.json", tmp_path / "out", sandbox)
+    assert [p.answer for p in problems] == ["0", "1", "2"]
+
+
+def test_an_empty_file_and_a_limit_of_none(tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "a.jsonl").write_text("")
+    with pytest.raises(MathwrightError, match="no rows"):
+        imported("jsonl", tmp_path / "a.jsonl", tmp_path / "out", sandbox)
+    with pytest.raises(MathwrightError, match="--limit is 0"):
+        imported("jsonl", tmp_path / "a.jsonl", tmp_path / "out", sandbox, limit=0)
+
+
+def test_a_percent_in_the_box_is_no_comment(tmp_path: Path, sandbox: Sandbox) -> None:
+    row = {"question": "How much?", "solution": "Half of it.", "answer": "50%"}
+    _, (solution,), *_ = imported("jsonl", write(tmp_path, [row]), tmp_path / "out", sandbox)
+    assert "\\boxed{50\\%}" in solution.parts[0].text
