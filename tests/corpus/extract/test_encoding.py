@@ -231,3 +231,22 @@ def test_wide_encodings_show(encoding: str) -> None:
 @pytest.mark.parametrize("name", ["hex", "rot13", "undefined", "cp037", "punycode", "x\0y", "no-such"])
 def test_a_name_that_no_page_can_be_in_is_none(name: str) -> None:
     assert decode("<p>dérivée à l'".encode("cp1252"), name) == "<p>dérivée à l'"
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        pytest.param("<p>数学是研究数量、\n结构的学科", "数学是研究数量、结构的学科", id="Chinese"),
+        pytest.param("<p>関数が\r\n\t区間で\n連続", "関数が区間で連続", id="Japanese, Windows' line ends, indentation"),
+        pytest.param("<p>数学<b>研究</b>\n数量，\n<b>结构</b>", "数学研究数量，结构", id="tags in a line"),
+        pytest.param("<p>数学\n“结构”\n的", "数学“结构”的", id="quotes"),
+        pytest.param("<p>数学\nmath\n数学 5\n数", "数学 math 数学 5 数", id="words between"),
+        pytest.param("<p>수학은\n학문", "수학은 학문", id="Korean has spaces"),
+        pytest.param("<p>数学<br>\n结构", "数学\n结构", id="a break"),
+        pytest.param("<p>数学\n<p>结构", "数学\n\n结构", id="paragraphs"),
+        pytest.param("<pre>数学\n结构</pre><p>数\n学", "数学\n结构\n\n数学", id="kept as it stands"),
+        pytest.param("<script>a='<pre>'</script><p>数\n学", "数学", id="a tag in a script"),
+    ],
+)
+def test_a_line_end_between_chinese_characters_is_no_space(html: str, expected: str) -> None:
+    assert extract(f"<html><body><article>{html}</article></body></html>".encode(), "").text == expected
