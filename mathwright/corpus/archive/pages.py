@@ -20,6 +20,7 @@ from mathwright.corpus.archive.http_body import MAX_CODINGS, codings_of, decode_
 from mathwright.corpus.archive.records import Gap, Record, read_records
 from mathwright.corpus.archive.remote import fetch_range, open_archive
 from mathwright.corpus.archive.stretch import Block
+from mathwright.corpus.archive.zipped import ZIP_MAGIC, Part, parts_of
 from mathwright.records import Damage, Document, Page
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -48,7 +49,8 @@ def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None 
     """The HTML pages of a web archive, in order, and a `Damage` for each stretch that is unreadable.
 
     The archive is a WARC or ARC file, plain or compressed (gzip, LZ4, Zstandard), at a path or any URL that fsspec
-    opens (https://, s3://): then it is brought into a temporary file first, which goes when reading ends.
+    opens (https://, s3://): then it is brought into a temporary file first, which goes when reading ends. Those in a
+    zip file (WACZ) are read one after the other; one that is compressed there is unpacked into a temporary file.
 
     A page is a response with status 200 and an HTML content type (or none, where the body begins as HTML does), HTML
     without any HTTP header, or a resource record of such a type; its body comes without HTTP chunking and compression.
@@ -59,7 +61,8 @@ def read_pages(path: str | Path, *, start: int = 0, counts: Counter[str] | None 
     "body_cut".
 
     `start` is the `offset` of a page, in bytes: reading from there gives what a whole read gives from the first page
-    of that offset on. All records in one compressed frame have the offset of that frame.
+    of that offset on. All records in one compressed frame have the offset of that frame, and all in a compressed member
+    of a zip file that of the member.
 
     Memory does not grow with the archive. Raises MathwrightError where the archive is missing or cannot be opened;
     damage never raises.
@@ -90,11 +93,12 @@ def read_page_at(archive: str | Path, offset: int, length: int) -> Page | Damage
     no page lies there. Raises MathwrightError where the archive cannot be reached.
     """
     counts: Counter[str] = Counter()
-    reason = "no record begins here"
-    data = ArchiveFile(io.BytesIO(fetch_range(archive, offset, length)))
-    for item in read_records(data, 0, frozenset({"response", "resource"})):
+    data = fetch_range(archive, offset, length)
+    is_zip = data.startswith(ZIP_MAGIC)
+    reason = "a compressed member of a zip file: read all of it" if is_zip else "no record begins here"
+    for item in read_records(ArchiveFile(io.BytesIO(data)), 0, frozenset({"response", "resource"})):
         if isinstance(item, Gap):
-            reason = item.reason
+            reason = reason if is_zip else item.reason
             break
         page = _to_page(str(archive), item, counts)
         if page is not None:
@@ -114,17 +118,27 @@ def _read(
 ) -> Iterator[T | Damage]:
     counts = Counter() if counts is None else counts
     with open_archive(path) as file:
-        archive = ArchiveFile(file)
-        if archive.size == 0:
-            counts["damaged"] += 1
-            yield Damage(archive=str(path), offset=0, size_bytes=0, reason="empty file")
-        for item in read_records(archive, start, wanted):
-            if isinstance(item, Gap):
-                counts["damaged"] += 1
-                yield Damage(archive=str(path), offset=item.offset, size_bytes=item.size, reason=item.reason)
-            elif (converted := convert(str(path), item, counts)) is not None:
-                counts[name] += 1
-                yield converted
+        for part in parts_of(file, start):
+            for item in _items(part, start, wanted):
+                item.offset = part.place(item.offset)
+                if isinstance(item, Gap):
+                    counts["damaged"] += 1
+                    yield Damage(archive=str(path), offset=item.offset, size_bytes=item.size, reason=item.reason)
+                elif (converted := convert(str(path), item, counts)) is not None:
+                    counts[name] += 1
+                    yield converted
+
+
+def _items(part: Part, start: int, wanted: frozenset[str]) -> Iterator[Record | Gap]:
+    """The records of one archive in a file from an offset of the file on, and the gaps between them."""
+    if part.archive.size == 0 and not part.problem:
+        yield Gap(0, 0, "empty file" if part.end is None else "an empty member of a zip file")
+    for item in read_records(part.archive, 0 if part.is_packed else max(0, start - part.offset), wanted):
+        if isinstance(item, Gap) and part.is_packed:
+            item.size = 0
+        yield item
+    if part.problem:
+        yield Gap(0, (part.end or part.offset) - part.offset, part.problem)
 
 
 # --- from record to page -----------------------------------------------------------------------------
