@@ -33,7 +33,10 @@ _LINE_OF_CHINESE = re.compile(rf"\n[ \t\r]*+(?=((?:<[^<>]++>)*+)[{_CHINESE}“�
 _ENDS_IN_CHINESE = re.compile(rf"[{_CHINESE}”’—…]")
 _LOOKED_BACK = 300
 _AS_IT_STANDS = re.compile(r"<(/?)(pre|listing|xmp|textarea|script|style)\b", re.IGNORECASE)
-SIGNS = (":math", "/>", "msEquation", "shadowrootmode")
+_OFTEN = ("、", "。", "，", "．", "的", "の")
+_SHORT = 4000
+"""So short a page may have none of _OFTEN, and is looked through in no time."""
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode", *_OFTEN)
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -56,7 +59,7 @@ def as_html(source: str, present: frozenset[str]) -> str:
         source = _with_shadows(source)
     if ":math" in present:
         source = _without_prefixes(source)
-    if not source.isascii() and _LINE_OF_CHINESE.search(source) is not None:
+    if not (source.isascii() or (len(source) > _SHORT and present.isdisjoint(_OFTEN))):
         source = _with_lines_joined(source)
     if "/>" in present and _XHTML.search(source, 0, _LOOKED_AT) is not None:
         source = _SELF_CLOSED.sub(r"<\1\2></\1>", source)

@@ -250,3 +250,8 @@ def test_a_name_that_no_page_can_be_in_is_none(name: str) -> None:
 )
 def test_a_line_end_between_chinese_characters_is_no_space(html: str, expected: str) -> None:
     assert extract(f"<html><body><article>{html}</article></body></html>".encode(), "").text == expected
+
+
+def test_lines_of_a_long_chinese_page_are_joined() -> None:
+    page = "<html><body><article>" + "<p>数学是研究数量、\n结构以及空间\n等概念的学科。</p>\n" * 300
+    assert extract(page.encode(), "").text == "\n\n".join(["数学是研究数量、结构以及空间等概念的学科。"] * 300)
