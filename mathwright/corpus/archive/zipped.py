@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -25,7 +26,9 @@ _ENDINGS = tuple(
 )
 _PIECE_BYTES = 16 << 10
 """An error takes with it all that was read at once."""
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError)
+_DAMAGED = (zipfile.BadZipFile, struct.error, NotImplementedError, OverflowError, ValueError, OSError)
+"""What zipfile raises where the directory is damaged."""
+_UNREADABLE = (*_DAMAGED, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 """What zipfile raises where a member is damaged, encrypted or compressed in a way it does not know."""
 
 
@@ -73,8 +76,9 @@ def _members(file: BinaryIO) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(file) as archive:
             found = [member for member in archive.infolist() if member.filename.lower().endswith(_ENDINGS)]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):  # what zipfile raises where it is damaged
+    except _DAMAGED:
         return []
+    found = [member for member in found if member.header_offset >= 0]  # else the directory is damaged
     return sorted(found, key=lambda member: member.header_offset)
 
 

@@ -356,6 +356,19 @@ def test_damage_in_a_zip_file_costs_what_it_touches(archive: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_file_never_raises(archive: Path, compression: int) -> None:
+    records = [response(f"http://e.org/{number}", b"<p>text " * 50) for number in range(3)]
+    data = wacz(archive, [("archive/a.warc", b"".join(records)), ("archive/b.arc", b"")], compression)
+    rng = random.Random(1)
+    for _ in range(100):
+        harmed = bytearray(data)
+        for _ in range(rng.choice([1, 30])):
+            harmed[-1 - rng.randrange(rng.choice([300, len(data)]))] = rng.randrange(256)
+        archive.write_bytes(bytes(harmed))
+        list(read_pages(archive))
+
+
 def test_a_zip_file_without_its_directory_is_read_as_it_stands(archive: Path) -> None:
     records = [response(f"http://e.org/{number}", b"<p>text") for number in range(3)]
     data = wacz(archive, [("archive/a.warc", b"".join(records))], zipfile.ZIP_STORED)
