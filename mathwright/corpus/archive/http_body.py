@@ -15,7 +15,9 @@ MAX_BODY_BYTES = 64 << 20
 MAX_CODINGS = 3
 """A body coded more often is not decoded: servers use one coding, proxies may add another."""
 
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"[ \t]*(?:0[xX])?([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
+_MAX_CHUNKINGS = 3
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 """Control characters of no text encoding but UTF-16, which nobody sends under a wrong Content-Encoding."""
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -40,8 +42,12 @@ def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -
     """
     body, complete = payload, True
     transfer = codings_of(transfer_encoding)
-    if "chunked" in transfer_encoding.lower():
-        body, complete = _dechunk(body)
+    chunkings = transfer_encoding.lower().count("chunked")
+    for number in range(_MAX_CHUNKINGS):
+        unchunked, whole, is_all = _dechunk(body)
+        if number >= chunkings and not is_all:
+            break  # else it is chunks that nothing names, or that were chunked once more: text never looks so
+        body, complete = unchunked, complete and whole
     codings = codings_of(content_encoding) + [coding for coding in transfer if coding in _DECODERS]
     if not codings and body.startswith(_GZIP_MAGIC):
         codings = ["gzip"]  # no text begins so: the archive has lost the header
@@ -55,23 +61,26 @@ def decode_body(payload: bytes, transfer_encoding: str, content_encoding: str) -
     return body, complete
 
 
-def _dechunk(payload: bytes) -> tuple[bytes, bool]:
+def _dechunk(payload: bytes) -> tuple[bytes, bool, bool]:
+    """A body without its chunk sizes; whether it was there to its end; whether it is chunks and no more."""
     chunks: list[bytes] = []
-    position = 0
+    lines = _EMPTY_LINES.match(payload)
+    position = 0 if lines is None else lines.end()
     while (size := _CHUNK_SIZE.match(payload, position)) is not None:
         length = int(size[1], 16)
         if length == 0:
-            return b"".join(chunks), True
+            is_all = bool(chunks) and len(payload) - size.end() < 100 and not payload[size.end() :].strip()
+            return b"".join(chunks), True, is_all
         chunk = payload[size.end() : size.end() + length]
         chunks.append(chunk)
         position = size.end() + length
         if len(chunk) < length:
-            return b"".join(chunks), False
+            return b"".join(chunks), False, False
         position += 2 if payload.startswith(b"\r\n", position) else 1 if payload.startswith(b"\n", position) else 0
     if not chunks:
-        return payload, True  # never was chunked
+        return payload, True, False  # never was chunked
     # A wrong chunk size in the middle: what follows is text all the same, and better kept than lost.
-    return b"".join(chunks) + payload[position:], position == len(payload)
+    return b"".join(chunks) + payload[position:], position == len(payload), False
 
 
 def _inflate(payload: bytes) -> tuple[bytes, bool]:

@@ -143,6 +143,11 @@ class ArchiveStream:
             step = min(4 * step, PIECE_BYTES)
         self.buffer = b"".join(pieces)
 
+    def give_back(self, data: bytes, *, has_crossed: bool) -> None:
+        """Put bytes before the next one to take, where they came from; they may be of a frame already left."""
+        self.buffer = data + self.buffer
+        self._has_crossed = self._has_crossed or has_crossed
+
     def take_head(self, size: int) -> bytes:
         """The next bytes up to the first empty line and a little more, at most `size` of them.
 

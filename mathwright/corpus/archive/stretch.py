@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +21,14 @@ from mathwright.corpus.archive.grammar import MAX_HEADER_BYTES, Grammar, RecordH
 from mathwright.corpus.archive.stream import FIRST_STEP, PLAIN_STEP, ArchiveStream
 
 _TAIL_BYTES = 64
+_MISCOUNTED = 11
+"""So far before the end that a length names, or a few bytes behind it, a record may end where another begins for sure.
+
+Less than four line ends and the beginning of a header, so that what is left of that shows behind the end.
+"""
+_TRUE_END = re.compile(rb"\r\n\r\n(?=WARC/[01]\.|\Z)")
+_CUT_SHORT = re.compile(rb"([^\r\n]{1,5})\r\n\r\n(?=WARC/[01]\.|\Z)")
+_OVER = re.compile(rb"\r\n\r\n(W(?:A(?:R(?:C(?:/(?:[01]\.?)?)?)?)?)?)\Z")
 
 
 class Block(NamedTuple):
@@ -32,6 +41,20 @@ class Block(NamedTuple):
     def behind(self, start: int) -> bytes:
         """The content from `start` on, which must lie in the head."""
         return self.head[start:] + self.rest if start < len(self.head) else self.rest
+
+    def end(self, size: int) -> bytes:
+        """The last bytes of the content."""
+        return self.rest[-size:] if len(self.rest) >= size else self.behind(0)[-size:]
+
+    def holds_record(self) -> bool:
+        """Whether something like a record begins in the block, behind an empty line as records do, and ends in it."""
+        return self.behind(0).find(b"\r\n\r\nWARC/", 0, -_MISCOUNTED) >= 0
+
+    def without(self, size: int) -> Block:
+        """The block less its last bytes."""
+        if len(self.rest) >= size:
+            return Block(self.head, self.rest[:-size])
+        return Block(self.behind(0)[:-size], b"")
 
 
 @dataclass(slots=True)
@@ -128,30 +151,39 @@ class Stretch:
     def _read(self, offset: int) -> tuple[RecordHeader, Block | None]:
         """The record that begins here. Raises ValueError where there is none, or not with the length it names."""
         stream = self.stream
-        header = self.read_header()
+        named = header = self.read_header()
         start = stream.restart()
         # Pages are small and as a rule intact: to look ahead of each would cost more than it saves.
         is_looking = self._is_guess or header.length > PIECE_BYTES
         if is_looking and stream.magic:
             self._look_at_next_frame(offset, header.length)
         elif is_looking:
-            self._look_at_end(start[0] + header.length)
-        block = None
+            header = header._replace(length=header.length + self._look_at_end(start[0] + header.length))
+        block, is_mended = None, header.length != named.length
         if header.kind in self.wanted and header.length <= self.max_block_bytes:
             head = stream.take_head(header.length)
             block = Block(head, stream.take(header.length - len(head)))
         num_read = stream.skip(header.length) if block is None else len(block.head) + len(block.rest)
         stream.on_crossing = None
         stream.settle()
+        if is_mended and (block is None or block.holds_record()):
+            raise ValueError("the record does not end where its length says")
         if num_read < header.length:
             reason = f"the file ends {header.length - num_read} bytes before the record does"
             if stream.magic and frame_extent(self.archive, stream.frame).end is None:
                 raise OSError(reason)
             raise ValueError(reason)
-        if stream.magic and not is_looking and stream.frame != offset:
-            self._check_crossing(offset, header.length)
-        if self._ends_here():
-            return header, block
+        has_crossed = bool(stream.magic) and stream.frame != offset
+        try:
+            if has_crossed and not is_looking:
+                self._check_crossing(offset, header.length)
+            if self._ends_here():
+                return header, block
+        except ValueError:
+            mended = None if self._is_guess else self._mended(header, block, has_crossed=has_crossed)
+            if mended is None:
+                raise
+            return mended
         # Garbage follows, or the length is wrong and leads to an empty line elsewhere, over other records.
         is_right = _has_digest(block, header.block_digest)
         if is_right is None:
@@ -160,12 +192,50 @@ class Stretch:
             raise ValueError("a wrong length, to the middle of something else")
         return header, block
 
-    def _look_at_end(self, end: int) -> None:
-        """Raises ValueError where a record of a plain archive cannot end, before its block is read."""
+    def _look_at_end(self, end: int) -> int:
+        """How many bytes the record of a plain archive is longer than its length says, before its block is read.
+
+        Raises ValueError where it cannot end.
+        """
         if end > self.archive.size:
             raise ValueError(f"the file ends {end - self.archive.size} bytes before the record does")
-        if not _can_end(self.archive.read(end, _TAIL_BYTES), self.grammar):
+        tail = self.archive.read(end - _MISCOUNTED, _MISCOUNTED + _TAIL_BYTES)
+        if _can_end(tail[_MISCOUNTED:], self.grammar):
+            return 0
+        true_end = _TRUE_END.search(tail, 0, _MISCOUNTED + 5 + 4 + 7)
+        if self._is_guess or self.grammar.line_ends != 2 or true_end is None:
             raise ValueError("the record does not end where its length says")
+        return true_end.start() - _MISCOUNTED
+
+    def _mended(
+        self, header: RecordHeader, block: Block | None, *, has_crossed: bool
+    ) -> tuple[RecordHeader, Block] | None:
+        """The record, read with a length a few bytes wrong, as far as it goes up to the next one; else None.
+
+        Writers miscount line ends, or characters for bytes. The next record must begin right behind it, none may begin
+        in it, and a digest, where there is one, must be that of the block.
+        """
+        stream = self.stream
+        if self.grammar.line_ends != 2 or block is None or block.holds_record():
+            return None
+        if not has_crossed and (short := _CUT_SHORT.match(stream.buffer)) is not None:
+            if short.end() == len(stream.buffer) and stream.fill(1):
+                return None
+            stream.take(len(short[1]))
+            header = header._replace(length=header.length + len(short[1]))
+            block = Block(block.head, block.rest + short[1])
+        elif (over := _OVER.search(block.end(_MISCOUNTED))) is not None:
+            if not stream.buffer:
+                stream.fill(15)
+            if self.grammar.prefix.match(over[1] + stream.buffer) is None:
+                return None
+            block = block.without(len(over[0]))
+            header = header._replace(length=header.length - len(over[0]))
+            stream.give_back(over[1], has_crossed=has_crossed)
+            stream.settle()
+        else:
+            return None
+        return (header, block) if _has_digest(block, header.block_digest) is not False and self._ends_here() else None
 
     def _look_at_next_frame(self, offset: int, length: int) -> None:
         """Raise ValueError as soon as the block goes over into a frame that begins with a record."""

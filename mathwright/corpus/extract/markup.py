@@ -23,7 +23,20 @@ _SELF_CLOSED = re.compile(
 _WORD_OPENING = re.compile(r"<!--\[if gte msEquation \d{1,3}\]>")
 _WORD_CLOSING = "<![endif]-->"
 _TEMPLATE = re.compile(r"<(/?)template\b([^<>]*)>", re.IGNORECASE)
-SIGNS = (":math", "/>", "msEquation", "shadowrootmode")
+# Scripts without spaces: Chinese characters, kana, bopomofo, and the punctuation of full width.
+_CHINESE = "\u2e80-\u2fdf\u3001-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\U00020000-\U0003ffff"
+_TAG_NAME = re.compile(r"</?+([^\s/<>]*+)")
+_INLINE = frozenset(
+    {"a", "abbr", "b", "big", "cite", "code", "em", "font", "i", "ins", "mark", "q", "small", "span", "strong", "u"}
+)
+_LINE_OF_CHINESE = re.compile(rf"\n[ \t\r]*+(?=((?:<[^<>]++>)*+)[{_CHINESE}“‘—…])")
+_ENDS_IN_CHINESE = re.compile(rf"[{_CHINESE}”’—…]")
+_LOOKED_BACK = 300
+_AS_IT_STANDS = re.compile(r"<(/?)(pre|listing|xmp|textarea|script|style)\b", re.IGNORECASE)
+_OFTEN = ("、", "。", "，", "．", "的", "の")
+_SHORT = 4000
+"""So short a page may have none of _OFTEN, and is looked through in no time."""
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode", *_OFTEN)
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -32,6 +45,8 @@ def as_html(source: str, present: frozenset[str]) -> str:
     MathML loses its prefix (`<m:mrow/>`, whatever the prefix is): to a parser of HTML an element with a prefix is an
     unknown one, which holds all that follows where it should be empty. In XHTML, elements closed in themselves
     (`<div/>`, `<iframe/>`) get the end tag without which they would hold the rest of the page.
+
+    A line of Chinese or Japanese goes on in the next: to a parser, the line end would be a space between words.
 
     A template that is the shown content of an element (`shadowrootmode`) becomes a block. Word's formulas, which it
     writes into comments for itself, become MathML.
@@ -44,6 +59,8 @@ def as_html(source: str, present: frozenset[str]) -> str:
         source = _with_shadows(source)
     if ":math" in present:
         source = _without_prefixes(source)
+    if not (source.isascii() or (len(source) > _SHORT and present.isdisjoint(_OFTEN))):
+        source = _with_lines_joined(source)
     if "/>" in present and _XHTML.search(source, 0, _LOOKED_AT) is not None:
         source = _SELF_CLOSED.sub(r"<\1\2></\1>", source)
     return source
@@ -62,6 +79,38 @@ def _with_word_formulas(source: str) -> str:
         pieces += source[copied : opening.start()], omml_to_mathml(markup)
         copied = end + len(_WORD_CLOSING)
     return "".join(pieces) + source[copied:]
+
+
+def _with_lines_joined(source: str) -> str:
+    """Without line ends between characters of scripts that have no spaces, but where lines are kept as they are."""
+    pieces: list[str] = []
+    begun, kept = 0, ""
+    for tag in _AS_IT_STANDS.finditer(source):
+        name = tag[2].lower()
+        if (not kept and not tag[1]) or (kept == name and tag[1]):
+            piece = source[begun : tag.start()]
+            pieces.append(piece if kept else _joined(piece))
+            begun, kept = tag.start(), "" if kept else name
+    return "".join([*pieces, source[begun:] if kept else _joined(source[begun:])])
+
+
+def _joined(source: str) -> str:
+    pieces: list[str] = []
+    copied = 0
+    for line in _LINE_OF_CHINESE.finditer(source):
+        before = source[max(copied, line.start() - _LOOKED_BACK) : line.start()]
+        text = before.rstrip(" \t\r\n")
+        end = line.start() - len(before) + len(text)
+        while text.endswith(">") and _are_inline(text[(tag := max(0, text.rfind("<"))) :]):
+            text = text[:tag]
+        if _ENDS_IN_CHINESE.match(text[-1:]) and _are_inline(line[1]):
+            pieces.append(source[copied:end])
+            copied = line.end()
+    return "".join([*pieces, source[copied:]])
+
+
+def _are_inline(tags: str) -> bool:
+    return all(name.lower() in _INLINE for name in _TAG_NAME.findall(tags))
 
 
 def _with_shadows(source: str) -> str:

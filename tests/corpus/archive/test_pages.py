@@ -3,8 +3,10 @@
 import base64
 import gzip
 import hashlib
+import io
 import random
 import tempfile
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 from fastwarc.stream_io import BrotliWriter
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from mathwright.corpus.archive import read_pages
+from mathwright.corpus.archive import read_page_at, read_pages
+from mathwright.corpus.archive.frames import ArchiveFile
 from mathwright.corpus.archive.http_body import MAX_BODY_BYTES, decode_body
+from mathwright.corpus.archive.records import Gap, read_records
 from mathwright.errors import MathwrightError
 from mathwright.records import Damage, Page
 
@@ -287,9 +291,8 @@ def test_archives_of_other_projects(shared_data: Path) -> None:
     }.items():  # fmt: skip
         assert found[name]["pages"] == pages, name
     assert found["resiliparse/clipped.warc.gz"]["damaged"] == 1
-    assert found["warcio/example-trunc.warc"] == {
-        "record:warcinfo": 2, "record:request": 1, "damaged": 1,
-    }  # fmt: skip
+    # Its length is two bytes short; with them, the block has the digest that its header names.
+    assert found["warcio/example-trunc.warc"] == {"record:warcinfo": 2, "record:request": 1, "pages": 1}
 
 
 def test_real_pages_match_what_fastwarc_reads(shared_data: Path) -> None:
@@ -302,3 +305,143 @@ def test_real_pages_match_what_fastwarc_reads(shared_data: Path) -> None:
     ]
     assert [(page.url, page.offset, page.html) for page in ours] == theirs
     assert len(ours) > 300
+
+
+# --- archives in a zip file ----------------------------------------------------------------------------
+
+
+def wacz(path: Path, archives: list[tuple[str, bytes]], compression: int) -> bytes:
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("datapackage.json", "{}" * 500)
+        for name, data in archives:
+            file.writestr(name, data)
+        file.writestr("pages/pages.jsonl", '{"format": "json-pages-1.0"}')
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+@pytest.mark.parametrize("gz", [True, False], ids=["gzip", "plain"])
+def test_archives_in_a_zip_file_are_one(archive: Path, compression: int, gz: bool) -> None:
+    records = [response(f"http://e.org/{number}", b"<p>text " * 500) for number in range(6)]
+    parts = [b"".join(map(gzip.compress, half) if gz else half) for half in (records[:3], records[3:])]
+    names = ["archive/b.warc", "archive/a.warc"]
+    data = wacz(archive, [(name + ".gz" * gz, part) for name, part in zip(names, parts, strict=True)], compression)
+    pages, damages, counts = read(archive, data)
+    assert list(pages) == [f"http://e.org/{number}" for number in range(6)] and not damages and counts["pages"] == 6
+    for number, page in enumerate(pages.values()):
+        rest = [item.url for item in read_pages(archive, start=page.offset) if isinstance(item, Page)]
+        if compression == zipfile.ZIP_STORED:
+            assert rest == list(pages)[number:]
+            size = len(gzip.compress(records[number]) if gz else records[number])
+            assert read_page_at(archive, page.offset, size) == page
+        else:
+            assert rest == list(pages)[number // 3 * 3 :]
+            at = read_page_at(archive, page.offset, 1000)
+            assert isinstance(at, Damage) and "compressed member" in at.reason
+    assert not list(read_pages(archive, start=len(data)))
+
+
+def test_damage_in_a_zip_file_costs_what_it_touches(archive: Path) -> None:
+    records = [response(f"http://e.org/{number}", random.Random(number).randbytes(30_000)) for number in range(6)]
+    parts = [("archive/a.warc", b"".join(records[:3])), ("archive/b.warc", b"".join(records[3:]))]
+    data = bytearray(wacz(archive, parts, zipfile.ZIP_DEFLATED))
+    for at in range(60_000, 60_200):
+        data[at] = 255
+    pages, damages, _ = read(archive, bytes(data))
+    assert {"http://e.org/0", "http://e.org/3", "http://e.org/4", "http://e.org/5"} <= set(pages)
+    assert (
+        damages
+        and "cannot be unpacked" in damages[-1].reason
+        and damages[-1].offset + damages[-1].size_bytes < len(data)
+    )
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_file_never_raises(archive: Path, compression: int) -> None:
+    records = [response(f"http://e.org/{number}", b"<p>text " * 50) for number in range(3)]
+    data = wacz(archive, [("archive/a.warc", b"".join(records)), ("archive/b.arc", b"")], compression)
+    rng = random.Random(1)
+    for _ in range(100):
+        harmed = bytearray(data)
+        for _ in range(rng.choice([1, 30])):
+            harmed[-1 - rng.randrange(rng.choice([300, len(data)]))] = rng.randrange(256)
+        archive.write_bytes(bytes(harmed))
+        list(read_pages(archive))
+
+
+def test_a_zip_file_without_its_directory_is_read_as_it_stands(archive: Path) -> None:
+    records = [response(f"http://e.org/{number}", b"<p>text") for number in range(3)]
+    data = wacz(archive, [("archive/a.warc", b"".join(records))], zipfile.ZIP_STORED)
+    pages, damages, _ = read(archive, data[: data.rindex(b"PK\x01\x02") - 40])
+    assert len(pages) == 3 and damages
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("word/document.xml", "<x/>")
+    pages, damages, _ = read(archive, archive.read_bytes())
+    assert not pages and len(damages) == 1
+
+
+def test_bombs_in_a_zip_file_are_not_unpacked(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mathwright.corpus.archive.zipped.MAX_RATIO", -1)
+    monkeypatch.setattr("mathwright.corpus.archive.zipped.MAX_SMALL_BYTES", 10_000)
+    data = wacz(archive, [("archive/a.warc", bytes(1_000_000))], zipfile.ZIP_DEFLATED)
+    pages, damages, _ = read(archive, data)
+    assert not pages and "unzip it yourself" in damages[0].reason
+
+
+# --- lengths that are a few bytes wrong ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", ["plain", "gzip members", "one gzip member"])
+@pytest.mark.parametrize("wrong_by", [-5, -2, -1, 1, 4, 5, 8, 11])
+@pytest.mark.parametrize("size", [100, 100_000], ids=["small", "large"])
+def test_a_length_a_few_bytes_wrong_costs_no_page(archive: Path, stored: str, wrong_by: int, size: int) -> None:
+    records = [response(f"http://e.org/{number}", b"<p>" + b"long " * (size // 5)) for number in range(3)]
+    length = len(records[1].partition(b"\r\n\r\n")[2]) - 4
+    records[1] = records[1].replace(b"Content-Length: %d" % length, b"Content-Length: %d" % (length + wrong_by))
+    if stored == "gzip members" and size > 65_536 and wrong_by > 4:
+        pytest.skip("a large record that goes over into another frame is given up before it is read")
+    pages, damages, _ = read(
+        archive, b"".join(map(gzip.compress, records) if stored == "gzip members" else records)
+        if stored != "one gzip member" else gzip.compress(b"".join(records))
+    )  # fmt: skip
+    assert len(pages) == 3 and not damages
+    assert {page.html.rstrip(b"\r\n") for page in pages.values()} == {b"<p>" + b"long " * (size // 5)}
+
+
+@pytest.mark.parametrize("stored", ["plain", "gzip members", "one gzip member"])
+@pytest.mark.parametrize("wrong_by", [-2, 5])
+def test_lengths_all_wrong_cost_time_that_grows_with_the_archive(stored: str, wrong_by: int) -> None:
+    costs = []
+    for count in (200, 400):
+        records = []
+        for number in range(count):
+            data = response(f"http://e.org/{number}", b"<p>" + random.Random(number).randbytes(500).hex().encode())
+            length = len(data.partition(b"\r\n\r\n")[2]) - 4
+            records.append(data.replace(b"Content-Length: %d" % length, b"Content-Length: %d" % (length + wrong_by)))
+        records.append(response("http://e.org/last", b"<p>"))
+        whole = b"".join(map(gzip.compress, records) if stored == "gzip members" else records)
+        file = ArchiveFile(io.BytesIO(gzip.compress(whole) if stored == "one gzip member" else whole))
+        items = list(read_records(file, 0, {"response"}))
+        assert len(items) == count + 1 and not any(isinstance(item, Gap) for item in items)
+        costs.append(file.visited)
+    assert costs[1] < 2.5 * costs[0]
+
+
+def test_a_length_too_short_in_the_last_record_costs_no_page(archive: Path) -> None:
+    data = response("http://e.org/", b"<p>text")
+    length = len(data.partition(b"\r\n\r\n")[2]) - 4
+    short = data.replace(b"Content-Length: %d" % length, b"Content-Length: %d" % (length - 2))
+    for stored in (short, gzip.compress(short)):
+        pages, damages, _ = read(archive, stored)
+        assert [page.html for page in pages.values()] == [b"<p>text"] and not damages
+        assert len(read(archive, stored + b"garbage" * 3)[1]) == 1
+
+
+def test_a_length_that_is_wrong_and_a_digest_that_agrees_with_it_are_damage(archive: Path) -> None:
+    """Bytes are missing in the middle of the record: what lies in its length is no page anybody sent."""
+    whole = response("http://e.org/", b"<p>one two three")
+    block = whole.partition(b"\r\n\r\n")[2][:-4]
+    digest = base64.b32encode(hashlib.sha1(block).digest())
+    cut = whole.replace(b"WARC-Date", b"WARC-Block-Digest: sha1:" + digest + b"\r\nWARC-Date").replace(b"one two ", b"")
+    pages, damages, _ = read(archive, cut + response("http://e.org/next", b"<p>x"))
+    assert list(pages) == ["http://e.org/next"] and len(damages) == 1
