@@ -1,0 +1,198 @@
+"""What is no part of the text: numbers of lines and pages, what a style hides, tips, marks of advertisements."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from resiliparse.parse.html import HTMLTree
+
+from mathwright.corpus.extract.names import is_panel
+from mathwright.corpus.formulas.placeholders import holds_formulas
+from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, word_signs
+
+Node = Any
+"""An element of resiliparse's tree."""
+
+_NUMBERS: Selectors = {
+    "td.gutter, div.gutter, .rouge-gutter": ("gutter",),
+    ".lineno": word_signs("lineno"),
+    ".linenum, .linenumber, .file-line-num, span.line-number, span.line-numbers, .hljs-ln-n": (
+        "linenum", "line-num", "hljs-ln-n",
+    ),
+    ".crayon-num": ("crayon-num",),
+    "span.lnt": word_signs("lnt"),
+    "span.ln": word_signs("ln"),
+    ".source-line-no": ("source-line-no",),
+    ".pageno, .pagenum": ("pageno", "pagenum"),
+}  # fmt: skip
+_NUMBERED_LINES: Selectors = {"ol.linenums": ("linenums",)}
+_NUMBER = re.compile(r"(?:[\s\d\[\](){}|.:]|Pg|Page)*+(?:[ivxlc]{1,8}\])?")
+_TIPS: Selectors = {
+    ".tooltiptext, .tooltip-text": ("tooltiptext", "tooltip-text"),
+    ".tooltip > span": word_signs("tooltip"),
+}
+_ARROWS: Selectors = {
+    "a.footnote-back, a.footnote-backref, a.reversefootnote": ("footnote-back", "reversefootnote"),
+}
+_STARTS = ("", "\n", " ", "\t")
+_AD_SIGNS = tuple(
+    f">{start}{phrase}"
+    for start in _STARTS
+    for phrase in ("advertisement", "skip advertisement", "story continues below", "article continues below")
+)
+_ADS: Selectors = {"p, div, span, a, small": _AD_SIGNS}
+_AD = re.compile(
+    r"\W*(?:(?:skip )?advertisement|(?:advertisement\W+)?(?:story|article) continues below(?: (?:this )?(?:advertisement|ad))?)\W*",
+    re.IGNORECASE,
+)
+_AD_CHARACTERS = 80
+_HIDING: Selectors = {
+    "[style*=visibility]": ("visibility:hidden", "visibility: hidden"),
+    "[style*=font-size]": ("font-size:0", "font-size: 0"),
+    "[style*=text-indent]": ("text-indent:-", "text-indent: -"),
+    "[style*=left]": ("left:-9", "left: -9", "left:-1", "left: -1"),
+}
+_HIDES = re.compile(
+    r"visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|rem|%)?\s*(?:;|!|\Z)"
+    r"|(?:text-indent|(?<![\w-])left)\s*:\s*-\d{4,}",
+    re.IGNORECASE,
+)
+_HIDDEN_CHARACTERS = 100
+"""What a style hides is left in where it is longer: scripts show it then, when the page has come."""
+_RULES = ("display:none", "display: none")
+SIGNS = all_signs(_NUMBERS, _NUMBERED_LINES, _TIPS, _ARROWS, _ADS, _HIDING) | {*_RULES}
+_MAX_NODES = 50_000
+
+
+def remove_unseen(tree: HTMLTree, present: frozenset[str]) -> None:
+    """Take out of a tree what readers do not see, or see beside the text: present holds those of SIGNS in the source."""
+    document = tree.document
+    if document is None:
+        return
+    _remove_line_numbers(tree, present)
+    if (tips := selector(_TIPS, present)) != "":
+        _remove_tips(tree, tips)
+    for selectors, goes in ((_ARROWS, _is_arrow), (_ADS, _is_ad), (_HIDING, _is_hidden)):
+        if (wanted := selector(selectors, present)) != "":
+            for node in document.query_selector_all(wanted).values()[:_MAX_NODES]:
+                if goes(node):
+                    node.remove()
+    if not present.isdisjoint(_RULES):
+        _remove_classes(document)
+
+
+def _remove_line_numbers(tree: HTMLTree, present: frozenset[str]) -> None:
+    document: Any = tree.document
+    if (numbered := selector(_NUMBERED_LINES, present)) != "":
+        for lines in document.query_selector_all(numbered).values():
+            _unnumber(tree, lines)
+    if (numbers := selector(_NUMBERS, present)) == "":
+        return
+    for node in document.query_selector_all(numbers).values()[:_MAX_NODES]:
+        if _NUMBER.fullmatch(node.text or "") is None:
+            continue
+        around = node.parent_element
+        node.remove()
+        for _ in range(_MAX_AROUND):  # the cell goes with its numbers: the row has one cell then, that of the code
+            if around is None or around.tag in ("tr", "body") or around.first_child is not None:
+                break
+            empty, around = around, around.parent_element
+            empty.remove()
+
+
+_MAX_AROUND = 5
+
+
+def _unnumber(tree: HTMLTree, lines: Node) -> None:
+    """Lines of a program for those of a list that numbers them."""
+    items = [item.text or "" for item in lines.children.values() if item.tag == "li"]
+    program: Any = tree.create_element("span" if lines.closest("pre") is not None else "pre")
+    program.text = "\n".join(line.rstrip("\n") for line in items)
+    lines.replace_with(program)
+
+
+def _remove_tips(tree: HTMLTree, tips: str) -> None:
+    """Take what opens over a word out of the element that holds both; the word stays, whatever the element's name."""
+    document: Any = tree.document
+    for tip in document.query_selector_all(tips).values()[:_MAX_NODES]:
+        host: Node = tip.parent_element
+        named = (tip.getattr("class") or "").lower()
+        if host is None or not ("tooltiptext" in named or "tooltip-text" in named or _follows_word(tip)):
+            continue
+        if holds_formulas(tip.text or ""):
+            continue
+        tip.remove()
+        if "tooltip" in (host.getattr("class") or ""):
+            shown: Any = tree.create_element("span")
+            for child in list(host.child_nodes.values()):
+                shown.append_child(child)
+            host.replace_with(shown)
+
+
+def _follows_word(node: Node) -> bool:
+    """Whether it is the last thing in its element, after text."""
+    before, after = node.previous_sibling, node.next_sibling
+    return (
+        (after is None or (after.next_sibling is None and not (after.text or "").strip()))
+        and before is not None
+        and before.tag == "#text"
+        and bool((before.value or "").strip())
+    )
+
+
+def _is_arrow(node: Node) -> bool:
+    return not any(character.isalnum() for character in node.text or "")
+
+
+def _is_ad(node: Node) -> bool:
+    if node.first_element_child is not None:
+        return False
+    text = node.text or ""
+    return len(text) < _AD_CHARACTERS and _AD.fullmatch(text.strip()) is not None
+
+
+def _is_hidden(node: Node) -> bool:
+    if _HIDES.search(node.getattr("style") or "") is None:
+        return False
+    text = (node.text or "").strip()
+    return 0 < len(text) < _HIDDEN_CHARACTERS and not holds_formulas(text) and node.query_selector("[style]") is None
+
+
+_SIMPLE = re.compile(r"\s*(?:span|td|div)?\.([A-Za-z_][\w-]*)\s*")
+_HIDING_RULE = re.compile(r"display\s?:\s?none")
+_MAX_RULES = 500
+_MAX_CLASSES = 30
+_CLASS_CHARACTERS = 40
+
+
+def _remove_classes(document: Node) -> None:
+    """Take out short elements of classes that the page's own style hides, and shows nowhere."""
+    names: set[str] = set()
+    for style in document.query_selector_all("style").values()[:100]:
+        names |= _hidden_classes(style.text or "")
+    wanted = ", ".join(f"{tag}.{name}" for name in sorted(names)[:_MAX_CLASSES] for tag in ("span", "td", "div"))
+    for node in document.query_selector_all(wanted).values()[:_MAX_NODES] if wanted else ():
+        text = (node.text or "").strip()
+        if 0 < len(text) < _CLASS_CHARACTERS and not holds_formulas(text):
+            node.remove()
+
+
+def _hidden_classes(css: str) -> set[str]:
+    """Classes that a style sheet hides on every screen: rules in rules, as for printing, are none of these."""
+    names: set[str] = set()
+    depth = position = 0
+    for count, rule in enumerate(_HIDING_RULE.finditer(css)):
+        if count > _MAX_RULES:
+            break
+        start = css.rfind("{", position, rule.start())
+        depth += css.count("{", position, rule.start()) - css.count("}", position, rule.start())
+        position = rule.start()
+        if start < 0 or depth != 1:
+            continue
+        before = max(css.rfind(mark, max(0, start - 200), start) for mark in "{}/")
+        for part in css[before + 1 : start].split(","):
+            found = _SIMPLE.fullmatch(part)
+            if found is not None and not is_panel(found[1], "") and css.count(f".{found[1]}") == 1:
+                names.add(found[1])
+    return names
