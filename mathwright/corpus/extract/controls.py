@@ -25,6 +25,7 @@ _HEADINGS = "h1, h2, h3, h4, h5, h6"
 _OPENING = ("aria-expanded", "aria-controls", "data-toggle", "data-bs-toggle")
 _OPENING_CLASS = re.compile("collapsible|accordion", re.IGNORECASE)
 _QUESTION_WORDS = 3
+_QUESTION = re.compile(r"[?？;؟]\s*\Z")
 _COMMAND = re.compile(
     r"\W*(?:show|read|view|see|load|toggle|open|close|expand|collapse|hide|skip|copy)\b", re.IGNORECASE
 )
@@ -37,11 +38,8 @@ def show_controls(tree: HTMLTree, present: frozenset[str]) -> None:
         return
     if (labels := selector(_LABELS, present)) != "":
         found = document.query_selector_all(labels).values()[:_MAX_CONTROLS]
-        radios = (
-            {radio.getattr("id") for radio in document.query_selector_all("input[type=radio]").values()}
-            if found
-            else set()
-        )
+        buttons = document.query_selector_all("input[type=radio]").values() if found else []
+        radios = {button.getattr("id"): button for button in buttons}
         _show_labels(tree, [label for label in found if _is_choice(label, radios)])
     if (buttons := selector(_BUTTONS, present)) != "":
         for button in document.query_selector_all(buttons).values()[:_MAX_CONTROLS]:
@@ -69,24 +67,54 @@ def _tag_of_choice(label: Node) -> str:
     return "span" if alone or (following is not None and following.tag == "br") else "div"
 
 
-def _is_choice(label: Node, radios: set[str | None]) -> bool:
+def _is_choice(label: Node, radios: dict[str | None, Node]) -> bool:
+    """Whether it is the text of a choice: of a radio button that asks no buyer, or of an item to be ticked off."""
+    control = _control(label, radios)
+    kind = control.getattr("type") if control is not None else None
+    if holds_formulas(label.text or ""):
+        return True
+    if kind == "radio":
+        return not _is_of_shop(label, control) and label.query_selector("a, ul") is None
+    return kind in ("checkbox", None) and label.closest(_CHECKLISTS) is not None
+
+
+def _control(label: Node, radios: dict[str | None, Node]) -> Node | None:
+    """What a label is the text of, as far as that matters: in it, named by it, or beside it."""
     inside = label.query_selector("input")
     if inside is not None:
-        kind = inside.getattr("type")
-    elif (identifier := label.getattr("for")) is not None:
-        kind = "radio" if identifier in radios else "checkbox"
-    else:
-        beside = (label.previous_element_sibling, label.next_element_sibling)
-        kinds = [node.getattr("type") for node in beside if node is not None and node.tag == "input"]
-        kind = "radio" if "radio" in kinds else "".join(map(str, kinds[:1]))
-    return (
-        kind == "radio"
-        or holds_formulas(label.text or "")
-        or (kind == "checkbox" and label.closest(_CHECKLISTS) is not None)
-    )
+        return inside
+    if (identifier := label.getattr("for")) is not None:
+        return radios.get(identifier)
+    for beside in (label.previous_element_sibling, label.next_element_sibling):
+        if beside is not None and beside.tag == "input":
+            return beside
+    return None
+
+
+_SHOP = re.compile(
+    r"product|varia(?:nt|tion)|swatch|attribute|colou?r(?![a-z])|sort|filter|facet|refine|rating|stars?(?![a-z])|price"
+    r"|billing|shipping|donat|currency|newsletter|poll-?result",
+    re.IGNORECASE,
+)
+_AROUND = 4
+
+
+def _is_of_shop(label: Node, control: Node) -> bool:
+    """Whether names near it say that it chooses a product, or an order of products, or judges one."""
+    if _SHOP.search(f"{control.getattr('name') or ''} {control.getattr('class') or ''}") is not None:
+        return True
+    node: Node | None = label
+    for _ in range(_AROUND):
+        if node is None or node.tag == "body":
+            break
+        if _SHOP.search(node.getattr("class") or "") is not None:
+            return True
+        node = node.parent_element
+    return False
 
 
 def _show_button(tree: HTMLTree, button: Node) -> None:
+    document: Any = tree.document
     text = (button.text or "").strip()
     if not text:
         return
@@ -96,10 +124,33 @@ def _show_button(tree: HTMLTree, button: Node) -> None:
     elif holds_formulas(text):
         shown, tag = True, "span"
     else:
-        opens = any(map(button.hasattr, _OPENING)) or _OPENING_CLASS.search(button.getattr("class") or "") is not None
+        opens = _is_accordion(button) or (any(map(button.hasattr, _OPENING)) and _QUESTION.search(text) is not None)
         shown, tag = opens and len(text.split()) >= _QUESTION_WORDS and _COMMAND.match(text) is None, "div"
-    if shown and button.closest(_OUTSIDE) is None:
+    if shown and button.closest(_OUTSIDE) is None and (tag == "span" or _opens_text(document, button)):
         _replace(tree, button, tag)
+
+
+def _is_accordion(button: Node) -> bool:
+    toggles = button.getattr("data-toggle") or button.getattr("data-bs-toggle")
+    return toggles == "collapse" or _OPENING_CLASS.search(button.getattr("class") or "") is not None
+
+
+def _opens_text(document: Node, button: Node) -> bool:
+    """Whether the page holds what a button opens: on many a script brings it, and the question stands alone."""
+    identifier = button.getattr("aria-controls")
+    panel = document.get_element_by_id(identifier) if identifier else None
+    if panel is not None:
+        return bool((panel.text or "").strip())
+    node = button
+    for _ in range(_AROUND):
+        following = node.next_element_sibling
+        if following is not None and following.tag not in ("button", "svg", "i"):
+            # another question with its button is no answer
+            return bool((following.text or "").strip()) and following.query_selector("button") is None
+        node = node.parent_element
+        if node is None or node.tag == "body":
+            break
+    return False
 
 
 def _replace(tree: HTMLTree, control: Node, tag: str) -> None:
@@ -154,10 +205,10 @@ class Openers:
 
 
 def _reveals(node: Node) -> bool:
-    tag = node.tag
-    if tag not in ("button", "a", "input", "span"):
-        node = node.query_selector("button, a, input[type=button]") if tag in ("p", "div") else None
-        if node is None or node.parent_element.first_element_child.next_element_sibling is not None:
-            return False
+    """Whether it is a control, alone in its block, whose words say that it shows what is hidden."""
+    if node.tag in ("p", "div") and len(node.text or "") < _REVEAL_CHARACTERS:
+        node = node.query_selector("button, a, input[type=button]") or node
+    if node.tag not in ("button", "a", "input", "span"):
+        return False
     text = node.getattr("value") if node.tag == "input" else node.text
     return text is not None and len(text) < _REVEAL_CHARACTERS and _REVEALS.match(text.strip()) is not None

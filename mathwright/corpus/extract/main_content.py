@@ -15,7 +15,14 @@ from resiliparse.parse.html import HTMLTree
 from mathwright.corpus.extract.controls import Openers, show_labels_of
 from mathwright.corpus.extract.elsewhere import SIGNS as ELSEWHERE
 from mathwright.corpus.extract.elsewhere import remove_sections_elsewhere
-from mathwright.corpus.extract.names import WEAK, boilerplate_words, is_for_small_screens, is_panel, is_part_of_text
+from mathwright.corpus.extract.names import (
+    WEAK,
+    boilerplate_words,
+    is_footnotes,
+    is_for_small_screens,
+    is_panel,
+    is_part_of_text,
+)
 from mathwright.corpus.formulas.macros import find_definitions
 from mathwright.corpus.formulas.placeholders import holds_formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
@@ -59,6 +66,8 @@ _BLOCK_SHARE = 0.2
 _LINK_SHARE = 0.6
 _MENU_CHARACTERS, _MENU_LINK_SHARE = 400, 0.5
 """A header with a heading is a menu all the same, where it has more characters than this, and so much in links."""
+_TOOLS_CHARACTERS = 50
+"""So much beside a program is its name, its language and what copies it."""
 _SENTENCES, _PROSE_LINK_SHARE = 2, 0.35
 """A block whose names are WEAK stays with so many sentences, where less than this of it is links."""
 _SENTENCE_END = re.compile(r"[^\W_][,)\"'\u2019\u201d%]?[.!?][\"')\u2019\u201d]?(?:\s|$)|[\u3002\uff01\uff1f]")
@@ -168,11 +177,10 @@ def _is_of_text(node: Node, css_class: str, *, inside: bool) -> bool:
         return node.hasattr("open")
     if tag not in ("aside", "footer"):
         return False
-    if is_part_of_text(css_class, node.getattr("role") or "", node.getattr("epub:type") or ""):
-        return True
+    kind = node.getattr("role") or "", node.getattr("epub:type") or ""
     if tag == "footer":  # whose words they are
-        return node.closest("blockquote") is not None
-    return inside and _interrupts(node)
+        return is_footnotes(css_class, *kind) or node.closest("blockquote") is not None
+    return is_part_of_text(css_class, *kind) or (inside and _interrupts(node) and "quote" not in css_class.lower())
 
 
 def _interrupts(node: Node) -> bool:
@@ -227,9 +235,9 @@ def _holds_content(node: Node, text: str, words: Set[str], openers: Openers) -> 
 
 
 def _is_program(node: Node, text: str) -> bool:
-    """Whether it is code with what a highlighter puts around it, such as buttons that copy it."""
+    """Whether it is code with what a highlighter puts around it, such as a button that copies it."""
     programs = node.query_selector_all("pre").values()
-    return bool(programs) and 2 * sum(len(program.text or "") for program in programs) >= len(text)
+    return bool(programs) and len(text) <= _TOOLS_CHARACTERS + 2 * sum(len(program.text or "") for program in programs)
 
 
 def _asks(node: Node, text: str) -> bool:

@@ -53,6 +53,8 @@ _ASIDES = _words("""
     footnote footnotes endnote endnotes sidenote marginnote
 """)
 """What an `aside` that belongs to the text says it is."""
+_ONLY_ASIDE = _words("aside")
+_FOOTNOTES = _words("footnote footnotes endnote endnotes")
 _A_PHRASE = _words("phrase")
 _PANEL = _words("""
     accordion accordions collapse collapsible expand expandable expanded expander faq panel panels slide slides sliding
@@ -80,13 +82,21 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     found = _BOILERPLATE & lowered
     if found and not _STATEMENTS.isdisjoint(lowered) and _ELSEWHERE.isdisjoint(found):
         return frozenset()
+    if found == _ONLY_ASIDE and not _ASIDES.isdisjoint(lowered):
+        return frozenset()
     return found or (_A_PHRASE if _PHRASES.search(f"{css_class} {identifier}") is not None else found)
 
 
 @lru_cache(maxsize=20_000)
 def is_part_of_text(css_class: str, role: str, epub_type: str) -> bool:
-    """Whether an `aside` or a `footer` is a note, a box of the text, or its footnotes."""
+    """Whether an `aside` is a note, a box of the text, or its footnotes."""
     return not _ASIDES.isdisjoint(map(str.lower, _WORD.findall(f"{css_class} {role} {epub_type}")))
+
+
+@lru_cache(maxsize=20_000)
+def is_footnotes(css_class: str, role: str, epub_type: str) -> bool:
+    """Whether a `footer` is the footnotes of the text."""
+    return not _FOOTNOTES.isdisjoint(map(str.lower, _WORD.findall(f"{css_class} {role} {epub_type}")))
 
 
 @lru_cache(maxsize=20_000)

@@ -84,6 +84,24 @@ def _join(tree: HTMLTree, cell: Node) -> None:
             line.append_child(child)
         line.append_child(space)
         block.replace_with(line)
+    _trim_end(cell)
+
+
+def _trim_end(cell: Node) -> None:
+    """Take the space off the end of a cell."""
+    node = cell.last_child
+    while node is not None:
+        if node.tag != "#text":
+            node = node.last_child
+        elif (value := (node.value or "").rstrip()) != "":
+            node.value = value
+            return
+        else:
+            around, empty = node.parent, node
+            node = node.previous_sibling
+            empty.remove()
+            if node is None and around is not cell:
+                return
 
 
 def _make_rows(tree: HTMLTree, cells: str) -> None:

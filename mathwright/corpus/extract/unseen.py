@@ -43,7 +43,8 @@ _AD_SIGNS = tuple(
 )
 _ADS: Selectors = {"p, div, span, a, small": _AD_SIGNS}
 _AD = re.compile(
-    r"\W*(?:(?:skip )?advertisement|(?:advertisement\W+)?(?:story|article) continues below(?: (?:this )?(?:advertisement|ad))?)\W*",
+    r"\W*(?:(?:skip )?advertisement|"
+    r"(?:advertisement\W+)?(?:story|article) continues below(?: (?:this )?(?:advertisement|ad))?)\W*",
     re.IGNORECASE,
 )
 _AD_CHARACTERS = 80
@@ -66,7 +67,7 @@ _MAX_NODES = 50_000
 
 
 def remove_unseen(tree: HTMLTree, present: frozenset[str]) -> None:
-    """Take out of a tree what readers do not see, or see beside the text: present holds those of SIGNS in the source."""
+    """Take out of a tree what readers do not see, or see beside the text. present: those of SIGNS in its source."""
     document = tree.document
     if document is None:
         return
@@ -153,7 +154,8 @@ def _is_ad(node: Node) -> bool:
 
 
 def _is_hidden(node: Node) -> bool:
-    if _HIDES.search(node.getattr("style") or "") is None:
+    style = node.getattr("style") or ""
+    if _HIDES.search(style) is None or "background" in style:  # which shows what the text says
         return False
     text = (node.text or "").strip()
     return 0 < len(text) < _HIDDEN_CHARACTERS and not holds_formulas(text) and node.query_selector("[style]") is None
