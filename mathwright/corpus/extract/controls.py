@@ -8,15 +8,15 @@ from typing import Any
 from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.formulas.placeholders import holds_formulas
-from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
+from mathwright.corpus.formulas.signs import tag_signs
 
 Node = Any
 """An element of resiliparse's tree."""
 
-_LABELS: Selectors = {"label": tag_signs("label")}
-_BUTTONS: Selectors = {"button": tag_signs("button")}
-_LEGENDS: Selectors = {"legend": tag_signs("legend")}
-SIGNS = all_signs(_LABELS, _BUTTONS, _LEGENDS)
+_LABELS, _BUTTONS, _LEGENDS = tag_signs("label"), tag_signs("button"), tag_signs("legend")
+_LISTS = ("task-list-item", "ingredient", "checklist")
+_CHOICES = ('type="radio"', "type='radio'", "type=radio", *_LISTS)
+SIGNS = frozenset((*_LABELS, *_BUTTONS, *_LEGENDS, *_CHOICES))
 _MAX_CONTROLS = 5000
 _ITEMS = "li, td, th"
 _CHECKLISTS = ".task-list-item, [class*=ingredient], .checklist"
@@ -31,22 +31,49 @@ _COMMAND = re.compile(
 )
 
 
-def show_controls(tree: HTMLTree, present: frozenset[str]) -> None:
-    """Make text of labels and buttons that are content: present holds those of SIGNS in the page's source."""
+def show_controls(tree: HTMLTree, present: frozenset[str], source: str, *, formulas: bool) -> None:
+    """Make text of labels and buttons that are content.
+
+    present: those of SIGNS that the page's source holds; formulas: whether the page may have any, in controls too.
+    """
     document = tree.document
     if document is None:
         return
-    if (labels := selector(_LABELS, present)) != "":
-        found = document.query_selector_all(labels).values()[:_MAX_CONTROLS]
-        buttons = document.query_selector_all("input[type=radio]").values() if found else []
-        radios = {button.getattr("id"): button for button in buttons}
-        _show_labels(tree, [label for label in found if _is_choice(label, radios)])
-    if (buttons := selector(_BUTTONS, present)) != "":
-        for button in document.query_selector_all(buttons).values()[:_MAX_CONTROLS]:
+    if not present.isdisjoint(_LABELS) and (formulas or not present.isdisjoint(_CHOICES)):
+        found = document.query_selector_all("label, input[type=radio]").values()[: 2 * _MAX_CONTROLS]
+        radios = {node.getattr("id"): node for node in found if node.tag == "input"}
+        lists = not present.isdisjoint(_LISTS)
+        _show_labels(tree, [node for node in found if node.tag == "label" and _is_choice(node, radios, lists=lists)])
+    if not present.isdisjoint(_BUTTONS) and (formulas or _may_ask(source)):
+        for button in document.query_selector_all("button").values()[:_MAX_CONTROLS]:
             _show_button(tree, button)
-    if (legends := selector(_LEGENDS, present)) != "":
-        for legend in document.query_selector_all(legends).values()[:_MAX_CONTROLS]:
+    if not present.isdisjoint(_LEGENDS):
+        for legend in document.query_selector_all("legend").values()[:_MAX_CONTROLS]:
             _replace(tree, legend, "div")
+
+
+def _may_ask(source: str) -> bool:
+    """Whether the source has a button in a heading, or one that opens what it asks: most pages have others alone.
+
+    To walk the tree for buttons takes seven times as long.
+    """
+    position = source.find("<button")
+    for _ in range(_MAX_CONTROLS):
+        if position < 0:
+            return False
+        end = source.find("</button", position, position + _BUTTON_CHARACTERS)
+        tag, _, text = source[position : end if end >= 0 else position + _BUTTON_CHARACTERS].partition(">")
+        if "accordion" in tag or "collaps" in tag or (("aria-" in tag or "toggle" in tag) and "?" in text):
+            return True
+        before = source[max(0, position - _BEFORE) : position]
+        if before.rfind("<h") > before.rfind("</"):
+            return True
+        position = source.find("<button", position + 1)
+    return True
+
+
+_BUTTON_CHARACTERS = 3000
+_BEFORE = 200
 
 
 def show_labels_of(tree: HTMLTree, form: Node) -> None:
@@ -67,7 +94,7 @@ def _tag_of_choice(label: Node) -> str:
     return "span" if alone or (following is not None and following.tag == "br") else "div"
 
 
-def _is_choice(label: Node, radios: dict[str | None, Node]) -> bool:
+def _is_choice(label: Node, radios: dict[str | None, Node], *, lists: bool) -> bool:
     """Whether it is the text of a choice: of a radio button that asks no buyer, or of an item to be ticked off."""
     control = _control(label, radios)
     kind = control.getattr("type") if control is not None else None
@@ -75,7 +102,7 @@ def _is_choice(label: Node, radios: dict[str | None, Node]) -> bool:
         return True
     if kind == "radio":
         return not _is_of_shop(label, control) and label.query_selector("a, ul") is None
-    return kind in ("checkbox", None) and label.closest(_CHECKLISTS) is not None
+    return lists and kind in ("checkbox", None) and label.closest(_CHECKLISTS) is not None
 
 
 def _control(label: Node, radios: dict[str | None, Node]) -> Node | None:
@@ -186,10 +213,12 @@ class Openers:
 
     def open(self, node: Node) -> bool:
         """Whether a control names a hidden element by its id, or stands before it and says that it shows it."""
-        if self._opened is None:
-            self._opened = self._find()
-        if node.getattr("id") in self._opened:
-            return True
+        identifier = node.getattr("id")
+        if identifier is not None:
+            if self._opened is None:
+                self._opened = self._find()
+            if identifier in self._opened:
+                return True
         before = node.previous_element_sibling
         return before is not None and _reveals(before)
 

@@ -78,13 +78,16 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     words = _WORD.findall(_NO_NAMES.sub(" ", css_class))
     if "section" not in words:
         words += _WORD.findall(_NO_NAMES.sub(" ", identifier))
-    lowered = set(map(str.lower, words))
-    found = _BOILERPLATE & lowered
-    if found and not _STATEMENTS.isdisjoint(lowered) and _ELSEWHERE.isdisjoint(found):
-        return frozenset()
-    if found == _ONLY_ASIDE and not _ASIDES.isdisjoint(lowered):
+    found = _BOILERPLATE.intersection(map(str.lower, words))
+    if found and _names_text(found, words):
         return frozenset()
     return found or (_A_PHRASE if _PHRASES.search(f"{css_class} {identifier}") is not None else found)
+
+
+def _names_text(found: frozenset[str], words: list[str]) -> bool:
+    """Whether words of boilerplate stand beside one that says that the block is text."""
+    text = _STATEMENTS if _ELSEWHERE.isdisjoint(found) else _ASIDES if found == _ONLY_ASIDE else frozenset[str]()
+    return not text.isdisjoint(map(str.lower, words))
 
 
 @lru_cache(maxsize=20_000)

@@ -95,23 +95,25 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
 
     present: those of _SIGNS that the source holds.
     """
-    title, text, formulas, whole = _read_main(HTMLTree.parse(source), present, problems)
+    title, text, formulas, whole = _read_main(HTMLTree.parse(source), source, present, problems)
     if len(text) < SHORT and not present.isdisjoint(_STREAMED):
-        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), present, problems)
+        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), source, present, problems)
     frames = not present.isdisjoint(_NOFRAMES) and not text.strip()
     if frames or (len(text) < SHORT and whole > LITTLE * len(text)):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(_NOFRAMES_TAG.sub(r"<\1div", _FRAMES.sub("", source)) if frames else source)
         all_formulas = replace_elements(tree, present)
         prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
-        mend_structure(tree, present)
+        mend_structure(tree, present, source, formulas=_may_have_formulas(all_formulas))
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
     return title, text, formulas
 
 
-def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas, int]:
+def _read_main(
+    tree: HTMLTree, source: str, present: frozenset[str], problems: list[str]
+) -> tuple[str, str, Formulas, int]:
     """Title and main text of a tree, its formulas, and the length of all text of the page."""
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
@@ -123,12 +125,16 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
         _bracket_notes(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
-    mend_structure(tree, present)
+    mend_structure(tree, present, source, formulas=_may_have_formulas(formulas))
     label_items(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
     return title, _text(tree, _SKIPPED), formulas, whole
+
+
+def _may_have_formulas(formulas: Formulas) -> bool:
+    return formulas.typeset or bool(formulas.tex)
 
 
 def _with_streamed(tree: HTMLTree) -> HTMLTree:

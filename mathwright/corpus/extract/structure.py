@@ -33,12 +33,15 @@ _COLON = re.compile("[:\uff1a]")
 _MAX_NODES = 20_000
 
 
-def mend_structure(tree: HTMLTree, present: frozenset[str]) -> None:
-    """Make a tree's structure one that text extraction reads: present holds those of SIGNS in the page's source."""
+def mend_structure(tree: HTMLTree, present: frozenset[str], source: str, *, formulas: bool) -> None:
+    """Make a tree's structure one that text extraction reads.
+
+    present: those of SIGNS that the page's source holds; formulas: whether there may be formulas on the page.
+    """
     if present.isdisjoint(SIGNS):
         return
-    remove_unseen(tree, present)
-    show_controls(tree, present)
+    remove_unseen(tree, present, source)
+    show_controls(tree, present, source, formulas=formulas)
     _make_lines(tree, present)
     join_cells(tree, present)
 

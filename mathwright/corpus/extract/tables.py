@@ -12,9 +12,7 @@ Node = Any
 """An element of resiliparse's tree."""
 
 _BLOCKS: Selectors = {
-    f"{cell} > {child}": tag_signs("table")
-    for cell in ("td", "th")
-    for child in ("p", "div", "br", "center", "p > br", "span > br", "b > br", "strong > br", "a > br", "code > br")
+    ":is(td, th) > :is(p, div, br, center), :is(td, th) > :is(span, b, strong, a, code) > br": tag_signs("table"),
 }
 _ROWS: Selectors = {
     "[role=row]:not(tr) > [role]": ('role="row"', "role='row'", "role=row"),
@@ -73,7 +71,10 @@ def _join(tree: HTMLTree, cell: Node) -> None:
     """One line of the blocks of a cell, with spaces between."""
     if cell.first_element_child is None:
         return
-    for block in reversed(cell.query_selector_all(_INNER).values()):  # those inside before those around them
+    blocks = cell.query_selector_all(_INNER).values()
+    if not blocks:
+        return
+    for block in reversed(blocks):  # those inside before those around them
         inside: list[Node] = [] if block.tag == "br" else list(block.child_nodes.values())
         space: Any = tree.create_text_node(" ")
         if not inside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -61,12 +62,16 @@ _HIDES = re.compile(
 )
 _HIDDEN_CHARACTERS = 100
 """What a style hides is left in where it is longer: scripts show it then, when the page has come."""
-_RULES = ("display:none", "display: none")
+_RULES = tuple(
+    f"{{{space}display:{gap}none"
+    for space in ("", " ", "\n", "\n ", "\n  ", "\n    ", "\n      ", "\n        ", "\n\t", "\n\t\t")
+    for gap in ("", " ")
+)
 SIGNS = all_signs(_NUMBERS, _NUMBERED_LINES, _TIPS, _ARROWS, _ADS, _HIDING) | {*_RULES}
 _MAX_NODES = 50_000
 
 
-def remove_unseen(tree: HTMLTree, present: frozenset[str]) -> None:
+def remove_unseen(tree: HTMLTree, present: frozenset[str], source: str) -> None:
     """Take out of a tree what readers do not see, or see beside the text. present: those of SIGNS in its source."""
     document = tree.document
     if document is None:
@@ -80,7 +85,7 @@ def remove_unseen(tree: HTMLTree, present: frozenset[str]) -> None:
                 if goes(node):
                     node.remove()
     if not present.isdisjoint(_RULES):
-        _remove_classes(document)
+        _remove_classes(document, source, present)
 
 
 def _remove_line_numbers(tree: HTMLTree, present: frozenset[str]) -> None:
@@ -162,39 +167,47 @@ def _is_hidden(node: Node) -> bool:
 
 
 _SIMPLE = re.compile(r"\s*(?:span|td|div)?\.([A-Za-z_][\w-]*)\s*")
-_HIDING_RULE = re.compile(r"display\s?:\s?none")
-_MAX_RULES = 500
+_MAX_RULES = 200
 _MAX_CLASSES = 30
 _CLASS_CHARACTERS = 40
+_SELECTOR_CHARACTERS = 200
 
 
-def _remove_classes(document: Node) -> None:
+def _remove_classes(document: Node, source: str, present: frozenset[str]) -> None:
     """Take out short elements of classes that the page's own style hides, and shows nowhere."""
-    names: set[str] = set()
-    for style in document.query_selector_all("style").values()[:100]:
-        names |= _hidden_classes(style.text or "")
-    wanted = ", ".join(f"{tag}.{name}" for name in sorted(names)[:_MAX_CLASSES] for tag in ("span", "td", "div"))
+    names = sorted({name for rule in _RULES if rule in present for name in _hidden_classes(source, rule)})
+    wanted = ", ".join(f"{tag}.{name}" for name in names[:_MAX_CLASSES] for tag in ("span", "td", "div"))
     for node in document.query_selector_all(wanted).values()[:_MAX_NODES] if wanted else ():
         text = (node.text or "").strip()
         if 0 < len(text) < _CLASS_CHARACTERS and not holds_formulas(text):
             node.remove()
 
 
-def _hidden_classes(css: str) -> set[str]:
-    """Classes that a style sheet hides on every screen: rules in rules, as for printing, are none of these."""
-    names: set[str] = set()
-    depth = position = 0
-    for count, rule in enumerate(_HIDING_RULE.finditer(css)):
-        if count > _MAX_RULES:
-            break
-        start = css.rfind("{", position, rule.start())
-        depth += css.count("{", position, rule.start()) - css.count("}", position, rule.start())
-        position = rule.start()
-        if start < 0 or depth != 1:
-            continue
-        before = max(css.rfind(mark, max(0, start - 200), start) for mark in "{}/")
-        for part in css[before + 1 : start].split(","):
+def _hidden_classes(source: str, rule: str) -> Iterator[str]:
+    """Classes that a page's own style hides on every screen: rules in rules, as for printing, are none of these."""
+    position = source.find(rule)
+    for _ in range(_MAX_RULES):
+        if position < 0:
+            return
+        before = max(source.rfind(mark, max(0, position - _SELECTOR_CHARACTERS), position) for mark in "{}/>")
+        for part in source[before + 1 : position].split(","):
             found = _SIMPLE.fullmatch(part)
-            if found is not None and not is_panel(found[1], "") and css.count(f".{found[1]}") == 1:
-                names.add(found[1])
-    return names
+            if found is not None and not is_panel(found[1], "") and _hides(source, found[1], position):
+                yield found[1]
+        position = source.find(rule, position + 1)
+
+
+_STYLE_CHARACTERS = 100_000
+
+
+def _hides(source: str, name: str, position: int) -> bool:
+    """Whether a rule for a class stands in a style of the page, in no other rule, and is the only one for the class."""
+    start = source.rfind("<style", max(0, position - _STYLE_CHARACTERS), position)
+    end = source.find("</style", position, position + _STYLE_CHARACTERS)
+    return (
+        0 <= start
+        and end >= 0
+        and source.find("</style", start, position) < 0
+        and source.count("{", start, position) == source.count("}", start, position)
+        and source.count(f".{name}", start, end) == 1
+    )
