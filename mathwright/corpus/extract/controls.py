@@ -43,7 +43,14 @@ def show_controls(tree: HTMLTree, present: frozenset[str], source: str, *, formu
         found = document.query_selector_all("label, input[type=radio]").values()[: 2 * _MAX_CONTROLS]
         radios = {node.getattr("id"): node for node in found if node.tag == "input"}
         lists = not present.isdisjoint(_LISTS)
-        _show_labels(tree, [node for node in found if node.tag == "label" and _is_choice(node, radios, lists=lists)])
+        _show_labels(
+            tree,
+            [
+                node
+                for node in found
+                if node.tag == "label" and _is_choice(node, radios, lists=lists, formulas=formulas)
+            ],
+        )
     if not present.isdisjoint(_BUTTONS) and (formulas or _may_ask(source)):
         for button in document.query_selector_all("button").values()[:_MAX_CONTROLS]:
             _show_button(tree, button)
@@ -94,11 +101,11 @@ def _tag_of_choice(label: Node) -> str:
     return "span" if alone or (following is not None and following.tag == "br") else "div"
 
 
-def _is_choice(label: Node, radios: dict[str | None, Node], *, lists: bool) -> bool:
+def _is_choice(label: Node, radios: dict[str | None, Node], *, lists: bool, formulas: bool) -> bool:
     """Whether it is the text of a choice: of a radio button that asks no buyer, or of an item to be ticked off."""
     control = _control(label, radios)
     kind = control.getattr("type") if control is not None else None
-    if holds_formulas(label.text or ""):
+    if formulas and holds_formulas(label.text or ""):
         return True
     if kind == "radio":
         return not _is_of_shop(label, control) and label.query_selector("a, ul") is None

@@ -86,8 +86,9 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
 
 def _names_text(found: frozenset[str], words: list[str]) -> bool:
     """Whether words of boilerplate stand beside one that says that the block is text."""
-    text = _STATEMENTS if _ELSEWHERE.isdisjoint(found) else _ASIDES if found == _ONLY_ASIDE else frozenset[str]()
-    return not text.isdisjoint(map(str.lower, words))
+    if not _ELSEWHERE.isdisjoint(found):
+        return False
+    return not (_ASIDES if found == _ONLY_ASIDE else _STATEMENTS).isdisjoint(map(str.lower, words))
 
 
 @lru_cache(maxsize=20_000)

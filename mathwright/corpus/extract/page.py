@@ -103,8 +103,9 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
         tree = HTMLTree.parse(_NOFRAMES_TAG.sub(r"<\1div", _FRAMES.sub("", source)) if frames else source)
         all_formulas = replace_elements(tree, present)
-        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
-        mend_structure(tree, present, source, formulas=_may_have_formulas(all_formulas))
+        everything = (tree.body.text or "") if tree.body is not None else ""
+        prepare_text(tree, present, all_formulas, everything)
+        mend_structure(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
@@ -125,7 +126,7 @@ def _read_main(
         _bracket_notes(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
-    mend_structure(tree, present, source, formulas=_may_have_formulas(formulas))
+    mend_structure(tree, present, source, formulas=_may_have_formulas(formulas, everything))
     label_items(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
@@ -133,8 +134,8 @@ def _read_main(
     return title, _text(tree, _SKIPPED), formulas, whole
 
 
-def _may_have_formulas(formulas: Formulas) -> bool:
-    return formulas.typeset or bool(formulas.tex)
+def _may_have_formulas(formulas: Formulas, text: str) -> bool:
+    return formulas.typeset or bool(formulas.tex) or "\\(" in text or "$$" in text
 
 
 def _with_streamed(tree: HTMLTree) -> HTMLTree:

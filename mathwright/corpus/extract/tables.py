@@ -19,8 +19,8 @@ _ROWS: Selectors = {
 }
 SIGNS = all_signs(_BLOCKS, _ROWS)
 _CELL_ROLES = frozenset(("cell", "gridcell", "columnheader", "rowheader"))
-_LONG = 200
-"""A cell with more characters is one of a table that lays out a page."""
+_LONG, _MUCH = 200, 800
+"""A cell with more characters is one of a table that lays out a page; with more than MUCH, white space and all."""
 _LAYOUT = "ul, ol, dl, h1, h2, h3, h4, h5, h6, pre, table, form, blockquote, details, article, section"
 """What such cells hold, and cells of data do not."""
 _INNER = "p, div, br, center"
@@ -60,11 +60,10 @@ def join_cells(tree: HTMLTree, present: frozenset[str]) -> None:
 
 
 def _lays_out(cell: Node) -> bool:
-    # inner elements are looked for only in cells that are short
-    return len(cell.text or "") > 4 * _LONG or (
-        cell.first_element_child is not None
-        and (len(" ".join((cell.text or "").split())) > _LONG or cell.query_selector(_LAYOUT) is not None)
-    )
+    if cell.first_element_child is None:
+        return len(cell.text or "") > _MUCH
+    text = cell.text or ""
+    return len(text) > _MUCH or len(" ".join(text.split())) > _LONG or cell.query_selector(_LAYOUT) is not None
 
 
 def _join(tree: HTMLTree, cell: Node) -> None:
@@ -76,15 +75,15 @@ def _join(tree: HTMLTree, cell: Node) -> None:
         return
     for block in reversed(blocks):  # those inside before those around them
         inside: list[Node] = [] if block.tag == "br" else list(block.child_nodes.values())
-        space: Any = tree.create_text_node(" ")
-        if not inside:
-            block.replace_with(space)
-            continue
-        line: Any = tree.create_element("span")
-        for child in inside:
-            line.append_child(child)
-        line.append_child(space)
-        block.replace_with(line)
+        before, after = block.previous_sibling is not None, block.next_sibling is not None
+        if before and inside:
+            inside.insert(0, tree.create_text_node(" "))
+        if after:
+            inside.append(tree.create_text_node(" "))
+        if inside:
+            block.replace_with(*inside)
+        else:
+            block.remove()
     _trim_end(cell)
 
 

@@ -167,7 +167,7 @@ def _is_hidden(node: Node) -> bool:
 
 
 _SIMPLE = re.compile(r"\s*(?:span|td|div)?\.([A-Za-z_][\w-]*)\s*")
-_MAX_RULES = 200
+_MAX_RULES = 20
 _MAX_CLASSES = 30
 _CLASS_CHARACTERS = 40
 _SELECTOR_CHARACTERS = 200
@@ -197,7 +197,7 @@ def _hidden_classes(source: str, rule: str) -> Iterator[str]:
         position = source.find(rule, position + 1)
 
 
-_STYLE_CHARACTERS = 100_000
+_STYLE_CHARACTERS = 20_000
 
 
 def _hides(source: str, name: str, position: int) -> bool:
@@ -205,7 +205,7 @@ def _hides(source: str, name: str, position: int) -> bool:
     start = source.rfind("<style", max(0, position - _STYLE_CHARACTERS), position)
     end = source.find("</style", position, position + _STYLE_CHARACTERS)
     return (
-        0 <= start
+        start >= 0
         and end >= 0
         and source.find("</style", start, position) < 0
         and source.count("{", start, position) == source.count("}", start, position)
