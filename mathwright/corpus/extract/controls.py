@@ -17,11 +17,11 @@ _LABELS, _BUTTONS, _LEGENDS = tag_signs("label"), tag_signs("button"), tag_signs
 _LISTS = ("task-list-item", "ingredient", "checklist")
 _CHOICES = ('type="radio"', "type='radio'", "type=radio", *_LISTS)
 SIGNS = frozenset((*_LABELS, *_BUTTONS, *_LEGENDS, *_CHOICES))
-_MAX_CONTROLS = 5000
+_MAX_CONTROLS = 10_000
 _ITEMS = "li, td, th"
 _CHECKLISTS = ".task-list-item, [class*=ingredient], .checklist"
 _OUTSIDE = "nav, header, footer, [role=navigation], [role=banner], dialog"
-_HEADINGS = "h1, h2, h3, h4, h5, h6"
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _OPENING = ("aria-expanded", "aria-controls", "data-toggle", "data-bs-toggle")
 _OPENING_CLASS = re.compile("collapsible|accordion", re.IGNORECASE)
 _QUESTION_WORDS = 3
@@ -39,28 +39,31 @@ def show_controls(tree: HTMLTree, present: frozenset[str], source: str, *, formu
     document = tree.document
     if document is None:
         return
+    wanted: list[str] = []
     if not present.isdisjoint(_LABELS) and (formulas or not present.isdisjoint(_CHOICES)):
-        found = document.query_selector_all("label, input[type=radio]").values()[: 2 * _MAX_CONTROLS]
-        radios = {node.getattr("id"): node for node in found if node.tag == "input"}
-        lists = not present.isdisjoint(_LISTS)
-        _show_labels(
-            tree,
-            [
-                node
-                for node in found
-                if node.tag == "label" and _is_choice(node, radios, lists=lists, formulas=formulas)
-            ],
-        )
-    if not present.isdisjoint(_BUTTONS) and (formulas or _may_ask(source)):
-        for button in document.query_selector_all("button").values()[:_MAX_CONTROLS]:
-            _show_button(tree, button)
+        wanted += ["label", "input[type=radio]"]
+    if not present.isdisjoint(_BUTTONS) and _may_ask(source, formulas=formulas):
+        wanted.append("button")
     if not present.isdisjoint(_LEGENDS):
-        for legend in document.query_selector_all("legend").values()[:_MAX_CONTROLS]:
-            _replace(tree, legend, "div")
+        wanted.append("legend")
+    if not wanted:
+        return
+    found: dict[str, list[Node]] = {"label": [], "input": [], "button": [], "legend": []}
+    for node in document.query_selector_all(", ".join(wanted)).values()[:_MAX_CONTROLS]:  # to walk once is cheaper
+        found[node.tag or ""].append(node)
+    if found["label"]:
+        radios = {node.getattr("id"): node for node in found["input"]}
+        lists = not present.isdisjoint(_LISTS)
+        choices = [node for node in found["label"] if _is_choice(node, radios, lists=lists, formulas=formulas)]
+        _show_labels(tree, choices)
+    for button in found["button"]:
+        _show_button(tree, button)
+    for legend in found["legend"]:
+        _replace(tree, legend, "div")
 
 
-def _may_ask(source: str) -> bool:
-    """Whether the source has a button in a heading, or one that opens what it asks: most pages have others alone.
+def _may_ask(source: str, *, formulas: bool) -> bool:
+    """Whether the source has a button in a heading, with a formula, or that opens what it asks: most have others alone.
 
     To walk the tree for buttons takes seven times as long.
     """
@@ -72,6 +75,8 @@ def _may_ask(source: str) -> bool:
         tag, _, text = source[position : end if end >= 0 else position + _BUTTON_CHARACTERS].partition(">")
         if "accordion" in tag or "collaps" in tag or (("aria-" in tag or "toggle" in tag) and "?" in text):
             return True
+        if formulas and any(sign in text for sign in _FORMULA):
+            return True
         before = source[max(0, position - _BEFORE) : position]
         if before.rfind("<h") > before.rfind("</"):
             return True
@@ -80,6 +85,7 @@ def _may_ask(source: str) -> bool:
 
 
 _BUTTON_CHARACTERS = 3000
+_FORMULA = ("\\(", "$", "<math", "mjx-", "katex", "MathJax", "tex", "math")
 _BEFORE = 200
 
 
@@ -152,7 +158,7 @@ def _show_button(tree: HTMLTree, button: Node) -> None:
     text = (button.text or "").strip()
     if not text:
         return
-    heading = button.closest(_HEADINGS)
+    heading = _heading(button)
     if heading is not None:
         shown, tag = (heading.text or "").strip() == text, "span"
     elif holds_formulas(text):
@@ -162,6 +168,16 @@ def _show_button(tree: HTMLTree, button: Node) -> None:
         shown, tag = opens and len(text.split()) >= _QUESTION_WORDS and _COMMAND.match(text) is None, "div"
     if shown and button.closest(_OUTSIDE) is None and (tag == "span" or _opens_text(document, button)):
         _replace(tree, button, tag)
+
+
+def _heading(button: Node) -> Node | None:
+    """The heading that a button stands in."""
+    node = button.parent_element
+    for _ in range(_AROUND):
+        if node is None or node.tag in _HEADINGS:
+            return node
+        node = node.parent_element
+    return None
 
 
 def _is_accordion(button: Node) -> bool:

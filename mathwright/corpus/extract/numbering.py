@@ -19,7 +19,8 @@ _CLASSES = (
 )  # fmt: skip
 _KINDS = _CLASSES[:6]
 _TYPES = (f"type={quote}{kind}" for quote in ("", "'", '"') for kind in "ai")
-SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_CLASSES, *_TYPES))
+_ORDERED = "<ol"
+SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_CLASSES, *_TYPES, _ORDERED))
 """What stands in the source of a page with such a list."""
 _LISTS = "ol[start], ol[reversed], ol[type], ol[style*=list-style], ol[class*=er], ol[class*=list-], li[value]"
 _DONE = "data-labelled"
@@ -37,7 +38,7 @@ def label_items(tree: HTMLTree, present: Set[str]) -> None:
 
     present: those of SIGNS that the page's source holds.
     """
-    if tree.document is None or present.isdisjoint(SIGNS):
+    if tree.document is None or _ORDERED not in present or len(present & SIGNS) == 1:
         return
     if not present.isdisjoint(_KINDS):
         _note_styles(tree.document)

@@ -12,7 +12,7 @@ from mathwright.corpus.extract.controls import show_controls
 from mathwright.corpus.extract.tables import SIGNS as TABLES
 from mathwright.corpus.extract.tables import join_cells
 from mathwright.corpus.extract.unseen import SIGNS as UNSEEN
-from mathwright.corpus.extract.unseen import remove_unseen
+from mathwright.corpus.extract.unseen import remove_unseen, style_signs
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
 
 Node = Any
@@ -22,8 +22,8 @@ _INLINE = ("span", "a", "b", "strong", "em", "i", "small", "label")
 _SUMMARIES: Selectors = {"summary": tag_signs("summary")}
 _QUOTED: Selectors = {"blockquote > cite:first-child, blockquote > div > cite:first-child": tag_signs("cite")}
 _STYLED: Selectors = {
-    ", ".join(f"{tag}[style*=display]" for tag in _INLINE): tuple(
-        f"display:{space}{kind}" for space in ("", " ") for kind in ("block", "list-item", "table;", "flex", "grid")
+    ", ".join(f"{tag}[style*=display]" for tag in _INLINE): style_signs(
+        "display", "block", "list-item", "table", "flex", "grid"
     )
 }
 _LISTED: Selectors = {"span[role=listitem]": ("listitem",)}

@@ -15,8 +15,19 @@ from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, wor
 Node = Any
 """An element of resiliparse's tree."""
 
+
+def style_signs(name: str, *values: str) -> tuple[str, ...]:
+    """How a property stands in the style of an element, and hardly ever in a style sheet: beside a quote."""
+    return tuple(
+        sign
+        for value in values
+        for rule in (f"{name}:{value}", f"{name}: {value}")
+        for sign in (f'"{rule}', f"'{rule}", f'{rule}"', f"{rule}'", f'{rule};"', f"{rule};'", f"; {rule}")
+    )
+
+
 _NUMBERS: Selectors = {
-    "td.gutter, div.gutter, .rouge-gutter": ("gutter",),
+    "td.gutter, div.gutter, .rouge-gutter": (*word_signs("gutter"), "rouge-gutter"),
     ".lineno": word_signs("lineno"),
     ".linenum, .linenumber, .file-line-num, span.line-number, span.line-numbers, .hljs-ln-n": (
         "linenum", "line-num", "hljs-ln-n",
@@ -31,7 +42,7 @@ _NUMBERED_LINES: Selectors = {"ol.linenums": ("linenums",)}
 _NUMBER = re.compile(r"(?:[\s\d\[\](){}|.:]|Pg|Page)*+(?:[ivxlc]{1,8}\])?")
 _TIPS: Selectors = {
     ".tooltiptext, .tooltip-text": ("tooltiptext", "tooltip-text"),
-    ".tooltip > span": word_signs("tooltip"),
+    ".tooltip > span": ('class="tooltip', "class='tooltip", ' tooltip"'),
 }
 _ARROWS: Selectors = {
     "a.footnote-back, a.footnote-backref, a.reversefootnote": ("footnote-back", "reversefootnote"),
@@ -49,15 +60,16 @@ _AD = re.compile(
     re.IGNORECASE,
 )
 _AD_CHARACTERS = 80
+_FAR = ("-9999px", "-9999em", "-999em", "-99999px", "-10000px")
 _HIDING: Selectors = {
-    "[style*=visibility]": ("visibility:hidden", "visibility: hidden"),
-    "[style*=font-size]": ("font-size:0", "font-size: 0"),
-    "[style*=text-indent]": ("text-indent:-", "text-indent: -"),
-    "[style*=left]": ("left:-9", "left: -9", "left:-1", "left: -1"),
+    "[style*=visibility]": style_signs("visibility", "hidden"),
+    "[style*=font-size]": style_signs("font-size", "0", "0px"),
+    "[style*=text-indent]": style_signs("text-indent", *_FAR),
+    "[style*=left]": style_signs("left", *_FAR),
 }
 _HIDES = re.compile(
     r"visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|rem|%)?\s*(?:;|!|\Z)"
-    r"|(?:text-indent|(?<![\w-])left)\s*:\s*-\d{4,}",
+    r"|(?:text-indent|(?<![\w-])left)\s*:\s*-\d{3,}",
     re.IGNORECASE,
 )
 _HIDDEN_CHARACTERS = 100
@@ -74,7 +86,8 @@ _MAX_NODES = 50_000
 def remove_unseen(tree: HTMLTree, present: frozenset[str], source: str) -> None:
     """Take out of a tree what readers do not see, or see beside the text. present: those of SIGNS in its source."""
     document = tree.document
-    if document is None:
+    present &= SIGNS
+    if document is None or not present:
         return
     _remove_line_numbers(tree, present)
     if (tips := selector(_TIPS, present)) != "":
@@ -168,7 +181,7 @@ def _is_hidden(node: Node) -> bool:
 
 _SIMPLE = re.compile(r"\s*(?:span|td|div)?\.([A-Za-z_][\w-]*)\s*")
 _MAX_RULES = 20
-_MAX_CLASSES = 30
+_MAX_CLASSES = 10
 _CLASS_CHARACTERS = 40
 _SELECTOR_CHARACTERS = 200
 
