@@ -54,6 +54,7 @@ def show_controls(tree: HTMLTree, present: frozenset[str], source: str, *, formu
     if found["label"]:
         radios = {node.getattr("id"): node for node in found["input"]}
         lists = not present.isdisjoint(_LISTS)
+        # of most labels nothing but the field they name has to be looked at
         choices = [node for node in found["label"] if _is_choice(node, radios, lists=lists, formulas=formulas)]
         _show_labels(tree, choices)
     for button in found["button"]:
@@ -78,14 +79,15 @@ def _may_ask(source: str, *, formulas: bool) -> bool:
         if formulas and any(sign in text for sign in _FORMULA):
             return True
         before = source[max(0, position - _BEFORE) : position]
-        if before.rfind("<h") > before.rfind("</"):
+        heading = before.rfind("<h")
+        if heading > before.rfind("</") and before[heading + 2 : heading + 3].isdigit():
             return True
         position = source.find("<button", position + 1)
     return True
 
 
-_BUTTON_CHARACTERS = 3000
-_FORMULA = ("\\(", "$", "<math", "mjx-", "katex", "MathJax", "tex", "math")
+_BUTTON_CHARACTERS = 1000
+_FORMULA = ("\\(", "$", "<math", "mjx-", "katex", "MathJax")
 _BEFORE = 200
 
 
@@ -119,12 +121,12 @@ def _is_choice(label: Node, radios: dict[str | None, Node], *, lists: bool, form
 
 
 def _control(label: Node, radios: dict[str | None, Node]) -> Node | None:
-    """What a label is the text of, as far as that matters: in it, named by it, or beside it."""
+    """What a label is the text of, as far as that matters: named by it, in it, or beside it."""
+    if (identifier := label.getattr("for")) is not None:
+        return radios.get(identifier)
     inside = label.query_selector("input")
     if inside is not None:
         return inside
-    if (identifier := label.getattr("for")) is not None:
-        return radios.get(identifier)
     for beside in (label.previous_element_sibling, label.next_element_sibling):
         if beside is not None and beside.tag == "input":
             return beside

@@ -27,7 +27,8 @@ _STYLED: Selectors = {
     )
 }
 _LISTED: Selectors = {"span[role=listitem]": ("listitem",)}
-SIGNS = all_signs(_SUMMARIES, _QUOTED, _STYLED, _LISTED) | CONTROLS | TABLES | UNSEEN
+_LINES: Selectors = {**_SUMMARIES, **_QUOTED, **_STYLED, **_LISTED}
+SIGNS = all_signs(_LINES) | CONTROLS | TABLES | UNSEEN
 _BLOCK = re.compile(r"(?<![\w-])display\s*:\s*(?:block|list-item|table|flex|grid)\s*(?:;|!|\Z)")
 _COLON = re.compile("[:\uff1a]")
 _MAX_NODES = 20_000
@@ -38,7 +39,8 @@ def mend_structure(tree: HTMLTree, present: frozenset[str], source: str, *, form
 
     present: those of SIGNS that the page's source holds; formulas: whether there may be formulas on the page.
     """
-    if present.isdisjoint(SIGNS):
+    present &= SIGNS
+    if not present:
         return
     remove_unseen(tree, present, source)
     show_controls(tree, present, source, formulas=formulas)
@@ -48,13 +50,12 @@ def mend_structure(tree: HTMLTree, present: frozenset[str], source: str, *, form
 
 def _make_lines(tree: HTMLTree, present: frozenset[str]) -> None:
     document = tree.document
-    if document is None:
+    if document is None or (wanted := selector(_LINES, present)) == "":
         return
-    for selectors, is_line in ((_SUMMARIES, _always), (_LISTED, _always), (_QUOTED, _names), (_STYLED, _is_block)):
-        if (wanted := selector(selectors, present)) != "":
-            for node in document.query_selector_all(wanted).values()[:_MAX_NODES]:
-                if is_line(node):
-                    _make_line(tree, node)
+    for node in document.query_selector_all(wanted).values()[:_MAX_NODES]:
+        is_line = _names(node) if node.tag == "cite" else node.tag == "summary" or _is_block(node)
+        if is_line or node.getattr("role") == "listitem":
+            _make_line(tree, node)
 
 
 def _make_line(tree: HTMLTree, node: Node) -> None:
@@ -62,10 +63,6 @@ def _make_line(tree: HTMLTree, node: Node) -> None:
     for child in list(node.child_nodes.values()):
         line.append_child(child)
     node.append_child(line)
-
-
-def _always(node: Node) -> bool:
-    return True
 
 
 def _names(cite: Node) -> bool:

@@ -180,7 +180,7 @@ def _is_hidden(node: Node) -> bool:
 
 
 _SIMPLE = re.compile(r"\s*(?:span|td|div)?\.([A-Za-z_][\w-]*)\s*")
-_MAX_RULES = 20
+_MAX_RULES = 10
 _MAX_CLASSES = 10
 _CLASS_CHARACTERS = 40
 _SELECTOR_CHARACTERS = 200
