@@ -18,6 +18,8 @@ _LISTS = ("task-list-item", "ingredient", "checklist")
 _CHOICES = ('type="radio"', "type='radio'", "type=radio", *_LISTS)
 SIGNS = frozenset((*_LABELS, *_BUTTONS, *_LEGENDS, *_CHOICES))
 _MAX_CONTROLS = 10_000
+_MAX_LOOKED_AT = 200
+"""Further choices are lines, whatever is beside them."""
 _ITEMS = "li, td, th"
 _CHECKLISTS = ".task-list-item, [class*=ingredient], .checklist"
 _OUTSIDE = "nav, header, footer, [role=navigation], [role=banner], dialog"
@@ -97,7 +99,8 @@ def show_labels_of(tree: HTMLTree, form: Node) -> None:
 
 
 def _show_labels(tree: HTMLTree, labels: list[Node]) -> None:
-    for label, tag in [(label, _tag_of_choice(label)) for label in labels]:  # before the labels beside it go
+    tags = [_tag_of_choice(label) if number < _MAX_LOOKED_AT else "div" for number, label in enumerate(labels)]
+    for label, tag in zip(labels, tags, strict=True):  # before the labels beside it go
         _replace(tree, label, tag)
 
 

@@ -26,6 +26,8 @@ _LAYOUT = "ul, ol, dl, h1, h2, h3, h4, h5, h6, pre, table, form, blockquote, det
 _INNER = "p, div, br, center"
 _DONE = "data-joined"
 _MAX_CELLS = 50_000
+_WORK = 30_000_000
+"""Characters of rows that are read at most: tables in each other would cost the square of their depth."""
 
 
 def join_cells(tree: HTMLTree, present: frozenset[str]) -> None:
@@ -41,7 +43,7 @@ def join_cells(tree: HTMLTree, present: frozenset[str]) -> None:
         _make_rows(tree, rows)
     if (blocks := selector(_BLOCKS, present)) == "":
         return
-    count = 0
+    count = work = 0
     for node in document.query_selector_all(blocks).values():
         cell: Node = node.parent_element
         while cell is not None and cell.tag not in ("td", "th"):
@@ -52,9 +54,12 @@ def join_cells(tree: HTMLTree, present: frozenset[str]) -> None:
         row.setattr(_DONE, "")
         cells = [child for child in row.children.values() if child.tag in ("td", "th")]
         count += len(cells)
-        if count > _MAX_CELLS:
+        if count > _MAX_CELLS or work > _WORK:
             return
-        if len(cells) > 1 and not any(map(_lays_out, cells)):
+        if len(cells) < 2:
+            continue
+        work += len(row.text or "")
+        if not any(map(_lays_out, cells)):
             for cell in cells:
                 _join(tree, cell)
 

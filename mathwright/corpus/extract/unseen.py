@@ -94,11 +94,26 @@ def remove_unseen(tree: HTMLTree, present: frozenset[str], source: str) -> None:
         _remove_tips(tree, tips)
     for selectors, goes in ((_ARROWS, _is_arrow), (_ADS, _is_ad), (_HIDING, _is_hidden)):
         if (wanted := selector(selectors, present)) != "":
-            for node in document.query_selector_all(wanted).values()[:_MAX_NODES]:
-                if goes(node):
+            for node, text in _with_texts(document.query_selector_all(wanted).values()):
+                if goes(node, text):
                     node.remove()
     if not present.isdisjoint(_RULES):
         _remove_classes(document, source, present)
+
+
+_WORK = 30_000_000
+"""Characters that are read at most in one step: elements in each other would cost the square of their depth."""
+
+
+def _with_texts(nodes: list[Any]) -> Iterator[tuple[Node, str]]:
+    """Elements with their texts, up to the limits."""
+    work = 0
+    for node in nodes[:_MAX_NODES]:
+        text = node.text or ""
+        work += len(text)
+        if work > _WORK:
+            return
+        yield node, text
 
 
 def _remove_line_numbers(tree: HTMLTree, present: frozenset[str]) -> None:
@@ -108,8 +123,8 @@ def _remove_line_numbers(tree: HTMLTree, present: frozenset[str]) -> None:
             _unnumber(tree, lines)
     if (numbers := selector(_NUMBERS, present)) == "":
         return
-    for node in document.query_selector_all(numbers).values()[:_MAX_NODES]:
-        if _NUMBER.fullmatch(node.text or "") is None:
+    for node, text in _with_texts(document.query_selector_all(numbers).values()):
+        if _NUMBER.fullmatch(text) is None:
             continue
         around = node.parent_element
         node.remove()
@@ -131,15 +146,18 @@ def _unnumber(tree: HTMLTree, lines: Node) -> None:
     lines.replace_with(program)
 
 
+_TIP_CHARACTERS = 500
+
+
 def _remove_tips(tree: HTMLTree, tips: str) -> None:
     """Take what opens over a word out of the element that holds both; the word stays, whatever the element's name."""
     document: Any = tree.document
-    for tip in document.query_selector_all(tips).values()[:_MAX_NODES]:
+    for tip, text in _with_texts(document.query_selector_all(tips).values()):
+        if len(text) > _TIP_CHARACTERS or holds_formulas(text):
+            continue
         host: Node = tip.parent_element
         named = (tip.getattr("class") or "").lower()
         if host is None or not ("tooltiptext" in named or "tooltip-text" in named or _follows_word(tip)):
-            continue
-        if holds_formulas(tip.text or ""):
             continue
         tip.remove()
         if "tooltip" in (host.getattr("class") or ""):
@@ -160,22 +178,19 @@ def _follows_word(node: Node) -> bool:
     )
 
 
-def _is_arrow(node: Node) -> bool:
-    return not any(character.isalnum() for character in node.text or "")
+def _is_arrow(node: Node, text: str) -> bool:
+    return not any(map(str.isalnum, text))
 
 
-def _is_ad(node: Node) -> bool:
-    if node.first_element_child is not None:
-        return False
-    text = node.text or ""
-    return len(text) < _AD_CHARACTERS and _AD.fullmatch(text.strip()) is not None
+def _is_ad(node: Node, text: str) -> bool:
+    return node.first_element_child is None and len(text) < _AD_CHARACTERS and _AD.fullmatch(text.strip()) is not None
 
 
-def _is_hidden(node: Node) -> bool:
+def _is_hidden(node: Node, text: str) -> bool:
     style = node.getattr("style") or ""
     if _HIDES.search(style) is None or "background" in style:  # which shows what the text says
         return False
-    text = (node.text or "").strip()
+    text = text.strip()
     return 0 < len(text) < _HIDDEN_CHARACTERS and not holds_formulas(text) and node.query_selector("[style]") is None
 
 
@@ -190,9 +205,8 @@ def _remove_classes(document: Node, source: str, present: frozenset[str]) -> Non
     """Take out short elements of classes that the page's own style hides, and shows nowhere."""
     names = sorted({name for rule in _RULES if rule in present for name in _hidden_classes(source, rule)})
     wanted = ", ".join(f"{tag}.{name}" for name in names[:_MAX_CLASSES] for tag in ("span", "td", "div"))
-    for node in document.query_selector_all(wanted).values()[:_MAX_NODES] if wanted else ():
-        text = (node.text or "").strip()
-        if 0 < len(text) < _CLASS_CHARACTERS and not holds_formulas(text):
+    for node, text in _with_texts(document.query_selector_all(wanted).values() if wanted else []):
+        if 0 < len(text.strip()) < _CLASS_CHARACTERS and not holds_formulas(text):
             node.remove()
 
 
