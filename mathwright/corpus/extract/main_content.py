@@ -12,9 +12,17 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.extract.controls import Openers, show_labels_of
 from mathwright.corpus.extract.elsewhere import SIGNS as ELSEWHERE
 from mathwright.corpus.extract.elsewhere import remove_sections_elsewhere
-from mathwright.corpus.extract.names import WEAK, boilerplate_words, is_for_small_screens, is_panel
+from mathwright.corpus.extract.names import (
+    WEAK,
+    boilerplate_words,
+    is_footnotes,
+    is_for_small_screens,
+    is_panel,
+    is_part_of_text,
+)
 from mathwright.corpus.formulas.macros import find_definitions
 from mathwright.corpus.formulas.placeholders import holds_formulas
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
@@ -58,6 +66,8 @@ _BLOCK_SHARE = 0.2
 _LINK_SHARE = 0.6
 _MENU_CHARACTERS, _MENU_LINK_SHARE = 400, 0.5
 """A header with a heading is a menu all the same, where it has more characters than this, and so much in links."""
+_TOOLS_CHARACTERS = 50
+"""So much beside a program is its name, its language and what copies it."""
 _SENTENCES, _PROSE_LINK_SHARE = 2, 0.35
 """A block whose names are WEAK stays with so many sentences, where less than this of it is links."""
 _SENTENCE_END = re.compile(r"[^\W_][,)\"'\u2019\u201d%]?[.!?][\"')\u2019\u201d]?(?:\s|$)|[\u3002\uff01\uff1f]")
@@ -82,6 +92,7 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
         size = length
         body.replace_children(container)
     work = _WORK * (size + 10_000)
+    openers = Openers(document)
     judged = 0  # so many blocks: what follows up to here went away together with the one around it
     for number, node in enumerate(document.query_selector_all(_BLOCKS).values()):
         if number < judged:
@@ -91,17 +102,17 @@ def keep_main_content(tree: HTMLTree, present: Set[str], size: int) -> bool:
             judged = number + _remove(node)  # formulas and all: what it says stands elsewhere, laid out for others
             continue
         words = boilerplate_words(css_class, "" if node.tag == "section" else node.getattr("id") or "")
-        if words or _is_boilerplate(node, css_class):
+        if words or _is_boilerplate(node, css_class, openers, inside=container is not None):
             text = node.inner_text
             large = len(text) >= _BLOCK_SHARE * size
             work -= 5 * len(text) if large else len(text)  # whose links are looked at one by one
             if work < 0:
                 return False
-            stays = _holds_article(node, text) if large else _holds_content(node, text, words)
+            stays = _holds_article(node, text) if large else _holds_content(node, text, words, openers)
             if not stays or _defines_macros(text):
                 judged = number + _remove(node)
             elif node.tag == "form" and _asks(node, text):
-                _show_labels(tree, node)
+                show_labels_of(tree, node)
     if not present.isdisjoint(ELSEWHERE):
         remove_sections_elsewhere(document, size)
     return True
@@ -145,16 +156,51 @@ def _longest(scope: Node, wanted: str) -> tuple[Node | None, int, int]:
     return node, lengths[-1], lengths[-2] if len(lengths) > 1 else 0
 
 
-def _is_boilerplate(node: Node, css_class: str) -> bool:
-    """Whether it is, whatever its names say."""
+def _is_boilerplate(node: Node, css_class: str, openers: Openers, *, inside: bool = False) -> bool:
+    """Whether it is, whatever its names say. inside: whether it lies in a container of the main content."""
     tag = node.tag
     if tag in _TAGS:
-        return True
+        return not _is_of_text(node, css_class, inside=inside)
     if tag == "header":
         heading = node.query_selector("h1, h2, h3, h4, h5, h6")
         return heading is None or (heading.tag != "h1" and _is_menu(node))
     role = node.getattr("role") or ""
-    return role in _ROLES or (_is_hidden(node) and not is_panel(css_class, role))
+    return role in _ROLES or (
+        _is_hidden(node) and not is_panel(css_class, role) and not (openers.open(node) and _is_text(node))
+    )
+
+
+def _is_of_text(node: Node, css_class: str, *, inside: bool) -> bool:
+    """Whether an element whose tag says that it stands beside the text is a part of it."""
+    tag = node.tag
+    if tag == "dialog":
+        return node.hasattr("open")
+    if tag not in ("aside", "footer"):
+        return False
+    kind = node.getattr("role") or "", node.getattr("epub:type") or ""
+    if tag == "footer":  # whose words they are
+        return is_footnotes(css_class, *kind) or node.closest("blockquote") is not None
+    return is_part_of_text(css_class, *kind) or (inside and _interrupts(node) and "quote" not in css_class.lower())
+
+
+def _interrupts(node: Node) -> bool:
+    """Whether it stands between paragraphs, says something, and links nowhere."""
+    before, after = node.previous_element_sibling, node.next_element_sibling
+    return (
+        before is not None
+        and after is not None
+        and before.tag in _PROSE
+        and after.tag in _PROSE
+        and _SENTENCE_END.search(node.inner_text) is not None
+        and node.query_selector("a, button, form, nav") is None
+    )
+
+
+_PROSE = frozenset(("p", "h2", "h3", "h4", "ul", "ol", "pre", "table", "figure", "blockquote", "dl"))
+
+
+def _is_text(node: Node) -> bool:
+    return bool(text := node.inner_text.strip()) and _share_of_links(node, text) < _PROSE_LINK_SHARE
 
 
 def _is_menu(node: Node) -> bool:
@@ -169,19 +215,29 @@ def _is_hidden(node: Node) -> bool:
     )
 
 
-def _holds_content(node: Node, text: str, words: Set[str]) -> bool:
+def _holds_content(node: Node, text: str, words: Set[str], openers: Openers) -> bool:
     """Whether a small block with such names stays: it has formulas, or is named as what lies around boilerplate."""
-    if node.tag in _NEVER_CONTENT:
+    if node.tag in _NEVER_CONTENT and (
+        node.tag == "nav" or not _is_of_text(node, node.getattr("class") or "", inside=False)
+    ):
         return False
     if holds_formulas(text) or (node.tag == "form" and _asks(node, text)):
         return True
+    if not words or _is_boilerplate(node, node.getattr("class") or "", openers):
+        return False
+    if _is_program(node, text):
+        return True
     return (
-        bool(words)
-        and words <= WEAK
-        and not _is_boilerplate(node, node.getattr("class") or "")
+        words <= WEAK
         and len(_SENTENCE_END.findall(text)) >= _SENTENCES
         and _share_of_links(node, text) < _PROSE_LINK_SHARE
     )
+
+
+def _is_program(node: Node, text: str) -> bool:
+    """Whether it is code with what a highlighter puts around it, such as a button that copies it."""
+    programs = node.query_selector_all("pre").values()
+    return bool(programs) and len(text) <= _TOOLS_CHARACTERS + 2 * sum(len(program.text or "") for program in programs)
 
 
 def _asks(node: Node, text: str) -> bool:
@@ -191,15 +247,6 @@ def _asks(node: Node, text: str) -> bool:
         and len(node.query_selector_all("input[type=radio]")) > 1
         and node.query_selector("select, textarea, input[type=text], input[type=email], input[type=tel]") is None
     )
-
-
-def _show_labels(tree: HTMLTree, form: Node) -> None:
-    """Text extraction leaves labels of fields out: in a quiz they are the choices."""
-    for label in form.query_selector_all("label").values():
-        shown: Any = tree.create_element("span")
-        for child in list(label.child_nodes.values()):
-            shown.append_child(child)
-        label.replace_with(shown)
 
 
 def _defines_macros(text: str) -> bool:

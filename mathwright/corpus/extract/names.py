@@ -29,9 +29,9 @@ _BOILERPLATE = _words("""
     comment comments commentlist disqus respond aside
 """)
 _PHRASES = re.compile(
-    r"user-?(?:info|details|card)|(?:post|message|entry|comment)_*-?signature|message-(?:cell--)?user(?!Content)"
+    r"user[-_]?(?:info|details|card)|(?:post|message|entry|comment)_*-?signature|message-(?:cell--)?user(?!Content)"
     r"|author-?pane|post-?profile|post-?head(?![a-z])|bottom-notice|crawler-post-meta|poster-?info|replyer"
-    r"|(?<!\S)signature(?!\S)|likes-and-labels|topic-category|side-?col(?:umn)?(?![a-z])|(?:user|site|page)tools",
+    r"|(?<!\S)signature(?!\S)|likes-and-labels|topic-category|post-?views|kk-star-ratings|side-?col(?:umn)?(?![a-z])|(?:user|site|page)tools",
     re.IGNORECASE,
 )
 """Names built of words each of which says little: who wrote a post, with badges, counts and signature; side columns."""
@@ -39,6 +39,22 @@ WEAK = _words("""
     skip toc button buttons btn ad ads taxonomy dropdown logo pagination placeholder tags badge
 """)
 """Those that also name what lies around boilerplate, or its place: with sentences in it, such a block is content."""
+_STATEMENTS = _words("theorem lemma definition example exercise problem solution proof remark algorithm")
+"""What a block with such a word is, whatever else its names say of its look or its place (`definition-tooltip`)."""
+_ELSEWHERE = _words("""
+    nav navbar navigation navs subnav topnav sidenav menu menus mainmenu submenu megamenu breadcrumb breadcrumbs footer
+    sidebar sidebars masthead topbar share sharing social socials related recommended recommendations recirc trending
+    popular recent newsletter subscribe signup login account cart cookie cookies consent promo promos advert
+    advertisement advertising ads ad sponsor sponsored pagination pager comments toc
+""")
+"""Not where they also say that it leads elsewhere (`solutions-menu`, `related-problem`)."""
+_ASIDES = _words("""
+    note notes tip warning caution important callout admonition theorem lemma definition example exercise remark proof
+    footnote footnotes endnote endnotes sidenote marginnote
+""")
+"""What an `aside` that belongs to the text says it is."""
+_ONLY_ASIDE = _words("aside")
+_FOOTNOTES = _words("footnote footnotes endnote endnotes")
 _A_PHRASE = _words("phrase")
 _PANEL = _words("""
     accordion accordions collapse collapsible expand expandable expanded expander faq panel panels slide slides sliding
@@ -63,7 +79,28 @@ def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     if "section" not in words:
         words += _WORD.findall(_NO_NAMES.sub(" ", identifier))
     found = _BOILERPLATE.intersection(map(str.lower, words))
+    if found and _names_text(found, words):
+        return frozenset()
     return found or (_A_PHRASE if _PHRASES.search(f"{css_class} {identifier}") is not None else found)
+
+
+def _names_text(found: frozenset[str], words: list[str]) -> bool:
+    """Whether words of boilerplate stand beside one that says that the block is text."""
+    if not _ELSEWHERE.isdisjoint(found):
+        return False
+    return not (_ASIDES if found == _ONLY_ASIDE else _STATEMENTS).isdisjoint(map(str.lower, words))
+
+
+@lru_cache(maxsize=20_000)
+def is_part_of_text(css_class: str, role: str, epub_type: str) -> bool:
+    """Whether an `aside` is a note, a box of the text, or its footnotes."""
+    return not _ASIDES.isdisjoint(map(str.lower, _WORD.findall(f"{css_class} {role} {epub_type}")))
+
+
+@lru_cache(maxsize=20_000)
+def is_footnotes(css_class: str, role: str, epub_type: str) -> bool:
+    """Whether a `footer` is the footnotes of the text."""
+    return not _FOOTNOTES.isdisjoint(map(str.lower, _WORD.findall(f"{css_class} {role} {epub_type}")))
 
 
 @lru_cache(maxsize=20_000)

@@ -17,6 +17,8 @@ from mathwright.corpus.extract.markup import SIGNS as MARKUP
 from mathwright.corpus.extract.markup import as_html
 from mathwright.corpus.extract.numbering import SIGNS as NUMBERING
 from mathwright.corpus.extract.numbering import label_items, with_labels
+from mathwright.corpus.extract.structure import SIGNS as STRUCTURE
+from mathwright.corpus.extract.structure import mend_structure
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
@@ -73,6 +75,9 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
 
 
 _NOSCRIPT = tag_signs("noscript")
+_NOFRAMES = tag_signs("noframes")
+_FRAMES = re.compile(r"</?frame(?:set)?\b[^<>]*>", re.IGNORECASE)
+_NOFRAMES_TAG = re.compile(r"<(/?)noframes\b", re.IGNORECASE)
 _STREAMED = ('id="S:',)
 _CLASSIFIER = ('class="classifier"',)
 _NOTES = ("ltx_note_outer",)
@@ -80,8 +85,8 @@ _HIDDEN = ('aria-hidden="true"', "aria-hidden='true'", "aria-hidden=true")
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE00A)]
 """Those of RESERVED."""
 _SIGNS = Signs(
-    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | NUMBERING
-    | {*MARKUP, *_NOSCRIPT, *_STREAMED, *_CLASSIFIER, *_NOTES, *_HIDDEN, *_RESERVED_CHARACTERS}
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | NUMBERING | STRUCTURE
+    | {*MARKUP, *_NOSCRIPT, *_NOFRAMES, *_STREAMED, *_CLASSIFIER, *_NOTES, *_HIDDEN, *_RESERVED_CHARACTERS}
 )  # fmt: skip
 
 
@@ -90,21 +95,26 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
 
     present: those of _SIGNS that the source holds.
     """
-    title, text, formulas, whole = _read_main(HTMLTree.parse(source), present, problems)
+    title, text, formulas, whole = _read_main(HTMLTree.parse(source), source, present, problems)
     if len(text) < SHORT and not present.isdisjoint(_STREAMED):
-        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), present, problems)
-    if len(text) < SHORT and whole > LITTLE * len(text):
+        title, text, formulas, whole = _read_main(_with_streamed(HTMLTree.parse(source)), source, present, problems)
+    frames = not present.isdisjoint(_NOFRAMES) and not text.strip()
+    if frames or (len(text) < SHORT and whole > LITTLE * len(text)):
         # The rules took nearly all, or all is in `noscript`: forums that scripts fill keep their text there.
-        tree = HTMLTree.parse(source)
+        tree = HTMLTree.parse(_NOFRAMES_TAG.sub(r"<\1div", _FRAMES.sub("", source)) if frames else source)
         all_formulas = replace_elements(tree, present)
-        prepare_text(tree, present, all_formulas, (tree.body.text or "") if tree.body is not None else "")
+        everything = (tree.body.text or "") if tree.body is not None else ""
+        prepare_text(tree, present, all_formulas, everything)
+        mend_structure(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
     return title, text, formulas
 
 
-def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> tuple[str, str, Formulas, int]:
+def _read_main(
+    tree: HTMLTree, source: str, present: frozenset[str], problems: list[str]
+) -> tuple[str, str, Formulas, int]:
     """Title and main text of a tree, its formulas, and the length of all text of the page."""
     formulas = replace_elements(tree, present)
     title = _title(tree, formulas)
@@ -116,11 +126,16 @@ def _read_main(tree: HTMLTree, present: frozenset[str], problems: list[str]) -> 
         _separate_terms(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
+    mend_structure(tree, present, source, formulas=_may_have_formulas(formulas, everything))
     label_items(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
     return title, _text(tree, _SKIPPED), formulas, whole
+
+
+def _may_have_formulas(formulas: Formulas, text: str) -> bool:
+    return formulas.typeset or bool(formulas.tex) or "\\(" in text or "$$" in text
 
 
 def _with_streamed(tree: HTMLTree) -> HTMLTree:
