@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
+from mathwright.corpus.extract.controls import SIGNS as CONTROLS
+from mathwright.corpus.extract.controls import show_controls
 from mathwright.corpus.extract.encoding import decode
 from mathwright.corpus.extract.limits import MAX_HTML_BYTES, limit_tags, strip_tags, without_long_runs
 from mathwright.corpus.extract.main_content import SIGNS as MAIN_CONTENT
 from mathwright.corpus.extract.main_content import keep_main_content
 from mathwright.corpus.extract.markup import SIGNS as MARKUP
 from mathwright.corpus.extract.markup import as_html
-from mathwright.corpus.extract.numbering import SIGNS as NUMBERING
-from mathwright.corpus.extract.numbering import label_items, with_labels
+from mathwright.corpus.extract.numbering import with_labels
 from mathwright.corpus.extract.structure import SIGNS as STRUCTURE
 from mathwright.corpus.extract.structure import mend_structure
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
@@ -85,7 +86,7 @@ _HIDDEN = ('aria-hidden="true"', "aria-hidden='true'", "aria-hidden=true")
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE00A)]
 """Those of RESERVED."""
 _SIGNS = Signs(
-    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | NUMBERING | STRUCTURE
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | CONTROLS | STRUCTURE
     | {*MARKUP, *_NOSCRIPT, *_NOFRAMES, *_STREAMED, *_CLASSIFIER, *_NOTES, *_HIDDEN, *_RESERVED_CHARACTERS}
 )  # fmt: skip
 
@@ -105,7 +106,8 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
         all_formulas = replace_elements(tree, present)
         everything = (tree.body.text or "") if tree.body is not None else ""
         prepare_text(tree, present, all_formulas, everything)
-        mend_structure(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
+        show_controls(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
+        mend_structure(tree, present, source)
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
@@ -126,11 +128,11 @@ def _read_main(
         _separate_terms(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
-    mend_structure(tree, present, source, formulas=_may_have_formulas(formulas, everything))
-    label_items(tree, present)
+    show_controls(tree, present, source, formulas=_may_have_formulas(formulas, everything))
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
+    mend_structure(tree, present, source)
     return title, _text(tree, _SKIPPED), formulas, whole
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
-from mathwright.corpus.extract.controls import SIGNS as CONTROLS
-from mathwright.corpus.extract.controls import show_controls
+from mathwright.corpus.extract.numbering import SIGNS as NUMBERING
+from mathwright.corpus.extract.numbering import label_items
 from mathwright.corpus.extract.tables import SIGNS as TABLES
 from mathwright.corpus.extract.tables import join_cells
 from mathwright.corpus.extract.unseen import SIGNS as UNSEEN
@@ -28,24 +28,24 @@ _STYLED: Selectors = {
 }
 _LISTED: Selectors = {"span[role=listitem]": ("listitem",)}
 _LINES: Selectors = {**_SUMMARIES, **_QUOTED, **_STYLED, **_LISTED}
-SIGNS = all_signs(_LINES) | CONTROLS | TABLES | UNSEEN
+SIGNS = all_signs(_LINES) | NUMBERING | TABLES | UNSEEN
 _BLOCK = re.compile(r"(?<![\w-])display\s*:\s*(?:block|list-item|table|flex|grid)\s*(?:;|!|\Z)")
 _COLON = re.compile("[:\uff1a]")
 _MAX_NODES = 20_000
 
 
-def mend_structure(tree: HTMLTree, present: frozenset[str], source: str, *, formulas: bool) -> None:
-    """Make a tree's structure one that text extraction reads.
+def mend_structure(tree: HTMLTree, present: frozenset[str], source: str) -> None:
+    """Make a tree's structure one that text extraction reads; of main content alone, which is walked in less time.
 
-    present: those of SIGNS that the page's source holds; formulas: whether there may be formulas on the page.
+    present: those of SIGNS that the page's source holds.
     """
     present &= SIGNS
     if not present:
         return
     remove_unseen(tree, present, source)
-    show_controls(tree, present, source, formulas=formulas)
     _make_lines(tree, present)
     join_cells(tree, present)
+    label_items(tree, present)
 
 
 def _make_lines(tree: HTMLTree, present: frozenset[str]) -> None:

@@ -61,7 +61,7 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         read_scripts(tree, formulas, present)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
-    if delimited and "%" in text and _COMMENTED_LINE.search(text) is not None:
+    if "\\" in text and "%" in text and _COMMENTED_LINE.search(text) is not None:
         _mark_comments(tree)
 
 
