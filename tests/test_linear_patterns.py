@@ -62,6 +62,7 @@ READ_PAGES = tuple(
         "urls",
         "formulas.elements",
         "formulas.preparation",
+        "formulas.wiris",
     ]
 )
 """Modules whose patterns run over pages of any length."""

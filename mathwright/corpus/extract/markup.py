@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from mathwright.corpus.formulas.omml import omml_to_mathml
+from mathwright.corpus.formulas.wiris import SIGNS as WIRIS_SIGNS
+from mathwright.corpus.formulas.wiris import with_wiris_formulas
 
 _PREFIX = re.compile(r"<([A-Za-z][\w.-]{0,20}):math\b", re.IGNORECASE)
 _PREFIXED = re.compile(r"<(/?)([A-Za-z][\w.-]{0,20}):(?=[A-Za-z])")
@@ -23,7 +25,8 @@ _SELF_CLOSED = re.compile(
 _WORD_OPENING = re.compile(r"<!--\[if gte msEquation \d{1,3}\]>")
 _WORD_CLOSING = "<![endif]-->"
 _TEMPLATE = re.compile(r"<(/?)template\b([^<>]*)>", re.IGNORECASE)
-SIGNS = (":math", "/>", "msEquation", "shadowrootmode")
+_OMML_TAG = re.compile(r"<(/?)m:omath(?:para)?(?=[\s/>])([^<>]*)>", re.IGNORECASE)
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode", "<m:omath", *WIRIS_SIGNS)
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -34,12 +37,17 @@ def as_html(source: str, present: frozenset[str]) -> str:
     (`<div/>`, `<iframe/>`) get the end tag without which they would hold the rest of the page.
 
     A template that is the shown content of an element (`shadowrootmode`) becomes a block. Word's formulas, which it
-    writes into comments for itself, become MathML.
+    writes into comments for itself or which others left in the page, become MathML, and so do those of Wiris in
+    quotation marks that no filter of a platform turned back.
 
     present: those of SIGNS that the source holds.
     """
     if "msEquation" in present:
         source = _with_word_formulas(source)
+    if "<m:omath" in present:
+        source = _with_omml(source)
+    if not present.isdisjoint(WIRIS_SIGNS):
+        source = with_wiris_formulas(source)
     if "shadowrootmode" in present:
         source = _with_shadows(source)
     if ":math" in present:
@@ -61,6 +69,25 @@ def _with_word_formulas(source: str) -> str:
         markup = _SELF_CLOSED.sub(r"<\1\2></\1>", source[opening.end() : end])
         pieces += source[copied : opening.start()], omml_to_mathml(markup)
         copied = end + len(_WORD_CLOSING)
+    return "".join(pieces) + source[copied:]
+
+
+def _with_omml(source: str) -> str:
+    """Word's formulas as elements of the page: each outermost one that ends becomes MathML."""
+    pieces: list[str] = []
+    copied = start = depth = 0
+    for tag in _OMML_TAG.finditer(source):
+        if tag[2].endswith("/"):
+            continue
+        if not tag[1]:
+            start = tag.start() if depth == 0 else start
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                markup = _SELF_CLOSED.sub(r"<\1\2></\1>", source[start : tag.end()])
+                pieces += source[copied:start], omml_to_mathml(markup)
+                copied = tag.end()
     return "".join(pieces) + source[copied:]
 
 

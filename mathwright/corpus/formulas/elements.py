@@ -34,6 +34,8 @@ from mathwright.corpus.formulas.mathquill import ELEMENTS as MATHQUILL
 from mathwright.corpus.formulas.mathquill import read_mathquill
 from mathwright.corpus.formulas.placeholders import Formulas, clean_tex, has_placeholder
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
+from mathwright.corpus.formulas.wiris import CHARACTERS as WIRIS
+from mathwright.corpus.formulas.wiris import SIGNS as WIRIS_SIGNS
 
 Node = Any
 """An element of resiliparse's tree (its classes have no common public type with the attributes used here)."""
@@ -246,13 +248,10 @@ def _image(node: Node) -> _Found | None:
     """An image of a formula; editors keep its MathML, in quotation marks of their own, in an attribute (Wiris)."""
     markup = node.getattr("data-mathml")
     if markup and "math" in markup:
-        found = _mathml_text(markup.translate(_WIRIS), "image")
+        found = _mathml_text(markup.translate(WIRIS), "image")
         if found is not None and found[0]:
             return found
     return read_image(node)
-
-
-_WIRIS = str.maketrans({"«": "<", "»": ">", "¨": '"', "§": "&"})
 
 
 def _preview(node: Node) -> _Found | None:
@@ -381,7 +380,7 @@ _READERS = (
     _Reader(MATHQUILL, read_mathquill),
     _Reader({".mwe-math-element": ("mwe-math",)}, _wiki),
     _Reader({".katex": ("katex-",)}, _katex),
-    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math", "msEquation")}, _math),
+    _Reader({"math, m\\:math, mml\\:math": ("<math", ":math", "msEquation", "<m:omath", *WIRIS_SIGNS)}, _math),
     _Reader({"img": tag_signs("im")}, _image, needs_mention=True),  # also <image>
     _Reader(
         {f"[{name}]": (name,) for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES[:-1]}
