@@ -62,6 +62,7 @@ READ_PAGES = tuple(
         "urls",
         "formulas.elements",
         "formulas.preparation",
+        "formulas.typeset",
         "formulas.wiris",
     ]
 )
