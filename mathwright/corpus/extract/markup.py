@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from mathwright.corpus.formulas.omml import omml_to_mathml
+from mathwright.corpus.formulas.table_layout import SIGNS as LAYOUTS
+from mathwright.corpus.formulas.table_layout import with_inline_tables
 from mathwright.corpus.formulas.wiris import SIGNS as WIRIS_SIGNS
 from mathwright.corpus.formulas.wiris import with_wiris_formulas
 
@@ -26,7 +28,7 @@ _WORD_OPENING = re.compile(r"<!--\[if gte msEquation \d{1,3}\]>")
 _WORD_CLOSING = "<![endif]-->"
 _TEMPLATE = re.compile(r"<(/?)template\b([^<>]*)>", re.IGNORECASE)
 _OMML_TAG = re.compile(r"<(/?)m:omath(?:para)?(?=[\s/>])([^<>]*)>", re.IGNORECASE)
-SIGNS = (":math", "/>", "msEquation", "shadowrootmode", "<m:omath", *WIRIS_SIGNS)
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode", "<m:omath", *WIRIS_SIGNS, *LAYOUTS)
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -38,7 +40,8 @@ def as_html(source: str, present: frozenset[str]) -> str:
 
     A template that is the shown content of an element (`shadowrootmode`) becomes a block. Word's formulas, which it
     writes into comments for itself or which others left in the page, become MathML, and so do those of Wiris in
-    quotation marks that no filter of a platform turned back.
+    quotation marks that no filter of a platform turned back. Tables that lay out a formula become elements that may
+    stand in a line.
 
     present: those of SIGNS that the source holds.
     """
@@ -48,6 +51,8 @@ def as_html(source: str, present: frozenset[str]) -> str:
         source = _with_omml(source)
     if not present.isdisjoint(WIRIS_SIGNS):
         source = with_wiris_formulas(source)
+    if not present.isdisjoint(LAYOUTS):
+        source = with_inline_tables(source)
     if "shadowrootmode" in present:
         source = _with_shadows(source)
     if ":math" in present:

@@ -8,7 +8,7 @@ extracted text, where a formula is whole even if markup cut it in pieces (`formu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 from resiliparse.parse.html import HTMLTree
@@ -17,18 +17,31 @@ from mathwright.corpus.formulas.attributes import (
     DEDICATED,
     FORMULA_ATTRIBUTES,
     TEX_ATTRIBUTES,
+    read_asciimath,
     read_attribute,
     read_json,
     read_span,
     read_texhtml,
+    read_variable,
 )
 from mathwright.corpus.formulas.html_scripts import FRACTIONS, read_fraction, read_root
 from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
-from mathwright.corpus.formulas.images import read_image
+from mathwright.corpus.formulas.image_addresses import mathml_in_address
+from mathwright.corpus.formulas.images import (
+    HIDDEN_COPIES,
+    SURE_SIGNS,
+    address_of,
+    is_copy,
+    read_hidden_copy,
+    read_image,
+    read_titled_svg,
+)
 from mathwright.corpus.formulas.mathquill import ELEMENTS as MATHQUILL
 from mathwright.corpus.formulas.mathquill import read_mathquill
 from mathwright.corpus.formulas.placeholders import Formulas, clean_tex
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs, word_signs
+from mathwright.corpus.formulas.table_layout import ELEMENTS as LAYOUTS
+from mathwright.corpus.formulas.table_layout import read_layout
 from mathwright.corpus.formulas.typeset import (
     Found,
     read_copies,
@@ -86,9 +99,9 @@ def replace_elements(tree: HTMLTree, present: Set[str]) -> Formulas:
     formulas.typeset = not present.isdisjoint(_TYPESETTERS)
     if not present.isdisjoint(_ROWS):
         _join_cells(tree, formulas)
-    mentioned = not present.isdisjoint(_MENTIONS)
     for reader in _READERS:
-        wanted = selector(reader.selectors, present) if mentioned or not reader.needs_mention else ""
+        needed = not reader.needs or not present.isdisjoint(reader.needs)
+        wanted = selector(reader.selectors, present) if needed else ""
         if not wanted:
             continue
         elements = _Elements(document, wanted)
@@ -179,19 +192,23 @@ def _image(node: Node) -> Found | None:
         found = read_mathml_text(markup.translate(WIRIS), "image")
         if found is not None and found[0]:
             return found
-    return read_image(node)
+    if (markup := mathml_in_address(address_of(node))) and (found := read_mathml_text(markup, "image")) is not None:
+        return found
+    found = read_image(node)
+    return ("", False, "") if found is not None and is_copy(node) else found
 
 
 class _Reader(NamedTuple):
     selectors: Selectors
     read: Callable[[Node], Found | None]
-    needs_mention: bool = False
-    """Whether its elements count only on pages that mention mathematics."""
+    needs: Sequence[str] = ()
+    """Signs one of which the page must hold, too, beside that of the element; none where empty."""
 
 
-_MENTIONS = (
+MENTIONS = (
     "math", "atex", "mimetex", "cht=tx", "formula", "equation", "eeimg", "upmath", "s2cms", ".tex", "texrender",
     "codecogs", "/tex/", "?tex=", "&tex=", "&amp;tex=", "x-tex", "ka-tex", "la-tex", "tex-inline", "tex-block", "<eq",
+    "//tex.", "tex2img",
     *(f"alt={quote}{opening}" for quote in ('"', "'") for opening in ("$", "\\")),
 )  # fmt: skip
 """On a page with none of these no image is looked at, and no element with a class such as `formula`."""
@@ -213,8 +230,10 @@ _READERS = (
     _Reader(MATHQUILL, read_mathquill),
     _Reader({".mwe-math-element": ("mwe-math",)}, read_wiki),
     _Reader({".katex": ("katex-",)}, read_katex),
+    _Reader(HIDDEN_COPIES, read_hidden_copy),
     _Reader({"math, m\\:math, mml\\:math": ("<math", ":math", "msEquation", "<m:omath", *WIRIS_SIGNS)}, read_math),
-    _Reader({"img": tag_signs("im")}, _image, needs_mention=True),  # also <image>
+    _Reader({"img": tag_signs("im")}, _image, needs=(*MENTIONS, *SURE_SIGNS)),  # also <image>
+    _Reader({"svg": tag_signs("svg")}, read_titled_svg, needs=SURE_SIGNS),
     _Reader(
         {f"[{name}]": (name,) for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES[:-1]}
         | {".ql-formula": ("ql-formula",)},
@@ -222,8 +241,13 @@ _READERS = (
     ),
     _Reader({"[data-attrs]": ("data-attrs",), "[data-props]": ("data-props",)}, read_json),
     _Reader({".texhtml": ("texhtml",)}, read_texhtml),
+    _Reader(LAYOUTS, read_layout),
     _Reader(FRACTIONS, read_fraction),
     _Reader({f".{name}": (name,) for name in ("nowrap", "radical", "sqrt")}, read_root),
+    _Reader({"var": ("<var",)}, read_variable),
+    _Reader(
+        {"span.asciimath, div.asciimath": word_signs("asciimath"), "span.AM, div.AM": word_signs("AM")}, read_asciimath
+    ),
     _Reader(
         {
             "span.math, div.math, code.math, pre.math, p.math, pre[lang='math']": word_signs("math"),
@@ -242,11 +266,11 @@ _READERS = (
             )
         },
         read_span,
-        needs_mention=True,
+        needs=MENTIONS,
     ),
 )  # fmt: skip
 """What reads which elements, in the order in which they are tried: what wraps another comes first."""
 _TYPESETTERS = ("mathjax", "katex", "latex", "asciimath")
 """Names of programs whose configuration a page may hold."""
 _ROWS = ("ltx_eqn_row",)
-SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*_MENTIONS, *_TYPESETTERS, *_ROWS}
+SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*MENTIONS, *SURE_SIGNS, *_TYPESETTERS, *_ROWS}

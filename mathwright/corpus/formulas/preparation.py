@@ -10,6 +10,7 @@ from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas.delimiters import TAG, has_tags
+from mathwright.corpus.formulas.elements import MENTIONS
 from mathwright.corpus.formulas.html_scripts import SIGNS as SCRIPTS
 from mathwright.corpus.formulas.html_scripts import read_scripts
 from mathwright.corpus.formulas.macros import find_definitions
@@ -19,6 +20,8 @@ from mathwright.corpus.formulas.placeholders import EMPHASIS, LINE_END, PROTECT,
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
 from mathwright.corpus.formulas.symbol_font import SIGNS as SYMBOL_FONT
 from mathwright.corpus.formulas.symbol_font import read_symbol_font
+from mathwright.corpus.formulas.symbol_images import SIGNS as SYMBOL_IMAGES
+from mathwright.corpus.formulas.symbol_images import read_symbol_images
 from mathwright.corpus.formulas.symbols import FILLER
 
 Node = Any
@@ -29,7 +32,9 @@ _IGNORED = ("_ignore",)
 _DEFINITIONS = ("newcommand", "\\def", "DeclareMathOperator")
 _EMPHASISED = ("<em>", "<strong>")
 _CODE: Selectors = {name: tag_signs(name) for name in ("pre", "code", "kbd", "samp", "tt", "textarea")}
-SIGNS = all_signs(_CODE) | CONFIG_SIGNS | SYMBOL_FONT | {*_IGNORED, *_DEFINITIONS, *SCRIPTS, *_EMPHASISED}
+SIGNS = (
+    all_signs(_CODE) | CONFIG_SIGNS | SYMBOL_FONT | SYMBOL_IMAGES | {*_IGNORED, *_DEFINITIONS, *SCRIPTS, *_EMPHASISED}
+)
 
 
 def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: str) -> None:
@@ -55,6 +60,7 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         if not present.isdisjoint(_DEFINITIONS):
             everything = (tree.body.text or "") if tree.body is not None else ""
             formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
+    read_symbol_images(tree, present, mathematics=not present.isdisjoint(MENTIONS))
     if not present.isdisjoint(SYMBOL_FONT):
         read_symbol_font(tree, present)
     if not present.isdisjoint(SCRIPTS):

@@ -6,6 +6,7 @@ back.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -156,8 +157,32 @@ _IN_TEX = re.compile(r"(?<![a-z])(?:la|ams)?tex(?![a-z])")
 def _annotation(math: Node) -> str | None:
     for annotation in math.query_selector_all("annotation").values():
         if _IN_TEX.search((annotation.getattr("encoding") or "").lower().replace("text/", "")):
-            return annotation.text or ""
+            return tex_of_settings(annotation.text or "")
     return None
+
+
+_SETTING = re.compile(r'"(?:math|latex|tex)"\s*+:\s*+"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_ESCAPED_COMMAND = re.compile(r"(?<!\\)\\\\[A-Za-z]{2}")
+_BARE_COMMAND = re.compile(r"(?<!\\)\\(?!u[\dA-Fa-f]{4})[A-Za-z]{2}")
+
+
+def tex_of_settings(text: str) -> str:
+    r"""The TeX in settings written as JSON (Brightspace: `{"version": "1.1", "math": "x^2"}`); any other text as it is.
+
+    Some do not escape its backslashes: read as JSON, `\\frac` would begin with a form feed.
+    """
+    found = _SETTING.search(text[:MAX_SETTINGS]) if text.lstrip().startswith("{") else None
+    if found is None:
+        return text
+    if _BARE_COMMAND.search(found[1]) is not None and _ESCAPED_COMMAND.search(found[1]) is None:
+        return found[1].replace('\\"', '"')
+    try:
+        return json.loads(f'"{found[1]}"', strict=False)
+    except ValueError:
+        return found[1]
+
+
+MAX_SETTINGS = 20_000
 
 
 _SPOKEN = re.compile(r"[A-Za-z]{2,}|[^\W\d_A-Za-z]{2,}")
