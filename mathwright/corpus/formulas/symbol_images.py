@@ -7,8 +7,9 @@ as text: that it is a formula is for the sentence around to say.
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from html import escape
+from string import ascii_lowercase
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -39,15 +40,21 @@ SYMBOL_SIGNS = frozenset(
     f"alt={opening}{name}{closing}"
     for symbol in _SYMBOLS
     for name in {symbol, escape(symbol)}
-    for opening, closing in (('"', '"'), ("'", "'"), ("", " "), ("", ">"))
+    for opening, closing in (('"', '"'), ("'", "'"), ('" ', '"'), ("' ", "'"), ("", " "), ("", ">"))
 )
-SIGNS = SYMBOL_SIGNS
+EXPRESSION_SIGNS = frozenset((
+    "^2", "^3", "^n", "^x", "^(", ")^", ")/",
+    *(f"alt={quote}{letter}{equals}" for quote in "\"'" for letter in ascii_lowercase for equals in ("=", " =")),
+))  # fmt: skip
+"""What expressions have; a page may have them elsewhere, too."""
+SIGNS = SYMBOL_SIGNS | EXPRESSION_SIGNS
 _EXPRESSION = re.compile(r"[\w)\]}'!²³]\s{0,2}[=^/<>]\s{0,2}[\w(\[{+\-−√]")
 _NO_EXPRESSION = re.compile(r"[\d.\s-]++(?:/[\d.\s-]++){2,}|[A-Za-z]/[A-Za-z]|24/7", re.ASCII)
 """Dates and abbreviations (n/a, w/o)."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _ANYTHING_ELSE = re.compile(r"[?&%#@:;\"$]|//|\.\w{2,4}\Z")
 MAX_EXPRESSION = 100
+MAX_BESIDE = 4
 MAX_SIDE = 300
 """Pixels: what is larger is no part of a sentence."""
 MAX_IMAGES = 5_000
@@ -56,34 +63,62 @@ MAX_IMAGES = 5_000
 def read_symbol_images(tree: HTMLTree, present: Set[str], *, mathematics: bool) -> None:
     """Put the text of images that stand for symbols into the sentences around them.
 
-    present: those of SIGNS that the page's source holds; mathematics: whether the page mentions it, for only then are
-    expressions looked for.
+    present: those of SIGNS that the page's source holds; mathematics: whether the page mentions it: then expressions
+    are looked for without a sign of one.
     """
+    mathematics = mathematics or not present.isdisjoint(EXPRESSION_SIGNS)
     wanted = ["img[alt]"] if not present.isdisjoint(SYMBOL_SIGNS) else []
     if mathematics:
         wanted += ['img[alt*="="]', 'img[alt*="^"]', 'img[alt*="/"]']
     if not wanted or tree.document is None:
         return
-    for node in tree.document.query_selector_all(", ".join(wanted)).values()[:MAX_IMAGES]:
-        alt = " ".join((node.getattr("alt") or "").split())
-        if not alt or len(alt) > MAX_EXPRESSION:
+    nodes = tree.document.query_selector_all(", ".join(wanted)).values()[:MAX_IMAGES]
+    for run in _runs(nodes):
+        alts = [" ".join((node.getattr("alt") or "").split()) for node in run]
+        symbols = [alt for alt in alts if _is_symbol(alt) or (mathematics and _is_expression(alt))]
+        before, after = _text_beside(run[0], "previous_sibling"), _text_beside(run[-1], "next_sibling")
+        sure = any(alt not in _ON_BUTTONS for alt in symbols)
+        if not symbols or not (before or after if sure else before and after) or any(map(_is_large, run)):
             continue
-        is_symbol = alt in _SYMBOLS or alt.lower() in _SYMBOLS
-        if not is_symbol and not (mathematics and _is_expression(alt)):
-            continue
-        before, after = _text_beside(node, "previous_sibling"), _text_beside(node, "next_sibling")
-        if not (before and after if alt in _ON_BUTTONS else before or after) or _is_large(node):
-            continue
-        left = " " if before[-1:].isalnum() and alt[0].isalnum() else ""
-        right = " " if after[:1].isalnum() and alt[-1].isalnum() else ""
-        # A lone character would get lost.
-        text = tree.create_text_node(f"{left}{alt}{right}" + (FILLER if len(alt) == 1 else ""))
-        if text is not None:
-            node.replace_with(text)
+        for node, alt, following in zip(run, alts, [*alts[1:], after], strict=True):
+            if alt in symbols or _is_short(alt):
+                left = " " if before[-1:].isalnum() and alt[0].isalnum() else ""
+                right = " " if following[:1].isalnum() and alt[-1].isalnum() else ""
+                # A lone character would get lost.
+                text = tree.create_text_node(f"{left}{alt}{right}" + (FILLER if len(alt) == 1 else ""))
+                if text is not None:
+                    node.replace_with(text)
+            before = ""
+
+
+def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
+    """Images in groups of which nothing but white space stands between."""
+    runs: list[list[Node]] = []
+    following: Node | None = None
+    for node in nodes:
+        if runs and following is not None and following == node:
+            runs[-1].append(node)
+        else:
+            runs.append([node])
+        following = node.next_sibling
+        if following is not None and following.tag == "#text" and not (following.value or "").strip():
+            following = following.next_sibling
+    return runs
+
+
+def _is_symbol(alt: str) -> bool:
+    return alt in _SYMBOLS or alt.lower() in _SYMBOLS
+
+
+def _is_short(alt: str) -> bool:
+    """Whether an image beside that of a symbol may be a symbol, too: a variable (Metamath's `ph`), a bracket."""
+    return 0 < len(alt) <= MAX_BESIDE and _WORD.search(alt) is None
 
 
 def _is_expression(alt: str) -> bool:
-    if _EXPRESSION.search(alt) is None or _ANYTHING_ELSE.search(alt) is not None or _NO_EXPRESSION.fullmatch(alt):
+    if len(alt) > MAX_EXPRESSION or _EXPRESSION.search(alt) is None:
+        return False
+    if _ANYTHING_ELSE.search(alt) is not None or _NO_EXPRESSION.fullmatch(alt):
         return False
     return all(word in FUNCTIONS for word in _WORD.findall(alt))
 
@@ -92,17 +127,14 @@ _IN_LINE = frozenset({"b", "i", "em", "strong", "sub", "sup", "font", "var", "sp
 
 
 def _text_beside(node: Node, step: str) -> str:
-    """What is shown beside an image in its line: of another image, its text."""
+    """The text beside an image in its line."""
     other = getattr(node, step)
     white = ""
     if other is not None and other.tag == "#text" and not (other.value or "").strip():
         white, other = " ", getattr(other, step)
     if other is None:
         return ""
-    if other.tag == "img":
-        text = other.getattr("alt") or ""
-    else:
-        text = other.value if other.tag == "#text" else other.text if other.tag in _IN_LINE else ""
+    text = other.value if other.tag == "#text" else other.text if other.tag in _IN_LINE else ""
     text = text or ""
     return (text + white if step == "previous_sibling" else white + text) if text.strip() else ""
 
