@@ -28,6 +28,7 @@ from mathwright.corpus.formulas.html_scripts import FRACTIONS, read_fraction, re
 from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
 from mathwright.corpus.formulas.image_addresses import mathml_in_address
 from mathwright.corpus.formulas.images import (
+    COMMAND_SIGNS,
     HIDDEN_COPIES,
     SURE_SIGNS,
     address_of,
@@ -205,7 +206,7 @@ class _Reader(NamedTuple):
     """Signs one of which the page must hold, too, beside that of the element; none where empty."""
 
 
-MENTIONS = (
+_MENTIONS = (
     "math", "atex", "mimetex", "cht=tx", "formula", "equation", "eeimg", "upmath", "s2cms", ".tex", "texrender",
     "codecogs", "/tex/", "?tex=", "&tex=", "&amp;tex=", "x-tex", "ka-tex", "la-tex", "tex-inline", "tex-block", "<eq",
     "//tex.", "tex2img",
@@ -232,8 +233,8 @@ _READERS = (
     _Reader({".katex": ("katex-",)}, read_katex),
     _Reader(HIDDEN_COPIES, read_hidden_copy),
     _Reader({"math, m\\:math, mml\\:math": ("<math", ":math", "msEquation", "<m:omath", *WIRIS_SIGNS)}, read_math),
-    _Reader({"img": tag_signs("im")}, _image, needs=(*MENTIONS, *SURE_SIGNS)),  # also <image>
-    _Reader({"svg": tag_signs("svg")}, read_titled_svg, needs=SURE_SIGNS),
+    _Reader({"img": tag_signs("im")}, _image, needs=(*_MENTIONS, *SURE_SIGNS)),  # also <image>
+    _Reader({"svg": tag_signs("svg")}, read_titled_svg, needs=COMMAND_SIGNS),
     _Reader(
         {f"[{name}]": (name,) for name in TEX_ATTRIBUTES + FORMULA_ATTRIBUTES[:-1]}
         | {".ql-formula": ("ql-formula",)},
@@ -246,7 +247,7 @@ _READERS = (
     _Reader({f".{name}": (name,) for name in ("nowrap", "radical", "sqrt")}, read_root),
     _Reader({"var": ("<var",)}, read_variable),
     _Reader(
-        {"span.asciimath, div.asciimath": word_signs("asciimath"), "span.AM, div.AM": word_signs("AM")}, read_asciimath
+        {"span.asciimath, div.asciimath": word_signs("asciimath"), "span.AM, div.AM": ('class="AM', "class='AM", "class=AM")}, read_asciimath
     ),
     _Reader(
         {
@@ -266,11 +267,11 @@ _READERS = (
             )
         },
         read_span,
-        needs=MENTIONS,
+        needs=_MENTIONS,
     ),
 )  # fmt: skip
 """What reads which elements, in the order in which they are tried: what wraps another comes first."""
 _TYPESETTERS = ("mathjax", "katex", "latex", "asciimath")
 """Names of programs whose configuration a page may hold."""
 _ROWS = ("ltx_eqn_row",)
-SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*MENTIONS, *SURE_SIGNS, *_TYPESETTERS, *_ROWS}
+SIGNS = all_signs(*(reader.selectors for reader in _READERS)) | {*_MENTIONS, *SURE_SIGNS, *_TYPESETTERS, *_ROWS}

@@ -30,6 +30,7 @@ _IN_QUERY_ALONE = re.compile(r"(?:/latex(?:-\d)?(?:\.tex)?\?(?![a-z]{1,12}=)|\?(
 """The whole query of an address named after TeX, up to the fragment."""
 _IN_PATH = re.compile(r"(?:(?:upmath\.me|s2cms\.ru)/(?:svg|png)|/equation_images)/([^?#]+)")
 """The rest of the path, sometimes encoded twice."""
+_PATHS = ("upmath.me", "s2cms.ru", "/equation_images/")
 _SERVICE_PREFIX = re.compile(
     r"\A\s*+(?:\\dpi\{\d{1,5}\}|\\bg_?\{\w{1,20}\}|\\bg_[a-z]{1,20}(?![A-Za-z])|\\fn_[a-z]{1,20}(?![A-Za-z])"
     r"|\\(?:inline|nocache|opaque|reverse|tiny|small|large|huge|LARGE|Large|normalsize)(?![A-Za-z])"
@@ -49,15 +50,20 @@ def is_service(source: str) -> bool:
     return _SOURCES.search(source[:MAX_ADDRESS]) is not None
 
 
-def tex_in_address(source: str) -> str:
-    """The TeX in the address of an image that a service draws; "" where there is none. Decoded exactly once."""
+def tex_in_address(source: str, *, known: bool | None = None) -> str:
+    """The TeX in the address of an image that a service draws; "" where there is none. Decoded exactly once.
+
+    known: what `is_service` says of it, where that has been asked.
+    """
     source = source[:MAX_ADDRESS]
+    if any(name in source for name in _PATHS) and (found := _IN_PATH.search(source)) is not None:
+        return trim(decoded(urllib.parse.unquote(found[1])))
+    if "?" not in source and "#" not in source:
+        return ""
     if (found := _IN_QUERY.search(source)) is not None:
         tex = urllib.parse.unquote(found[1]).replace("&space;", " ").replace("&plus;", "+")
         return without_service_commands(tex)
-    if (found := _IN_PATH.search(source)) is not None:
-        return trim(decoded(urllib.parse.unquote(found[1])))
-    known = is_service(source)
+    known = is_service(source) if known is None else known
     if not known and not _is_named(source):
         return ""
     tex = _in_field(source, known)
@@ -76,7 +82,7 @@ def mathml_in_address(source: str) -> str:
 
 def _is_named(source: str) -> bool:
     """Whether host or path is named after TeX, formulas or mathematics."""
-    return not source.startswith("data:") and _NAMED.search(source.partition("?")[0]) is not None
+    return _NAMED.search(source.partition("?")[0]) is not None
 
 
 def _in_field(source: str, known: bool) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from resiliparse.parse.html.node import COMMENT
 
 from mathwright.corpus.formulas.image_addresses import (
-    MAX_ADDRESS,
     decoded,
     is_service,
     tex_in_address,
@@ -38,14 +37,17 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     if tex:
         return tex, _is_display(node, css, tex), "image"
     source = address_of(node)
-    alt = _LABEL.sub("", trim(node.getattr("alt") or node.getattr("title") or ""))
-    alt = "" if _NO_ALT.match(alt) else decoded(alt)
+    shown = _LABEL.sub("", trim(node.getattr("alt") or node.getattr("title") or ""))
+    alt = "" if _NO_ALT.match(shown) else decoded(shown)
     if "codecogs" in source:
         alt = without_service_commands(alt)
     delimited = _is_delimited(alt)
     named = _CLASSES.search(css) or node.getattr("eeimg") or _stands_in_formula(node)
-    elsewhere = tex_in_address(source) or _in_comment_before(node)
-    known = named or elsewhere or is_service(source)
+    service = is_service(source)
+    elsewhere = tex_in_address(source, known=service)
+    if not elsewhere and (shown.startswith("tex2html") or "img" in source[-_END:]):
+        elsewhere = _in_comment_before(node)
+    known = named or elsewhere or service
     if not (delimited or known or is_surely_tex(alt)):
         return None
     if not delimited and not named and "mathjax" in source:
@@ -61,12 +63,14 @@ def address_of(node: Node) -> str:
     """The address of an image, also of one that is loaded when it comes into view."""
     source = node.getattr("src") or ""
     if not source or source.startswith("data:"):
-        source = node.getattr("data-src") or node.getattr("data-lazy-src") or source[:MAX_ADDRESS]
-    return source
+        source = node.getattr("data-src") or node.getattr("data-lazy-src") or ""
+    return "" if source.startswith("data:") else source
 
 
 _MATH_COMMENT = re.compile(r"\s*+MATH\s(.*)", re.DOTALL)
 MAX_COMMENT = 20_000
+_END = len("img12345.png")
+"""How LaTeX2HTML names its images."""
 
 
 def _in_comment_before(node: Node) -> str:
@@ -90,7 +94,8 @@ _SURE = re.compile(
     rf"\\(?:[dtc]?frac|sqrt|sum|int|prod|lim|binom|left|begin|mathbb|mathbf|mathrm|mathcal|cdot|times|infty|partial|{_GREEK})"
     r"(?![A-Za-z])|[_^]\{"
 )
-SURE_SIGNS = ("\\frac", "\\dfrac", "\\sqrt", "\\sum", "\\int", "^{", "_{", *(f"\\{name}" for name in _GREEK.split("|")))
+COMMAND_SIGNS = ("\\frac", "\\dfrac", "\\sqrt", "\\sum", "\\int", *(f"\\{name}" for name in _GREEK.split("|")))
+SURE_SIGNS = ("^{", "_{", *COMMAND_SIGNS)
 """On a page without these no text of an image is TeX by what it holds alone."""
 _PATH = re.compile(
     r"\s*+(?:[A-Za-z]:[\\/]|\\\\\w|(?:file|https?):|[\w.-]{3,}+(?:\\[\w .-]++)++\Z)", re.IGNORECASE | re.ASCII
@@ -103,7 +108,7 @@ MAX_ALT = 2_000
 
 def is_surely_tex(text: str) -> bool:
     """Whether a text is TeX by what it holds, wherever it stands: no path of a file, and no prose."""
-    if _SURE.search(text) is None or len(text) > MAX_ALT:
+    if not ("\\" in text or "{" in text) or _SURE.search(text) is None or len(text) > MAX_ALT:
         return False
     if _PATH.match(text) is not None or _FILE.search(text) is not None:
         return False

@@ -10,7 +10,6 @@ from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.html.node import ELEMENT
 
 from mathwright.corpus.formulas.delimiters import TAG, has_tags
-from mathwright.corpus.formulas.elements import MENTIONS
 from mathwright.corpus.formulas.html_scripts import SIGNS as SCRIPTS
 from mathwright.corpus.formulas.html_scripts import read_scripts
 from mathwright.corpus.formulas.macros import find_definitions
@@ -60,7 +59,8 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         if not present.isdisjoint(_DEFINITIONS):
             everything = (tree.body.text or "") if tree.body is not None else ""
             formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
-    read_symbol_images(tree, present, mathematics=not present.isdisjoint(MENTIONS))
+    if not present.isdisjoint(SYMBOL_IMAGES):
+        read_symbol_images(tree, present)
     if not present.isdisjoint(SYMBOL_FONT):
         read_symbol_font(tree, present)
     if not present.isdisjoint(SCRIPTS):

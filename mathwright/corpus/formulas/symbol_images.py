@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 from html import escape
-from string import ascii_lowercase
+from string import ascii_lowercase, digits
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -42,11 +42,12 @@ SYMBOL_SIGNS = frozenset(
     for name in {symbol, escape(symbol)}
     for opening, closing in (('"', '"'), ("'", "'"), ('" ', '"'), ("' ", "'"), ("", " "), ("", ">"))
 )
-EXPRESSION_SIGNS = frozenset((
-    "^2", "^3", "^n", "^x", "^(", ")^", ")/",
-    *(f"alt={quote}{letter}{equals}" for quote in "\"'" for letter in ascii_lowercase for equals in ("=", " =")),
-))  # fmt: skip
-"""What expressions have; a page may have them elsewhere, too."""
+_BEGINNINGS = frozenset({
+    "(", "-", "√", *digits, *(f"{name}(" for name in FUNCTIONS),
+    *(letter + sign for letter in ascii_lowercase for sign in ("=", " =", "/", " /", "^", "(", "+", " +", " -")),
+})  # fmt: skip
+EXPRESSION_SIGNS = frozenset(("^2", "^3", *(f"alt={quote}{first}" for quote in "\"'" for first in _BEGINNINGS)))
+"""How an expression begins, or a power in it."""
 SIGNS = SYMBOL_SIGNS | EXPRESSION_SIGNS
 _EXPRESSION = re.compile(r"[\w)\]}'!²³]\s{0,2}[=^/<>]\s{0,2}[\w(\[{+\-−√]")
 _NO_EXPRESSION = re.compile(r"[\d.\s-]++(?:/[\d.\s-]++){2,}|[A-Za-z]/[A-Za-z]|24/7", re.ASCII)
@@ -60,22 +61,21 @@ MAX_SIDE = 300
 MAX_IMAGES = 5_000
 
 
-def read_symbol_images(tree: HTMLTree, present: Set[str], *, mathematics: bool) -> None:
+def read_symbol_images(tree: HTMLTree, present: Set[str]) -> None:
     """Put the text of images that stand for symbols into the sentences around them.
 
-    present: those of SIGNS that the page's source holds; mathematics: whether the page mentions it: then expressions
-    are looked for without a sign of one.
+    present: those of SIGNS that the page's source holds.
     """
-    mathematics = mathematics or not present.isdisjoint(EXPRESSION_SIGNS)
+    expressions = not present.isdisjoint(EXPRESSION_SIGNS)
     wanted = ["img[alt]"] if not present.isdisjoint(SYMBOL_SIGNS) else []
-    if mathematics:
+    if expressions:
         wanted += ['img[alt*="="]', 'img[alt*="^"]', 'img[alt*="/"]']
     if not wanted or tree.document is None:
         return
     nodes = tree.document.query_selector_all(", ".join(wanted)).values()[:MAX_IMAGES]
     for run in _runs(nodes):
         alts = [" ".join((node.getattr("alt") or "").split()) for node in run]
-        symbols = [alt for alt in alts if _is_symbol(alt) or (mathematics and _is_expression(alt))]
+        symbols = [alt for alt in alts if _is_symbol(alt) or (expressions and _is_expression(alt))]
         before, after = _text_beside(run[0], "previous_sibling"), _text_beside(run[-1], "next_sibling")
         sure = any(alt not in _ON_BUTTONS for alt in symbols)
         if not symbols or not (before or after if sure else before and after) or any(map(_is_large, run)):
