@@ -247,7 +247,11 @@ _READERS = (
     _Reader({f".{name}": (name,) for name in ("nowrap", "radical", "sqrt")}, read_root),
     _Reader({"var": ("<var",)}, read_variable),
     _Reader(
-        {"span.asciimath, div.asciimath": word_signs("asciimath"), "span.AM, div.AM": ('class="AM', "class='AM", "class=AM")}, read_asciimath
+        {
+            "span.asciimath, div.asciimath": word_signs("asciimath"),
+            "span.AM, div.AM": ('class="AM', "class='AM", "class=AM"),
+        },
+        read_asciimath,
     ),
     _Reader(
         {

@@ -17,6 +17,8 @@ _SOURCES = re.compile(
 )
 _NAMED = re.compile(r"tex(?!t)|math|formula|equation", re.IGNORECASE)
 """What the host or the path of a service is named after."""
+_SERVICE_ROOT = re.compile(r"//(?:tex|latex|math|formula|equation)\.[\w.-]{1,60}/?\?", re.IGNORECASE)
+"""A host that does nothing but draw formulas: any field is one."""
 _FIELD = re.compile(
     r"[?&#](?:(?P<field>tex|latex|math|formula|eq|equation)|from|inline|code|f|chl|mml|mathml)=(?P<value>[^&#]+)"
 )
@@ -47,7 +49,8 @@ MAX_ADDRESS = 4000
 
 def is_service(source: str) -> bool:
     """Whether an address is that of a service known to draw formulas, or of a folder of its pictures."""
-    return _SOURCES.search(source[:MAX_ADDRESS]) is not None
+    source = source[:MAX_ADDRESS]
+    return _SOURCES.search(source) is not None or _SERVICE_ROOT.search(source) is not None
 
 
 def tex_in_address(source: str, *, known: bool | None = None) -> str:
@@ -87,10 +90,11 @@ def _is_named(source: str) -> bool:
 
 def _in_field(source: str, known: bool) -> str:
     """The first field that holds TeX; what a field of any name or of any site holds must look like it."""
+    root = _SERVICE_ROOT.search(source) is not None
     for found in _FIELD.finditer(source):
         value = urllib.parse.unquote_plus(found["value"])
         named = found["field"] is not None
-        if known and (named or "cht=tx" in source):
+        if known and (named or root or "cht=tx" in source):
             return value
         likely = _SURELY.search(value) is not None or (named and _SUBSCRIPT.search(value) is not None)
         if likely and _FILE.search(value) is None and "://" not in value:

@@ -28,8 +28,8 @@ MAX_LENGTH = 4_000
 _FIRST_MARK = 0xE100
 _MARK = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + MAX_TABLES)}]")
 """Stands for a table that was read: HTML around it is read with it as one character."""
-_BELOW = re.compile(r"border-bottom(?:-(?:style|width))?\s*+:(?!\s*+(?:0|none))")
-_ABOVE = re.compile(r"border-top(?:-(?:style|width))?\s*+:(?!\s*+(?:0|none))")
+_BELOW = re.compile(r"border-bottom(?:-(?:style|width))?\s*+:(?!\s*+(?:0|none))", re.IGNORECASE)
+_ABOVE = re.compile(r"border-top(?:-(?:style|width))?\s*+:(?!\s*+(?:0|none))", re.IGNORECASE)
 _ROOT_IMAGE = re.compile(r"(?:root|sqrt)[\w-]{0,20}\.(?:png|gif|jpe?g|svg)", re.IGNORECASE)
 _ROOT_AT_END = re.compile(r"(?:\\surd|√)\s*+\Z")
 

@@ -192,6 +192,10 @@ def test_formulas_in_addresses(source: str) -> None:
     assert text_of(image(source)) == r"So $\frac{1}{2}$ here."
 
 
+def test_a_host_that_only_draws_formulas_has_them_in_any_field() -> None:
+    assert text_of(image("https://tex.z-dn.net/?f=3x-2y")) == "So $3x-2y$ here."
+
+
 @pytest.mark.parametrize(
     "source",
     [
