@@ -62,6 +62,11 @@ READ_PAGES = tuple(
         "urls",
         "formulas.elements",
         "formulas.preparation",
+        "formulas.image_addresses",
+        "formulas.symbol_images",
+        "formulas.table_layout",
+        "formulas.typeset",
+        "formulas.wiris",
     ]
 )
 """Modules whose patterns run over pages of any length."""
@@ -70,7 +75,6 @@ EXCUSED = {
     "_CALLIGRAPHIC": "begins at the beginning of a word alone",
     "_CLASSES": "what may go on for long ends the match wherever it stands",
     "LOOKS_LIKE_TEX": "its dollars are those at the two ends",
-    "_IN_FORM": "reads MAX_ADDRESS characters",
     "_ASCIIMATH_FILES": "reads MAX_ADDRESS characters",
     "_MARKUP": "comments without an end are taken out before",
     "_HUGE_TAG": "a tag that matches is left behind, one that does not has fewer than MAX_ATTRIBUTES",

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 from mathwright.corpus.formulas.omml import omml_to_mathml
+from mathwright.corpus.formulas.table_layout import SIGNS as LAYOUTS
+from mathwright.corpus.formulas.table_layout import with_inline_tables
+from mathwright.corpus.formulas.wiris import SIGNS as WIRIS_SIGNS
+from mathwright.corpus.formulas.wiris import with_wiris_formulas
 
 _PREFIX = re.compile(r"<([A-Za-z][\w.-]{0,20}):math\b", re.IGNORECASE)
 _PREFIXED = re.compile(r"<(/?)([A-Za-z][\w.-]{0,20}):(?=[A-Za-z])")
@@ -36,7 +40,8 @@ _AS_IT_STANDS = re.compile(r"<(/?)(pre|listing|xmp|textarea|script|style)\b", re
 _OFTEN = ("、", "。", "，", "．", "的", "の")
 _SHORT = 4000
 """So short a page may have none of _OFTEN, and is looked through in no time."""
-SIGNS = (":math", "/>", "msEquation", "shadowrootmode", *_OFTEN)
+_OMML_TAG = re.compile(r"<(/?)m:omath(?:para)?(?=[\s/>])([^<>]*)>", re.IGNORECASE)
+SIGNS = (":math", "/>", "msEquation", "shadowrootmode", "<m:omath", *WIRIS_SIGNS, *LAYOUTS, *_OFTEN)
 
 
 def as_html(source: str, present: frozenset[str]) -> str:
@@ -49,12 +54,20 @@ def as_html(source: str, present: frozenset[str]) -> str:
     A line of Chinese or Japanese goes on in the next: to a parser, the line end would be a space between words.
 
     A template that is the shown content of an element (`shadowrootmode`) becomes a block. Word's formulas, which it
-    writes into comments for itself, become MathML.
+    writes into comments for itself or which others left in the page, become MathML, and so do those of Wiris in
+    quotation marks that no filter of a platform turned back. Tables that lay out a formula become elements that may
+    stand in a line.
 
     present: those of SIGNS that the source holds.
     """
     if "msEquation" in present:
         source = _with_word_formulas(source)
+    if "<m:omath" in present:
+        source = _with_omml(source)
+    if not present.isdisjoint(WIRIS_SIGNS):
+        source = with_wiris_formulas(source)
+    if not present.isdisjoint(LAYOUTS):
+        source = with_inline_tables(source)
     if "shadowrootmode" in present:
         source = _with_shadows(source)
     if ":math" in present:
@@ -111,6 +124,25 @@ def _joined(source: str) -> str:
 
 def _are_inline(tags: str) -> bool:
     return all(name.lower() in _INLINE for name in _TAG_NAME.findall(tags))
+
+
+def _with_omml(source: str) -> str:
+    """Word's formulas as elements of the page: each outermost one that ends becomes MathML."""
+    pieces: list[str] = []
+    copied = start = depth = 0
+    for tag in _OMML_TAG.finditer(source):
+        if tag[2].endswith("/"):
+            continue
+        if not tag[1]:
+            start = tag.start() if depth == 0 else start
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                markup = _SELF_CLOSED.sub(r"<\1\2></\1>", source[start : tag.end()])
+                pieces += source[copied:start], omml_to_mathml(markup)
+                copied = tag.end()
+    return "".join(pieces) + source[copied:]
 
 
 def _with_shadows(source: str) -> str:

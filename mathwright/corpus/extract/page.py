@@ -20,6 +20,8 @@ from mathwright.corpus.extract.markup import as_html
 from mathwright.corpus.extract.numbering import with_labels
 from mathwright.corpus.extract.structure import SIGNS as STRUCTURE
 from mathwright.corpus.extract.structure import mend_structure
+from mathwright.corpus.extract.unseen import SIGNS as UNSEEN
+from mathwright.corpus.extract.unseen import remove_unseen
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
@@ -86,7 +88,7 @@ _HIDDEN = ('aria-hidden="true"', "aria-hidden='true'", "aria-hidden=true")
 _RESERVED_CHARACTERS = [chr(code) for code in range(0xE000, 0xE00A)]
 """Those of RESERVED."""
 _SIGNS = Signs(
-    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | CONTROLS | STRUCTURE
+    NOTATION | TEXT_PREPARATION | MAIN_CONTENT | CONTROLS | STRUCTURE | UNSEEN
     | {*MARKUP, *_NOSCRIPT, *_NOFRAMES, *_STREAMED, *_CLASSIFIER, *_NOTES, *_HIDDEN, *_RESERVED_CHARACTERS}
 )  # fmt: skip
 
@@ -106,8 +108,9 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
         all_formulas = replace_elements(tree, present)
         everything = (tree.body.text or "") if tree.body is not None else ""
         prepare_text(tree, present, all_formulas, everything)
+        remove_unseen(tree, present, source)
         show_controls(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
-        mend_structure(tree, present, source)
+        mend_structure(tree, present)
         all_text = _text(tree, _SKIPPED_AT_LEAST, noscript=True)
         if len(all_text) > LITTLE * len(text):
             return title, all_text, all_formulas
@@ -128,11 +131,12 @@ def _read_main(
         _separate_terms(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
+    remove_unseen(tree, present, source)
     show_controls(tree, present, source, formulas=_may_have_formulas(formulas, everything))
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
-    mend_structure(tree, present, source)
+    mend_structure(tree, present)
     return title, _text(tree, _SKIPPED), formulas, whole
 
 

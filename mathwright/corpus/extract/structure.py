@@ -11,8 +11,7 @@ from mathwright.corpus.extract.numbering import SIGNS as NUMBERING
 from mathwright.corpus.extract.numbering import label_items
 from mathwright.corpus.extract.tables import SIGNS as TABLES
 from mathwright.corpus.extract.tables import join_cells
-from mathwright.corpus.extract.unseen import SIGNS as UNSEEN
-from mathwright.corpus.extract.unseen import remove_unseen, style_signs
+from mathwright.corpus.extract.unseen import style_signs
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
 
 Node = Any
@@ -28,13 +27,13 @@ _STYLED: Selectors = {
 }
 _LISTED: Selectors = {"span[role=listitem]": ("listitem",)}
 _LINES: Selectors = {**_SUMMARIES, **_QUOTED, **_STYLED, **_LISTED}
-SIGNS = all_signs(_LINES) | NUMBERING | TABLES | UNSEEN
+SIGNS = all_signs(_LINES) | NUMBERING | TABLES
 _BLOCK = re.compile(r"(?<![\w-])display\s*:\s*(?:block|list-item|table|flex|grid)\s*(?:;|!|\Z)")
 _COLON = re.compile("[:\uff1a]")
 _MAX_NODES = 20_000
 
 
-def mend_structure(tree: HTMLTree, present: frozenset[str], source: str) -> None:
+def mend_structure(tree: HTMLTree, present: frozenset[str]) -> None:
     """Make a tree's structure one that text extraction reads; of main content alone, which is walked in less time.
 
     present: those of SIGNS that the page's source holds.
@@ -42,7 +41,6 @@ def mend_structure(tree: HTMLTree, present: frozenset[str], source: str) -> None
     present &= SIGNS
     if not present:
         return
-    remove_unseen(tree, present, source)
     _make_lines(tree, present)
     join_cells(tree, present)
     label_items(tree, present)

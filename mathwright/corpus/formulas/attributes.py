@@ -6,9 +6,11 @@ import json
 import re
 from typing import Any
 
+from mathwright.corpus.formulas.asciimath import asciimath_to_tex
 from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
 from mathwright.corpus.formulas.html_scripts import html_to_tex, is_plain_expression
-from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX, decoded
+from mathwright.corpus.formulas.image_addresses import decoded
+from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX
 from mathwright.corpus.formulas.placeholders import has_placeholder
 
 Node = Any
@@ -130,3 +132,40 @@ def read_texhtml(node: Node) -> Found | None:
     """MediaWiki's `{{math}}`: mathematics in HTML."""
     text = node.text or ""
     return None if has_placeholder(text) or not text.strip() else (html_to_tex(node), False, HTML_SCRIPTS)
+
+
+# --- elements that hold TeX or AsciiMath among others of their kind -----------------------------------
+
+_MAX_VARIABLE = 500
+_VARIABLE_SIGN = re.compile(r"\\[A-Za-z]{2,}|\\[,;!{}]|(?<=[\w)}\]'])[_^](?=[\w{(\\+*'-])")
+_NO_TEX = re.compile(
+    r"(?<![\\A-Za-z])[A-Za-z]{3,}+(?:\s{0,2}[_^]|\\)|_(?:[A-Za-z]{3}|[a-z]{2}(?![a-z_])|[A-Za-z\d]_)|(?<![\w)}\]'])_"
+    r"|\A[A-Za-z]:\\",
+    re.ASCII,
+)
+"""What identifiers and paths have: a word before the underscore or one behind it, an underscore first."""
+_TWO_WORDS = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}+\s++[A-Za-z]{3}")
+
+
+def read_variable(node: Node) -> Found | None:
+    r"""`<var>A_1, \ldots, A_N</var>` of AtCoder, which its pages typeset; in documentation, `var` holds identifiers."""
+    text = node.text or ""
+    if len(text) > _MAX_VARIABLE or _VARIABLE_SIGN.search(text) is None or node.first_element_child is not None:
+        return None
+    if has_placeholder(text) or _NO_TEX.search(text) is not None or _TWO_WORDS.search(text) is not None:
+        return None
+    return text, False, "math_span"
+
+
+_BACKTICKS = re.compile(r"\s*+`([^`]++)`\s*+")
+
+
+def read_asciimath(node: Node) -> Found | None:
+    """An element whose class says that it holds AsciiMath: `asciimath`, or `AM` (IMathAS) with backticks in it."""
+    text = node.text or ""
+    if has_placeholder(text) or not text.strip():
+        return None
+    found = _BACKTICKS.fullmatch(text)
+    named = "asciimath" in (node.getattr("class") or "").lower() and "`" not in text
+    source = found[1] if found is not None else text if named else ""
+    return (asciimath_to_tex(source), node.tag == "div", "asciimath") if source else None

@@ -11,7 +11,13 @@ from bisect import bisect_left
 from itertools import accumulate
 
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
-from mathwright.corpus.formulas.dollars import is_configured_formula, is_display_formula, is_inline_formula, is_symbol
+from mathwright.corpus.formulas.dollars import (
+    is_configured_formula,
+    is_display_formula,
+    is_inline_formula,
+    is_marked_formula,
+    is_symbol,
+)
 from mathwright.corpus.formulas.placeholders import EMPHASIS, STRONG, Formulas, without_comments
 from mathwright.corpus.formulas.symbols import FILLER
 
@@ -41,8 +47,14 @@ _NEAR = 200
 
 _TAGS = r"tex|itex|latex|math|imath|dmath|inlinemath|displaymath|blockmath|mathjax|mathjaxinline"
 _DISPLAY_TAGS = frozenset({"dmath", "displaymath", "blockmath", "mathjax"})
-TAG = re.compile(rf"\[/?(?:{_TAGS})\]|\{{/?eq\}}", re.IGNORECASE)
-"""Tags of forums and of courses around TeX that is typeset later: `[tex]x[/tex]`, `{eq}x{/eq}`."""
+TAG = re.compile(rf"\[/?(?:{_TAGS})\]|\{{/?eq\}}|\[;|;\]", re.IGNORECASE)
+"""Tags of forums and of courses around TeX that is typeset later: `[tex]x[/tex]`, `{eq}x{/eq}`, `[;x;]`."""
+_BARS = (("|$$", "$$|", True, False), ("|$", "$|", False, False))
+"""What Oxford University Press writes: `|$x$|`."""
+_FEWEST_BARS = 3
+"""So many formulas between bars are no cardinalities or absolute values whose bars stand outside the dollars."""
+_MANY = (3, 6)
+"""Dollars around a formula and around a display at Codeforces."""
 _LATEX = "latex "
 """What WordPress writes behind the dollar: `$latex x$`."""
 
@@ -55,15 +67,23 @@ def has_delimiters(text: str, formulas: Formulas | None = None) -> bool:
 
 
 def has_tags(text: str) -> bool:
-    return ("[/" in text or "{/eq" in text) and TAG.search(text) is not None
+    return ("[/" in text or "{/eq" in text or ";]" in text) and TAG.search(text) is not None
 
 
-def _tags(text: str) -> list[tuple[str, str, bool, bool]]:
-    """Delimiters that are tags, as the text spells them, with what `_own_delimiters` says of each."""
-    if not has_tags(text):
-        return []
-    opening = dict.fromkeys(tag for tag in TAG.findall(text) if tag[1] != "/")
-    return [(tag, f"{tag[0]}/{tag[1:]}", tag[1:-1].lower() in _DISPLAY_TAGS, False) for tag in opening]
+def _marks(text: str) -> list[tuple[str, str, bool, bool]]:
+    """Tags and other marks of platforms, as the text spells them, with what `_own_delimiters` says of each."""
+    marks: list[tuple[str, str, bool, bool]] = []
+    num_bars = min(text.count("|$"), text.count("$|"))
+    if num_bars >= _FEWEST_BARS and text.count("$") <= 4 * num_bars:
+        marks += _BARS
+    if has_tags(text):
+        opening = dict.fromkeys(tag for tag in TAG.findall(text) if tag[1] not in "/]")
+        marks += [(tag, _closing_tag(tag), tag[1:-1].lower() in _DISPLAY_TAGS, False) for tag in opening]
+    return marks[:_MAX_TAGS]
+
+
+def _closing_tag(tag: str) -> str:
+    return ";]" if tag == "[;" else f"{tag[0]}/{tag[1:]}"
 
 
 def _own_delimiters(formulas: Formulas) -> list[tuple[str, str, bool, bool]]:
@@ -83,7 +103,7 @@ def find_delimited(text: str, formulas: Formulas) -> str:
     closings = _Closings(text, formulas)
     own = _own_delimiters(formulas)
     configured = len(own)
-    own += [tag for tag in _tags(text) if tag[0] not in {pair[0] for pair in own}][:_MAX_TAGS]
+    own += [mark for mark in _marks(text) if mark[0] not in {pair[0] for pair in own}]
     openings = _OPENINGS
     if own:
         named = "|".join(f"(?P<own{i}>(?<!\\\\){re.escape(pair[0])})" for i, pair in enumerate(own))
@@ -101,7 +121,9 @@ def find_delimited(text: str, formulas: Formulas) -> str:
             if end is None:
                 continue
             tex = text[opening.end() : end - len(closing)]
-            if number >= configured and not (is_symbol(tex) or is_display_formula(tex)):
+            # What is no tag with a name may mean something else.
+            is_formula = is_display_formula if closing[1:2] == "/" else is_marked_formula
+            if number >= configured and not (is_symbol(tex) or is_formula(tex)):
                 continue
             tex = asciimath_to_tex(tex) if asciimath else as_written(tex)
             name = "asciimath" if asciimath else "own_delimiters"
@@ -112,9 +134,10 @@ def find_delimited(text: str, formulas: Formulas) -> str:
             if kind == "environment":
                 tex, display, name = text[opening.start() : end], True, "environment"
             else:
-                tex = text[opening.end() : end - (1 if kind == "dollar" else 2)]
-                display = kind == "bracket" or (kind == "dollars" and not inline_displays)
-                name = "tex_delimiters" if kind in ("paren", "bracket") else "dollars"
+                many = len(opening[0]) if kind == "many" else 0
+                tex = text[opening.end() : end - (many or (1 if kind == "dollar" else 2))]
+                display = kind == "bracket" or (kind == "dollars" and not inline_displays) or many == max(_MANY)
+                name = "tex_delimiters" if kind in ("paren", "bracket") else "own_delimiters" if many else "dollars"
             tex = as_written(tex)
             if kind == "dollar" and len(tex) > 2 and tex[0] == tex[-1] == "`":  # GitLab's $`...`$
                 tex = tex[1:-1]
@@ -145,8 +168,10 @@ class _Closings:
         """Offset behind the closing delimiter; None where nothing is opened after all."""
         kind = opening.lastgroup
         start = opening.end()
-        if kind in ("escaped", "many"):
+        if kind == "escaped":
             return None
+        if kind == "many":
+            return self._many(opening)
         if kind == "dollar":
             return self._dollar(opening)
         closing = {"paren": "\\)", "bracket": "\\]", "dollars": "$$"}.get(kind or "")
@@ -167,6 +192,18 @@ class _Closings:
         inner = self._text[opening.end() : end - len(closing)]
         escaped = len(closing) == 1 and inner.endswith("\\")
         return end if inner.strip() and not escaped and "\n\n" not in inner else None
+
+    def _many(self, opening: re.Match[str]) -> int | None:
+        """Three or six dollars on both sides of what is surely a formula; they stand for classes of prices, too."""
+        closing = opening[0]
+        if len(closing) not in _MANY:
+            return None
+        end = self._after(closing, opening.end(), MAX_DISPLAY)
+        if end is None or self._text[end : end + 1] == "$":
+            return None
+        inner = self._text[opening.end() : end - len(closing)]
+        hugged = inner.strip() == inner or len(closing) == max(_MANY)
+        return end if hugged and "$" not in inner and "\n\n" not in inner and is_marked_formula(inner) else None
 
     def _dollar(self, opening: re.Match[str]) -> int | None:
         start = opening.end()

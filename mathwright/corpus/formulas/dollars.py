@@ -37,6 +37,13 @@ def is_symbol(inner: str) -> bool:
     return len(inner.strip()) == 1
 
 
+def is_marked_formula(inner: str) -> bool:
+    """Whether it is a formula between marks that others use otherwise: one without a sign of TeX holds no word."""
+    if not is_display_formula(inner):
+        return False
+    return _TEX_SIGN.search(inner) is not None or _WORD.search(inner) is None
+
+
 def is_configured_formula(inner: str) -> bool:
     """Whether it is a formula on a page that says that single dollars delimit; prices may stand there all the same."""
     if not inner.strip():

@@ -14,17 +14,20 @@ Node = Any
 
 ELEMENTS = {
     ".mq-math-mode, .mq-editable-field": ("mq-math-mode", "mq-editable-field"),
+    ".dcg-mq-math-mode, .dcg-mq-editable-field": ("dcg-mq-math-mode", "dcg-mq-editable-field"),
     ".mathquill-rendered-math": ("mathquill-rendered-math",),
 }
 """Selectors of formulas, with their signs."""
+_PREFIXES = ("mq-", "dcg-mq-", "")
+"""Of MathQuill's classes: its own, that of Desmos, and none in old versions."""
 _MAX_DEPTH = 40
 
 
 def read_mathquill(node: Node) -> tuple[str, bool, str] | None:
-    copy = node.query_selector(".mq-selectable, .selectable")
+    copy = node.query_selector(_with_prefixes("selectable"))
     tex = clean_tex(copy.text or "")[0] if copy is not None else ""
     if not tex.strip():
-        root = node.query_selector(".mq-root-block")
+        root = node.query_selector(_with_prefixes("root-block"))
         tex = _row(root if root is not None else node, 0)
     return (tex, False, "mathquill") if tex.strip() else None
 
@@ -40,7 +43,7 @@ def _row(node: Node, depth: int) -> str:
 
 
 def _construct(node: Node, before: str, depth: int) -> str:
-    names = {name.removeprefix("mq-") for name in (node.getattr("class") or "").split()}
+    names = {name.removeprefix("dcg-").removeprefix("mq-") for name in (node.getattr("class") or "").split()}
     inner = _row(node, depth)
     if "fraction" in names:
         return f"\\frac{{{_part(node, 'numerator', depth)}}}{{{_part(node, 'denominator', depth)}}}"
@@ -67,8 +70,12 @@ def _construct(node: Node, before: str, depth: int) -> str:
     return inner
 
 
+def _with_prefixes(name: str) -> str:
+    return ", ".join(f".{prefix}{name}" for prefix in _PREFIXES)
+
+
 def _part(node: Node, name: str, depth: int) -> str:
-    found = node.query_selector(f".mq-{name}, .{name}")
+    found = node.query_selector(_with_prefixes(name))
     return "" if found is None else trim(_row(found, depth))
 
 

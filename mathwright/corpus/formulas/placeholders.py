@@ -84,6 +84,12 @@ def has_placeholder(text: str) -> bool:
     return _OPEN in text
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether a text is one formula and nothing else."""
+    return _ONE_PLACEHOLDER.fullmatch(text) is not None
+
+
+_ONE_PLACEHOLDER = re.compile(f"{_OPEN}\\d+{_CLOSE}")
 _SURELY = re.compile(r"\\[(\[]|\$\$|\\begin\{")
 
 

@@ -19,6 +19,8 @@ from mathwright.corpus.formulas.placeholders import EMPHASIS, LINE_END, PROTECT,
 from mathwright.corpus.formulas.signs import Selectors, all_signs, selector, tag_signs
 from mathwright.corpus.formulas.symbol_font import SIGNS as SYMBOL_FONT
 from mathwright.corpus.formulas.symbol_font import read_symbol_font
+from mathwright.corpus.formulas.symbol_images import SIGNS as SYMBOL_IMAGES
+from mathwright.corpus.formulas.symbol_images import read_symbol_images
 from mathwright.corpus.formulas.symbols import FILLER
 
 Node = Any
@@ -29,7 +31,9 @@ _IGNORED = ("_ignore",)
 _DEFINITIONS = ("newcommand", "\\def", "DeclareMathOperator")
 _EMPHASISED = ("<em>", "<strong>")
 _CODE: Selectors = {name: tag_signs(name) for name in ("pre", "code", "kbd", "samp", "tt", "textarea")}
-SIGNS = all_signs(_CODE) | CONFIG_SIGNS | SYMBOL_FONT | {*_IGNORED, *_DEFINITIONS, *SCRIPTS, *_EMPHASISED}
+SIGNS = (
+    all_signs(_CODE) | CONFIG_SIGNS | SYMBOL_FONT | SYMBOL_IMAGES | {*_IGNORED, *_DEFINITIONS, *SCRIPTS, *_EMPHASISED}
+)
 
 
 def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: str) -> None:
@@ -55,13 +59,15 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         if not present.isdisjoint(_DEFINITIONS):
             everything = (tree.body.text or "") if tree.body is not None else ""
             formulas.definitions = find_definitions("\n".join([everything, *formulas.tex]))
+    if not present.isdisjoint(SYMBOL_IMAGES):
+        read_symbol_images(tree, present)
     if not present.isdisjoint(SYMBOL_FONT):
         read_symbol_font(tree, present)
     if not present.isdisjoint(SCRIPTS):
         read_scripts(tree, formulas, present)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
-    if "\\" in text and "%" in text and _COMMENTED_LINE.search(text) is not None:
+    if ("\\" in text or "$$" in text) and "%" in text and _COMMENTED_LINE.search(text) is not None:
         _mark_comments(tree)
 
 

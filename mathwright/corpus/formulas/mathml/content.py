@@ -60,15 +60,32 @@ def _name(text: str) -> str:
 
 
 def _number(node: Node) -> str:
-    parts = [to_tex(part) for part in text_of(node).split()]
+    """A number, which `<sep/>` may cut in two: mantissa and exponent, numerator and denominator, two coordinates."""
+    parts = [to_tex(part) for part in _between_separators(node)]
     kind = node.getattr("type") or ""
-    if kind == "rational" and len(parts) == 2:
-        return f"\\frac{{{parts[0]}}}{{{parts[1]}}}"
-    if kind == "e-notation" and len(parts) == 2:
-        return f"{parts[0]} \\times 10^{{{parts[1]}}}"
-    if kind.startswith("complex") and len(parts) == 2:
-        return f"{parts[0]} + {parts[1]}i"
-    return "".join(parts)
+    if len(parts) != 2:
+        return "".join(parts)
+    first, second = parts
+    match kind:
+        case "rational":
+            return f"\\frac{{{first}}}{{{second}}}"
+        case "e-notation":
+            return f"{first}\\times 10^{{{second}}}"
+        case "complex-cartesian" | "complex":
+            return f"{first}{'' if second.startswith('-') else '+'}{second}i"
+        case "complex-polar":
+            return f"{first} e^{{{second}i}}"
+        case _:
+            return ", ".join(parts)  # glued together they would be another number
+
+
+def _between_separators(node: Node) -> list[str]:
+    pieces = [""]
+    for child in node.child_nodes.values():
+        if name_of(child) == "sep":
+            pieces.append("")
+        pieces[-1] += (child.value if child.tag == "#text" else child.text) or ""
+    return [number for piece in pieces for number in piece.split()]
 
 
 def _apply(children: Sequence[Node], depth: int) -> str:

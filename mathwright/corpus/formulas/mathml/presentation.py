@@ -7,6 +7,7 @@ operators and fences are in `mathml.rows`, scripts and accents in `mathml.script
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mathwright.corpus.formulas.mathml import scripts
 from mathwright.corpus.formulas.mathml.content import CONTENT, content_to_tex
@@ -24,6 +25,7 @@ from mathwright.corpus.formulas.mathml.leaves import (
 )
 from mathwright.corpus.formulas.mathml.rows import (
     ELEMENTS,
+    MAX_DEPTH,
     argument,
     column_lines,
     convert,
@@ -116,6 +118,47 @@ def _fence(text: str) -> str:
     return "|" if text in ("|", "∣") else to_tex(text)
 
 
+# --- columns of elementary arithmetic ----------------------------------------------------------------
+
+_NO_ROWS = frozenset({"mscarries", "mscarry", "none"})
+
+
+def _column(node: Node, depth: int) -> str:
+    """A calculation in a column, a number a row: side by side they would be another number."""
+    return _rows_of_column(_column_rows(children_of(node), depth))
+
+
+def _long_division(node: Node, depth: int) -> str:
+    """Divisor, result and dividend come first, the steps follow."""
+    divisor, result, dividend = (argument(nth(children_of(node), index), depth) for index in range(3))
+    first = [result, f"{divisor}\\overline{{){dividend}}}"] if dividend else [divisor, result]
+    return _rows_of_column([*first, *_column_rows(children_of(node)[3:], depth)])
+
+
+_LINE = r"\hline"
+
+
+def _column_rows(nodes: Sequence[Node], depth: int) -> list[str]:
+    rows: list[str] = []
+    for node in nodes:
+        name = name_of(node)
+        if name == "msline":
+            rows.append(_LINE)
+        elif name == "msgroup" and depth < MAX_DEPTH:
+            rows += _column_rows(children_of(node), depth + 1)
+        elif name not in _NO_ROWS:
+            rows.append(argument(node, depth))
+    return rows
+
+
+def _rows_of_column(rows: Sequence[str]) -> str:
+    tex = ""
+    for line in filter(None, rows):
+        tex += " " if not tex or tex.endswith(_LINE) else r" \\ "
+        tex += line
+    return f"\\begin{{array}}{{r}}{tex} \\end{{array}}" if tex else ""
+
+
 # --- wrappers ----------------------------------------------------------------------------------------
 
 _ENCLOSURES = (
@@ -191,6 +234,7 @@ ELEMENTS.update({
     "msup": scripts.sup, "msubsup": scripts.sub_sup, "munder": scripts.under, "mover": scripts.over,
     "munderover": scripts.under_over, "mmultiscripts": scripts.multiscripts, "mtable": _table,
     "annotation": _nothing, "annotation-xml": _nothing, "none": _nothing, "mprescripts": _nothing,
+    "mstack": _column, "mlongdiv": _long_division,
     "maligngroup": _nothing, "malignmark": _nothing,
     **dict.fromkeys(CONTENT, content_to_tex),
 })  # fmt: skip
