@@ -20,7 +20,7 @@ _CLASSES = (
 _KINDS = _CLASSES[:6]
 _TYPES = (f"type={quote}{kind}" for quote in ("", "'", '"') for kind in "ai")
 _ORDERED = "<ol"
-SIGNS = frozenset(("start=", "reversed", "<li value", "list-style", *_CLASSES, *_TYPES, _ORDERED))
+SIGNS = frozenset((" start=", "reversed", "<li value", "<ol style", *_CLASSES, *_TYPES, _ORDERED))
 """What stands in the source of a page with such a list."""
 _LISTS = "ol[start], ol[reversed], ol[type], ol[style*=list-style], ol[class*=er], ol[class*=list-], li[value]"
 _DONE = "data-labelled"

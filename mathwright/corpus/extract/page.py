@@ -21,7 +21,7 @@ from mathwright.corpus.extract.numbering import with_labels
 from mathwright.corpus.extract.structure import SIGNS as STRUCTURE
 from mathwright.corpus.extract.structure import mend_structure
 from mathwright.corpus.extract.unseen import SIGNS as UNSEEN
-from mathwright.corpus.extract.unseen import remove_unseen
+from mathwright.corpus.extract.unseen import remove_tips, remove_unseen
 from mathwright.corpus.formulas.delimiters import find_delimited, has_delimiters
 from mathwright.corpus.formulas.elements import SIGNS as NOTATION
 from mathwright.corpus.formulas.elements import replace_elements
@@ -108,6 +108,7 @@ def _read(source: str, present: frozenset[str], problems: list[str]) -> tuple[st
         all_formulas = replace_elements(tree, present)
         everything = (tree.body.text or "") if tree.body is not None else ""
         prepare_text(tree, present, all_formulas, everything)
+        remove_tips(tree, present)
         remove_unseen(tree, present, source)
         show_controls(tree, present, source, formulas=_may_have_formulas(all_formulas, everything))
         mend_structure(tree, present)
@@ -131,11 +132,12 @@ def _read_main(
         _separate_terms(tree)
     if not present.isdisjoint(_HIDDEN):
         _show_formulas(tree)
-    remove_unseen(tree, present, source)
-    show_controls(tree, present, source, formulas=_may_have_formulas(formulas, everything))
+    remove_tips(tree, present)
     whole = len(everything) + (0 if present.isdisjoint(_NOSCRIPT) else _noscript(tree))
     if not keep_main_content(tree, present, len(everything)):
         problems.append("too many blocks of boilerplate in each other: some is kept")
+    remove_unseen(tree, present, source)
+    show_controls(tree, present, source, formulas=_may_have_formulas(formulas, everything))
     mend_structure(tree, present)
     return title, _text(tree, _SKIPPED), formulas, whole
 

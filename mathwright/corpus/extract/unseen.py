@@ -90,8 +90,6 @@ def remove_unseen(tree: HTMLTree, present: frozenset[str], source: str) -> None:
     if document is None or not present:
         return
     _remove_line_numbers(tree, present)
-    if (tips := selector(_TIPS, present)) != "":
-        _remove_tips(tree, tips)
     for selectors, goes in ((_ARROWS, _is_arrow), (_ADS, _is_ad), (_HIDING, _is_hidden)):
         if (wanted := selector(selectors, present)) != "":
             for node, text in _with_texts(document.query_selector_all(wanted).values()):
@@ -149,9 +147,14 @@ def _unnumber(tree: HTMLTree, lines: Node) -> None:
 _TIP_CHARACTERS = 500
 
 
-def _remove_tips(tree: HTMLTree, tips: str) -> None:
-    """Take what opens over a word out of the element that holds both; the word stays, whatever the element's name."""
+def remove_tips(tree: HTMLTree, present: frozenset[str]) -> None:
+    """Take what opens over a word out of the element that holds both; the word stays, whatever the element's name.
+
+    present: those of SIGNS in the page's source.
+    """
     document: Any = tree.document
+    if document is None or (tips := selector(_TIPS, present)) == "":
+        return
     for tip, text in _with_texts(document.query_selector_all(tips).values()):
         if len(text) > _TIP_CHARACTERS or holds_formulas(text):
             continue

@@ -67,7 +67,7 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         read_scripts(tree, formulas, present)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
-    if ("\\" in text or "$$" in text) and "%" in text and _COMMENTED_LINE.search(text) is not None:
+    if ("\\" in text or "$$" in text) and "%" in text and _SURELY_COMMENTED.search(text) is not None:
         _mark_comments(tree)
 
 
@@ -121,6 +121,8 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
             _protect_below(child, processed, depth + 1)
 
 
+_SURELY_COMMENTED = re.compile(r"(?<![\d\\])(?<!\d )%[^\n%]*+\n")
+"""Not a percentage at the end of a line."""
 _COMMENTED_LINE = re.compile(r"%[^\n%]*+\n")
 
 

@@ -15,17 +15,23 @@ Node = Any
 
 MAX_SCRIPTS = 20_000
 _STYLED = (
-    "superscript", "subscript", "mso-text-raise", "position:relative;top", "position:relative;bottom",
-    "position: relative; top", "position: relative; bottom",
-    *(f"vertical-align:{space}{value}" for space in ("", " ") for value in ("su", "t", *".-123456789")),
+    "superscript", "subscript", "mso-text-raise",
+    *(f"vertical-align:{space}{value}" for space in ("", " ") for value in ("su", "text-top")),
+    *(
+        f"{quote}{before}"
+        for quote in "\"'"
+        for before in ("position:relative;", "position: relative;", "vertical-align:", "vertical-align: ")
+    ),
 )  # fmt: skip
+"""Lengths in style sheets align icons: an element's own style begins with them."""
 _WRAPPED = (
     *(f"<{tag}><su" for tag in ("i", "b", "em", "strong", "span", "font")),
     "supsub",
     '<span style="display:inline-block',
     '<span style="display: inline-block',
 )
-SIGNS = frozenset((*_STYLED, *_WRAPPED, *word_signs("sup"), *word_signs("sub")))
+_NAMED = frozenset((*_STYLED, *word_signs("sup"), *word_signs("sub")))
+SIGNS = _NAMED | {*_WRAPPED}
 """A page whose source holds none of these raises by `<sup>` and `<sub>` alone."""
 _SHIFTED = re.compile(r"vertical-align\s*:\s*(sup|sub)(?:er)?\b")
 _LENGTH = re.compile(
@@ -52,7 +58,7 @@ def name_scripts(tree: HTMLTree, present: Set[str]) -> None:
     if present.isdisjoint(SIGNS) or tree.document is None:
         return
     document: Any = tree.document
-    if not present.isdisjoint(_STYLED) or not present.isdisjoint(word_signs("sup") + word_signs("sub")):
+    if not present.isdisjoint(_NAMED):
         _rename(tree, document)
     for node in document.query_selector_all("sup, sub").values()[:MAX_SCRIPTS]:
         _unwrap(node)
