@@ -31,7 +31,7 @@ _TEMPLATE = re.compile(r"<(/?)template\b([^<>]*)>", re.IGNORECASE)
 _CHINESE = "\u2e80-\u2fdf\u3001-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\U00020000-\U0003ffff"
 _TAG_NAME = re.compile(r"</?+([^\s/<>]*+)")
 _INLINE = frozenset(
-    {"a", "abbr", "b", "big", "cite", "code", "em", "font", "i", "ins", "mark", "q", "small", "span", "strong", "u"}
+    {"abbr", "b", "big", "cite", "code", "em", "font", "i", "ins", "mark", "q", "small", "span", "strong", "u"}
 )
 _LINE_OF_CHINESE = re.compile(rf"\n[ \t\r]*+(?=((?:<[^<>]++>)*+)[{_CHINESE}“‘—…])")
 _ENDS_IN_CHINESE = re.compile(rf"[{_CHINESE}”’—…]")
