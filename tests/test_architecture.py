@@ -15,6 +15,7 @@ BASE = {
     "children",
     "errors",
     "files",
+    "arrow_rows",
     "foreign",
     "functions",
     "machine",
@@ -30,6 +31,7 @@ STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "children": {"errors"},
     "errors": set(),
+    "arrow_rows": set(),
     "lines": set(),
     "files": {"errors", "lines"},
     "foreign": {"records"},

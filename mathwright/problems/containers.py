@@ -159,7 +159,7 @@ def _arrow_rows(path: Path, start: bytes) -> Rows:
             for row in batch.to_pylist():
                 yield f"{path}, row {number}", row
                 number += 1
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, OverflowError) as error:
         words = " ".join(str(error).split())[:200]
         raise MathwrightError(
             f"{path}: cannot be read: {words}", hint="the file is damaged or of another kind; save it again"

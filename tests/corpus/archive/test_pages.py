@@ -391,15 +391,21 @@ def test_bombs_in_a_zip_file_are_not_unpacked(archive: Path, monkeypatch: pytest
 # --- lengths that are a few bytes wrong ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stored", ["plain", "gzip members", "one gzip member"])
-@pytest.mark.parametrize("wrong_by", [-5, -2, -1, 1, 4, 5, 8, 11])
-@pytest.mark.parametrize("size", [100, 100_000], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("stored", "wrong_by", "size"),
+    [
+        (stored, wrong_by, size)
+        for stored in ("plain", "gzip members", "one gzip member")
+        for wrong_by in (-5, -2, -1, 1, 4, 5, 8, 11)
+        for size in (100, 100_000)
+        # a large record that goes over into another frame is given up before it is read
+        if not (stored == "gzip members" and size == 100_000 and wrong_by > 4)
+    ],
+)
 def test_a_length_a_few_bytes_wrong_costs_no_page(archive: Path, stored: str, wrong_by: int, size: int) -> None:
     records = [response(f"http://e.org/{number}", b"<p>" + b"long " * (size // 5)) for number in range(3)]
     length = len(records[1].partition(b"\r\n\r\n")[2]) - 4
     records[1] = records[1].replace(b"Content-Length: %d" % length, b"Content-Length: %d" % (length + wrong_by))
-    if stored == "gzip members" and size > 65_536 and wrong_by > 4:
-        pytest.skip("a large record that goes over into another frame is given up before it is read")
     pages, damages, _ = read(
         archive, b"".join(map(gzip.compress, records) if stored == "gzip members" else records)
         if stored != "one gzip member" else gzip.compress(b"".join(records))
