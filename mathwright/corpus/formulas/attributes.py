@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from mathwright.corpus.formulas.asciimath import asciimath_to_tex
-from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
-from mathwright.corpus.formulas.html_scripts import html_to_tex, is_plain_expression
+from mathwright.corpus.formulas.html_expressions import KIND as HTML_SCRIPTS
+from mathwright.corpus.formulas.html_expressions import html_to_tex, is_plain_expression
 from mathwright.corpus.formulas.image_addresses import decoded
 from mathwright.corpus.formulas.images import LOOKS_LIKE_TEX
 from mathwright.corpus.formulas.placeholders import has_placeholder

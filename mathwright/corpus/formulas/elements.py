@@ -24,8 +24,8 @@ from mathwright.corpus.formulas.attributes import (
     read_texhtml,
     read_variable,
 )
-from mathwright.corpus.formulas.html_scripts import FRACTIONS, read_fraction, read_root
-from mathwright.corpus.formulas.html_scripts import KIND as HTML_SCRIPTS
+from mathwright.corpus.formulas.html_expressions import FRACTIONS, read_fraction, read_root
+from mathwright.corpus.formulas.html_expressions import KIND as HTML_SCRIPTS
 from mathwright.corpus.formulas.image_addresses import mathml_in_address
 from mathwright.corpus.formulas.images import (
     COMMAND_SIGNS,

@@ -16,16 +16,12 @@ from typing import Any
 from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.formulas.html_expressions import (
-    FRACTIONS,
     KIND,
     SCRIPT_TAGS,
     argument,
     has_line_above,
     html_to_tex,
-    is_plain_expression,
-    read_fraction,
     read_named_fractions,
-    read_root,
     text_to_tex,
 )
 from mathwright.corpus.formulas.html_expressions import SIGNS as NAMED_FRACTIONS
@@ -34,8 +30,6 @@ from mathwright.corpus.formulas.raised import MAX_SCRIPTS, name_scripts
 from mathwright.corpus.formulas.raised import SIGNS as RAISED
 from mathwright.corpus.formulas.script_bases import Page, base_of, is_script, measured, unit_of
 from mathwright.corpus.formulas.symbols import ACCENTS, FUNCTIONS, join, to_tex, trim
-
-__all__ = ["FRACTIONS", "KIND", "html_to_tex", "is_plain_expression", "read_fraction", "read_root"]
 
 Node = Any
 """An element of resiliparse's tree."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mathwright.corpus.formulas.html_scripts import KIND, html_to_tex
+from mathwright.corpus.formulas.html_expressions import KIND, html_to_tex
 from mathwright.corpus.formulas.placeholders import has_placeholder
 from mathwright.corpus.formulas.signs import all_signs
 from mathwright.corpus.formulas.symbols import join, trim
