@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.files import content_mark, files_that_fit, is_glob, similar
+from mathwright.files import content_mark, files_below, files_that_fit, is_glob, similar
 from mathwright.unpack import DamagedFileError, open_text, packed
 
 _ARROW = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
@@ -61,7 +61,7 @@ def files_of(where: str) -> list[Path]:
     if is_glob(where):
         return files_that_fit(where)
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.name.endswith(SUFFIXES) and not _is_note(file))
+        found = sorted(file for file in files_below(path) if file.name.endswith(SUFFIXES) and not _is_note(file))
         if not found:
             raise MathwrightError(
                 f"{where}: no data file in this folder", hint=f"it would end in {', '.join(SUFFIXES)}"
@@ -164,14 +164,3 @@ def _arrow_rows(path: Path, start: bytes) -> Rows:
         raise MathwrightError(
             f"{path}: cannot be read: {words}", hint="the file is damaged or of another kind; save it again"
         ) from error
-
-
-def plain(value: Any) -> Any:
-    """A value of a row as JSON has it; what JSON has no word for becomes text."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return str(value)

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from mathwright.errors import MathwrightError
-from mathwright.lines import json_text
-from mathwright.problems.containers import HUB, SPLITS, data_rows, plain
+from mathwright.lines import json_text, plain_json
+from mathwright.problems.containers import HUB, SPLITS, data_rows
 from mathwright.problems.fields import LayoutError, last_boxed, letters
 from mathwright.problems.layouts import unusable
 from mathwright.records import Message, Part, Problem, Solution, from_json
@@ -234,7 +234,7 @@ def _base(row: Mapping[str, Any], source: str) -> Problem:
         language=str(row.get("language") or "en"),
         choices=choices,
         tests=row["tests"] if _is_text(row.get("tests")) else "",
-        columns={str(name): plain(value) for name, value in row.items() if name not in used},
+        columns={str(name): plain_json(value) for name, value in row.items() if name not in used},
     )
 
 
@@ -266,7 +266,7 @@ def _answer(row: Mapping[str, Any]) -> str:
     if isinstance(value, str):
         return _final(value, alone=True)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return json_text(plain(value))
+        return json_text(plain_json(value))
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 

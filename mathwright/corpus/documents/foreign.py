@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mathwright.corpus.documents.compute import open_documents, read_rows
 from mathwright.errors import MathwrightError
+from mathwright.files import files_below
 from mathwright.problems import rows as jsonl
 from mathwright.unpack import DamagedFileError, open_text, packed
 
@@ -32,7 +33,7 @@ def read_corpus(corpus: Path) -> Iterator[tuple[str, str]]:
         raise MathwrightError(
             f"{corpus}: no such corpus", hint="give a Parquet, JSONL or text file, or a folder of them"
         )
-    files = sorted(p for p in corpus.rglob("*") if _is_text_file(p)) if corpus.is_dir() else [corpus]
+    files = sorted(p for p in files_below(corpus) if _is_text_file(p)) if corpus.is_dir() else [corpus]
     if not files or not all(map(_is_text_file, files)):
         raise MathwrightError(f"{corpus}: no corpus file", hint=f"files that are read: {', '.join(SUFFIXES)}")
     for path in files:
