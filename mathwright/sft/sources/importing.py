@@ -404,6 +404,9 @@ class _Import:
                 f"no problem is left of {self.num_rows:,} rows (most: {reason})",
                 hint=f"is this the layout {self.source.name}? Its columns: {', '.join(self.source.columns)}",
             )
+        if self.num_given and not self.num_solutions:
+            reason, count = self.dropped_solutions.most_common(1)[0]
+            self.stage.warn(f"none of {self.num_given:,} solutions was kept ({reason}: {count:,}); see rejected/")
         kept = {"problems": self.num_problems, "solutions": self.num_solutions}
         self.stage.finish(
             outputs={"problems": out / PROBLEMS, "solutions": out / SOLUTIONS, "contamination": out / CONTAMINATION},

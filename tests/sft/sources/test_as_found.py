@@ -14,6 +14,7 @@ import pytest
 
 from mathwright.errors import MathwrightError
 from mathwright.lines import file_lines
+from mathwright.run import read_manifest
 from mathwright.sft.sources.catalogue import SOURCES
 from mathwright.tools.sandbox import Sandbox
 from tests.sft.sources.rows import ROWS
@@ -40,6 +41,8 @@ def test_what_a_solution_says_is_judged_not_the_box_put_behind_it(
     problems, solutions, _, dropped = imported("jsonl", write(tmp_path, [row]), tmp_path / "out", sandbox)
     assert len(problems) == 1 and not solutions
     assert dropped == {"answer contradicts the solution": 1}
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest is not None and "none of 1 solutions was kept" in manifest["warnings"][0]
 
 
 @pytest.mark.parametrize("solution", ["We get 3+5. The answer is 8.", "There are 3, then 5 more come.", "So 3 + 5 = 8"])
