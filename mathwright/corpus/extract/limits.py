@@ -17,19 +17,20 @@ MAX_NESTING = 1000
 """Pages whose elements nest deeper are read without a tree: what a tree offers costs the square of the depth."""
 
 
-def limit_tags(source: str) -> tuple[str, list[str], bool]:
+def limit_tags(source: str, encoded: bytes | None = None) -> tuple[str, list[str], bool]:
     """The page within the limits of tags, choices and attributes.
 
-    Returns it with what it lost, in words, and whether its elements nest too deep for a tree.
+    encoded: the source in UTF-8, where that is known already. Returns the page with what it lost, in words, and whether
+    its elements nest too deep for a tree.
     """
     problems: list[str] = []
-    tags, options, depth = _count_tags(source)
+    tags, options, depth = _count_tags(source.encode("utf-8", "replace") if encoded is None else encoded)
     if tags > MAX_TAGS:
         source = "<".join(source.split("<", MAX_TAGS + 1)[:-1])
         problems.append(f"cut at {MAX_TAGS} tags")
     if options > MAX_OPTIONS:
         source = _OPTION.sub(" ", source)
-        depth = _count_tags(source)[2]
+        depth = _count_tags(source.encode("utf-8", "replace"))[2]
     source, huge = _drop_huge_tags(source)
     if huge:
         problems.append(f"{huge} tags with more than {MAX_ATTRIBUTES} attributes lost them")
@@ -42,15 +43,17 @@ def limit_tags(source: str) -> tuple[str, list[str], bool]:
 _CHUNK = 8192
 
 
-def _count_tags(source: str) -> tuple[int, int, int]:
-    """Tags; tags that may be of choices in forms; at most how many start tags lack an end tag, of whatever element.
+def _count_tags(encoded: bytes) -> tuple[int, int, int]:
+    """Tags; those that may be of choices in forms, 0 of up to MAX_OPTIONS tags; at most how many start tags lack an
+    end tag, of whatever element.
 
     Within a chunk the start tags are counted before the end tags, and of these only as many as surely close something.
     """
-    codes = np.frombuffer(source.encode("utf-8", "replace"), np.uint8)
+    codes = np.frombuffer(encoded, np.uint8)
     tags = codes[:-1] == ord("<")
     ends = tags & (codes[1:] == ord("/"))
-    options = tags & (codes[1:] | 0x20 == ord("o"))
+    num_tags = int(np.count_nonzero(tags))
+    options = tags & (codes[1:] | 0x20 == ord("o")) if num_tags > MAX_OPTIONS else ()
     open_tags = most = 0
     for start in range(0, len(tags), _CHUNK):
         count, closed = (int(np.count_nonzero(marks[start : start + _CHUNK])) for marks in (tags, ends))
@@ -58,7 +61,7 @@ def _count_tags(source: str) -> tuple[int, int, int]:
         most = max(most, open_tags + opened)
         # End tags at depth 0 close nothing: after them only what this chunk opens can be open.
         open_tags = max(opened, open_tags + opened - closed)
-    return int(np.count_nonzero(tags)), int(np.count_nonzero(options)), most
+    return num_tags, int(np.count_nonzero(options)), most
 
 
 MAX_OPTIONS = 2000
@@ -125,8 +128,10 @@ _MARKS = (
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
-_PILED_MARKS = re.compile(f"({_MARKS}{{30}}){_MARKS}+")
-_LONG_SPACE = re.compile(r"[ \t]{1000,}+")
+_PILED, _SPACES = 30, 1000
+_PILED_MARKS = re.compile(f"({_MARKS}{{{_PILED}}}){_MARKS}+")
+_A_MARK = re.compile(_MARKS)
+_LONG_SPACE = re.compile(rf"[ \t]{{{_SPACES},}}+")
 LONG_TEXT = 50_000
 
 
@@ -138,7 +143,12 @@ def without_long_runs(text: str) -> str:
     """
     if len(text) < LONG_TEXT:
         return text
-    return _PILED_MARKS.sub(r"\1", _LONG_SPACE.sub(" ", text))
+    half = _SPACES // 2  # so that any such run holds one of the pieces whole
+    if any(not text[start : start + half].strip(" \t") for start in range(0, len(text), half)):
+        text = _LONG_SPACE.sub(" ", text)
+    if not text.isascii() and _A_MARK.search(text[::_PILED]) is not None:  # any such run has a mark there
+        text = _PILED_MARKS.sub(r"\1", text)
+    return text
 
 
 _MARKUP = re.compile(r"<!--(?s:.*?)-->|<(?P<end>/?)(?P<name>[a-zA-Z][^\s/<>]*)[^<>]*>?|<[!?][^<>]*>?")

@@ -75,20 +75,28 @@ _NO_NAMES = re.compile(
 @lru_cache(maxsize=20_000)
 def boilerplate_words(css_class: str, identifier: str) -> frozenset[str]:
     """The words of boilerplate in its names; the id of a section is made of its heading, and says nothing."""
-    words = _WORD.findall(_NO_NAMES.sub(" ", css_class))
-    if "section" not in words:
-        words += _WORD.findall(_NO_NAMES.sub(" ", identifier))
-    found = _BOILERPLATE.intersection(map(str.lower, words))
+    classes = [_of_name(name) for name in css_class.split()]
+    of_id = [_of_name(name) for name in identifier.split()]
+    counted = classes if any(section for _, _, section in classes) else classes + of_id
+    words = frozenset[str]().union(*(own for own, _, _ in counted))
+    found = _BOILERPLATE & words
     if found and _names_text(found, words):
         return frozenset()
-    return found or (_A_PHRASE if _PHRASES.search(f"{css_class} {identifier}") is not None else found)
+    return _A_PHRASE if not found and any(phrase for _, phrase, _ in classes + of_id) else found
 
 
-def _names_text(found: frozenset[str], words: list[str]) -> bool:
+@lru_cache(maxsize=50_000)
+def _of_name(name: str) -> tuple[frozenset[str], bool, bool]:
+    """The words of one name; whether a phrase of boilerplate is in it; whether it is one of a section."""
+    words = _WORD.findall(_NO_NAMES.sub(" ", name))
+    return frozenset(map(str.lower, words)), _PHRASES.search(name) is not None, "section" in words
+
+
+def _names_text(found: frozenset[str], words: frozenset[str]) -> bool:
     """Whether words of boilerplate stand beside one that says that the block is text."""
     if not _ELSEWHERE.isdisjoint(found):
         return False
-    return not (_ASIDES if found == _ONLY_ASIDE else _STATEMENTS).isdisjoint(map(str.lower, words))
+    return not (_ASIDES if found == _ONLY_ASIDE else _STATEMENTS).isdisjoint(words)
 
 
 @lru_cache(maxsize=20_000)

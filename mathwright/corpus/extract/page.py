@@ -51,12 +51,12 @@ def extract(html: bytes, url: str, *, charset: str | None = None) -> Document:
         problems.append(f"cut at {MAX_HTML_BYTES >> 20} MiB")
         html = html[:MAX_HTML_BYTES]
     source = decode(html, charset)
-    present = _SIGNS.find(source)
+    present = _SIGNS.find(encoded := source.encode("utf-8", "replace"))
     if not present.isdisjoint(_RESERVED_CHARACTERS):
         source = RESERVED.sub("", source)
-        present = _SIGNS.find(source)
-    source = as_html(source, present)
-    source, lost, too_deep = limit_tags(source)
+        present = _SIGNS.find(encoded := source.encode("utf-8", "replace"))
+    markup = as_html(source, present)
+    source, lost, too_deep = limit_tags(markup, encoded if markup is source else None)
     problems += lost
     if too_deep:
         title, text, formulas = "", strip_tags(source), Formulas()
@@ -143,7 +143,7 @@ def _read_main(
 
 
 def _may_have_formulas(formulas: Formulas, text: str) -> bool:
-    return formulas.typeset or bool(formulas.tex) or "\\(" in text or "$$" in text
+    return formulas.typeset or bool(formulas.tex) or ("\\" in text and "\\(" in text) or "$$" in text
 
 
 def _with_streamed(tree: HTMLTree) -> HTMLTree:
@@ -236,7 +236,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u2060\ue000-\uf8ff\ufe
 def _normalise(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = _CONTROLS.sub("", text)
-    text = "\n".join(line.rstrip(" \t\xa0") for line in text.split("\n"))
+    if any(f"{space}\n" in text for space in " \t\xa0"):
+        text = "\n".join(line.rstrip(" \t\xa0") for line in text.split("\n"))
     text = _EMPTY_LINES.sub("\n\n", text).strip()
     if "| |" not in text:
         return text

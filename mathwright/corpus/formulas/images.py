@@ -28,6 +28,8 @@ _NO_ALT = re.compile(r"(?:tex2html_\w*+|(?:tex|latex|math|equation|formula|image
 """What stands in `alt` where nobody wrote what the image shows."""
 _LABEL = re.compile(r"\A(?:La)?TeX\s*:\s*", re.IGNORECASE)  # Canvas
 _COMMAND = re.compile(r"\\[A-Za-z]+|[_^]")
+_SYMBOL = len("proportional")
+"""A longer text without a sign of TeX is no name of a symbol."""
 
 
 def read_image(node: Node) -> tuple[str, bool, str] | None:
@@ -42,11 +44,13 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
     if "codecogs" in source:
         alt = without_service_commands(alt)
     delimited = _is_delimited(alt)
-    named = _CLASSES.search(css) or node.getattr("eeimg") or _stands_in_formula(node)
     service = is_service(source)
     elsewhere = tex_in_address(source, known=service)
     if not elsewhere and (shown.startswith("tex2html") or "img" in source[-_END:]):
         elsewhere = _in_comment_before(node)
+    if not elsewhere and (not alt or (len(alt) > _SYMBOL and not delimited and not LOOKS_LIKE_TEX.search(alt))):
+        return None  # whatever its names say; most images end here
+    named = _CLASSES.search(css) or node.getattr("eeimg") or _stands_in_formula(node)
     known = named or elsewhere or service
     if not (delimited or known or is_surely_tex(alt)):
         return None
@@ -54,7 +58,7 @@ def read_image(node: Node) -> tuple[str, bool, str] | None:
         return None
     if not LOOKS_LIKE_TEX.search(alt):
         alt = elsewhere or alt
-    if not alt or (not delimited and not LOOKS_LIKE_TEX.search(alt) and (len(alt) > 12 or not known)):
+    if not alt or (not delimited and not LOOKS_LIKE_TEX.search(alt) and (len(alt) > _SYMBOL or not known)):
         return None
     return alt, _is_display(node, css, alt), "image"
 

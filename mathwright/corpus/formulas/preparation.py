@@ -67,7 +67,7 @@ def prepare_text(tree: HTMLTree, present: Set[str], formulas: Formulas, text: st
         read_scripts(tree, formulas, present)
     if formulas.typeset and delimited and not present.isdisjoint(_EMPHASISED):
         _mark_emphasis(tree)
-    if ("\\" in text or "$$" in text) and "%" in text and _SURELY_COMMENTED.search(text) is not None:
+    if "%" in text and ("\\" in text or "$$" in text) and _may_hold_comments(text):
         _mark_comments(tree)
 
 
@@ -121,11 +121,23 @@ def _protect_below(node: Node, processed: frozenset[str], depth: int) -> None:
             _protect_below(child, processed, depth + 1)
 
 
-_SURELY_COMMENTED = re.compile(r"(?<![\d\\])(?<!\d )%[^\n%]*+\n")
+_SURELY_COMMENTED = re.compile(r"%(?<![\d\\]%)(?<!\d %)[^\n%]*+\n")
 """Not a percentage at the end of a line."""
 _COMMENTED_LINE = re.compile(r"%[^\n%]*+\n")
 
 
+def _may_hold_comments(text: str) -> bool:
+    """Whether a line may end in a comment of TeX: what may begin a formula stands before it, not too far."""
+    return any(
+        _OPENING.search(text, max(0, comment.start() - _LONGEST_FORMULA), comment.start()) is not None
+        for comment in _SURELY_COMMENTED.finditer(text)
+    )
+
+
+_OPENING = re.compile(r"\$|\\(?:[(\[]|begin\b)")
+_LONGEST_FORMULA = 5_000
+_NO_TEXT = frozenset((*_CODE, "script", "style"))
+"""Elements in whose text no formula is looked for."""
 _DEEPEST = 50
 """Elements so deep are walked whole: the text of each in turn would cost the square of the depth."""
 
@@ -143,7 +155,7 @@ def _mark_comments(tree: HTMLTree) -> None:
         for child in list(node) if depth == _DEEPEST else node.child_nodes.values():
             if child.tag == "#text" and _has_comment(child.value):
                 child.value = _COMMENTED_LINE.sub(lambda match: f"{match[0][:-1]}{LINE_END}\n", child.value or "")
-            elif child.type == ELEMENT and depth < _DEEPEST:
+            elif child.type == ELEMENT and depth < _DEEPEST and child.tag not in _NO_TEXT:
                 todo.append((child, depth + 1))
 
 

@@ -25,9 +25,9 @@ class Signs:
         self._automaton = BytesAhoCorasick(encoded, implementation=Implementation.DFA)
         self._overlap = max(map(len, encoded)) - 1
 
-    def find(self, source: str) -> frozenset[str]:
-        """Those that a source holds."""
-        encoded = source.encode("utf-8", "replace").lower()
+    def find(self, source: bytes) -> frozenset[str]:
+        """Those that a source holds, which is given in UTF-8."""
+        encoded = source.lower()
         found: set[int] = set()
         for start in range(0, len(encoded), _PIECE):  # each place where a sign stands takes memory
             piece = encoded[start : start + _PIECE + self._overlap] if len(encoded) > _PIECE else encoded

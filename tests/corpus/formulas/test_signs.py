@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
 from mathwright.corpus.extract import main_content, page
-from mathwright.corpus.formulas import elements, preparation, signs
+from mathwright.corpus.formulas import elements, image_addresses, preparation, signs
 from mathwright.corpus.formulas.signs import Signs, selector, word_signs
 
 WORDS = ["math", "<math", "mathml", "th", "\ue000", '"math"']
@@ -18,11 +18,12 @@ WORDS = ["math", "<math", "mathml", "th", "\ue000", '"math"']
 def test_finds_what_a_search_for_each_finds_overlaps_and_ends_of_pieces_included(source: str, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signs, "_PIECE", piece)
-        assert Signs(WORDS).find(source) == {word for word in WORDS if word in source}
+        assert Signs(WORDS).find(source.encode("utf-8", "replace")) == {word for word in WORDS if word in source}
 
 
-def test_source_with_half_a_surrogate_pair() -> None:
-    assert Signs(WORDS).find("\ud800<math") == {"math", "<math", "th"}
+@given(st.one_of(st.from_regex(image_addresses._SOURCES), st.from_regex(image_addresses._SERVICE_ROOT)))
+def test_quick_look_at_an_address_misses_no_service(address: str) -> None:
+    assert image_addresses.is_service(address[: image_addresses.MAX_ADDRESS])
 
 
 TABLES = [
@@ -54,12 +55,12 @@ def test_every_element_that_a_selector_matches_has_a_sign(part: str, wanted: tup
         source += '<span class="katex-html">'
     if part.startswith(".MathJax"):
         source += "<script id=MathJax-Element-1>"
-    present = page._SIGNS.find(source)
+    present = page._SIGNS.find(source.encode())
     assert not present.isdisjoint(wanted)
     assert part in selector({part: wanted}, present)
 
 
 @pytest.mark.parametrize("attribute", ['"math"', "'math'", "math", '"a math b"', '"a\nmath"', "'math\tb'", "Math"])
 def test_a_word_of_an_attribute_is_seen_however_it_is_written(attribute: str) -> None:
-    assert Signs(word_signs("math")).find(f"<p class={attribute}>")
-    assert not Signs(word_signs("math")).find("<p class='maths'>mathematics")
+    assert Signs(word_signs("math")).find(f"<p class={attribute}>".encode())
+    assert not Signs(word_signs("math")).find(b"<p class='maths'>mathematics")
