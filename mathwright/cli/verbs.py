@@ -264,7 +264,7 @@ def stages(arguments: StageArguments, only: str | None) -> None:
     if arguments.gpus < 1:
         raise MathwrightError(f"--gpus is {arguments.gpus}", hint="it is the number of GPUs, at least 1")
     if arguments.dry_run:
-        print_plan(recipe, only, arguments.gpus)
+        print_plan(recipe, only, arguments.gpus, model=arguments.model if written is None else None)
         return
     from mathwright.chain.provenance import Inputs
     from mathwright.chain.run import Chain
@@ -281,7 +281,8 @@ def stages(arguments: StageArguments, only: str | None) -> None:
         set_runner(arguments.runner, arguments.ray_address)
     chain = Chain(recipe, out, inputs=inputs, device=device)
     # What every stage reads is made on the way: it costs seconds and has no verb of its own.
-    names = STAGE_NAMES if only is None else ("problems", "model", only)
+    made_on_the_way = ("problems",) if inputs.model is not None else ("problems", "model")
+    names = STAGE_NAMES if only is None else (*made_on_the_way, only)
     cleared = STAGE_NAMES if only is None else (only,)
     keep = partial(own.write, written, recipe, out, str(only)) if written is not None else None
     with tracked(arguments.track, run=out, config=to_json(recipe), say=_warn):
@@ -438,8 +439,8 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else repr(value)
 
 
-def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
-    """Print what would be read and written, steps, tokens, memory and time."""
+def print_plan(recipe: Recipe, only: str | None, num_gpus: int, *, model: str | None = None) -> None:
+    """Print what would be read and written, steps, tokens, memory and time; model: in place of an earlier stage's."""
     from mathwright.chain.plan import seconds_on_processors
     from mathwright.machine import this_machine
 
@@ -457,6 +458,7 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int) -> None:
             if num_gpus == 1 and not this_machine().gpus:
                 here = duration(seconds_on_processors(plan.seconds))
                 put(f"         about {here} on the processors of this machine, by a factor of three more or less")
-        for label, items in (("reads", plan.reads), ("writes", plan.writes), ("note", plan.notes)):
+        reads = (model if model and item.endswith("/model") else item for item in plan.reads)
+        for label, items in (("reads", reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what is printed, and one clear line with a hint where input is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,11 @@ def test_each_part_of_the_full_scale_recipe_plans_itself(
     assert printed.startswith(f"{verb}: ")
     assert "GiB" in printed and "reads" in printed and "writes" in printed
     assert not out.exists(), "a dry run writes nothing"
+
+
+def test_plan_names_the_model_that_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    _, printed, _ = call(capsys, "rl", "grpo_gsm8k", "--model", "mine/sft", "--dry-run")
+    assert re.search(r"reads +mine/sft\n", printed) and "model/model" not in printed
 
 
 def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
