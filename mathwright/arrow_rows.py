@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+_FILE, _STREAM, _PARQUET = b"ARROW1", b"\xff\xff\xff\xff", b"PAR1"
+STARTS = (_PARQUET, _FILE, _STREAM)
+"""How Parquet, Arrow's files and Arrow's streams begin; `datasets` saves the last."""
+
+
+def table_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of a Parquet file, an Arrow file or an Arrow stream, told by its first bytes; else it is Parquet.
+
+    Raises pyarrow's exceptions or OSError where it is damaged.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_FILE))
+    if start.startswith((_FILE, _STREAM)):
+        with pa.memory_map(str(path)) as source:
+            yield from arrow_batches(source)
+    else:
+        with pq.ParquetFile(path) as table:
+            yield from table.iter_batches(batch_size=1000)
+
+
+def arrow_batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """The batches of an Arrow file or an Arrow stream."""
+    if source.read(len(_FILE)) == _FILE:
+        file = pa.ipc.open_file(source)
+        yield from map(file.get_batch, range(file.num_record_batches))
+    else:
+        source.seek(0)
+        yield from pa.ipc.open_stream(source)
+
 
 _UNREADABLE = (UnicodeDecodeError, OverflowError, ValueError, KeyError, pa.ArrowException)
 """Strings that are no UTF-8, dates beyond the year 9999, time zones that nobody knows."""

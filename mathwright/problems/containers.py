@@ -12,8 +12,6 @@ from mathwright.errors import MathwrightError
 from mathwright.files import content_mark, files_below, files_that_fit, is_glob, similar
 from mathwright.unpack import DamagedFileError, open_text, packed
 
-_ARROW = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
-"""How Parquet, Arrow's files and Arrow's streams begin."""
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
 hub:OWNER/NAME:CONFIGURATION:SPLIT."""
@@ -114,8 +112,8 @@ def file_rows(path: Path) -> Rows:
     if path.is_file():
         with path.open("rb") as file:
             start = file.read(6)
-    if start.startswith(_ARROW) or path.name.endswith((".parquet", ".arrow")):
-        yield from _arrow_rows(path, start)
+    if start.startswith(_TABLES) or path.name.endswith((".parquet", ".arrow")):
+        yield from _table_rows(path)
     elif path.name.endswith(packed(".csv", ".tsv")):
         yield from _csv_rows(path)
     else:
@@ -140,26 +138,26 @@ def _csv_rows(path: Path) -> Rows:
         raise MathwrightError(f"{path}: cannot be read: {error}", hint="save it as CSV in UTF-8") from error
 
 
-def _arrow_rows(path: Path, start: bytes) -> Rows:
+_TABLES = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
+"""How Parquet, Arrow's files and Arrow's streams begin (`arrow_rows.STARTS`, which needs pyarrow)."""
+
+
+def _table_rows(path: Path) -> Rows:
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq
     except ImportError as error:
         raise MathwrightError("the package pyarrow is missing", hint="pip install 'mathwright[problems]'") from error
+    from mathwright.arrow_rows import plain_rows, table_batches
+
+    number = 0
     try:
-        if start.startswith(b"PAR1") or (path.suffix == ".parquet" and not start.startswith(_ARROW)):
-            batches: Any = pq.ParquetFile(path).iter_batches()
-        elif start.startswith(b"ARROW1"):
-            opened = pa.ipc.open_file(pa.memory_map(str(path)))
-            batches = map(opened.get_batch, range(opened.num_record_batches))
-        else:
-            batches = pa.ipc.open_stream(pa.memory_map(str(path)))
-        number = 0
-        for batch in batches:
-            for row in batch.to_pylist():
+        for batch in table_batches(path):
+            for row in plain_rows(batch):
+                if row is None:
+                    raise MathwrightError(f"{path}, row {number}: invalid UTF-8", hint="remove the row, or mend it")
                 yield f"{path}, row {number}", row
                 number += 1
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, OverflowError) as error:
+    except (pa.ArrowException, OSError) as error:
         words = " ".join(str(error).split())[:200]
         raise MathwrightError(
             f"{path}: cannot be read: {words}", hint="the file is damaged or of another kind; save it again"

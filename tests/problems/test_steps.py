@@ -74,9 +74,9 @@ def test_steps_of_what_was_cut_off_at_a_step_are_the_first_ones(by, text):
 def test_any_kind_is_linear():
     for by in BREAKS:
         for text in ("." * 50_000, " " * 50_000 + "x", "\n " * 25_000, "step " * 10_000, "1." * 25_000, '."' * 25_000):
-            began = time.monotonic()
+            began = time.process_time()
             StepRule(by=by).cut([text])
-            assert time.monotonic() - began < 2
+            assert time.process_time() - began < 5
 
 
 # --- functions ---

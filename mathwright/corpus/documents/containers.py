@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mathwright.arrow_rows import plain_rows
+from mathwright.arrow_rows import arrow_batches, plain_rows
 from mathwright.unpack import DamagedFileError, compression_of, open_bytes
 
 Kind = Literal["parquet", "arrow", "json lines", "json values", "text"]
@@ -174,22 +174,13 @@ def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     number = 0
     try:
         with pa.memory_map(str(path)) as source:
-            for batch in _arrow_batches(source):
+            for batch in arrow_batches(source):
                 for start in range(0, batch.num_rows, 512):
                     for row in _plain_rows(batch.slice(start, 512)):
                         yield number, row
                         number += 1
     except (pa.ArrowException, OSError) as error:
         raise DamagedFileError(f"damaged Arrow: {error}") from error
-
-
-def _arrow_batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    if source.read(len(_ARROW_FILE)) == _ARROW_FILE:
-        file = pa.ipc.open_file(source)
-        yield from map(file.get_batch, range(file.num_record_batches))
-    else:
-        source.seek(0)
-        yield from pa.ipc.open_stream(source)
 
 
 def _plain_rows(batch: pa.RecordBatch) -> list[dict[str, Any] | BadRow]:

@@ -1,12 +1,13 @@
 """The rows of a published file, whatever container it is: told by its first bytes, since names lie.
 
-Parquet, JSON lines, a JSON list, objects written one after another, an object that keeps its list in a field, packed
-(`mathwright.unpack`) or not; and zip files of these. A row that cannot be read comes as BadRow, and reading goes on
-behind it.
+Parquet, what `datasets` saves (Arrow), JSON lines, a JSON list, objects written one after another, an object that keeps
+its list in a field, packed (`mathwright.unpack`) or not; zip files of JSON; and CSV, which its name tells. A row that
+cannot be read comes as BadRow, and reading goes on behind it.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -20,11 +21,12 @@ from typing import Any, BinaryIO
 from mathwright.errors import MathwrightError
 from mathwright.files import files_below
 from mathwright.lines import is_text
-from mathwright.unpack import DamagedFileError, open_bytes, packed
+from mathwright.unpack import DamagedFileError, open_bytes, open_text, packed
 
 ROW_LISTS = ("Instances", "data", "example", "rows")
 """Fields in which an object keeps the rows of a whole file (Lila: `Instances`)."""
-SUFFIXES = (*packed(".jsonl", ".json"), ".parquet", ".zip")
+_CSV = packed(".csv", ".tsv")
+SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *_CSV, ".parquet", ".arrow", ".zip")
 """Endings of the files that are read from a folder."""
 MAX_JOINED_LINES = 200
 """A row whose strings hold bare line ends is put together from so many lines at most."""
@@ -60,12 +62,14 @@ def find_files(path: Path, patterns: Sequence[str] = (), *, leave_out: Path | No
         )
     files = list(files_below(path, leave_out=leave_out))
     found = [file for file in files if any(file.match(pattern) for pattern in patterns)]
-    found = found or [file for file in files if file.name.endswith(SUFFIXES)]
+    found = found or [file for file in files if file.name.endswith(SUFFIXES) and file.name not in _NOTES]
     if not found:
         raise MathwrightError(f"{path}: no data file", hint=f"files that are read: {', '.join(SUFFIXES)}")
     return sorted(found, key=lambda file: (split_of(file, path) == "train", file))
 
 
+_NOTES = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
+"""What `datasets` writes beside the rows."""
 _SPLIT_WORD = re.compile(r"(train|test|valid|val|dev)(?:ing|s|ation)?(?:set|split)?\d*")
 
 
@@ -97,19 +101,23 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     """
     with file.open("rb") as opened:
         magic = opened.read(4)
-    if magic == b"ARRO":
-        raise MathwrightError(f"{file}: an Arrow file", hint="write it as Parquet: dataset.to_parquet(...)")
-    if magic == b"PAR1":
-        yield from _parquet_rows(file)
+    if magic in _TABLES:
+        yield from _table_rows(file)
         return
     try:
         if magic == b"PK\x03\x04":
             yield from _zip_rows(file)
+        elif file.name.endswith(_CSV):
+            yield from _csv_rows(file)
         else:
             with open_bytes(file) as stream:
                 yield from _text_rows(stream, str(file))
     except (DamagedFileError, OSError, zlib.error, zipfile.BadZipFile) as error:
         raise MathwrightError(f"{file}: damaged: {error}", hint="download it again") from error
+
+
+_TABLES = (b"PAR1", b"ARRO", b"\xff\xff\xff\xff")
+"""How Parquet, Arrow's files and Arrow's streams begin."""
 
 
 def _pyarrow(file: Path) -> Any:
@@ -120,22 +128,44 @@ def _pyarrow(file: Path) -> Any:
     return pyarrow
 
 
-def _parquet_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+def _table_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     pyarrow = _pyarrow(file)
-    import pyarrow.parquet as parquet
-
-    from mathwright.arrow_rows import plain_rows
+    from mathwright.arrow_rows import plain_rows, table_batches
 
     number = 0
     try:
-        with parquet.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=1000):
-                for row in plain_rows(batch):
-                    shown = BadRow(reason="invalid UTF-8") if row is None else row
-                    yield f"{file}, row {number}", shown
-                    number += 1
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        for batch in table_batches(file):
+            for row in plain_rows(batch):
+                shown = BadRow(reason="invalid UTF-8") if row is None else row
+                yield f"{file}, row {number}", shown
+                number += 1
+    except (pyarrow.ArrowException, OSError) as error:
         raise MathwrightError(f"{file}: damaged after row {number:,}: {error}", hint="download it again") from error
+
+
+_MAX_FIELD = 1 << 24
+"""Characters of a field of CSV; a solution may be long."""
+
+
+def _csv_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    csv.field_size_limit(_MAX_FIELD)
+    with open_text(file, newline="", errors="surrogateescape") as opened:
+        reader = csv.DictReader(opened, delimiter="\t" if file.name.endswith(packed(".tsv")) else ",")
+        while True:
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield f"{file}:{reader.line_num}", BadRow(reason=f"not CSV: {error}")
+                continue
+            if row is None:
+                return
+            place, text = f"{file}:{reader.line_num}", " ".join(str(value) for value in row.values())
+            if None in row or None in row.values():
+                yield place, BadRow(reason="another number of fields than the first line", text=text[:200])
+            elif not is_text(text):
+                yield place, BadRow(reason="invalid UTF-8", text=text[:200].encode(errors="replace").decode())
+            else:
+                yield place, row
 
 
 def _zip_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:

@@ -53,7 +53,13 @@ class Worked:
 
 def is_sentinel(answer: str) -> bool:
     """Whether an answer says that there is none."""
-    return answer.strip().strip(".$").casefold() in SENTINELS
+    bare = answer.strip().strip(".$ ")
+    while (wrapped := _WRAPPED.fullmatch(bare)) is not None:
+        bare = wrapped[1].strip(".$ ")
+    return bare.casefold() in SENTINELS
+
+
+_WRAPPED = re.compile(r"\\(?:boxed|text|textbf|mathrm|mbox)\s*\{(.*)\}", re.DOTALL)
 
 
 def language_of(text: str) -> str:

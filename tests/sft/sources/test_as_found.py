@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import gzip
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -16,6 +19,7 @@ from mathwright.errors import MathwrightError
 from mathwright.lines import file_lines
 from mathwright.run import read_manifest
 from mathwright.sft.sources.catalogue import SOURCES
+from mathwright.sft.sources.worked import is_sentinel
 from mathwright.tools.sandbox import Sandbox
 from tests.sft.sources.rows import ROWS
 from tests.sft.sources.test_importing import imported, lines, sandbox, write
@@ -129,3 +133,45 @@ def test_a_percent_in_the_box_is_no_comment(tmp_path: Path, sandbox: Sandbox) ->
     row = {"question": "How much?", "solution": "Half of it.", "answer": "50%"}
     _, (solution,), *_ = imported("jsonl", write(tmp_path, [row]), tmp_path / "out", sandbox)
     assert "\\boxed{50\\%}" in solution.parts[0].text
+
+
+OWN = [{"question": "What is 3 + 4?", "solution": "3 + 4 = 7,\nso \"seven\".", "answer": "7"},
+       {"question": "What is 5 - 2?", "solution": "5 - 2 = 3", "answer": "3"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["own.csv", "own.tsv", "own.csv.gz"])
+def test_solutions_in_csv(name: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    separator = "\t" if "tsv" in name else ","
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(OWN[0]), delimiter=separator)
+    writer.writeheader()
+    writer.writerows(OWN)
+    data = text.getvalue().encode("utf-8-sig") + separator.join(["too", "few"]).encode() + b"\r\n"
+    data += separator.join(["a", "b\xff", "7"]).encode("latin-1") + b"\r\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    problems, solutions, dropped, _ = imported("jsonl", tmp_path / name, tmp_path / "out", sandbox)
+    assert [problem.question for problem in problems] == [row["question"] for row in OWN]
+    assert len(solutions) == 2
+    assert dropped == {"another number of fields than the first line": 1, "invalid UTF-8": 1}
+
+
+def test_solutions_that_datasets_saved(tmp_path: Path, sandbox: Sandbox) -> None:
+    table = pa.Table.from_pylist(OWN)
+    folder = tmp_path / "saved"
+    (folder / "train").mkdir(parents=True)
+    with (
+        pa.OSFile(str(folder / "train" / "data-00000-of-00001.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema) as stream,
+    ):
+        stream.write_table(table)
+    (folder / "dataset_dict.json").write_text('{"splits": ["train"]}', encoding="utf-8")
+    for note in ("dataset_info.json", "state.json"):
+        (folder / "train" / note).write_text('{"question": "no row"}', encoding="utf-8")
+    problems, solutions, dropped, _ = imported("jsonl", folder, tmp_path / "out", sandbox)
+    assert (len(problems), len(solutions), dropped) == (2, 2, {})
+
+
+@pytest.mark.parametrize("answer", ["proof", "\\boxed{\\text{proof}}", "$\\text{Proof.}$", "\\text{N/A}"])
+def test_no_answer_is_told_however_it_is_wrapped(answer: str) -> None:
+    assert is_sentinel(answer)
+    assert not is_sentinel("\\boxed{\\text{even}}")
