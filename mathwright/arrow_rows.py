@@ -9,9 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_FILE, _STREAM, _PARQUET = b"ARROW1", b"\xff\xff\xff\xff", b"PAR1"
-STARTS = (_PARQUET, _FILE, _STREAM)
-"""How Parquet, Arrow's files and Arrow's streams begin; `datasets` saves the last."""
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM
 
 
 def table_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -20,8 +18,8 @@ def table_batches(path: Path) -> Iterator[pa.RecordBatch]:
     Raises pyarrow's exceptions or OSError where it is damaged.
     """
     with path.open("rb") as file:
-        start = file.read(len(_FILE))
-    if start.startswith((_FILE, _STREAM)):
+        start = file.read(len(ARROW_FILE))
+    if start.startswith((ARROW_FILE, ARROW_STREAM)):
         with pa.memory_map(str(path)) as source:
             yield from arrow_batches(source)
     else:
@@ -31,7 +29,7 @@ def table_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def arrow_batches(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
     """The batches of an Arrow file or an Arrow stream."""
-    if source.read(len(_FILE)) == _FILE:
+    if source.read(len(ARROW_FILE)) == ARROW_FILE:
         file = pa.ipc.open_file(source)
         yield from map(file.get_batch, range(file.num_record_batches))
     else:

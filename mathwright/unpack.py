@@ -26,6 +26,8 @@ _MAGIC = {
     "bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"),  # a text may begin with BZh
     "xz": re.compile(rb"\xfd7zXZ\x00"),
 }
+PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
+"""How tables begin, which are packed inside; `datasets` saves Arrow streams."""
 HEAD_BYTES = 10
 """That tell what a file is."""
 _DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)

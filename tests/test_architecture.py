@@ -31,7 +31,7 @@ STAGES = ("corpus", "pretrain", "sft", "reward", "rl", "eval")
 ALLOWED: dict[str, set[str]] = {
     "children": {"errors"},
     "errors": set(),
-    "arrow_rows": set(),
+    "arrow_rows": {"unpack"},
     "lines": set(),
     "files": {"errors", "lines"},
     "foreign": {"records"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from mathwright.errors import MathwrightError
 from mathwright.files import content_mark, files_below, files_that_fit, is_glob, similar
-from mathwright.unpack import DamagedFileError, open_text, packed
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_text, packed
 
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
@@ -112,7 +112,7 @@ def file_rows(path: Path) -> Rows:
     if path.is_file():
         with path.open("rb") as file:
             start = file.read(6)
-    if start.startswith(_TABLES) or path.name.endswith((".parquet", ".arrow")):
+    if start.startswith((PARQUET, ARROW_FILE, ARROW_STREAM)) or path.name.endswith((".parquet", ".arrow")):
         yield from _table_rows(path)
     elif path.name.endswith(packed(".csv", ".tsv")):
         yield from _csv_rows(path)
@@ -136,10 +136,6 @@ def _csv_rows(path: Path) -> Rows:
                 yield f"{path}:{reader.line_num}", row
     except (DamagedFileError, UnicodeDecodeError, csv.Error) as error:
         raise MathwrightError(f"{path}: cannot be read: {error}", hint="save it as CSV in UTF-8") from error
-
-
-_TABLES = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
-"""How Parquet, Arrow's files and Arrow's streams begin (`arrow_rows.STARTS`, which needs pyarrow)."""
 
 
 def _table_rows(path: Path) -> Rows:

@@ -25,11 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mathwright.arrow_rows import arrow_batches, plain_rows
-from mathwright.unpack import DamagedFileError, compression_of, open_bytes
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, compression_of, open_bytes
 
 Kind = Literal["parquet", "arrow", "json lines", "json values", "text"]
 
-_ARROW_FILE, _ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
 _ARRAY, _OBJECT = re.compile(rb"\s*\[\s*[{\[\]]"), re.compile(rb'\s*\{\s*["}]')
 """Prose may begin with a bracket or a brace too."""
@@ -75,11 +74,11 @@ def recognise(path: Path) -> Container:
             raise DamagedFileError(f"{compression} that cannot be read: {error}") from error
     if not head.strip():
         raise DamagedFileError("empty")
-    if head.startswith(b"PAR1"):
+    if head.startswith(PARQUET):
         if compression:
             raise DamagedFileError(f"a Parquet file inside {compression}: unpack it first")
         return Container("parquet")
-    if head.startswith((_ARROW_FILE, _ARROW_STREAM)) and not compression:
+    if head.startswith((ARROW_FILE, ARROW_STREAM)) and not compression:
         return Container("arrow")
     if b"\x00" in head or compression_of(head):
         raise DamagedFileError("neither Parquet, Arrow, JSON nor text")

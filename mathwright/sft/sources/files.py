@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from mathwright.errors import MathwrightError
 from mathwright.files import files_below
 from mathwright.lines import is_text
-from mathwright.unpack import DamagedFileError, open_bytes, open_text, packed
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_bytes, open_text, packed
 
 ROW_LISTS = ("Instances", "data", "example", "rows")
 """Fields in which an object keeps the rows of a whole file (Lila: `Instances`)."""
@@ -100,12 +100,12 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     Raises MathwrightError for a damaged container, or where the package for it is missing.
     """
     with file.open("rb") as opened:
-        magic = opened.read(4)
-    if magic in _TABLES:
+        magic = opened.read(len(ARROW_FILE))
+    if magic.startswith((PARQUET, ARROW_FILE, ARROW_STREAM)):
         yield from _table_rows(file)
         return
     try:
-        if magic == b"PK\x03\x04":
+        if magic.startswith(b"PK\x03\x04"):
             yield from _zip_rows(file)
         elif file.name.endswith(_CSV):
             yield from _csv_rows(file)
@@ -114,10 +114,6 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
                 yield from _text_rows(stream, str(file))
     except (DamagedFileError, OSError, zlib.error, zipfile.BadZipFile) as error:
         raise MathwrightError(f"{file}: damaged: {error}", hint="download it again") from error
-
-
-_TABLES = (b"PAR1", b"ARRO", b"\xff\xff\xff\xff")
-"""How Parquet, Arrow's files and Arrow's streams begin."""
 
 
 def _pyarrow(file: Path) -> Any:
