@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathwright.csv_rows import SUFFIXES as CSV
+from mathwright.csv_rows import csv_rows
 from mathwright.errors import MathwrightError
 from mathwright.files import content_mark, files_below, files_that_fit, is_glob, similar
-from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_text, packed
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, packed
 
 HUB = "hub:"
 """Before the id of a data set on the Hugging Face hub: hub:OWNER/NAME, hub:OWNER/NAME:SPLIT or
 hub:OWNER/NAME:CONFIGURATION:SPLIT."""
-SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *packed(".csv", ".tsv"), ".parquet", ".arrow")
+SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *CSV, ".parquet", ".arrow")
 SPLITS = {"train": "train", "test": "test", "validation": "test", "valid": "test", "val": "test", "dev": "test",
           "eval": "test"}  # fmt: skip
 """What a word in the name of a file or of a saved split says of its rows."""
@@ -114,7 +115,7 @@ def file_rows(path: Path) -> Rows:
             start = file.read(6)
     if start.startswith((PARQUET, ARROW_FILE, ARROW_STREAM)) or path.name.endswith((".parquet", ".arrow")):
         yield from _table_rows(path)
-    elif path.name.endswith(packed(".csv", ".tsv")):
+    elif path.name.endswith(CSV):
         yield from _csv_rows(path)
     else:
         from mathwright.problems.tables import file_rows as json_rows
@@ -124,18 +125,13 @@ def file_rows(path: Path) -> Rows:
 
 def _csv_rows(path: Path) -> Rows:
     try:
-        with open_text(path, newline="") as file:
-            tabs = path.name.endswith(packed(".tsv"))
-            reader = csv.DictReader(file, delimiter="\t" if tabs else ",", strict=True)
-            for row in reader:
-                if None in row or None in row.values():
-                    raise MathwrightError(
-                        f"{path}:{reader.line_num}: this line has another number of fields than the first",
-                        hint="quote a field that holds a comma or a line end",
-                    )
-                yield f"{path}:{reader.line_num}", row
-    except (DamagedFileError, UnicodeDecodeError, csv.Error) as error:
-        raise MathwrightError(f"{path}: cannot be read: {error}", hint="save it as CSV in UTF-8") from error
+        for line, row in csv_rows(path):
+            if isinstance(row, str):
+                hint = "save it as UTF-8" if "UTF-8" in row else "quote a field that holds a comma or a line end"
+                raise MathwrightError(f"{path}:{line}: {row}", hint=hint)
+            yield f"{path}:{line}", row
+    except DamagedFileError as error:
+        raise MathwrightError(f"{path}: cannot be read: {error}", hint="fetch it again") from error
 
 
 def _table_rows(path: Path) -> Rows:

@@ -7,7 +7,6 @@ cannot be read comes as BadRow, and reading goes on behind it.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -18,15 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mathwright.csv_rows import SUFFIXES as CSV
+from mathwright.csv_rows import csv_rows
 from mathwright.errors import MathwrightError
 from mathwright.files import files_below
 from mathwright.lines import is_text
-from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_bytes, open_text, packed
+from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_bytes, packed
 
 ROW_LISTS = ("Instances", "data", "example", "rows")
 """Fields in which an object keeps the rows of a whole file (Lila: `Instances`)."""
-_CSV = packed(".csv", ".tsv")
-SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *_CSV, ".parquet", ".arrow", ".zip")
+SUFFIXES = (*packed(".jsonl", ".json", ".ndjson"), *CSV, ".parquet", ".arrow", ".zip")
 """Endings of the files that are read from a folder."""
 MAX_JOINED_LINES = 200
 """A row whose strings hold bare line ends is put together from so many lines at most."""
@@ -107,7 +107,7 @@ def read_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
     try:
         if magic.startswith(b"PK\x03\x04"):
             yield from _zip_rows(file)
-        elif file.name.endswith(_CSV):
+        elif file.name.endswith(CSV):
             yield from _csv_rows(file)
         else:
             with open_bytes(file) as stream:
@@ -139,29 +139,9 @@ def _table_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
         raise MathwrightError(f"{file}: damaged after row {number:,}: {error}", hint="download it again") from error
 
 
-_MAX_FIELD = 1 << 24
-"""Characters of a field of CSV; a solution may be long."""
-
-
 def _csv_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
-    csv.field_size_limit(_MAX_FIELD)
-    with open_text(file, newline="", errors="surrogateescape") as opened:
-        reader = csv.DictReader(opened, delimiter="\t" if file.name.endswith(packed(".tsv")) else ",")
-        while True:
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                yield f"{file}:{reader.line_num}", BadRow(reason=f"not CSV: {error}")
-                continue
-            if row is None:
-                return
-            place, text = f"{file}:{reader.line_num}", " ".join(str(value) for value in row.values())
-            if None in row or None in row.values():
-                yield place, BadRow(reason="another number of fields than the first line", text=text[:200])
-            elif not is_text(text):
-                yield place, BadRow(reason="invalid UTF-8", text=text[:200].encode(errors="replace").decode())
-            else:
-                yield place, row
+    for line, row in csv_rows(file):
+        yield f"{file}:{line}", BadRow(reason=row) if isinstance(row, str) else row
 
 
 def _zip_rows(file: Path) -> Iterator[tuple[str, Row | BadRow]]:

@@ -152,7 +152,20 @@ def test_solutions_in_csv(name: str, tmp_path: Path, sandbox: Sandbox) -> None:
     problems, solutions, dropped, _ = imported("jsonl", tmp_path / name, tmp_path / "out", sandbox)
     assert [problem.question for problem in problems] == [row["question"] for row in OWN]
     assert len(solutions) == 2
-    assert dropped == {"another number of fields than the first line": 1, "invalid UTF-8": 1}
+    assert dropped == {"this line has another number of fields than the first": 1, "invalid UTF-8": 1}
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-16-le")])
+def test_solutions_of_a_spreadsheet(separator: str, encoding: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = [
+        list(OWN[0]),
+        *([f'"{value}"' for value in row.values()] for row in [OWN[1], {**OWN[1], "question": "a,b;c"}]),
+    ]
+    text = "".join(separator.join(row) + "\r\n" for row in rows)
+    data = text.encode(encoding) if encoding != "utf-16-le" else b"\xff\xfe" + text.encode(encoding)
+    (tmp_path / "own.csv").write_bytes(data)
+    problems, _, dropped, _ = imported("jsonl", tmp_path / "own.csv", tmp_path / "out", sandbox)
+    assert [problem.question for problem in problems] == [OWN[1]["question"], "a,b;c"] and not dropped
 
 
 def test_solutions_that_datasets_saved(tmp_path: Path, sandbox: Sandbox) -> None:
