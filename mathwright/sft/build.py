@@ -23,6 +23,7 @@ from mathwright.problems.prompts import asked_mode, build_prompt
 from mathwright.records import Problem, Solution, write_jsonl
 from mathwright.run import Stage, fingerprint
 from mathwright.sft.annotate.diversity import minhash
+from mathwright.sft.conversion.check import HARD_CODED, is_hard_coded
 from mathwright.sft.folder import PROBLEMS, SOLUTIONS, gather
 
 PERCENTILES = (0, 10, 50, 90, 99, 100)
@@ -120,6 +121,8 @@ def _examples(
             dropped["other source"] += 1
         elif asked_mode(problem, solution.format) != solution.format:
             dropped["words where a program is asked for"] += 1
+        elif is_hard_coded(solution.parts, solution.answer):
+            dropped[HARD_CODED] += 1
         else:
             prompt = build_prompt(problem, solution.format, template="deepseekmath", tokenizer=None)
             response = response_text(solution, "tokenizer")

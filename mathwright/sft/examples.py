@@ -17,12 +17,13 @@ from mathwright.problems.turns import Turn, turn
 from mathwright.records import Problem, Solution, to_json
 from mathwright.run import Stage
 from mathwright.sft.conversations import by_conversation, join_turns
+from mathwright.sft.conversion.check import HARD_CODED, is_hard_coded
 from mathwright.sft.recipe import SFTRecipe
 
 REFUSED = "refused by the chat template"
 FENCES = "unbalanced fences"
 REASONS = (
-    "other format", "over num_examples", "no such problem", "empty", "longer than context", REFUSED, FENCES,
+    "other format", "over num_examples", "no such problem", "empty", HARD_CODED, "longer than context", REFUSED, FENCES,
 )  # fmt: skip
 SET_ASIDE = (REFUSED, FENCES)
 """Reasons that lie in the row and not in the recipe: such solutions are written to rejected/."""
@@ -105,7 +106,8 @@ def _reason_against(recipe: SFTRecipe, solution: Solution, problem: Problem | No
         return "other format"  # words where a program is asked for
     if not any(part.text.strip() for part in solution.parts if part.kind != "output"):
         return "empty"  # it would teach nothing but to end at once
-    return ""
+    # where an equation is the answer alone (x=3), its program computes nothing: it would teach to guess
+    return HARD_CODED if is_hard_coded(solution.parts, solution.answer) else ""
 
 
 def _example(

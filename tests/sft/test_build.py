@@ -77,6 +77,17 @@ def test_without_shares_all_stay(folders: list[Path], tmp_path: Path) -> None:
     assert found["p0"] <= found["p50"] <= found["p99"] <= found["p100"]
 
 
+def test_a_program_that_computes_nothing_is_left_out(tmp_path: Path) -> None:
+    asked = problems("a", 2)
+    knowing = Solution(
+        problem_id="a-0", format="pot", parts=(Part(kind="code", text="answer = 1\nprint(answer)"),), answer="1"
+    )
+    made = folder(tmp_path / "a", asked, [knowing, pot(asked[1])])
+    build([made], tmp_path / "out", options=BuildOptions(), count_tokens=len)
+    assert counts(tmp_path / "out") == {("a", "pot"): 1}
+    assert json.loads((tmp_path / "out" / "statistics.json").read_text())["dropped"] == {"hard-coded answer": 1}
+
+
 def test_every_problem_has_one_before_any_has_two(tmp_path: Path) -> None:
     a = problems("a", 10)
     solutions = [

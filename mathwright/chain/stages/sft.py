@@ -102,4 +102,5 @@ SFT = StageSpec(
     asks=True,
     keeps_checkpoints=True,
     parallel=True,
+    format=2,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from mathwright.problems.formats import parse_response
 from mathwright.problems.programs import program_of
 from mathwright.problems.templates import Prompt
 from mathwright.records import Part, SolutionFormat, Verdict
+from mathwright.sft.conversion.check import HARD_CODED, is_hard_coded
 from mathwright.tools.fences import places
 
 _ERROR_LINE = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Iteration)\b(?::.*)?\Z")
@@ -82,8 +82,7 @@ def reason_after_verdict(question: str, parts: Sequence[Part], answer: str, form
         return ""
     if format_ == "tool" and _contradicts(parts, answer):
         return "answer contradicts the output"
-    programs = [part.text for part in parts if part.kind == "code"]
-    return "hard-coded answer" if programs and is_hard_coded(programs, answer) else ""
+    return HARD_CODED if is_hard_coded(parts, answer) else ""
 
 
 def _contradicts(parts: Sequence[Part], answer: str) -> bool:
@@ -95,28 +94,6 @@ def _contradicts(parts: Sequence[Part], answer: str) -> bool:
     if not _NUMBER.fullmatch(last) or not _NUMBER.fullmatch(answer.strip()):
         return False
     return not any(check_answer(line, answer).correct for line in reversed(printed[-20:]))
-
-
-def is_hard_coded(programs: Sequence[str], answer: str) -> bool:
-    """Whether programs only print what they are given: no operation, no loop, no call but print and its like, and the
-    answer among their constants."""
-    constants: list[str] = []
-    for code in programs:
-        try:
-            tree = ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-        for node in ast.walk(tree):
-            if isinstance(node, ast.BinOp | ast.AugAssign | ast.For | ast.While | ast.comprehension):
-                return False
-            if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _SHOWS):
-                return False
-            if isinstance(node, ast.Constant) and not isinstance(node.value, bool | type(None)):
-                constants.append(str(node.value))
-    return any(check_answer(constant.strip(), answer).correct for constant in constants[:50])
-
-
-_SHOWS = frozenset({"print", "str", "int", "float", "round", "repr", "format", "Fraction"})
 
 
 def is_same_model(asked: str, answered: str) -> bool:

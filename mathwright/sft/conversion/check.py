@@ -1,15 +1,19 @@
-"""Whether programs give the answers they should: each is run in the sandbox, and judged as any answer is."""
+"""Whether programs give the answers they should: each is run in the sandbox, and judged as any answer is; and whether
+they compute them."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mathwright.answers import check_answer
+from mathwright.records import Part
 from mathwright.tools.loop import program_answer
 from mathwright.tools.sandbox import Execution, Sandbox
 
 TIMEOUT_S = 10.0
+HARD_CODED = "hard-coded answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +46,27 @@ def _outcome(execution: Execution, reference: str) -> Outcome:
     if reference and not check_answer(printed, reference).correct:
         return Outcome(reason="program gives another answer", printed=printed)
     return Outcome(reason="", printed=printed)
+
+
+def is_hard_coded(parts: Sequence[Part], answer: str) -> bool:
+    """Whether the programs of a solution only print what they are given: no operation, no loop, no call but print and
+    its like, and the answer among their constants. False where there is no program."""
+    constants: list[str] = []
+    for code in (part.text for part in parts if part.kind == "code"):
+        try:
+            tree = ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+        for node in ast.walk(tree):
+            if isinstance(node, ast.BinOp | ast.AugAssign | ast.For | ast.While | ast.comprehension):
+                return False
+            if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _SHOWS):
+                return False
+            if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+                constants.append(f"-{node.operand.value}")
+            if isinstance(node, ast.Constant) and not isinstance(node.value, bool | type(None)):
+                constants.append(str(node.value))
+    return any(check_answer(constant.strip(), answer).correct for constant in constants[:50])
+
+
+_SHOWS = frozenset({"print", "str", "int", "float", "round", "repr", "format", "Fraction"})

@@ -55,7 +55,7 @@ def program_from_equation(expression: Expression, answer: Fraction) -> str:
     """
     if (places_of(answer) or 0) > FLOAT_PLACES or decimal_text(answer) is None:
         return f"from fractions import Fraction\n\nanswer = {_exact(expression)}\nprint(answer)\n"
-    return f"answer = {_python(expression)}\nprint({_shown('answer', _computed(expression), answer)})\n"
+    return f"answer = {_python(expression)}\nprint({_shown('answer', _computed(expression))})\n"
 
 
 def worked_lines(expression: Expression) -> list[str]:
@@ -170,9 +170,8 @@ def _program(question: str, steps: Sequence[Step], scale: int = 1) -> str:
         named = _Named(f"step_{place}", computed)
         lines.append(f"{named.name} = {source}")
         results.add(step.value, named)
-    wanted = steps[-1].value * scale
     name, computed = (named.name, named.computed) if scale == 1 else (f"{named.name} * {scale}", named.computed * scale)
-    return "\n".join([*lines, f"print({_shown(name, computed, wanted)})", ""])
+    return "\n".join([*lines, f"print({_shown(name, computed)})", ""])
 
 
 def _rounded(source: str, computed: float | int, step: Step) -> tuple[str, float | int]:
@@ -186,14 +185,12 @@ def _rounded(source: str, computed: float | int, step: Step) -> tuple[str, float
     return source, computed
 
 
-def _shown(name: str, computed: float | int, wanted: Fraction) -> str:
-    """What is printed: the variable, rounded where floats would show 24.0 or 0.30000000000000004."""
-    if isinstance(computed, int):
-        return name
-    if wanted.denominator == 1:
-        return f"round({name})"
-    places = places_of(wanted)
-    return name if places is None or Fraction(repr(computed)) == wanted else f"round({name}, {places})"
+def _shown(name: str, computed: float | int) -> str:
+    """What is printed: the variable, of a float twelve digits, not 24.0 or 0.30000000000000004.
+
+    The same for a whole number and any other: who learns to round where the answer is whole rounds where it is not.
+    """
+    return name if isinstance(computed, int) else f'f"{{{name}:.12g}}"'
 
 
 # --- writing --------------------------------------------------------------------------------------

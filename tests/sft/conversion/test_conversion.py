@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 from mathwright.problems.equations import EquationError, Expression, evaluate, number, parse
-from mathwright.sft.conversion.check import run_programs
+from mathwright.records import Part
+from mathwright.sft.conversion.check import is_hard_coded, run_programs
 from mathwright.sft.conversion.programs import program_from_equation, program_from_solution, worked_lines
 from mathwright.sft.conversion.steps import marked_steps, without_marks, written_steps
 from mathwright.tools.sandbox import Sandbox
@@ -39,7 +40,7 @@ def test_marks_become_lines_and_earlier_results_variables() -> None:
     code = program_from_solution("She sold 48 clips, and half as many in May. How many?", solution, "72")
     assert code == (
         "# She sold 48/2 = 24 clips in May.\nstep_1 = 48 / 2\n"
-        "# She sold 48+24 = 72 altogether.\nstep_2 = 48 + step_1\nprint(round(step_2))\n"
+        '# She sold 48+24 = 72 altogether.\nstep_2 = 48 + step_1\nprint(f"{step_2:.12g}")\n'
     )
     assert printed(code) == "72"
 
@@ -216,3 +217,22 @@ def test_goal_on_real_chinese_equations(name: str) -> None:
         assert answer is not None
         right += number(printed(program_from_equation(parse(row["equation"]), answer))) == answer
     assert right >= 0.99 * len(found)
+
+
+@pytest.mark.parametrize("equation", ["x=135/3", "x=135/4", "x=1/(1/5+1/20)", "x=0.1+0.2", "x=7.5*2"])
+def test_what_is_printed_does_not_depend_on_what_comes_out(equation: str) -> None:
+    expression = parse(equation)
+    code = program_from_equation(expression, evaluate(expression))
+    assert code.endswith('print(f"{answer:.12g}")\n'), "who learns to round where the answer is whole rounds elsewhere"
+    assert Fraction(printed(code)) == evaluate(expression)
+
+
+@pytest.mark.parametrize(
+    ("code", "hard_coded"),
+    [("answer = 3\nprint(answer)", True), ("answer = 1 + 2\nprint(answer)", False),
+     ("print(max([3, 2]))", False), ("x = 3 if True else 2\nprint(x)", True), ("print(", False)],
+)  # fmt: skip
+def test_a_program_that_computes_nothing_is_told(code: str, hard_coded: bool) -> None:
+    assert is_hard_coded([Part(kind="code", text=code)], "3") == hard_coded
+    assert not is_hard_coded([Part(kind="text", text="3")], "3")
+    assert is_hard_coded([Part(kind="code", text="print(-3)")], "-3")
