@@ -26,6 +26,8 @@ from mathwright.sft.conversion.steps import Step, marked_steps, places_of, writt
 
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _SIGN = {"+": "+", "-": "-", "*": "×", "/": "÷", "**": "^"}
+_NOISE = 1e-6
+"""What should be zero is less than this in floats, and not zero."""
 FLOAT_PLACES = 6
 """An answer with more places is computed in fractions: floats would show it as 5e-07, or not at all."""
 
@@ -51,11 +53,13 @@ def program_from_solution(question: str, solution: str, answer: str) -> str | No
 def program_from_equation(expression: Expression, answer: Fraction) -> str:
     """A program that computes one expression and prints its value.
 
-    In whole numbers and floats where the value is a finite decimal, else exactly, in fractions.
+    In whole numbers and floats where the value is a finite decimal that floats show, else exactly, in fractions.
     """
-    if (places_of(answer) or 0) > FLOAT_PLACES or decimal_text(answer) is None:
+    computed = _computed(expression)
+    vanishes = isinstance(computed, float) and abs(computed) < _NOISE and computed and not evaluate(expression)
+    if (places_of(answer) or 0) > FLOAT_PLACES or decimal_text(answer) is None or vanishes:
         return f"from fractions import Fraction\n\nanswer = {_exact(expression)}\nprint(answer)\n"
-    return f"answer = {_python(expression)}\nprint({_shown('answer', _computed(expression))})\n"
+    return f"answer = {_python(expression)}\nprint({_shown('answer', computed)})\n"
 
 
 def worked_lines(expression: Expression) -> list[str]:

@@ -227,6 +227,11 @@ def test_what_is_printed_does_not_depend_on_what_comes_out(equation: str) -> Non
     assert Fraction(printed(code)) == evaluate(expression)
 
 
+def test_what_vanishes_is_shown_as_nothing() -> None:
+    expression = parse("x=(-1)^6+(-24)*(1/8+2(2/3)-2.75)")
+    assert printed(program_from_equation(expression, Fraction(0))) == "0"
+
+
 @pytest.mark.parametrize(
     ("code", "hard_coded"),
     [("answer = 3\nprint(answer)", True), ("answer = 1 + 2\nprint(answer)", False),
