@@ -102,5 +102,4 @@ SFT = StageSpec(
     asks=True,
     keeps_checkpoints=True,
     parallel=True,
-    format=2,
 )
