@@ -445,8 +445,9 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int, *, model: str | 
     from mathwright.machine import this_machine
 
     asked = [spec for spec in STAGES if only in (None, spec.name) and getattr(recipe, spec.name) is not None]
-    plans = [(spec.name, spec.plan(recipe, num_gpus)) for spec in asked if spec.plan is not None]
-    for name, plan in plans:  # after all of them: a part may be refused
+    plans = [(spec, spec.plan(recipe, num_gpus)) for spec in asked if spec.plan is not None]
+    for spec, plan in plans:  # after all of them: a part may be refused
+        name = spec.name
         memory = f"{plan.memory_bytes / 2**30:,.1f} GiB" if plan.memory_bytes is not None else "unknown architecture"
         where = "per machine" if name == "corpus" else f"per GPU ({num_gpus})"
         amounts = [f"{plan.num_steps:,} steps"] if plan.num_steps else []
@@ -458,7 +459,10 @@ def print_plan(recipe: Recipe, only: str | None, num_gpus: int, *, model: str | 
             if num_gpus == 1 and not this_machine().gpus:
                 here = duration(seconds_on_processors(plan.seconds))
                 put(f"         about {here} on the processors of this machine, by a factor of three more or less")
-        reads = (model if model and item.endswith("/model") else item for item in plan.reads)
+        reads = plan.reads
+        if model is not None and spec.models is not None:
+            starts = {recipe.model.source, *(f"{earlier}/model" for earlier in spec.models(recipe))}
+            reads = (model, *(item for item in reads if item not in starts))
         for label, items in (("reads", reads), ("writes", plan.writes), ("note", plan.notes)):
             for item in items:
                 put(f"  {label:<7}{item}")

@@ -76,6 +76,10 @@ def test_each_part_of_the_full_scale_recipe_plans_itself(
 def test_plan_names_the_model_that_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     _, printed, _ = call(capsys, "rl", "grpo_gsm8k", "--model", "mine/sft", "--dry-run")
     assert re.search(r"reads +mine/sft\n", printed) and "model/model" not in printed
+    _, printed, _ = call(capsys, "rl", "deepseekmath_7b", "--model", "mine/sft", "--dry-run")
+    assert printed.count("mine/sft") == 1 and "reward" in printed, "a reward model is no start model"
+    _, printed, _ = call(capsys, "pretrain", "deepseekmath_7b", "--model", "mine/base", "--dry-run")
+    assert re.search(r"reads +mine/base\n", printed) and "deepseek-ai/" not in printed
 
 
 def test_the_plan_counts_steps_and_tokens_as_the_paper(capsys: pytest.CaptureFixture[str]) -> None:

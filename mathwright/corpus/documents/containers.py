@@ -29,7 +29,6 @@ from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileErro
 
 Kind = Literal["parquet", "arrow", "json lines", "json values", "text"]
 
-
 _ARRAY, _OBJECT = re.compile(rb"\s*\[\s*[{\[\]]"), re.compile(rb'\s*\{\s*["}]')
 """Prose may begin with a bracket or a brace too."""
 HEAD_BYTES = 4096

@@ -136,7 +136,7 @@ def _may_hold_comments(text: str) -> bool:
 
 _OPENING = re.compile(r"\$|\\(?:[(\[]|begin\b)")
 _LONGEST_FORMULA = 5_000
-_NO_TEXT = frozenset((*_CODE, "script", "style"))
+_NO_FORMULAS = frozenset((*_CODE, "script", "style"))
 """Elements in whose text no formula is looked for."""
 _DEEPEST = 50
 """Elements so deep are walked whole: the text of each in turn would cost the square of the depth."""
@@ -155,7 +155,7 @@ def _mark_comments(tree: HTMLTree) -> None:
         for child in list(node) if depth == _DEEPEST else node.child_nodes.values():
             if child.tag == "#text" and _has_comment(child.value):
                 child.value = _COMMENTED_LINE.sub(lambda match: f"{match[0][:-1]}{LINE_END}\n", child.value or "")
-            elif child.type == ELEMENT and depth < _DEEPEST and child.tag not in _NO_TEXT:
+            elif child.type == ELEMENT and depth < _DEEPEST and child.tag not in _NO_FORMULAS:
                 todo.append((child, depth + 1))
 
 
