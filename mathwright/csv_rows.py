@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mathwright.errors import MathwrightError
 from mathwright.lines import is_text
 from mathwright.unpack import open_bytes, packed
 
@@ -23,7 +24,8 @@ _MAX_FIELD = 1 << 24
 def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
     """The rows of a file by their line; in place of one that cannot be read, why.
 
-    The first line names the fields, and tells what separates them. Raises DamagedFileError and OSError.
+    The first line names the fields, and tells what separates them. Raises DamagedFileError and OSError, and
+    MathwrightError where two columns have one name.
     """
     csv.field_size_limit(_MAX_FIELD)
     with open_bytes(path) as file:
@@ -31,9 +33,12 @@ def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
         encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
         text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
         header = text.readline()
-        tabs = path.name.endswith(packed(".tsv"))
-        reader = csv.reader(text, delimiter="\t" if tabs else _separator(header), strict=True)
-        fields = next(csv.reader([header], delimiter="\t" if tabs else _separator(header)), [])
+        separator = "\t" if path.name.endswith(packed(".tsv")) else _separator(header)
+        reader = csv.reader(text, delimiter=separator, strict=True)
+        fields = next(csv.reader([header], delimiter=separator), [])
+        twice = next((name for name in fields if name and fields.count(name) > 1), None)
+        if twice is not None:
+            raise MathwrightError(f"{path}: two columns are called {twice!r}", hint="rename one of them")
         while True:
             try:
                 values = next(reader, None)
@@ -46,8 +51,8 @@ def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | str]]:
                 continue
             if len(values) != len(fields):
                 yield 1 + reader.line_num, "this line has another number of fields than the first"
-            elif not is_text("".join(values)):
-                yield 1 + reader.line_num, "invalid UTF-8"
+            elif not is_text(whole := "".join(values)) or (wide and "\ufffd" in whole):
+                yield 1 + reader.line_num, "invalid UTF-16" if wide else "invalid UTF-8"
             else:
                 yield 1 + reader.line_num, dict(zip(fields, values, strict=True))
 

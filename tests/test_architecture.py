@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "children": {"errors"},
     "errors": set(),
     "arrow_rows": {"unpack"},
-    "csv_rows": {"lines", "unpack"},
+    "csv_rows": {"errors", "lines", "unpack"},
     "lines": set(),
     "files": {"errors", "lines"},
     "foreign": {"records"},

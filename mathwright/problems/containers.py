@@ -127,7 +127,7 @@ def _csv_rows(path: Path) -> Rows:
     try:
         for line, row in csv_rows(path):
             if isinstance(row, str):
-                hint = "save it as UTF-8" if "UTF-8" in row else "quote a field that holds a comma or a line end"
+                hint = "save it as UTF-8" if "UTF-" in row else "quote a field that holds a comma or a line end"
                 raise MathwrightError(f"{path}:{line}: {row}", hint=hint)
             yield f"{path}:{line}", row
     except DamagedFileError as error:

@@ -168,6 +168,16 @@ def test_solutions_of_a_spreadsheet(separator: str, encoding: str, tmp_path: Pat
     assert [problem.question for problem in problems] == [OWN[1]["question"], "a,b;c"] and not dropped
 
 
+def test_a_spreadsheet_loses_nothing_in_silence(tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "twice.csv").write_text("question,answer,answer\nWhat is 1 + 2?,3,4\n", encoding="utf-8")
+    with pytest.raises(MathwrightError, match="two columns are called 'answer'"):
+        imported("jsonl", tmp_path / "twice.csv", tmp_path / "a", sandbox)
+    text = "question\tanswer\r\nWhat is 1 + 2?\t3\r\n".encode("utf-16")
+    (tmp_path / "cut.csv").write_bytes(text + "What\t".encode("utf-16-le") + b"\x00\xd8" + "\r\n".encode("utf-16-le"))
+    problems, _, dropped, _ = imported("jsonl", tmp_path / "cut.csv", tmp_path / "b", sandbox)
+    assert len(problems) == 1 and dropped == {"invalid UTF-16": 1}
+
+
 def test_solutions_that_datasets_saved(tmp_path: Path, sandbox: Sandbox) -> None:
     table = pa.Table.from_pylist(OWN)
     folder = tmp_path / "saved"
