@@ -60,7 +60,7 @@ def files_of(where: str) -> list[Path]:
     if is_glob(where):
         return files_that_fit(where)
     if path.is_dir():
-        found = sorted(file for file in files_below(path) if file.name.endswith(SUFFIXES) and not _is_note(file))
+        found = sorted(file for file in files_below(path) if file.name.endswith(SUFFIXES) and not is_note(file))
         if not found:
             raise MathwrightError(
                 f"{where}: no data file in this folder", hint=f"it would end in {', '.join(SUFFIXES)}"
@@ -77,7 +77,7 @@ def data_mark(where: str) -> str:
     return "" if where.startswith(HUB) else content_mark(files_of(where))
 
 
-def _is_note(file: Path) -> bool:
+def is_note(file: Path) -> bool:
     """Whether a file beside the rows only speaks of them."""
     return file.name in ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
 

@@ -22,6 +22,7 @@ from mathwright.csv_rows import csv_rows
 from mathwright.errors import MathwrightError
 from mathwright.files import files_below
 from mathwright.lines import is_text
+from mathwright.problems.containers import is_note
 from mathwright.unpack import ARROW_FILE, ARROW_STREAM, PARQUET, DamagedFileError, open_bytes, packed
 
 ROW_LISTS = ("Instances", "data", "example", "rows")
@@ -62,14 +63,12 @@ def find_files(path: Path, patterns: Sequence[str] = (), *, leave_out: Path | No
         )
     files = list(files_below(path, leave_out=leave_out))
     found = [file for file in files if any(file.match(pattern) for pattern in patterns)]
-    found = found or [file for file in files if file.name.endswith(SUFFIXES) and file.name not in _NOTES]
+    found = found or [file for file in files if file.name.endswith(SUFFIXES) and not is_note(file)]
     if not found:
         raise MathwrightError(f"{path}: no data file", hint=f"files that are read: {', '.join(SUFFIXES)}")
     return sorted(found, key=lambda file: (split_of(file, path) == "train", file))
 
 
-_NOTES = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
-"""What `datasets` writes beside the rows."""
 _SPLIT_WORD = re.compile(r"(train|test|valid|val|dev)(?:ing|s|ation)?(?:set|split)?\d*")
 
 
